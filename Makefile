@@ -1,0 +1,59 @@
+# make demo   the whole study on embedded images: minutes on two cores, no download
+# make test   the tests
+# make help   the rest
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# A quiet CPU has nothing to gain from more threads than cores; leave it to torch.
+DEMO   := $(BIN)/snakemake --cores 1 --resources gpu=1 --configfile config/demo/config.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test test-fast dashboard lint format lock generated clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+env: $(STAMP) ## Make the environment in .venv
+
+# uv comes from the same hashed file as everything else, then installs the rest and
+# byte-compiles it: torch imports in 4 s with .pyc files and in 9 s without.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "resnest-bench needs Python 3.11 or newer, but $(PYTHON) is `$(PYTHON) --version`. Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes --compile-bytecode requirements.txt
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --quiet --editable .
+	@touch $@
+
+demo: $(STAMP) ## Run the whole study on embedded images and print its tables
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(DEMO)
+	@$(BIN)/resnest-bench show results/demo
+
+test: $(STAMP) ## Run every test (RESNEST_BENCH_TEST_DATA names a folder with more images)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+
+test-fast: $(STAMP) ## Run the tests that take seconds
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not slow"
+
+dashboard: $(STAMP) ## Open the dashboard
+	$(BIN)/streamlit run dashboard/app.py
+
+lint: $(STAMP) ## Check style: ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+format: $(STAMP) ## Format the code
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt workflow
+
+generated: $(STAMP) ## Write the schemas and config/README.md from the specs
+	$(BIN)/python -m resnest_bench.generate
+
+lock: $(STAMP) ## Pin the newest versions that the ranges in pyproject.toml allow
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --output-file requirements.txt
+
+clean: ## Delete what the demo and the tests made; keep .venv and downloaded data
+	rm -rf results/demo .pytest_cache .ruff_cache
