@@ -1,0 +1,98 @@
+"""Digests of values and of source code (floor 0): what makes a record stale.
+
+A digest of code covers the modules that a job kind reaches by its imports, so that nobody keeps
+a list. Lines that are blank or only a comment don't count: they change no result.
+"""
+
+import ast
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+
+# What a job does follows from these modules. Their imports are followed.
+ENTRY_MODULES = {
+    "data": ("data",),
+    "train": ("training",),
+    "finetune": ("training",),
+    "latency": ("measure.latency", "measure.complexity"),
+    "tables": ("tables",),
+    "figures": ("charts",),
+}
+# Their effect on a job shows in its spec or in its record, which are compared by value.
+NOT_COUNTED = {"paths", "records", "specs", "digests", "metrics", "errors", "measure.environment"}
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 (hex) of a JSON value, independent of the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def module_file(module: str, package: Path = PACKAGE) -> Path | None:
+    """The file of `module` (dotted, relative to the package), or None for a foreign one."""
+    base = package.joinpath(*module.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def imported_modules(file: Path, package: Path = PACKAGE) -> set[str]:
+    """Modules of the package that `file` imports anywhere, functions' bodies included."""
+    prefix = package.name
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            # `from resnest_bench.data import arrays` may name a module or an attribute.
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            local = name.removeprefix(f"{prefix}.")
+            if name.startswith(f"{prefix}.") and module_file(local, package):
+                found.add(local)
+    return found
+
+
+def _submodules(module: str, package: Path) -> set[str]:
+    file = module_file(module, package)
+    if file is None or file.name != "__init__.py":
+        return set()
+    return {f"{module}.{path.stem}" for path in file.parent.glob("*.py") if path != file}
+
+
+def reached_modules(entries: tuple[str, ...], package: Path = PACKAGE) -> set[str]:
+    """Modules that `entries` reach by imports. An entry that is a folder counts whole."""
+    todo = [name for entry in entries for name in (entry, *_submodules(entry, package))]
+    seen: set[str] = set()
+    while todo:
+        module = todo.pop()
+        if module in seen or module in NOT_COUNTED or module.split(".")[0] in NOT_COUNTED:
+            continue
+        file = module_file(module, package)
+        if file is None:
+            continue
+        seen.add(module)
+        todo += imported_modules(file, package)
+    return seen
+
+
+def _code_lines(file: Path) -> str:
+    lines = (line.rstrip() for line in file.read_text(encoding="utf-8").splitlines())
+    return "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
+
+
+@functools.cache
+def code_digest(kind: str, package: Path = PACKAGE) -> str:
+    """SHA-256 (hex) of the code that jobs of `kind` (a key of ENTRY_MODULES) run."""
+    parts = {
+        module: _code_lines(module_file(module, package))
+        for module in reached_modules(ENTRY_MODULES[kind], package)
+    }
+    return digest_of(parts)

@@ -1,0 +1,105 @@
+"""Every path of the project, from a job's identity (floor 0).
+
+Nothing else joins a path: a file name is derived from a `Job`, and no `Job` is ever
+guessed back from a file name (`records.read` compares the two instead).
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+KINDS = ("train", "latency", "finetune")
+
+# A name becomes a folder, a Snakemake wildcard and a URL parameter.
+NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9_+-]|\.(?!\.))*$"
+NAME_RULE = (
+    "a name is made of letters, digits, '_', '-', '+' and single dots, "
+    "and starts with a letter or a digit"
+)
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can safely be a folder name, or raise ValueError with the rule."""
+    if not re.match(NAME_PATTERN, name) or len(name) > 100 or name.endswith("."):
+        raise ValueError(f"{NAME_RULE} (at most 100 characters), but this one is {name!r}")
+    return name
+
+
+@dataclass(frozen=True, order=True)
+class Job:
+    """What one record is about.
+
+    `recipe` is the training recipe, or the protocol of a latency. `seed` is the random seed, or
+    the round of a latency measurement.
+    """
+
+    kind: str
+    dataset: str
+    recipe: str
+    variant: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"a job's kind is one of {', '.join(KINDS)}, not {self.kind!r}")
+        for name in (self.dataset, self.recipe, self.variant):
+            check_name(name)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.variant} on {self.dataset} ({self.recipe}, seed {self.seed})"
+
+
+@dataclass(frozen=True)
+class StudyPaths:
+    """The files of one study under `root`, which is `results/<study>`."""
+
+    root: Path
+
+    @property
+    def study(self) -> Path:
+        return self.root / "study.json"
+
+    @property
+    def records(self) -> Path:
+        return self.root / "records"
+
+    @property
+    def tables(self) -> Path:
+        return self.root / "tables"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    def record(self, job: Job) -> Path:
+        return (
+            self.records
+            / job.kind
+            / job.dataset
+            / job.recipe
+            / job.variant
+            / f"seed-{job.seed}.json"
+        )
+
+    def weights(self, job: Job) -> Path:
+        """Final weights, kept where a fine-tuning starts from them."""
+        name = f"seed-{job.seed}.safetensors"
+        return self.root / "weights" / job.dataset / job.recipe / job.variant / name
+
+    def checkpoint(self, spec_digest: str, seed: int) -> Path:
+        """Keyed by the spec's digest: another spec never resumes from this one's state."""
+        return self.root / "checkpoints" / spec_digest[:16] / f"seed-{seed}"
+
+
+@dataclass(frozen=True)
+class DataPaths:
+    """Downloaded archives and prepared arrays under `root`, shared by all studies."""
+
+    root: Path
+
+    @property
+    def downloads(self) -> Path:
+        return self.root / "downloads"
+
+    def prepared(self, name: str, spec_digest: str) -> Path:
+        return self.root / "prepared" / f"{name}-{spec_digest[:12]}"

@@ -1,0 +1,61 @@
+"""Latency protocols: what is timed, and how long (floor 1)."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from resnest_bench.specs.base import CountInt, NonNegativeFloat, PositiveFloat, PositiveInt, Spec
+
+Precision = Literal["fp32", "tf32", "bf16"]
+Layout = Literal["contiguous", "channels_last"]
+Mode = Literal["eager", "compiled", "cudagraph"]
+
+
+class LatencySpec(Spec):
+    """One measurement protocol. Every combination of the axes is a cell."""
+
+    batch_sizes: tuple[PositiveInt, ...] = Field(
+        default=(1, 8, 64, 256), description="Images in one call"
+    )
+    precisions: tuple[Precision, ...] = Field(
+        default=("fp32",),
+        description="tf32 and CUDA graphs need an NVIDIA GPU; elsewhere such a "
+        "cell is listed as unavailable",
+    )
+    layouts: tuple[Layout, ...] = Field(default=("channels_last",), description="Memory layouts")
+    modes: tuple[Mode, ...] = Field(default=("eager",), description="How the network is called")
+    min_samples: PositiveInt = Field(default=30, description="Timed calls at least, in a cell")
+    min_seconds: NonNegativeFloat = Field(default=2.0, description="And seconds at least")
+    max_seconds: PositiveFloat = Field(
+        default=60.0,
+        description="A cell stops here even short of min_samples, with 5 samples at least",
+    )
+    warmup_calls: CountInt = Field(default=5, description="Untimed calls at least")
+    warmup_seconds: NonNegativeFloat = Field(default=0.5, description="And seconds at least")
+    paper_batch_size: PositiveInt | None = Field(
+        default=256, description="Batch of the paper's per-image time; null leaves it out"
+    )
+    paper_batches: PositiveInt = Field(
+        default=10, description="Consecutive batches it is taken over"
+    )
+    reference_model: str = Field(
+        default="resnet18", description="timm model timed before and after: the noise floor"
+    )
+    reference_batch_size: PositiveInt = Field(default=8, description="Its batch")
+    reference_samples: PositiveInt = Field(default=20, description="Its timed calls, each time")
+
+    @field_validator("batch_sizes", "precisions", "layouts", "modes")
+    @classmethod
+    def _distinct(cls, values: tuple) -> tuple:
+        if not values or len(set(values)) != len(values):
+            raise ValueError(f"list at least one value and none twice, but came {list(values)}")
+        return values
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> "LatencySpec":
+        if self.max_seconds < self.min_seconds:
+            raise ValueError(
+                f"max_seconds must be at least min_seconds, but {self.max_seconds} is less than "
+                f"{self.min_seconds}"
+            )
+        return self

@@ -1,0 +1,115 @@
+"""Reading a config file at the door (floor 1): closed keys, no duplicate, one clear line."""
+
+import json
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from resnest_bench.errors import UserError
+from resnest_bench.records import first_problem
+from resnest_bench.specs import data, latency, recipes, study, variants
+from resnest_bench.specs.base import Spec
+from resnest_bench.specs.study import StudySpec
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that refuses a key given twice: PyYAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, list | dict):
+                continue
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> Any:
+    """The value in a YAML (or JSON) file. Raises UserError that names the line."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def study_from_config(config: dict[str, Any], origin: str) -> StudySpec:
+    """Validate a config mapping; `variants` may be a path relative to the working directory."""
+    if not isinstance(config, dict):
+        raise UserError(f"{origin} must be a mapping of keys, but holds a {type(config).__name__}")
+    config = dict(config)
+    if isinstance(config.get("variants"), str):
+        sheet = Path(config["variants"])
+        config["variants"] = read_yaml(sheet)
+        origin = f"{origin} with {sheet}"
+    if "variants" in config and not isinstance(config["variants"], list | tuple):
+        raise UserError(f"{origin}: variants must be a list, one entry a variant")
+    try:
+        return StudySpec.model_validate(config)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {_explain(error, config)}") from error
+
+
+def load_study(path: Path) -> StudySpec:
+    """Read and validate a config file or a `results/<study>/study.json`."""
+    return study_from_config(read_yaml(path), str(path))
+
+
+def _explain(error: ValidationError, config: dict[str, Any]) -> str:
+    # A misspelled key also makes another one missing: the misspelling is what helps.
+    problem = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+    where = _readable_location(problem["loc"], config)
+    if problem["type"] == "extra_forbidden":
+        key = str(problem["loc"][-1])
+        close = get_close_matches(key, _known_keys(), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "remove it (config/README.md lists all)"
+        return f"{where}: there is no key {key!r} here: {hint}"
+    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        tag, expected = problem["ctx"]["discriminator"], problem["ctx"].get("expected_tags", "")
+        came = problem["input"].get(tag.strip("'")) if isinstance(problem["input"], dict) else None
+        known = f"one of {expected}" if expected else "given"
+        return f"{where}: {tag.strip(chr(39))} must be {known}, but came {came!r}"
+    _, _, message = first_problem(error).partition(": ")
+    return f"{where}: {message}" if where else message
+
+
+def _readable_location(loc: tuple, config: dict[str, Any]) -> str:
+    """('variants', 3, 'resnest', 'radix') as 'variants[3] (ResNeSt-14).radix'."""
+    text = ""
+    tags = {*variants.FAMILIES, "cifar10", "imagefolder", "digits"}
+    value: Any = config
+    for part in loc:
+        if (isinstance(value, dict) and part in value) or (
+            isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)
+        ):
+            value = value[part]
+        elif part in tags or (isinstance(part, str) and part.startswith(("literal", "tuple"))):
+            continue
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        if isinstance(part, int) and isinstance(value, dict) and "name" in value:
+            text += f" ({value['name']})"
+    return text.removeprefix(".")
+
+
+def _known_keys() -> set[str]:
+    specs = [
+        item
+        for module in (data, latency, recipes, study, variants)
+        for item in vars(module).values()
+        if isinstance(item, type) and issubclass(item, Spec)
+    ]
+    return {field for spec in specs for field in spec.model_fields}
+
+
+def dump_study(spec: StudySpec) -> str:
+    """The whole study as JSON with every default filled in; `load_study` reads it back."""
+    return json.dumps(spec.model_dump(mode="json"), indent=1) + "\n"

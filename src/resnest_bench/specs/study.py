@@ -1,0 +1,325 @@
+"""The study: which experiments a config file asks for, expanded to jobs (floor 1)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from resnest_bench.paths import DataPaths, Job, StudyPaths
+from resnest_bench.specs.base import CountInt, Name, Spec
+from resnest_bench.specs.data import DatasetSpec, WeightsSpec
+from resnest_bench.specs.latency import LatencySpec
+from resnest_bench.specs.recipes import RECIPES, RecipeSpec
+from resnest_bench.specs.variants import VariantSpec
+
+PROTOCOLS: dict[str, LatencySpec] = {"default": LatencySpec()}
+
+VariantNames = Literal["all"] | tuple[Name, ...]
+
+
+def _as_string(value: Any) -> Any:
+    # YAML reads a study named 2026 as a number, and a folder name is text.
+    return str(value) if isinstance(value, int) else value
+
+
+class TrainBlock(Spec):
+    """Train these variants on one dataset by one recipe, over all seeds."""
+
+    dataset: Name = Field(description="A key of datasets")
+    recipe: Name = Field(description="A key of recipes, or a built-in one")
+    variants: VariantNames = Field(default="all", description="Names, or all")
+    keep_weights: bool = Field(
+        default=False,
+        description="Keep the final weights as .safetensors; those that a fine-tuning needs are kept "
+        "anyway",
+    )
+
+
+class LatencyBlock(Spec):
+    """Measure the latency of these variants at one dataset's image size."""
+
+    dataset: Name = Field(description="Its image size and number of classes are measured at")
+    protocol: Name = Field(default="default", description="A key of protocols, or default")
+    variants: VariantNames = Field(default="all", description="Names, or all")
+
+
+class FinetuneBlock(Spec):
+    """Fine-tune from given weights on one dataset, by several recipes, over all seeds."""
+
+    dataset: Name = Field(description="A key of datasets")
+    recipes: tuple[Name, ...] = Field(
+        default=("paper_finetune", "head_only", "from_scratch"),
+        description="Keys of recipes, or built-in ones",
+    )
+    weights: dict[Name, WeightsSpec] = Field(description="Variant to the weights it starts from")
+
+
+class TableSpec(Spec):
+    """The rows of one table. What is left out is taken from the first block of its kind."""
+
+    dataset: Name | None = Field(
+        default=None, description="Of the trained accuracy and of the latency"
+    )
+    recipe: Name | None = Field(default=None, description="Of the trained accuracy")
+    protocol: Name | None = Field(default=None, description="Of the latency")
+    variants: VariantNames = Field(default="all", description="Rows in this order, or all")
+    paper: bool = Field(
+        default=False,
+        description="Show the paper's printed values beside ours: only where the data and the recipe "
+        "are the paper's",
+    )
+
+
+class TransferSpec(Spec):
+    paper: bool = Field(default=False, description="Show the paper's printed values beside ours")
+
+
+class TablesSpec(Spec):
+    ablation: TableSpec | None = Field(default=None, description="Radix, cardinality and width")
+    tradeoff: TableSpec | None = Field(default=None, description="Accuracy against latency")
+    transfer: TransferSpec = Field(default=TransferSpec(), description="All fine-tunings")
+
+
+class StudySpec(Spec):
+    """Everything that one study runs. What to run, never how."""
+
+    study: Annotated[Name, BeforeValidator(_as_string)] = Field(
+        description="Results go to results/<study>/"
+    )
+    variants: tuple[VariantSpec, ...] = Field(
+        description="Path of a YAML list of variants, or the list itself"
+    )
+    seeds: tuple[CountInt, ...] = Field(
+        default=(0, 1, 2, 3, 4), description="Seed k gives every variant the same order of images"
+    )
+    data_dir: str = Field(default="data", description="Downloads and prepared arrays")
+    datasets: dict[Name, DatasetSpec] = Field(description="Name to dataset")
+    recipes: dict[Name, RecipeSpec] = Field(
+        default_factory=dict, description="Your own recipes; a built-in name is taken"
+    )
+    protocols: dict[Name, LatencySpec] = Field(
+        default_factory=dict, description="Your own latency protocols"
+    )
+    train: tuple[TrainBlock, ...] = Field(default=(), description="Training experiments")
+    latency: tuple[LatencyBlock, ...] = Field(default=(), description="Latency experiments")
+    finetune: tuple[FinetuneBlock, ...] = Field(default=(), description="Transfer experiments")
+    tables: TablesSpec = Field(default=TablesSpec(), description="Which rows the tables show")
+    rerun_on_code_change: bool = Field(
+        default=False,
+        description="true: a change of the training code reruns trainings. false: it marks their "
+        "records as stale",
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds or len(set(seeds)) != len(seeds):
+            raise ValueError(f"list at least one seed and none twice, but came {list(seeds)}")
+        return seeds
+
+    @field_validator("variants")
+    @classmethod
+    def _distinct_names(cls, variants: tuple) -> tuple:
+        if not variants:
+            raise ValueError("list at least one variant")
+        seen: set[str] = set()
+        for variant in variants:
+            # Two names that differ only in case are one folder on some file systems.
+            if variant.name.lower() in seen:
+                raise ValueError(f"two variants are named {variant.name!r}: rename one of them")
+            seen.add(variant.name.lower())
+        return variants
+
+    @field_validator("recipes")
+    @classmethod
+    def _own_recipe_names(cls, recipes: dict[str, RecipeSpec]) -> dict[str, RecipeSpec]:
+        for name in set(recipes) & set(RECIPES):
+            raise ValueError(f"recipe {name!r} is built in: give yours another name")
+        return recipes
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> "StudySpec":
+        for field, index, block in self._blocks():
+            where = f"{field}[{index}]"
+            _known(f"{where}.dataset", block.dataset, self.datasets)
+            if isinstance(block, TrainBlock):
+                _known(f"{where}.recipe", block.recipe, self.all_recipes)
+            if isinstance(block, LatencyBlock):
+                _known(f"{where}.protocol", block.protocol, self.all_protocols)
+            if isinstance(block, FinetuneBlock):
+                self._check_finetune(where, block)
+            elif block.variants != "all":
+                for name in block.variants:
+                    _known(f"{where}.variants", name, self.variant_names)
+        self._check_jobs()
+        self._check_tables()
+        return self
+
+    def _blocks(self) -> Iterable[tuple[str, int, Any]]:
+        for field in ("train", "latency", "finetune"):
+            for index, block in enumerate(getattr(self, field)):
+                yield field, index, block
+
+    def _check_finetune(self, where: str, block: FinetuneBlock) -> None:
+        for name in block.recipes:
+            _known(f"{where}.recipes", name, self.all_recipes)
+        trained = {(j.dataset, j.recipe, j.variant) for j in self._train_jobs()}
+        for name, weights in block.weights.items():
+            _known(f"{where}.weights", name, self.variant_names)
+            if weights.train and (*weights.train.split("/"), name) not in trained:
+                raise ValueError(
+                    f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
+                    "one, or name another source"
+                )
+
+    def _check_jobs(self) -> None:
+        for block in self.train:
+            if self.recipe(block.recipe).init != "scratch":
+                raise ValueError(
+                    f"train: recipe {block.recipe!r} starts from weights: use it in a finetune block"
+                )
+        jobs = self.jobs()
+        if not jobs:
+            raise ValueError("nothing to do: give at least one of train, latency and finetune")
+        seen: set[Job] = set()
+        for job in jobs:
+            if job in seen:
+                raise ValueError(f"two blocks ask for {job}: remove it from one of them")
+            seen.add(job)
+
+    def _check_tables(self) -> None:
+        for table in ("ablation", "tradeoff"):
+            spec = getattr(self.tables, table)
+            if spec is None:
+                continue
+            where = f"tables.{table}"
+            for value, known, field in (
+                (spec.dataset, self.datasets, "dataset"),
+                (spec.recipe, self.all_recipes, "recipe"),
+                (spec.protocol, self.all_protocols, "protocol"),
+            ):
+                if value is not None:
+                    _known(f"{where}.{field}", value, known)
+            for name in () if spec.variants == "all" else spec.variants:
+                _known(f"{where}.variants", name, self.variant_names)
+
+    @property
+    def variant_names(self) -> list[str]:
+        return [variant.name for variant in self.variants]
+
+    @property
+    def all_recipes(self) -> dict[str, RecipeSpec]:
+        return {**RECIPES, **self.recipes}
+
+    @property
+    def all_protocols(self) -> dict[str, LatencySpec]:
+        return {**PROTOCOLS, **self.protocols}
+
+    def variant(self, name: str) -> VariantSpec:
+        _known("variant", name, self.variant_names)
+        return next(variant for variant in self.variants if variant.name == name)
+
+    def recipe(self, name: str) -> RecipeSpec:
+        _known("recipe", name, self.all_recipes)
+        return self.all_recipes[name]
+
+    def protocol(self, name: str) -> LatencySpec:
+        _known("protocol", name, self.all_protocols)
+        return self.all_protocols[name]
+
+    def dataset(self, name: str) -> DatasetSpec:
+        _known("dataset", name, self.datasets)
+        return self.datasets[name]
+
+    def paths(self, results: Path = Path("results")) -> StudyPaths:
+        return StudyPaths(results / self.study)
+
+    def prepared(self, name: str) -> Path:
+        """The folder of a dataset's prepared arrays: another spec, another folder."""
+        return DataPaths(Path(self.data_dir)).prepared(name, self.dataset(name).digest)
+
+    def _names(self, variants: VariantNames) -> list[str]:
+        return self.variant_names if variants == "all" else list(variants)
+
+    def _train_jobs(self) -> list[Job]:
+        return [
+            Job("train", block.dataset, block.recipe, variant, seed)
+            for block in self.train
+            for variant in self._names(block.variants)
+            for seed in self.seeds
+        ]
+
+    def jobs(self) -> list[Job]:
+        """Every job in the order of the config: train, latency, finetune."""
+        latency = [
+            Job("latency", block.dataset, block.protocol, variant, 0)
+            for block in self.latency
+            for variant in self._names(block.variants)
+        ]
+        finetune = [
+            Job("finetune", block.dataset, recipe, variant, seed)
+            for block in self.finetune
+            for recipe in block.recipes
+            for variant in block.weights
+            for seed in self.seeds
+        ]
+        return self._train_jobs() + latency + finetune
+
+    def weights(self, job: Job) -> WeightsSpec | None:
+        """Where a fine-tuning starts, or None for one from scratch."""
+        if job.kind != "finetune" or self.recipe(job.recipe).init == "scratch":
+            return None
+        block = next(
+            b
+            for b in self.finetune
+            if b.dataset == job.dataset and job.recipe in b.recipes and job.variant in b.weights
+        )
+        return block.weights[job.variant]
+
+    def source_job(self, job: Job) -> Job | None:
+        """The training whose weights a fine-tuning starts from, if it is one of this study."""
+        weights = self.weights(job)
+        if weights is None or weights.train is None:
+            return None
+        dataset, recipe = weights.train.split("/")
+        return Job("train", dataset, recipe, job.variant, job.seed)
+
+    def keeps_weights(self, job: Job) -> bool:
+        """Whether a training leaves its weights: asked for, or needed by a fine-tuning."""
+        asked = any(
+            block.keep_weights and (block.dataset, block.recipe) == (job.dataset, job.recipe)
+            for block in self.train
+        )
+        return asked or any(
+            weights.train == f"{job.dataset}/{job.recipe}" and name == job.variant
+            for block in self.finetune
+            for name, weights in block.weights.items()
+        )
+
+    def job_spec(self, job: Job) -> dict[str, Any]:
+        """All that decides a job's result but its seed: what its record stores and stale means."""
+        spec = {
+            "variant": self.variant(job.variant).as_dict(),
+            "dataset": self.dataset(job.dataset).as_dict(),
+        }
+        if job.kind == "latency":
+            return {**spec, "protocol": self.protocol(job.recipe).as_dict()}
+        spec["recipe"] = self.recipe(job.recipe).as_dict()
+        if job.kind == "finetune":
+            weights = self.weights(job)
+            spec["weights"] = weights and weights.as_dict()
+            source = self.source_job(job)
+            spec["source"] = source and self.job_spec(source)
+        return spec
+
+
+def _known(where: str, name: str, known: Iterable[str]) -> None:
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    if name in names:
+        return
+    close = get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+    raise ValueError(f"{where}: unknown name {name!r}: {hint}")

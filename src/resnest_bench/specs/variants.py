@@ -1,0 +1,109 @@
+"""Variants: which network (floor 1)."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from resnest_bench.specs.base import CountInt, Name, PositiveInt, Probability, Spec
+
+
+class VariantBase(Spec):
+    name: Name = Field(description="Shown in tables; also a folder name")
+    dropout: Probability | None = Field(
+        default=None, description="Before the classifier; null takes the recipe's"
+    )
+    note: str = Field(default="", description="Free text for readers; changes nothing")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Without the note, so that a better note makes no record stale."""
+        return self.model_dump(mode="json", exclude={"note"})
+
+
+class ResNestVariant(VariantBase):
+    """A bottleneck ResNet or ResNeSt: `<radix>s<cardinality>x<width>d` at any list of layers.
+
+    Source: Zhang et al., ResNeSt: Split-Attention Networks, arXiv:2004.08955.
+    """
+
+    family: Literal["resnest"]
+    layers: tuple[PositiveInt, ...] = Field(
+        description="Blocks in each stage, one to four stages; depth = 2 + 3 * sum"
+    )
+    radix: CountInt = Field(
+        description="Splits inside a cardinal group; 0 is a plain convolution, 1 the SE gate"
+    )
+    cardinality: PositiveInt = Field(default=1, description="Cardinal groups")
+    width: PositiveInt = Field(
+        default=64, description="Base width: channels of a group at 64 planes"
+    )
+    stem: Literal["deep", "conv7", "small"] = Field(
+        description="deep: three 3x3, the first with stride 2, then max-pool. conv7: one 7x7 with "
+        "stride 2, then max-pool. small: one 3x3 with stride 1 and no max-pool, for 32x32 images"
+    )
+    stem_width: PositiveInt = Field(
+        default=32,
+        description="Channels of the deep stem's first two convolutions; its third has twice",
+    )
+    avg_down: bool = Field(
+        default=True, description="Shortcut downsamples by average pooling before its 1x1"
+    )
+    avd: bool = Field(
+        default=True, description="Average pooling, not a stride, downsamples inside a block"
+    )
+    avd_first: bool = Field(default=True, description="That pooling stands before the 3x3")
+
+    @field_validator("layers")
+    @classmethod
+    def _one_to_four_stages(cls, layers: tuple[int, ...]) -> tuple[int, ...]:
+        if not 1 <= len(layers) <= 4:
+            raise ValueError(
+                f"layers lists the blocks of one to four stages, like [1, 1, 1, 1], "
+                f"but came {list(layers)}"
+            )
+        return layers
+
+    @model_validator(mode="after")
+    def _groups_divide_width(self) -> "ResNestVariant":
+        if self.width % self.cardinality:
+            raise ValueError(
+                f"cardinality must divide width, but {self.cardinality} does not divide "
+                f"{self.width}: take a width that is a multiple of {self.cardinality}"
+            )
+        return self
+
+    @property
+    def setting(self) -> str:
+        return f"{self.radix}s{self.cardinality}x{self.width}d"
+
+    @property
+    def depth(self) -> int:
+        return 2 + 3 * sum(self.layers)
+
+
+class TimmVariant(VariantBase):
+    """Any model that `timm.list_models()` names."""
+
+    family: Literal["timm"]
+    model: str = Field(description="timm's name, like efficientnet_b0")
+    stem: Literal["native", "small"] = Field(
+        default="native",
+        description="small: the first convolution becomes 3x3 with stride 1, and a max-pool after "
+        "it goes",
+    )
+    args: dict[str, str | int | float | bool | None] = Field(
+        default_factory=dict, description="More keyword arguments of timm.create_model"
+    )
+
+    @field_validator("args")
+    @classmethod
+    def _no_clash(cls, args: dict[str, Any]) -> dict[str, Any]:
+        taken = {"pretrained", "num_classes", "checkpoint_path", "drop_rate", "in_chans"} & set(
+            args
+        )
+        if taken:
+            raise ValueError(f"args must not set {', '.join(sorted(taken))}: the workflow does")
+        return args
+
+
+VariantSpec = Annotated[ResNestVariant | TimmVariant, Field(discriminator="family")]
+FAMILIES = {"resnest": ResNestVariant, "timm": TimmVariant}
