@@ -20,7 +20,7 @@ NAME_RULE = (
 
 def check_name(name: str) -> str:
     """Return `name` if it can safely be a folder name, or raise ValueError with the rule."""
-    if not re.match(NAME_PATTERN, name) or len(name) > 100 or name.endswith("."):
+    if not re.fullmatch(NAME_PATTERN, name) or len(name) > 100 or name.endswith((".", "\n")):
         raise ValueError(f"{NAME_RULE} (at most 100 characters), but this one is {name!r}")
     return name
 

@@ -60,7 +60,7 @@ class EpochObservation(RecordModel):
     train_accuracy: Fraction = Field(description="Running accuracy, in training mode")
     validation_accuracy: Fraction | None
     test_accuracy: Fraction
-    test_loss: Finite | None = Field(description="Cross entropy in nats; null if not finite")
+    test_loss: Finite = Field(description="Mean cross entropy in nats")
     train_seconds: NonNegative
     evaluation_seconds: NonNegative
     images_per_second: NonNegative

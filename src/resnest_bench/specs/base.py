@@ -5,9 +5,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from resnest_bench.digests import digest_of
-from resnest_bench.paths import check_name
+from resnest_bench.paths import NAME_PATTERN, check_name
 
-Name = Annotated[str, AfterValidator(check_name)]
+Name = Annotated[
+    str, AfterValidator(check_name), Field(json_schema_extra={"pattern": NAME_PATTERN})
+]
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 CountInt = Annotated[int, Field(ge=0, strict=True)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -72,10 +72,14 @@ class TableSpec(Spec):
 
 
 class TransferSpec(Spec):
+    """Every fine-tuning of the study, with its gain over a start from scratch."""
+
     paper: bool = Field(default=False, description="Show the paper's printed values beside ours")
 
 
 class TablesSpec(Spec):
+    """Which tables are made. A table that is null is left out."""
+
     ablation: TableSpec | None = Field(default=None, description="Radix, cardinality and width")
     tradeoff: TableSpec | None = Field(default=None, description="Accuracy against latency")
     transfer: TransferSpec = Field(default=TransferSpec(), description="All fine-tunings")

@@ -1,0 +1,271 @@
+"""One subcommand a job kind. torch is imported where it is needed: `--help` answers at once."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from resnest_bench.errors import UserError
+from resnest_bench.specs import StudySpec, load_study
+
+app = typer.Typer(
+    help="Which CNN to choose, and whether the difference is real.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+StudyOption = Annotated[
+    Path, typer.Option("--study", "-s", help="Config file, or a results/<study>/study.json")
+]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of all studies' results")]
+VariantOption = Annotated[str, typer.Option("--variant", help="Name of a variant of the study")]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="Name of a dataset of the study")]
+RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a recipe")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="auto, cpu or cuda. auto: a GPU where there is one")
+]
+LogOption = Annotated[Path | None, typer.Option("--log", help="Also write plain log lines here")]
+
+DEFAULT_STUDY = Path("config/config.yaml")
+DEFAULT_RESULTS = Path("results")
+
+
+def _start_logging(log_file: Path | None = None) -> None:
+    """Lines to standard error; only warnings there, if a file takes the lines and a bar is shown."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if log_file:
+        try:
+            log_file.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
+        except OSError as error:
+            raise UserError(
+                f"cannot write the log {log_file}: {error.strerror}. Make the folder writable or "
+                "choose another one"
+            ) from error
+        if sys.stderr.isatty():
+            handlers[0].setLevel(logging.WARNING)
+    logging.basicConfig(
+        level=logging.WARNING,
+        handlers=handlers,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        force=True,
+    )
+    logging.getLogger("resnest_bench").setLevel(logging.INFO)
+
+
+@app.command()
+def plan(
+    study: StudyOption = DEFAULT_STUDY,
+    results: ResultsOption = DEFAULT_RESULTS,
+    device: DeviceOption = "auto",
+    cost: Annotated[
+        bool, typer.Option(help="Time one training step of each variant to estimate the hours")
+    ] = True,
+) -> None:
+    """Check the study and say what it will run, and what that costs in hours."""
+    from resnest_bench.cli.plan import check_study, describe_plan
+
+    spec = load_study(study)
+    check_study(spec, results)
+    typer.echo(describe_plan(spec, results, device, cost))
+
+
+@app.command()
+def describe(
+    study: StudyOption = DEFAULT_STUDY,
+    image_size: Annotated[
+        int, typer.Option(min=8, help="Side of the square image, in pixels")
+    ] = 32,
+    classes: Annotated[int, typer.Option(min=2, help="Number of classes")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, unrounded")] = False,
+) -> None:
+    """List the variants with parameters, multiply-accumulates and activations of one image."""
+    from resnest_bench.cli.describe import describe_variants, variants_text
+
+    rows = describe_variants(load_study(study), image_size, classes)
+    typer.echo(json.dumps(rows, indent=1) if as_json else variants_text(rows, image_size, classes))
+
+
+@app.command()
+def data(
+    dataset: DatasetOption,
+    study: StudyOption = DEFAULT_STUDY,
+    log: LogOption = None,
+) -> None:
+    """Download or read a dataset, check it, and prepare its arrays once."""
+    from resnest_bench.data import prepare
+    from resnest_bench.paths import DataPaths
+
+    _start_logging(log)
+    spec = load_study(study)
+    meta = prepare(
+        spec.dataset(dataset),
+        dataset,
+        spec.prepared(dataset),
+        DataPaths(Path(spec.data_dir)).downloads,
+    )
+    counts = {part: sum(by_class.values()) for part, by_class in meta.counts_per_class.items()}
+    typer.echo(
+        f"{meta.label}: {counts['train']} + {counts['test']} images in {len(meta.classes)} classes, "
+        f"at {spec.prepared(dataset)}"
+    )
+
+
+@app.command()
+def train(
+    variant: VariantOption,
+    dataset: DatasetOption,
+    recipe: RecipeOption,
+    study: StudyOption = DEFAULT_STUDY,
+    results: ResultsOption = DEFAULT_RESULTS,
+    device: DeviceOption = "auto",
+    log: LogOption = None,
+) -> None:
+    """Train one variant over all seeds of the study; resumes what was stopped."""
+    _run("train", study, dataset, recipe, variant, results, device, log)
+
+
+@app.command()
+def finetune(
+    variant: VariantOption,
+    dataset: DatasetOption,
+    recipe: RecipeOption,
+    study: StudyOption = DEFAULT_STUDY,
+    results: ResultsOption = DEFAULT_RESULTS,
+    device: DeviceOption = "auto",
+    log: LogOption = None,
+) -> None:
+    """Fine-tune one variant over all seeds of the study; resumes what was stopped."""
+    _run("finetune", study, dataset, recipe, variant, results, device, log)
+
+
+def _run(
+    kind: str, study: Path, dataset: str, recipe: str, variant: str,
+    results: Path, device: str, log_file: Path | None,
+) -> None:  # fmt: skip
+    _start_logging(log_file)
+    spec = load_study(study)
+    from resnest_bench.measure.devices import leased_device
+    from resnest_bench.training.jobs import run_job
+
+    with leased_device(device) as leased:
+        run_job(spec, kind, dataset, recipe, variant, leased, results)
+
+
+@app.command()
+def latency(
+    variant: VariantOption,
+    dataset: DatasetOption,
+    protocol: Annotated[str, typer.Option(help="Name of a latency protocol")] = "default",
+    study: StudyOption = DEFAULT_STUDY,
+    results: ResultsOption = DEFAULT_RESULTS,
+    device: DeviceOption = "auto",
+    log: LogOption = None,
+) -> None:
+    """Measure one variant: cold start, first call and steady state, in milliseconds."""
+    _start_logging(log)
+    spec = load_study(study)
+    from resnest_bench.measure.devices import leased_device
+    from resnest_bench.measure.jobs import run_latency_job
+
+    with leased_device(device) as leased:
+        run_latency_job(spec, dataset, protocol, variant, leased, results)
+
+
+@app.command()
+def tables(
+    study: StudyOption = DEFAULT_STUDY,
+    results: ResultsOption = DEFAULT_RESULTS,
+    log: LogOption = None,
+) -> None:
+    """Make the tables from whatever records are there; what is missing is named in them."""
+    from resnest_bench.tables import write_tables
+
+    _start_logging(log)
+    spec = load_study(study)
+    for path in write_tables(spec, spec.paths(results)):
+        typer.echo(path)
+
+
+@app.command()
+def figures(
+    study: StudyOption = DEFAULT_STUDY,
+    results: ResultsOption = DEFAULT_RESULTS,
+    log: LogOption = None,
+) -> None:
+    """Draw the figures from whatever records are there, as SVG and PNG."""
+    from resnest_bench.charts import write_figures
+
+    _start_logging(log)
+    spec = load_study(study)
+    for path in write_figures(spec, spec.paths(results)):
+        typer.echo(path)
+
+
+@app.command()
+def show(
+    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
+) -> None:
+    """Print a study's tables, and how to open the dashboard."""
+    from resnest_bench.tables import summary_text
+
+    spec = _study_in(folder)
+    typer.echo(summary_text(spec, spec.paths(folder.parent)))
+    typer.echo(
+        f"\nTables: {folder}/tables/   Figures: {folder}/figures/\n"
+        "Dashboard: make dashboard   (that is: streamlit run dashboard/app.py)"
+    )
+
+
+def _study_in(folder: Path) -> StudySpec:
+    if not (folder / "study.json").exists():
+        raise UserError(f"{folder} holds no study.json: run the workflow first, like `make demo`")
+    return load_study(folder / "study.json")
+
+
+@app.command()
+def doctor(
+    study: StudyOption = DEFAULT_STUDY,
+    results: ResultsOption = DEFAULT_RESULTS,
+) -> None:
+    """Check device, driver, disk, data, weights and scheduler: each is ok, or what to do."""
+    from resnest_bench.cli.doctor import examine, findings_text
+
+    findings = examine(study, results)
+    typer.echo(findings_text(findings))
+    if any(finding.verdict == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line. A user's mistake is one line on standard error, and exit code 1."""
+    try:
+        app()
+    except UserError as error:
+        logging.getLogger("resnest_bench").debug("", exc_info=error)
+        _fail(str(error))
+    except OSError as error:
+        # A full or vanished disk reaches us from any library.
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        _fail("stopped; the same command resumes from the last epoch", code=130)
+
+
+def _fail(message: str, code: int = 1) -> None:
+    line = f"resnest-bench: error: {' '.join(message.split())}"
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.stream.write(line + "\n")
+            handler.flush()
+    print(line, file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Is this machine ready? Each finding is ok, or says what to do."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from resnest_bench import records
+from resnest_bench.errors import UserError
+from resnest_bench.measure.environment import cpu_model, describe
+from resnest_bench.specs import ImageFolderDataset, StudySpec, load_study
+
+NEEDED_GIB = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`verdict` is ok, note (works, but know it) or bad (will fail)."""
+
+    topic: str
+    verdict: str
+    text: str
+
+
+def _device() -> Finding:
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        return Finding("device", "ok", f"{len(names)} NVIDIA GPU(s): {', '.join(names)}")
+    return Finding(
+        "device",
+        "note",
+        f"no NVIDIA GPU that torch {torch.__version__} can use; everything runs on the CPU, "
+        f"{cpu_model()}, with {torch.get_num_threads()} threads. `resnest-bench plan` says how long",
+    )
+
+
+def _driver() -> Finding:
+    if torch.cuda.is_available():
+        seen = describe(torch.device("cuda", 0))
+        return Finding(
+            "driver", "ok", f"driver {seen.driver}, CUDA {seen.cuda}, cuDNN {seen.cudnn}"
+        )
+    if shutil.which("nvidia-smi"):
+        return Finding(
+            "driver",
+            "bad",
+            f"nvidia-smi is here, but torch built for CUDA {torch.version.cuda} finds no GPU: the "
+            "driver is probably too old for it; update it, or check CUDA_VISIBLE_DEVICES",
+        )
+    return Finding("driver", "ok", "none needed without a GPU")
+
+
+def _disk(study: StudySpec, results: Path) -> Finding:
+    for folder in (results, Path(study.data_dir)):
+        try:
+            records.check_writable(folder, NEEDED_GIB * 2**30)
+        except UserError as error:
+            return Finding("disk", "bad", str(error))
+    free = shutil.disk_usage(results).free / 2**30
+    return Finding(
+        "disk", "ok", f"{results} and {study.data_dir} can be written, {free:.0f} GiB free"
+    )
+
+
+def _data(study: StudySpec) -> list[Finding]:
+    findings = []
+    for name, spec in study.datasets.items():
+        topic = f"data {name}"
+        path = getattr(spec, "path", None)
+        if (study.prepared(name) / "meta.json").exists():
+            findings.append(Finding(topic, "ok", f"prepared at {study.prepared(name)}"))
+        elif path and not Path(path).exists():
+            text = f"{path} does not exist: put the data there, or change datasets.{name}.path"
+            findings.append(Finding(topic, "bad", text))
+        elif path:
+            findings.append(Finding(topic, "ok", f"will be prepared from {path}"))
+        elif spec.source == "digits":
+            findings.append(Finding(topic, "ok", "comes with scikit-learn"))
+        else:
+            what = "an archive" if isinstance(spec, ImageFolderDataset) else "CIFAR-10 (163 MiB)"
+            text = f"will download {what} from {spec.urls[0]}; offline, set datasets.{name}.path"
+            findings.append(Finding(topic, "note", text))
+    return findings
+
+
+def _weights(study: StudySpec) -> list[Finding]:
+    from resnest_bench.cli.plan import check_weights
+
+    findings = []
+    for block in study.finetune:
+        for variant, weights in block.weights.items():
+            topic = f"weights {variant}"
+            try:
+                check_weights(study, variant, weights)
+            except UserError as error:
+                findings.append(Finding(topic, "bad", str(error)))
+                continue
+            if weights.hub:
+                text = f"{weights.hub} will come from the weights hub, or from its local cache"
+                findings.append(Finding(topic, "note", text))
+            else:
+                findings.append(Finding(topic, "ok", str(weights.file or f"train {weights.train}")))
+    return findings
+
+
+def _scheduler() -> Finding:
+    if not shutil.which("sbatch"):
+        return Finding("scheduler", "ok", "no Slurm here: jobs run on this machine")
+    from importlib.util import find_spec
+
+    if find_spec("snakemake_executor_plugin_slurm") is None:
+        return Finding(
+            "scheduler", "bad", "Slurm is here, but its Snakemake plugin is not: make env"
+        )
+    return Finding("scheduler", "ok", "Slurm: snakemake --profile workflow/profiles/slurm")
+
+
+def _threads() -> Finding:
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > 0.5 * cores:
+        text = f"load {load:.1f} on {cores} cores: other work will disturb latencies; wait for it"
+        return Finding("quiet", "note", text)
+    return Finding("quiet", "ok", f"load {load:.1f} on {cores} cores")
+
+
+def examine(study_path: Path, results: Path) -> list[Finding]:
+    """All findings; a study that can't be read is one of them, and the rest goes on."""
+    findings = [_device(), _driver(), _threads(), _scheduler()]
+    try:
+        study = load_study(study_path)
+    except UserError as error:
+        return [*findings, Finding("study", "bad", str(error))]
+    findings.append(Finding("study", "ok", f"{study_path}: {len(study.jobs())} records"))
+    checks: list[Callable[[], list[Finding]]] = [
+        lambda: [_disk(study, results)],
+        lambda: _data(study),
+        lambda: _weights(study),
+    ]
+    return findings + [finding for check in checks for finding in check()]
+
+
+def findings_text(findings: list[Finding]) -> str:
+    width = max(len(finding.topic) for finding in findings)
+    return "\n".join(f"{f.verdict:<5} {f.topic:<{width}}  {f.text}" for f in findings)

@@ -1,0 +1,140 @@
+"""Writes what follows from the specs: the schemas and config/README.md. `make generated` runs it.
+
+A test compares each file with what this would write, so that they never part.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import PydanticUndefined
+
+from resnest_bench import records
+from resnest_bench.specs import (
+    PROTOCOLS,
+    RECIPES,
+    Cifar10Dataset,
+    DigitsDataset,
+    ImageFolderDataset,
+    LatencySpec,
+    RecipeSpec,
+    ResNestVariant,
+    StudySpec,
+    TimmVariant,
+    VariantSpec,
+    WeightsSpec,
+)
+from resnest_bench.specs.base import Spec
+from resnest_bench.specs.study import (
+    FinetuneBlock,
+    LatencyBlock,
+    TableSpec,
+    TablesSpec,
+    TrainBlock,
+    TransferSpec,
+)
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+SECTIONS: list[tuple[str, type[Spec], str]] = [
+    ("The study: `config.yaml`", StudySpec, "What to run. Paths are relative to where `snakemake` is started."),
+    ("`train`: a list of", TrainBlock, ""),
+    ("`latency`: a list of", LatencyBlock, ""),
+    ("`finetune`: a list of", FinetuneBlock, ""),
+    ("`finetune[].weights`: variant to", WeightsSpec, ""),
+    ("`tables`", TablesSpec, ""),
+    ("`tables.ablation`, `tables.tradeoff`", TableSpec, ""),
+    ("`tables.transfer`", TransferSpec, ""),
+    ("`recipes`: name to", RecipeSpec, ""),
+    ("`protocols`: name to", LatencySpec, ""),
+    ("`datasets`: name to `source: cifar10`", Cifar10Dataset, ""),
+    ("`datasets`: name to `source: imagefolder`", ImageFolderDataset, ""),
+    ("`datasets`: name to `source: digits`", DigitsDataset, ""),
+    ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
+    ("`variants.yaml`: `family: timm`", TimmVariant, ""),
+]  # fmt: skip
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON Schema of config.yaml. `variants` may also be the path of the sheet."""
+    schema = StudySpec.model_json_schema()
+    variants = schema["properties"]["variants"]
+    listed = {key: variants.pop(key) for key in ("items", "type")}
+    variants["anyOf"] = [{"type": "string"}, listed]
+    return {"$schema": DIALECT, **schema, "title": "resnest-bench study"}
+
+
+def variants_schema() -> dict[str, Any]:
+    schema = TypeAdapter(list[VariantSpec]).json_schema()
+    return {"$schema": DIALECT, **schema, "title": "resnest-bench variants"}
+
+
+def _default_text(field: Any) -> str:
+    if field.is_required():
+        return "**required**"
+    value = field.get_default(call_default_factory=True)
+    if value is PydanticUndefined or isinstance(value, Spec) or value in ({}, ""):
+        return "empty"
+    if isinstance(value, tuple):
+        value = list(value)
+    return f"`{json.dumps(value)}`"
+
+
+def _section(title: str, spec: type[Spec], intro: str) -> list[str]:
+    intro = intro or (spec.__doc__ or "").strip().splitlines()[0]
+    lines = [f"## {title}", "", intro, "", "| key | meaning | default |", "|---|---|---|"]
+    for name, field in spec.model_fields.items():
+        meaning = (field.description or "Which kind of entry this is").replace("|", "\\|")
+        lines.append(f"| `{name}` | {meaning} | {_default_text(field)} |")
+    return [*lines, ""]
+
+
+def _built_in(title: str, entries: dict[str, Spec]) -> list[str]:
+    lines = [f"## {title}", ""]
+    for name, spec in entries.items():
+        changed = spec.model_dump(mode="json", exclude_defaults=True)
+        text = ", ".join(f"{key}: {json.dumps(value)}" for key, value in changed.items())
+        lines.append(f"- `{name}`: {text or 'all defaults'}")
+    return [*lines, ""]
+
+
+def config_readme() -> str:
+    """config/README.md: every key with its meaning, default and unit."""
+    lines = [
+        "# Every key",
+        "",
+        "Made from the specs in `src/resnest_bench/specs/` by `make generated`; don't edit it here.",
+        "A key that is not listed is an error. `workflow/schemas/` holds the same as JSON Schema.",
+        "",
+    ]
+    for section in SECTIONS:
+        lines += _section(*section)
+    lines += _built_in("Built-in recipes (what differs from the defaults)", RECIPES)
+    lines += _built_in("Built-in latency protocols", PROTOCOLS)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def generated_files() -> dict[str, str]:
+    """Path in the project to its content."""
+    return {
+        "workflow/schemas/config.schema.json": _dumps(config_schema()),
+        "workflow/schemas/variants.schema.json": _dumps(variants_schema()),
+        "workflow/schemas/record.schema.json": _dumps(records.json_schema()),
+        "config/README.md": config_readme(),
+    }
+
+
+def main() -> None:
+    root = Path(__file__).parents[2]
+    for path, content in generated_files().items():
+        records.write_text(root / path, content)
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Measuring what is there: latency, complexity, accuracy, environment (floor 3)."""

@@ -1,0 +1,23 @@
+"""What every record says of its data and its time."""
+
+from datetime import UTC, datetime
+
+from resnest_bench.data import PreparedDataset
+from resnest_bench.records import DatasetIdentity
+
+
+def now() -> str:
+    """UTC in ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def dataset_identity(data: PreparedDataset, num_train: int, num_validation: int) -> DatasetIdentity:
+    return DatasetIdentity(
+        name=data.meta.name,
+        label=data.meta.label,
+        fingerprint=data.meta.fingerprint,
+        num_train=num_train,
+        num_validation=num_validation,
+        num_test=len(data.test),
+        classes=list(data.meta.classes),
+    )

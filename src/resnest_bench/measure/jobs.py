@@ -1,0 +1,52 @@
+"""One latency job: measure a variant at a dataset's image size and write its record."""
+
+from pathlib import Path
+
+import torch
+
+from resnest_bench import records
+from resnest_bench.data import open_prepared
+from resnest_bench.digests import code_digest
+from resnest_bench.errors import UserError
+from resnest_bench.measure.environment import describe
+from resnest_bench.measure.identity import dataset_identity, now
+from resnest_bench.measure.latency import measure_latency
+from resnest_bench.paths import Job
+from resnest_bench.records import JobIdentity, Record
+from resnest_bench.specs import StudySpec
+
+
+def run_latency_job(
+    study: StudySpec, dataset: str, protocol: str, variant: str, device: torch.device,
+    results: Path = Path("results"),
+) -> Record:  # fmt: skip
+    """Measure and write the record. Raises UserError for whatever the user can repair."""
+    job = Job("latency", dataset, protocol, variant, 0)
+    if job not in study.jobs():
+        raise UserError(f"study {study.study!r} does not ask for {job}: see `resnest-bench plan`")
+    paths = study.paths(results)
+    records.check_writable(paths.root)
+    data = open_prepared(study.prepared(dataset))
+    started = now()
+    observed = measure_latency(
+        study.variant(variant),
+        len(data.meta.classes),
+        data.meta.image_size,
+        study.protocol(protocol),
+        device,
+    )
+    record = Record(
+        job=JobIdentity(**vars(job)),
+        status="ok",
+        failure=None,
+        spec=study.job_spec(job),
+        code_digest=code_digest("latency"),
+        dataset=dataset_identity(data, len(data.train), 0),
+        train=None,
+        latency=observed,
+        environment=describe(device),
+        started_at=started,
+        finished_at=now(),
+    )
+    records.write(paths.record(job), record)
+    return record

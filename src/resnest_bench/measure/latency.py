@@ -1,0 +1,350 @@
+"""Latency: cold start, first call and steady state, synchronised at both ends, raw samples kept.
+
+The rules behind it are in docs/methods.md.
+"""
+
+import copy
+import gc
+import itertools
+import logging
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from resnest_bench.errors import UserError
+from resnest_bench.measure.complexity import complexity
+from resnest_bench.measure.environment import device_state, precision
+from resnest_bench.models import build_model
+from resnest_bench.records import (
+    LatencyCell,
+    LatencyObservations,
+    PaperTiming,
+    ReferenceTiming,
+    UnavailableCell,
+)
+from resnest_bench.specs import LatencySpec, VariantSpec
+
+log = logging.getLogger(__name__)
+
+MIN_SAMPLES_AT_TIME_LIMIT = 5
+MS = 1e3
+
+
+class NotAvailableError(RuntimeError):
+    """This setting can't be measured here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    precision: str
+    layout: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.precision}, {self.layout}, {self.mode}"
+
+
+@dataclass(frozen=True)
+class Samples:
+    wall_ms: list[float]
+    device_ms: list[float] | None
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all that was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def timed_ms(call: Callable[[], object], device: torch.device) -> float:
+    """Wall-clock milliseconds of one call, synchronised before and after."""
+    synchronise(device)
+    start = time.perf_counter()
+    call()
+    synchronise(device)
+    return (time.perf_counter() - start) * MS
+
+
+def _timed_with_events(call: Callable[[], object], device: torch.device) -> tuple[float, float]:
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+
+    def with_events() -> None:
+        begin.record()
+        call()
+        end.record()
+
+    wall = timed_ms(with_events, device)
+    return wall, begin.elapsed_time(end)
+
+
+def warm_up(call: Callable[[], object], device: torch.device, spec: LatencySpec) -> int:
+    """Call until both warm-up limits are reached; return the number of calls."""
+    start, count = time.perf_counter(), 0
+    while count < spec.warmup_calls or time.perf_counter() - start < spec.warmup_seconds:
+        timed_ms(call, device)
+        count += 1
+        if time.perf_counter() - start > spec.max_seconds:
+            break
+    return count
+
+
+def enough(count: int, seconds: float, spec: LatencySpec) -> bool:
+    """Whether to stop sampling: minimum count and minimum duration, or the time limit."""
+    if count >= spec.min_samples and seconds >= spec.min_seconds:
+        return True
+    return count >= MIN_SAMPLES_AT_TIME_LIMIT and seconds >= spec.max_seconds
+
+
+def sample(call: Callable[[], object], device: torch.device, spec: LatencySpec) -> Samples:
+    """Steady-state samples. The garbage collector is off meanwhile, as `timeit` does it."""
+    wall: list[float] = []
+    events: list[float] = []
+    collecting = gc.isenabled()
+    gc.disable()
+    start = time.perf_counter()
+    try:
+        while not enough(len(wall), time.perf_counter() - start, spec):
+            if device.type == "cuda":
+                wall_ms, event_ms = _timed_with_events(call, device)
+                events.append(event_ms)
+            else:
+                wall_ms = timed_ms(call, device)
+            wall.append(wall_ms)
+    finally:
+        if collecting:
+            gc.enable()
+    return Samples(wall, events if device.type == "cuda" else None)
+
+
+def check_available(setting: Setting, device: torch.device) -> None:
+    """Raise NotAvailableError for what needs an NVIDIA GPU on another device."""
+    if device.type != "cuda":
+        if setting.precision == "tf32":
+            raise NotAvailableError("tf32 needs an NVIDIA GPU")
+        if setting.mode == "cudagraph":
+            raise NotAvailableError("CUDA graphs need an NVIDIA GPU")
+
+
+def make_input(batch: int, size: int, setting: Setting, device: torch.device) -> Tensor:
+    """Standard normal images (batch, 3, size, size), the same ones each time."""
+    generator = torch.Generator().manual_seed(0)
+    image_BCHW = torch.randn(batch, 3, size, size, generator=generator).to(device)
+    if setting.precision == "bf16":
+        image_BCHW = image_BCHW.to(torch.bfloat16)
+    if setting.layout == "channels_last":
+        return image_BCHW.to(memory_format=torch.channels_last)
+    return image_BCHW
+
+
+def in_setting(model: nn.Module, setting: Setting) -> nn.Module:
+    """A copy of `model` in this layout and precision: bf16 converts the weights, no autocast."""
+    model = copy.deepcopy(model).eval()
+    if setting.precision == "bf16":
+        model = model.to(torch.bfloat16)
+    if setting.layout == "channels_last":
+        model = model.to(memory_format=torch.channels_last)
+    return model
+
+
+def capture_graph(model: nn.Module, image: Tensor) -> Callable[[], object]:
+    """A CUDA graph of one forward pass: replaying it costs one launch from Python."""
+    # Capture needs the lazy initialisation of every library to be over, on a side stream.
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            model(image)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        model(image)
+    return graph.replay
+
+
+def first_call(
+    model: nn.Module, image: Tensor, mode: str, device: torch.device
+) -> tuple[Callable[[], object], float]:
+    """The callable to time, and the ms of its first call: compilation or capture included."""
+    synchronise(device)
+    start = time.perf_counter()
+    if mode == "cudagraph":
+        call = capture_graph(model, image)
+    else:
+        network = torch.compile(model, dynamic=False) if mode == "compiled" else model
+
+        def call() -> object:
+            return network(image)
+
+    call()
+    synchronise(device)
+    return call, (time.perf_counter() - start) * MS
+
+
+def measure_cell(
+    model: nn.Module, batch: int, size: int, setting: Setting, spec: LatencySpec,
+    device: torch.device,
+) -> LatencyCell:  # fmt: skip
+    """Steady state of `model`, which is already `in_setting`, at one batch size."""
+    image = make_input(batch, size, setting, device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    call, first_ms = first_call(model, image, setting.mode, device)
+    num_warmup = warm_up(call, device, spec)
+    samples = sample(call, device, spec)
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    return LatencyCell(
+        batch_size=batch,
+        precision=setting.precision,
+        layout=setting.layout,
+        mode=setting.mode,
+        first_call_ms=first_ms,
+        num_warmup=num_warmup,
+        samples_ms=samples.wall_ms,
+        device_samples_ms=samples.device_ms,
+        peak_memory_bytes=peak,
+    )
+
+
+def _why(error: Exception) -> str:
+    """The first line of an error that one cell ends with, for its row in the table."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:300]
+
+
+def measure_setting(
+    model: nn.Module, size: int, setting: Setting, spec: LatencySpec, device: torch.device
+) -> tuple[list[LatencyCell], list[UnavailableCell]]:
+    """All batch sizes in one setting. One that fails is listed with its reason, and no more."""
+    cells: list[LatencyCell] = []
+    missing: list[UnavailableCell] = []
+
+    def give_up(batch: int | None, reason: str) -> None:
+        log.warning("not measured: batch %s in %s: %s", batch or "any", setting, reason)
+        missing.append(UnavailableCell(batch_size=batch, reason=reason, **vars(setting)))
+
+    try:
+        check_available(setting, device)
+    except NotAvailableError as error:
+        give_up(None, str(error))
+        return cells, missing
+    with precision(setting.precision):
+        network = in_setting(model, setting)
+        for batch in spec.batch_sizes:
+            try:
+                cells.append(measure_cell(network, batch, size, setting, spec, device))
+            except (RuntimeError, OSError, MemoryError) as error:
+                # Out of memory, no C++ compiler, an operator without a bf16 kernel.
+                give_up(batch, _why(error))
+                continue
+            log.info("batch %d in %s: %s", batch, setting, _median_text(cells[-1].samples_ms))
+        if setting.mode == "compiled":
+            torch.compiler.reset()
+    return cells, missing
+
+
+def _median_text(samples_ms: list[float]) -> str:
+    ordered = sorted(samples_ms)
+    return f"median {ordered[len(ordered) // 2]:.3f} ms, n={len(ordered)}"
+
+
+def time_reference(size: int, spec: LatencySpec, device: torch.device) -> list[float]:
+    """Samples in ms of the reference network: eager, fp32, as it comes from timm."""
+    setting = Setting("fp32", "contiguous", "eager")
+    with precision("fp32"):
+        model = timm.create_model(spec.reference_model, num_classes=10).to(device).eval()
+        image = make_input(spec.reference_batch_size, size, setting, device)
+        warm_up(lambda: model(image), device, spec)
+        return [timed_ms(lambda: model(image), device) for _ in range(spec.reference_samples)]
+
+
+def paper_timing(
+    model: nn.Module, size: int, setting: Setting, spec: LatencySpec, device: torch.device
+) -> PaperTiming | None:
+    """The paper's figure: batches one after another, the time divided by the images."""
+    if spec.paper_batch_size is None:
+        return None
+    with precision(setting.precision):
+        network = in_setting(model, setting)
+        image = make_input(spec.paper_batch_size, size, setting, device)
+
+        def batches() -> None:
+            for _ in range(spec.paper_batches):
+                network(image)
+
+        timed_ms(lambda: network(image), device)
+        total = timed_ms(batches, device)
+    return PaperTiming(
+        batch_size=spec.paper_batch_size, num_batches=spec.paper_batches, total_ms=total
+    )
+
+
+def peak_rss_bytes() -> int:
+    """The largest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@torch.inference_mode()
+def measure_latency(
+    variant: VariantSpec, num_classes: int, image_size: int, spec: LatencySpec,
+    device: torch.device,
+) -> LatencyObservations:  # fmt: skip
+    """Measure one variant. The first thing that this process does on the device is its cold start."""
+    before = device_state(device)
+    torch.manual_seed(0)
+    start = time.perf_counter()
+    model = build_model(variant, num_classes).eval().to(device)
+    synchronise(device)
+    build_ms = (time.perf_counter() - start) * MS
+    eager = Setting("fp32", "contiguous", "eager")
+    image = make_input(1, image_size, eager, device)
+    try:
+        with precision("fp32"):
+            first_ms = timed_ms(lambda: model(image), device)
+    except RuntimeError as error:
+        raise UserError(
+            f"{variant.name} cannot take one image of {image_size}x{image_size} ({_why(error)}): "
+            "choose another image_size or variant"
+        ) from error
+    cold_ms = (time.perf_counter() - start) * MS
+
+    log.info("cold start %.1f ms, of which %.1f ms the first call", cold_ms, first_ms)
+    reference_before = time_reference(image_size, spec, device)
+    counts = complexity(model, image_size)
+    cells: list[LatencyCell] = []
+    missing: list[UnavailableCell] = []
+    for axes in itertools.product(spec.precisions, spec.layouts, spec.modes):
+        done, failed = measure_setting(model, image_size, Setting(*axes), spec, device)
+        cells += done
+        missing += failed
+    paper_setting = Setting("fp32", spec.layouts[0], "eager")
+    paper = paper_timing(model, image_size, paper_setting, spec, device)
+    return LatencyObservations(
+        image_size=image_size,
+        num_classes=num_classes,
+        num_params=counts.num_params,
+        num_macs=counts.num_macs,
+        num_activations=counts.num_activations,
+        uncounted_operators=counts.uncounted,
+        build_ms=build_ms,
+        cold_start_ms=cold_ms,
+        first_call_ms=first_ms,
+        cells=cells,
+        unavailable=missing,
+        paper=paper,
+        reference=ReferenceTiming(
+            model=spec.reference_model,
+            batch_size=spec.reference_batch_size,
+            before_ms=reference_before,
+            after_ms=time_reference(image_size, spec, device),
+        ),
+        peak_rss_bytes=peak_rss_bytes(),
+        state_before=before,
+        state_after=device_state(device),
+    )

@@ -1,0 +1,96 @@
+"""The network that a run starts from: random, or pretrained with a new head."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from resnest_bench import records
+from resnest_bench.errors import UserError
+from resnest_bench.models import build_model, input_stats
+from resnest_bench.models.weights import (
+    apply_weights,
+    file_sha256,
+    hub_license,
+    load_hub_weights,
+    load_weights_file,
+)
+from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.records import WeightsObservation
+from resnest_bench.specs import StudySpec
+from resnest_bench.training.optimizer import freeze_backbone
+
+
+class SourceFailedError(RuntimeError):
+    """The training that a fine-tuning starts from has failed itself."""
+
+
+def _trained_weights(source: Job, paths: StudyPaths) -> tuple[dict, WeightsObservation]:
+    record = records.read(paths.record(source), source)
+    if record.status == "failed":
+        raise SourceFailedError(f"its source failed: {source}: {record.failure.reason}")
+    path, wanted = paths.weights(source), record.train.final_weights_sha256
+    if not path.exists() or wanted is None:
+        raise UserError(
+            f"the weights of {source} are not at {path}: delete {paths.record(source)} and run the "
+            "workflow again, which trains them anew"
+        )
+    came = file_sha256(path)
+    if came != wanted:
+        raise UserError(
+            f"{path} must have SHA-256 {wanted}, which its record names, but has {came}: delete "
+            f"{paths.record(source)} and run the workflow again"
+        )
+    return load_weights_file(path), WeightsObservation(source=f"train {source}", sha256=came)
+
+
+def load_initial(
+    study: StudySpec, job: Job, paths: StudyPaths
+) -> tuple[dict, WeightsObservation] | None:
+    """The tensors that a fine-tuning starts from, by name; None for a start from scratch."""
+    weights = study.weights(job)
+    if weights is None:
+        return None
+    if weights.hub:
+        seen = WeightsObservation(
+            source=f"hub {weights.hub}", sha256=None, license=hub_license(weights.hub)
+        )
+        return load_hub_weights(weights.hub), seen
+    if weights.file:
+        path = Path(weights.file)
+        state = load_weights_file(path)
+        return state, WeightsObservation(source=f"file {path.name}", sha256=file_sha256(path))
+    return _trained_weights(study.source_job(job), paths)
+
+
+def build_initial(
+    study: StudySpec, job: Job, paths: StudyPaths, num_classes: int
+) -> tuple[nn.Module, WeightsObservation | None]:
+    """The network before its first step. Seed k draws the same numbers for every variant."""
+    recipe = study.recipe(job.recipe)
+    torch.manual_seed(job.seed)
+    variant = study.variant(job.variant)
+    model = build_model(variant, num_classes, recipe.dropout, recipe.zero_last_gamma)
+    initial = load_initial(study, job, paths)
+    if initial is not None:
+        apply_weights(model, initial[0], initial[1].source)
+    if recipe.trainable == "head":
+        freeze_backbone(model)
+    if recipe.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    return model, initial and initial[1]
+
+
+def expected_stats(study: StudySpec, job: Job, model: nn.Module) -> tuple | None:
+    """Mean and std that the network's family was pretrained with, for every fine-tuning.
+
+    From scratch too, so that a transfer gain compares nothing but the weights. None where the
+    start is a training of this study, which saw the dataset's own.
+    """
+    if job.kind != "finetune" or any(
+        block.weights[job.variant].train
+        for block in study.finetune
+        if block.dataset == job.dataset and job.variant in block.weights
+    ):
+        return None
+    return input_stats(model)

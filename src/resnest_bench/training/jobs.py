@@ -1,0 +1,209 @@
+"""One job: a variant over all its seeds, one record a seed."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from resnest_bench import records
+from resnest_bench.data import PreparedDataset, open_prepared
+from resnest_bench.data.batches import BatchLoader
+from resnest_bench.data.splits import train_validation_split
+from resnest_bench.digests import code_digest, digest_of
+from resnest_bench.errors import UserError
+from resnest_bench.measure.complexity import count_params
+from resnest_bench.measure.environment import describe, precision
+from resnest_bench.measure.evaluation import Evaluation
+from resnest_bench.measure.identity import dataset_identity, now
+from resnest_bench.models.weights import file_sha256, save_weights
+from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.records import (
+    Environment,
+    Failure,
+    JobIdentity,
+    Record,
+    TrainObservations,
+    WeightsObservation,
+)
+from resnest_bench.specs import RecipeSpec, StudySpec
+from resnest_bench.training.checkpoints import Checkpoint, Progress
+from resnest_bench.training.initial import SourceFailedError, build_initial, expected_stats
+from resnest_bench.training.loop import Batches, DivergedError, train_model
+from resnest_bench.training.optimizer import build_optimizer
+
+log = logging.getLogger(__name__)
+
+EVALUATION_BATCH_SIZE = 500
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all seeds of a job share."""
+
+    study: StudySpec
+    paths: StudyPaths
+    data: PreparedDataset
+    device: torch.device
+    environment: Environment
+
+
+def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple | None) -> Batches:
+    """Loaders of the three parts. The held-out part depends on the seed alone."""
+    data, device = context.data, context.device
+    training = BatchLoader(data.train, data.meta, recipe, device, stats)
+    plain = BatchLoader(data.train, data.meta, None, device, stats)
+    testing = BatchLoader(data.test, data.meta, None, device, stats)
+    train_indices, held_out = np.arange(len(data.train)), None
+    if recipe.validation_fraction:
+        train_indices, held_out = train_validation_split(
+            data.train.labels, recipe.validation_fraction, seed
+        )
+    batch = min(EVALUATION_BATCH_SIZE, recipe.batch_size * 2)
+
+    def validation() -> Iterator:
+        return plain.iterate_eval(batch, held_out)
+
+    return Batches(
+        train=training,
+        train_indices=train_indices,
+        validation=None if held_out is None else validation,
+        test=lambda: testing.iterate_eval(batch),
+        num_classes=len(data.meta.classes),
+    )
+
+
+def checkpoint_of(context: Context, job: Job) -> Checkpoint:
+    """Keyed by all that decides the result: spec, code, data and kind of device."""
+    key = digest_of(
+        {
+            "kind": job.kind,
+            "spec": context.study.job_spec(job),
+            "code": code_digest(job.kind),
+            "data": context.data.meta.fingerprint,
+            "device": context.device.type,
+        }
+    )
+    return Checkpoint(context.paths.checkpoint(key, job.seed))
+
+
+def _observations(
+    model: nn.Module,
+    progress: Progress,
+    test: Evaluation,
+    initial: WeightsObservation | None,
+    weights_sha256: str | None,
+) -> TrainObservations:
+    return TrainObservations(
+        num_params=count_params(model),
+        num_trainable_params=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        epochs=progress.epochs,
+        num_test=len(test.correct),
+        test_correct=records.pack_bits(test.correct),
+        wall_seconds=progress.wall_seconds,
+        num_resumes=progress.num_resumes,
+        initial_weights=initial,
+        final_weights_sha256=weights_sha256,
+    )
+
+
+def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
+    study, recipe = context.study, context.study.recipe(job.recipe)
+    num_classes = len(context.data.meta.classes)
+    model, initial = build_initial(study, job, context.paths, num_classes)
+    model = model.to(context.device)
+    batches = make_batches(context, recipe, job.seed, expected_stats(study, job, model))
+    optimizer = build_optimizer(model, recipe)
+    title = f"{job.variant} {job.recipe} seed {job.seed}"
+    progress, test = train_model(model, optimizer, batches, recipe, job.seed, checkpoint, title)
+    sha256 = None
+    if job.kind == "train" and study.keeps_weights(job):
+        sha256 = save_weights(context.paths.weights(job), model)
+    return _observations(model, progress, test, initial, sha256), batches
+
+
+def run_seed(context: Context, job: Job) -> Record:
+    """Train one seed, or take it from where it was stopped. A diverged seed gives a record too."""
+    checkpoint = checkpoint_of(context, job)
+    finished = checkpoint.finished_record()
+    if finished is not None and _weights_are_there(context, job, finished):
+        log.info("%s: finished before; %s holds its record", job, checkpoint.finished)
+        return finished
+    started, num_train = now(), len(context.data.train)
+    observations, failure = None, None
+    try:
+        observations, batches = _train(context, job, checkpoint)
+        num_train = len(batches.train_indices)
+    except DivergedError as error:
+        failure = Failure(reason=str(error), epoch=error.epoch, step=error.step)
+    except SourceFailedError as error:
+        failure = Failure(reason=str(error))
+    if failure:
+        log.error("%s failed: %s", job, failure.reason)
+    record = Record(
+        job=JobIdentity(**vars(job)),
+        status="failed" if failure else "ok",
+        failure=failure,
+        spec=context.study.job_spec(job),
+        code_digest=code_digest(job.kind),
+        dataset=dataset_identity(context.data, num_train, len(context.data.train) - num_train),
+        train=observations,
+        latency=None,
+        environment=context.environment,
+        started_at=started,
+        finished_at=now(),
+    )
+    if not failure:
+        checkpoint.finish(record)
+    return record
+
+
+def _weights_are_there(context: Context, job: Job, record: Record) -> bool:
+    if job.kind != "train" or not context.study.keeps_weights(job):
+        return True
+    path = context.paths.weights(job)
+    return path.exists() and file_sha256(path) == record.train.final_weights_sha256
+
+
+def check_recipe(recipe: RecipeSpec, device: torch.device) -> None:
+    if recipe.precision == "tf32" and device.type != "cuda":
+        raise UserError(
+            "the recipe asks for precision tf32, which needs an NVIDIA GPU, but this runs on a CPU: "
+            "take fp32 or bf16"
+        )
+
+
+def run_job(
+    study: StudySpec, kind: str, dataset: str, recipe: str, variant: str,
+    device: torch.device, results: Path = Path("results"),
+) -> list[Record]:  # fmt: skip
+    """Run a training or fine-tuning over all seeds and write one record a seed.
+
+    Raises UserError for whatever the user can repair. A seed that diverges is no error: its record
+    says so, and the next seed goes on.
+    """
+    spec, paths = study.recipe(recipe), study.paths(results)
+    jobs = [Job(kind, dataset, recipe, variant, seed) for seed in study.seeds]
+    asked = set(study.jobs())
+    if not asked.issuperset(jobs):
+        raise UserError(
+            f"study {study.study!r} does not ask for {jobs[0]}: see `resnest-bench plan`"
+        )
+    check_recipe(spec, device)
+    records.check_writable(paths.root)
+    start = time.perf_counter()
+    done = []
+    with precision(spec.precision):
+        context = Context(
+            study, paths, open_prepared(study.prepared(dataset)), device, describe(device)
+        )
+        for job in jobs:
+            record = run_seed(context, job)
+            records.write(paths.record(job), record)
+            done.append(record)
+    log.info("%s: %d seeds in %.1f s", variant, len(done), time.perf_counter() - start)
+    return done

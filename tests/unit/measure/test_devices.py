@@ -1,0 +1,90 @@
+"""Leases, with fake devices: two jobs on a machine with two GPUs never share one."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from resnest_bench.errors import UserError
+from resnest_bench.measure.devices import lease, leased_device, visible_gpus
+
+JOB = """
+import sys, time
+from pathlib import Path
+from resnest_bench.measure.devices import lease
+with lease(["0", "1"], Path(sys.argv[1]), poll_seconds=0.01) as index:
+    print(time.monotonic(), index, "got")
+    time.sleep(0.5)
+    print(time.monotonic(), index, "left")
+"""
+
+
+def run_jobs(folder, count):
+    """Real processes, as Snakemake starts them. Returns their events in order of time."""
+    jobs = [
+        subprocess.Popen(
+            [sys.executable, "-c", JOB, str(folder)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(count)
+    ]
+    lines = [line for job in jobs for line in job.communicate(timeout=120)[0].splitlines()]
+    assert all(job.returncode == 0 for job in jobs)
+    return sorted((float(at), index, what) for at, index, what in map(str.split, lines))
+
+
+@pytest.mark.slow
+def test_jobs_share_no_device_and_use_them_all(tmp_path):
+    events = run_jobs(tmp_path, 4)
+    assert len(events) == 8
+    holders = dict.fromkeys("01", 0)
+    for _, device, what in events:
+        holders[device] += 1 if what == "got" else -1
+        assert holders[device] in (0, 1), events
+    assert {device for _, device, _ in events} == {"0", "1"}
+
+
+def test_a_second_lease_in_the_same_process_takes_the_other_device(tmp_path):
+    with lease(["a", "b"], tmp_path) as first, lease(["a", "b"], tmp_path) as second:
+        assert {first, second} == {0, 1}
+
+
+def test_a_lease_ends_with_an_error_too(tmp_path):
+    with pytest.raises(RuntimeError, match="boom"), lease(["a"], tmp_path):
+        raise RuntimeError("boom")
+    with lease(["a"], tmp_path) as index:
+        assert index == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "count", "expected"),
+    [
+        ({}, 2, ["0", "1"]),
+        ({"CUDA_VISIBLE_DEVICES": "3,1"}, 2, ["3", "1"]),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-abc, GPU-def"}, 2, ["GPU-abc", "GPU-def"]),
+        ({"CUDA_VISIBLE_DEVICES": ""}, 0, []),
+    ],
+)
+def test_locks_are_named_after_the_machines_devices(environ, count, expected):
+    assert visible_gpus(environ, count) == expected
+
+
+def test_two_gpus_give_two_jobs_different_indices(tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr("resnest_bench.measure.devices.lease_folder", lambda: tmp_path)
+    with leased_device() as first, leased_device() as second:
+        assert {first, second} == {torch.device("cuda", 0), torch.device("cuda", 1)}
+    assert sorted(taken) == [0, 1]
+
+
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="torch sees no NVIDIA GPU"), leased_device("cuda"):
+        pass
+    with pytest.raises(UserError, match="must be one of auto, cpu, cuda"), leased_device("tpu"):
+        pass
+    with leased_device("auto") as device:
+        assert device.type == "cpu"

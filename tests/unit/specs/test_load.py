@@ -1,0 +1,149 @@
+"""Every mistake in a config gets one clear line that names the place, what came and what to do."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from resnest_bench.errors import UserError
+from resnest_bench.specs import dump_study, load_study, read_yaml, study_from_config
+
+ROOT = Path(__file__).parents[3]
+
+
+def small_config():
+    return {
+        "study": "small",
+        "seeds": [0, 1],
+        "variants": [
+            {"name": "A", "family": "resnest", "layers": [1], "radix": 2, "stem": "deep"},
+            {"name": "B", "family": "timm", "model": "resnet18"},
+        ],
+        "datasets": {"digits": {"source": "digits"}},
+        "train": [{"dataset": "digits", "recipe": "smoke"}],
+    }
+
+
+def changed(*path, to):
+    config = copy.deepcopy(small_config())
+    place = config
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = to
+    return config
+
+
+def error_of(config):
+    with pytest.raises(UserError) as caught:
+        study_from_config(config, "config.yaml")
+    message = str(caught.value)
+    assert message.startswith("config.yaml")
+    assert "\n" not in message
+    return message
+
+
+BAD = [
+    (changed("variants", 0, "radx", to=1), ["variants[0] (A)", "'radx'", "did you mean 'radix'"]),
+    (changed("sedes", to=[1]), ["'sedes'", "did you mean 'seeds'"]),
+    (changed("variants", 0, "family", to="resnet"), ["family must be one of", "'resnet'"]),
+    (changed("datasets", "digits", "source", to="mnist"), ["source must be one of", "'mnist'"]),
+    (changed("train", 0, "dataset", to="digit"), ["unknown name 'digit'", "'digits'"]),
+    (changed("train", 0, "recipe", to="smok"), ["unknown name 'smok'", "did you mean 'smoke'"]),
+    (changed("train", 0, "variants", to=["C"]), ["unknown name 'C'", "A, B"]),
+    (changed("variants", 0, "radix", to=-1), ["(A).radix", "greater than or equal to 0", "-1"]),
+    (changed("variants", 0, "cardinality", to=3), ["cardinality must divide width", "3", "64"]),
+    (changed("variants", 0, "layers", to=[]), ["(A).layers", "one to four stages", "[]"]),
+    (changed("variants", 0, "layers", to=[1, 0]), ["layers", "greater than or equal to 1"]),
+    (changed("variants", 1, "name", to="a"), ["two variants are named 'a'"]),
+    (changed("variants", 1, "name", to="A"), ["two variants are named 'A'"]),
+    (changed("variants", 1, "name", to="a/b"), ["a name is made of", "'a/b'"]),
+    (changed("variants", 1, "name", to=".."), ["a name is made of", "'..'"]),
+    (changed("variants", to=[]), ["at least one variant"]),
+    (changed("seeds", to=[0, 0]), ["none twice"]),
+    (changed("seeds", to=[]), ["at least one seed"]),
+    (changed("train", to=[]), ["nothing to do"]),
+    (changed("train", 0, "recipe", to="paper_finetune"), ["starts from weights"]),
+    (changed("recipes", to={"smoke": {"epochs": 1, "learning_rate": 1}}), ["built in"]),
+    (changed("recipes", to={"r": {"epochs": 1, "learning_rate": -1}}), ["greater than 0", "-1"]),
+    (changed("recipes", to={"r": {"epochs": 1, "learning_rate": float("nan")}}), ["finite"]),
+    (changed("recipes", to={"r": {"epochs": 2, "learning_rate": 1, "warmup_epochs": 2}}),
+     ["warmup_epochs must be less than epochs"]),
+    (changed("train", to=[{"dataset": "digits", "recipe": "smoke"}] * 2), ["two blocks ask for"]),
+    (changed("finetune", to=[{"dataset": "digits", "weights": {"A": {"train": "x/smoke"}}}]),
+     ["no train block trains A on x/smoke"]),
+    (changed("finetune", to=[{"dataset": "digits", "weights": {"A": {}}}]), ["exactly one of"]),
+    (changed("datasets", "photos", to={"source": "imagefolder", "path": "x", "image_size": 64,
+                                       "resize": 32}), ["resize must be at least image_size"]),
+    (changed("datasets", "photos", to={"source": "imagefolder", "image_size": 64}),
+     ["either path or urls"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"), BAD, ids=lambda v: v[-1] if isinstance(v, list) else ""
+)
+def test_a_mistake_is_named(config, expected):
+    message = error_of(config)
+    for part in expected:
+        assert part in message, message
+
+
+def test_defaults_are_filled_in_and_survive_the_round_trip(tmp_path):
+    study = study_from_config(small_config(), "config.yaml")
+    file = tmp_path / "study.json"
+    file.write_text(dump_study(study))
+    assert load_study(file) == study
+    assert study.variants[0].avg_down is True
+
+
+def test_a_key_given_twice_is_refused(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("study: a\nseeds: [1]\nseeds: [2]\n")
+    with pytest.raises(UserError, match=r"key 'seeds' is given twice.*line 3"):
+        read_yaml(file)
+
+
+@pytest.mark.parametrize("text", ["a: [", "\x00", "a: b: c"])
+def test_what_is_not_yaml_is_refused(tmp_path, text):
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match="is not YAML"):
+        read_yaml(file)
+
+
+def test_yaml_that_runs_code_is_refused(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("study: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(UserError, match="is not YAML"):
+        read_yaml(file)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"cannot read .*nowhere"):
+        read_yaml(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize("value", [[], "text", None, 3])
+def test_a_config_that_is_no_mapping_is_refused(value):
+    with pytest.raises(UserError, match="must be a mapping"):
+        study_from_config(value, "config.yaml")
+
+
+def test_the_shipped_study_is_the_papers(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = load_study(Path("config/config.yaml"))
+    assert len(study.train[0].variants) == 16
+    recipe = study.recipe(study.train[0].recipe)
+    assert (recipe.momentum, recipe.weight_decay, recipe.batch_size, recipe.epochs) == (
+        0.9, 1e-4, 256, 20)  # fmt: skip
+    assert (recipe.crop, recipe.flip, recipe.random_augment, recipe.dropout) == (
+        "none", False, False, 0.2)  # fmt: skip
+    assert all(v.dropout == 0.2 for v in study.variants if v.name in study.train[0].variants)
+
+
+def test_the_variant_sheet_can_be_inline(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config = yaml.safe_load(Path("config/demo/config.yaml").read_text())
+    config["variants"] = yaml.safe_load(Path(config["variants"]).read_text())
+    assert study_from_config(config, "x") == load_study(Path("config/demo/config.yaml"))

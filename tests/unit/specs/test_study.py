@@ -1,0 +1,89 @@
+import copy
+
+import pytest
+
+from resnest_bench.paths import Job
+from resnest_bench.specs import study_from_config
+
+CONFIG = {
+    "study": "s",
+    "seeds": [0, 1],
+    "variants": [
+        {"name": "A", "family": "timm", "model": "resnet18"},
+        {"name": "B", "family": "timm", "model": "resnet34", "note": "a note"},
+    ],
+    "datasets": {
+        "digits": {"source": "digits"},
+        "half": {"source": "digits", "classes": [0, 1, 2]},
+    },
+    "train": [{"dataset": "digits", "recipe": "smoke"}],
+    "latency": [{"dataset": "digits", "variants": ["B"]}],
+    "finetune": [
+        {
+            "dataset": "half",
+            "recipes": ["paper_finetune", "from_scratch"],
+            "weights": {"A": {"train": "digits/smoke"}},
+        }
+    ],
+}
+
+
+@pytest.fixture
+def config():
+    return copy.deepcopy(CONFIG)
+
+
+def test_jobs_are_every_combination_that_is_asked_for(config):
+    jobs = study_from_config(config, "c").jobs()
+    expected = [Job("train", "digits", "smoke", v, s) for v in "AB" for s in (0, 1)]
+    expected += [Job("latency", "digits", "default", "B", 0)]
+    expected += [
+        Job("finetune", "half", r, "A", s)
+        for r in ("paper_finetune", "from_scratch")
+        for s in (0, 1)
+    ]
+    assert jobs == expected
+
+
+def test_a_fine_tuning_starts_from_the_same_seed_and_variant(config):
+    study = study_from_config(config, "c")
+    job = Job("finetune", "half", "paper_finetune", "A", 1)
+    assert study.source_job(job) == Job("train", "digits", "smoke", "A", 1)
+    assert study.weights(Job("finetune", "half", "from_scratch", "A", 1)) is None
+
+
+def test_weights_are_kept_where_a_fine_tuning_needs_them(config):
+    study = study_from_config(config, "c")
+    assert study.keeps_weights(Job("train", "digits", "smoke", "A", 0))
+    assert not study.keeps_weights(Job("train", "digits", "smoke", "B", 0))
+
+
+def test_a_job_spec_holds_its_own_row_and_no_other(config):
+    before = study_from_config(config, "c")
+    config["variants"][1]["dropout"] = 0.5
+    after = study_from_config(config, "c")
+    of_a, of_b = (Job("train", "digits", "smoke", name, 0) for name in "AB")
+    assert before.job_spec(of_a) == after.job_spec(of_a)
+    assert before.job_spec(of_b) != after.job_spec(of_b)
+
+
+def test_a_note_and_a_seed_change_no_spec(config):
+    before = study_from_config(config, "c")
+    config["variants"][1]["note"] = "another note"
+    config["seeds"] = [0, 1, 2]
+    after = study_from_config(config, "c")
+    job = Job("train", "digits", "smoke", "B", 0)
+    assert before.job_spec(job) == after.job_spec(job)
+
+
+def test_a_fine_tunings_spec_follows_its_source(config):
+    job = Job("finetune", "half", "paper_finetune", "A", 0)
+    before = study_from_config(config, "c").job_spec(job)
+    config["datasets"]["digits"]["classes"] = [0, 1, 2, 3]
+    assert study_from_config(config, "c").job_spec(job) != before
+
+
+def test_another_dataset_spec_has_another_folder(config):
+    before = study_from_config(config, "c").prepared("digits")
+    config["datasets"]["digits"]["classes"] = [0, 1]
+    assert study_from_config(config, "c").prepared("digits") != before

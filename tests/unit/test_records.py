@@ -1,0 +1,207 @@
+import json
+import os
+import stat
+import threading
+
+import numpy as np
+import pytest
+
+from resnest_bench import records
+from resnest_bench.errors import UserError
+from resnest_bench.paths import Job
+
+JOB = Job("train", "digits", "smoke", "A", 0)
+
+
+def raw_record():
+    correct = np.array([True, False, True])
+    return {
+        "schema_version": 1,
+        "job": {"kind": "train", "dataset": "digits", "recipe": "smoke", "variant": "A", "seed": 0},
+        "status": "ok",
+        "failure": None,
+        "spec": {"variant": {"name": "A"}},
+        "code_digest": "0" * 64,
+        "dataset": None,
+        "train": {
+            "num_params": 10,
+            "num_trainable_params": 10,
+            "epochs": [
+                {
+                    "epoch": 1,
+                    "learning_rate": 0.1,
+                    "train_loss": 1.5,
+                    "train_accuracy": 0.5,
+                    "validation_accuracy": None,
+                    "test_accuracy": 2 / 3,
+                    "test_loss": 1.0,
+                    "train_seconds": 1.0,
+                    "evaluation_seconds": 0.1,
+                    "images_per_second": 100.0,
+                }
+            ],
+            "num_test": 3,
+            "test_correct": records.pack_bits(correct),
+            "wall_seconds": 1.1,
+            "num_resumes": 0,
+            "initial_weights": None,
+            "final_weights_sha256": None,
+        },
+        "latency": None,
+        "environment": {
+            "git_commit": None,
+            "git_dirty": None,
+            "python": "3.11.7",
+            "versions": {"torch": "2.11.0"},
+            "os": "Linux",
+            "device_kind": "cpu",
+            "device_name": "a CPU",
+            "device_index": None,
+            "cuda": None,
+            "cudnn": None,
+            "driver": None,
+            "cpu_model": "a CPU",
+            "num_cpu_threads": 2,
+            "precision_flags": {},
+        },
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "finished_at": "2026-01-01T00:00:01+00:00",
+    }
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "seed-0.json"
+
+
+def put(file, raw):
+    file.write_text(json.dumps(raw))
+    return file
+
+
+def problem(file, expected=JOB):
+    with pytest.raises(UserError) as caught:
+        records.read(file, expected)
+    message = str(caught.value)
+    assert str(file) in message
+    assert "\n" not in message
+    return message
+
+
+def test_a_record_survives_the_round_trip_unrounded(file):
+    raw = raw_record()
+    raw["train"]["epochs"][0]["train_loss"] = 0.1 + 0.2
+    record = records.read(put(file, raw), JOB)
+    records.write(file, record)
+    assert json.loads(file.read_text()) == raw
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [("{", "is not JSON"), ("", "is not JSON"), ("[1]", "must be a JSON object, but holds a list"),
+     ("\udcff", "is not JSON"), ('{"schema_version": NaN}', "NaN is not a JSON number")],
+)  # fmt: skip
+def test_what_is_no_json_object_is_refused(file, text, part):
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert part in problem(file)
+
+
+def test_a_missing_record_is_named(file):
+    assert "does not exist" in problem(file)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_schema_version_is_refused(file, version):
+    raw = raw_record() | {"schema_version": version}
+    assert f"schema_version must be 1, but is {version!r}" in problem(put(file, raw))
+
+
+def change(raw, path, value):
+    place = raw
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "parts"),
+    [
+        (("train", "epochs", 0, "test_accuracy"), 1.5, ["train.epochs.0.test_accuracy", "1.5"]),
+        (("train", "epochs", 0, "test_accuracy"), "high", ["train.epochs.0.test_accuracy"]),
+        (("train", "epochs"), [], ["train.epochs must hold at least one epoch"]),
+        (("train", "extra"), 1, ["train.extra"]),
+        (("job", "seed"), -1, ["job.seed"]),
+        (("status",), "done", ["status", "'done'"]),
+        (("train",), None, ["train must hold observations"]),
+        (("status",), "failed", ["failure must say a reason"]),
+        (("job", "variant"), "../A", ["a name is made of"]),
+        (("train", "num_test"), 300, ["300 images take 38 bytes, but came 1"]),
+        (("train", "test_correct"), "???", ["train.test_correct"]),
+        (("train", "test_correct"), records.pack_bits([True] * 3), ["has accuracy 1.0"]),
+    ],
+)
+def test_a_broken_field_is_named(file, path, value, parts):
+    message = problem(put(file, change(raw_record(), path, value)))
+    for part in parts:
+        assert part in message
+
+
+def test_a_record_that_was_moved_is_refused(file):
+    other = Job("train", "digits", "smoke", "B", 0)
+    assert "it was moved or renamed" in problem(put(file, raw_record()), other)
+
+
+def test_an_interrupted_write_leaves_the_old_record(file, monkeypatch):
+    records.write_text(file, "old")
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(UserError, match="No space left on device"):
+        records.write_text(file, "new")
+    assert file.read_text() == "old"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_readers_never_see_half_a_file(file):
+    texts = {"a" * 300_000, "b" * 300_000}
+    records.write_text(file, "a" * 300_000)
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            for text in texts:
+                records.write_text(file, text)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert all(file.read_text() in texts for _ in range(50))
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_a_folder_that_is_a_file_gets_a_clear_error(tmp_path):
+    (tmp_path / "results").write_text("not a folder")
+    with pytest.raises(UserError, match="cannot write"):
+        records.check_writable(tmp_path / "results" / "demo")
+
+
+def test_a_full_disk_is_seen_before_the_work(tmp_path):
+    with pytest.raises(UserError, match="MiB free, but this job needs"):
+        records.check_writable(tmp_path, needed_bytes=2**60)
+
+
+def test_a_written_record_can_be_read_by_the_group(file):
+    records.write_text(file, "x")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~records._umask()
+
+
+def test_bits_by_hand():
+    # 1 0 1 0 0 0 0 0, 1 -> bytes 0b10100000, 0b10000000 -> base64 "oIA="
+    bits = [True, False, True, False, False, False, False, False, True]
+    assert records.pack_bits(bits) == "oIA="
+    assert records.unpack_bits("oIA=", 9).tolist() == bits

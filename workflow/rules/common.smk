@@ -1,0 +1,73 @@
+# Validate the study, expand its jobs, digest the code. No science here.
+import json
+import re
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from resnest_bench import records
+from resnest_bench.digests import code_digest
+from resnest_bench.errors import UserError
+from resnest_bench.paths import Job
+from resnest_bench.specs import dump_study, study_from_config
+
+try:
+    STUDY = study_from_config(config, "config")
+    PATHS = STUDY.paths()
+    # The jobs read the study as it was merged from files and command line, not the files.
+    if not PATHS.study.exists() or PATHS.study.read_text() != dump_study(STUDY):
+        records.write_text(PATHS.study, dump_study(STUDY))
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = PATHS.root
+CLI_STUDY = f"--study {PATHS.study}"
+
+
+def any_of(names):
+    """A wildcard constraint: these names and no others. (?!) matches nothing."""
+    return "|".join(sorted(map(re.escape, names))) or "(?!)"
+
+
+wildcard_constraints:
+    dataset=any_of(STUDY.datasets),
+    recipe=any_of({*STUDY.all_recipes, *STUDY.all_protocols}),
+    variant=any_of(STUDY.variant_names),
+    digest="[0-9a-f]{12}",
+
+
+def job_of(kind, wildcards, seed=0):
+    return Job(kind, wildcards.dataset, wildcards.recipe, wildcards.variant, int(seed))
+
+
+def record_pattern(kind, seeds):
+    """Record paths with the wildcards dataset, recipe and variant left open."""
+    return [
+        f"{RESULTS}/records/{kind}/{{dataset}}/{{recipe}}/{{variant}}/seed-{seed}.json"
+        for seed in seeds
+    ]
+
+
+def side_file(folder, kind, ending):
+    """A log or a benchmark beside the record that it belongs to."""
+    return f"{RESULTS}/{folder}/{kind}/{{dataset}}/{{recipe}}/{{variant}}{ending}"
+
+
+def row(kind):
+    """Params: the variant's row and all else that decides its result, and nothing of the others."""
+    return lambda wildcards: json.dumps(
+        STUDY.job_spec(job_of(kind, wildcards)), sort_keys=True
+    )
+
+
+def training_code(kind):
+    """Params: the code's digest, if the study wants trainings to follow it. Else they turn stale."""
+    return code_digest(kind) if STUDY.rerun_on_code_change else "records turn stale"
+
+
+def prepared(wildcards):
+    return str(STUDY.prepared(wildcards.dataset) / "meta.json")
+
+
+def records_of_study():
+    return [str(PATHS.record(job)) for job in STUDY.jobs()]

@@ -1,0 +1,25 @@
+from resnest_bench.data import source_fingerprint
+
+
+rule data:
+    """Download or read a dataset and prepare its arrays once, for all studies."""
+    output:
+        f"{STUDY.data_dir}/prepared/{{dataset}}-{{digest}}/meta.json",
+    log:
+        f"{RESULTS}/logs/data/{{dataset}}-{{digest}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/data/{{dataset}}-{{digest}}.tsv"
+    # A broken dataset must show before hours are spent on another one.
+    priority: 100
+    # Downloads fail for a moment; a wrong archive fails each time, and says so.
+    retries: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        spec=lambda wildcards: STUDY.dataset(wildcards.dataset).digest,
+        # A photo that came or went makes new arrays, and its records stale.
+        source=lambda wildcards: source_fingerprint(STUDY.dataset(wildcards.dataset)),
+        code=code_digest("data"),
+    shell:
+        "resnest-bench data {CLI_STUDY} --dataset {wildcards.dataset} --log {log}"

@@ -1,0 +1,29 @@
+FIGURES = [
+    *(["accuracy_latency"] if STUDY.train and STUDY.latency else []),
+    *(["ablation"] if STUDY.tables.ablation else []),
+    *(["training_curves"] if STUDY.train else []),
+    *(["latency_distribution"] if STUDY.latency else []),
+    *(["transfer"] if STUDY.finetune else []),
+]
+
+
+rule figures:
+    """Records to pictures, by the chart functions that the dashboard uses."""
+    input:
+        records_of_study(),
+    output:
+        report(
+            expand(f"{RESULTS}/figures/{{figure}}.svg", figure=FIGURES),
+            category="Figures",
+            caption="../report/figures.rst",
+        ),
+        expand(f"{RESULTS}/figures/{{figure}}.png", figure=FIGURES),
+    log:
+        f"{RESULTS}/logs/figures.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures.tsv"
+    params:
+        study=STUDY.digest,
+        code=[code_digest(kind) for kind in ("figures", "tables")],
+    shell:
+        "resnest-bench figures {CLI_STUDY} --log {log}"

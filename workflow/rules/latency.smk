@@ -1,0 +1,22 @@
+rule latency:
+    """Measure one variant with nothing else of the workflow beside it."""
+    input:
+        prepared,
+    output:
+        record_pattern("latency", [0]),
+    log:
+        side_file("logs", "latency", ".log"),
+    benchmark:
+        side_file("benchmarks", "latency", ".tsv")
+    # All cores that Snakemake may use: no other job starts meanwhile.
+    threads: workflow.cores or 1
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=60,
+    params:
+        spec=row("latency"),
+        code=code_digest("latency"),
+    shell:
+        "resnest-bench latency {CLI_STUDY} --dataset {wildcards.dataset}"
+        " --protocol {wildcards.recipe} --variant {wildcards.variant} --log {log}"

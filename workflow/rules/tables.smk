@@ -1,0 +1,41 @@
+TABLES = [
+    name
+    for name, wanted in {
+        "ablation": STUDY.tables.ablation,
+        "tradeoff": STUDY.tables.tradeoff,
+        "transfer": STUDY.finetune,
+    }.items()
+    if wanted
+]
+
+
+rule tables:
+    """Records to tables. Whatever is missing, failed or stale is named in them."""
+    input:
+        records_of_study(),
+    output:
+        report(
+            expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),
+            category="Tables",
+            caption="../report/tables.rst",
+        ),
+        expand(
+            f"{RESULTS}/tables/{{table}}.{{ending}}",
+            table=TABLES,
+            ending=["md", "tex"],
+        ),
+        report(
+            f"{RESULTS}/tables/runs.csv",
+            category="Tables",
+            caption="../report/runs.rst",
+        ),
+        f"{RESULTS}/tables/runs.parquet",
+    log:
+        f"{RESULTS}/logs/tables.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tables.tsv"
+    params:
+        study=STUDY.digest,
+        code=[code_digest(kind) for kind in ("tables", "train", "finetune", "latency")],
+    shell:
+        "resnest-bench tables {CLI_STUDY} --log {log}"

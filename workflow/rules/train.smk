@@ -1,0 +1,21 @@
+rule train:
+    """Train one variant over all seeds; one record a seed. Resumes from its own checkpoints."""
+    input:
+        prepared,
+    output:
+        record_pattern("train", STUDY.seeds),
+    log:
+        side_file("logs", "train", ".log"),
+    benchmark:
+        side_file("benchmarks", "train", ".tsv")
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=720,
+    params:
+        spec=row("train"),
+        keep=lambda wildcards: STUDY.keeps_weights(job_of("train", wildcards)),
+        code=training_code("train"),
+    shell:
+        "resnest-bench train {CLI_STUDY} --dataset {wildcards.dataset} --recipe {wildcards.recipe}"
+        " --variant {wildcards.variant} --log {log}"
