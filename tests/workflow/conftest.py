@@ -1,0 +1,101 @@
+"""Runs the real workflow, in a folder of its own, on a study that takes seconds."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+TINY = {
+    "study": "tiny",
+    "seeds": [0, 1],
+    "variants": [
+        {"name": "A", "family": "resnest", "layers": [1], "radix": 0, "width": 16, "stem": "small"},
+        {"name": "B", "family": "resnest", "layers": [1], "radix": 2, "width": 16, "stem": "small"},
+    ],
+    "datasets": {
+        "low": {"source": "digits", "classes": [0, 1, 2]},
+        "high": {"source": "digits", "classes": [3, 4, 5]},
+    },
+    "recipes": {
+        "quick": {"epochs": 1, "batch_size": 128, "learning_rate": 0.05},
+        "tune": {"epochs": 1, "batch_size": 128, "learning_rate": 0.01, "init": "pretrained"},
+    },
+    "protocols": {
+        "quick": {
+            "batch_sizes": [1, 4],
+            "min_samples": 5,
+            "min_seconds": 0,
+            "warmup_calls": 1,
+            "warmup_seconds": 0,
+            "paper_batch_size": 4,
+            "paper_batches": 1,
+            "reference_samples": 3,
+        }
+    },
+    "train": [{"dataset": "low", "recipe": "quick"}],
+    "latency": [{"dataset": "low", "protocol": "quick"}],
+    "finetune": [
+        {"dataset": "high", "recipes": ["tune"], "weights": {"B": {"train": "low/quick"}}}
+    ],
+    "tables": {"ablation": {}, "tradeoff": {}},
+}
+
+
+class Workflow:
+    """A folder with a config; `run` is the command of the README."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = folder / "results" / "tiny"
+        self.config = yaml.safe_load(yaml.safe_dump(TINY))
+
+    def write(self) -> None:
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
+
+    def run(self, *more: str, code: int | None = 0) -> subprocess.CompletedProcess:
+        """Snakemake on the config as it is now; asserts the exit code unless it is None."""
+        self.write()
+        command = ["snakemake", "--cores", "1", "--resources", "gpu=1",
+                   "--snakefile", ROOT / "workflow/Snakefile", "--configfile", "config.yaml"]  # fmt: skip
+        return self.command(*command, *more, code=code)
+
+    def command(self, *command, code: int | None = 0) -> subprocess.CompletedProcess:
+        environ = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=self.folder, env=environ, capture_output=True, text=True, timeout=900,
+        )  # fmt: skip
+        assert code is None or done.returncode == code, done.stdout + done.stderr
+        return done
+
+    def planned(self) -> set[str]:
+        """Names of the rules that would run now, with their variants."""
+        text = self.run("--dry-run", "--quiet", "progress").stdout
+        return set(text.split("rule ")[1:]) if "Nothing to be done" not in text else set()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The tiny study, run once; tests copy it."""
+    workflow = Workflow(tmp_path_factory.mktemp("finished"))
+    workflow.output = workflow.run()
+    return workflow
+
+
+@pytest.fixture
+def workflow(finished, tmp_path):
+    """A copy of the finished study that a test may break. Times of files are kept."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished.folder, folder, symlinks=True)
+    return Workflow(folder)
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    return Workflow(tmp_path)
