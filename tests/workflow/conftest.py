@@ -66,7 +66,9 @@ class Workflow:
         return self.command(*command, *more, code=code)
 
     def command(self, *command, code: int | None = 0) -> subprocess.CompletedProcess:
-        environ = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        # Two threads on a busy machine wait for each other; one is as fast on networks this small.
+        environ = dict(os.environ, PATH=path, OMP_NUM_THREADS="1")
         done = subprocess.run(
             [str(part) for part in command],
             cwd=self.folder, env=environ, capture_output=True, text=True, timeout=900,

@@ -1,0 +1,25 @@
+"""Datasets: prepared once to uint8 arrays with a fingerprint, then memory-mapped (floor 2).
+
+Nothing imported here needs torch; `data.batches` does, and is imported where batches are.
+"""
+
+from resnest_bench.data.prepared import (
+    PreparedDataset,
+    PreparedMeta,
+    Split,
+    open_prepared,
+    verify,
+)
+from resnest_bench.data.sources import SOURCES, Source, prepare, source_fingerprint
+
+__all__ = [
+    "SOURCES",
+    "PreparedDataset",
+    "PreparedMeta",
+    "Source",
+    "Split",
+    "open_prepared",
+    "prepare",
+    "source_fingerprint",
+    "verify",
+]

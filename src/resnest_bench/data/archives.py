@@ -1,0 +1,87 @@
+"""Unpacking archives from elsewhere: nothing is written outside, and all of it or nothing."""
+
+import logging
+import lzma
+import shutil
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from filelock import FileLock
+
+from resnest_bench.data.download import file_digest
+from resnest_bench.errors import UserError
+from resnest_bench.records import check_writable
+
+log = logging.getLogger(__name__)
+
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError)
+
+
+def unpack(archive: Path, downloads: Path) -> Path:
+    """Unpack `archive` (zip or tar, compressed or not) once; the folder is named by its SHA-256.
+
+    Raises UserError where it is no archive, is broken, or has a member that points outside.
+    """
+    folder = downloads / "unpacked" / f"{archive.name.split('.')[0]}-{file_digest(archive)[:16]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if not folder.exists():
+            log.info("unpacking %s", archive)
+            _unpack_whole(archive, folder)
+    return folder
+
+
+def _unpack_whole(archive: Path, folder: Path) -> None:
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    try:
+        partial.mkdir()
+        _extract(archive, partial)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    try:
+        # The suffix decides first: a tar may hold a zip at its end, and would pass for one.
+        if archive.suffix.lower() == ".zip" and zipfile.is_zipfile(archive):
+            _extract_zip(archive, folder)
+        elif tarfile.is_tarfile(archive):
+            with tarfile.open(archive) as tar:
+                # Refuses members that lead outside, devices and links to elsewhere.
+                tar.extractall(folder, filter="data")
+        elif zipfile.is_zipfile(archive):
+            _extract_zip(archive, folder)
+        else:
+            raise UserError(
+                f"{archive} must be a whole .zip, .tar, .tar.gz or .tar.xz, but is none of them: "
+                "get the archive again, or give an unpacked folder"
+            )
+    except BROKEN as error:
+        raise UserError(
+            f"{archive} cannot be unpacked: {error}: get the archive again, or free space in "
+            f"{folder.parent}"
+        ) from error
+
+
+def _extract_zip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        members = file.infolist()
+        for member in members:
+            _check_member(archive, member)
+        check_writable(folder, sum(member.file_size for member in members))
+        file.extractall(folder)
+
+
+def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
+    path = PurePosixPath(member.filename.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        raise UserError(
+            f"{archive}: a member must stay inside the archive's folder, but one is named "
+            f"{member.filename!r}: don't use this archive"
+        )
+    if member.flag_bits & 1:
+        raise UserError(f"{archive}: {member.filename!r} needs a password: unpack it yourself")

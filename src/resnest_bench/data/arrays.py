@@ -1,0 +1,131 @@
+"""Writing prepared arrays, image by image: the whole dataset never has to fit into memory."""
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from resnest_bench.data.prepared import (
+    FORMAT_VERSION,
+    PARTS,
+    PreparedMeta,
+    Split,
+    Triple,
+    array_file,
+    counts_per_class,
+    fingerprint,
+    load_split,
+)
+from resnest_bench.records import write_text
+
+log = logging.getLogger(__name__)
+
+REPORT_EVERY = 10_000
+
+# (H, W, 3) uint8 and its class index.
+Items = Iterable[tuple[np.ndarray, int]]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a source gives: the images of both parts, in a fixed order, and what they are."""
+
+    label: str
+    classes: tuple[str, ...]
+    image_size: int
+    resize: int
+    mean: Triple
+    std: Triple
+    uniform: bool
+    train: Items
+    test: Items
+
+
+class NpyAppender:
+    """A .npy file that grows along its first axis. `item_shape` is the shape behind that axis."""
+
+    def __init__(self, path: Path, dtype: type, item_shape: tuple[int, ...] = ()) -> None:
+        self.dtype, self.item_shape, self.num = np.dtype(dtype), item_shape, 0
+        self.file = path.open("wb")
+        self._write_header()
+        self.header_bytes = self.file.tell()
+
+    def _write_header(self) -> None:
+        # numpy pads a header so that its first axis can grow in place.
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self.dtype),
+            "fortran_order": False,
+            "shape": (self.num, *self.item_shape),
+        }
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+    def append(self, values: np.ndarray) -> None:
+        """Add `values`, of shape (any, *item_shape)."""
+        assert values.shape[1:] == self.item_shape, (values.shape, self.item_shape)
+        self.file.write(np.ascontiguousarray(values, dtype=self.dtype).tobytes())
+        self.num += len(values)
+
+    def __enter__(self) -> "NpyAppender":
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self.file:
+            if error is None:
+                self.file.seek(0)
+                self._write_header()
+                assert self.file.tell() == self.header_bytes, "the header of a .npy file grew"
+
+
+def write_split(folder: Path, part: str, items: Items, uniform: bool, size: int) -> None:
+    """Write one part's images in the order they come."""
+    labels, shapes = [], []
+    item_shape = (size, size, 3) if uniform else ()
+    with NpyAppender(array_file(folder, part, "images"), np.uint8, item_shape) as images:
+        for image_HWC, label in items:
+            images.append(image_HWC[None] if uniform else image_HWC.reshape(-1))
+            labels.append(label)
+            shapes.append(image_HWC.shape[:2])
+            if len(labels) % REPORT_EVERY == 0:
+                log.info("%s: %d images so far", part, len(labels))
+    np.save(array_file(folder, part, "labels"), np.array(labels, dtype=np.int64))
+    if not uniform:
+        _write_places(folder, part, np.array(shapes, dtype=np.int32).reshape(-1, 2))
+
+
+def _write_places(folder: Path, part: str, shapes_N2: np.ndarray) -> None:
+    sizes_N = shapes_N2.astype(np.int64).prod(axis=1) * 3
+    np.save(array_file(folder, part, "shapes"), shapes_N2)
+    np.save(array_file(folder, part, "offsets"), np.cumsum(sizes_N) - sizes_N)
+
+
+def write_prepared(folder: Path, name: str, content: Content, source: str) -> PreparedMeta:
+    """Write both parts of `content` into the empty `folder`, and meta.json last."""
+    splits: dict[str, Split] = {}
+    for part in PARTS:
+        write_split(folder, part, getattr(content, part), content.uniform, content.image_size)
+        splits[part] = load_split(folder, part, content.uniform)
+        log.info("%s: %d %s images", name, len(splits[part]), part)
+    meta = PreparedMeta(
+        format_version=FORMAT_VERSION,
+        name=name,
+        label=content.label,
+        classes=content.classes,
+        image_size=content.image_size,
+        resize=content.resize,
+        mean=content.mean,
+        std=content.std,
+        uniform=content.uniform,
+        counts_per_class={
+            part: counts_per_class(split.labels, content.classes) for part, split in splits.items()
+        },
+        fingerprint=fingerprint(splits["train"], splits["test"], content.classes),
+        source=source,
+    )
+    write_text(folder / "meta.json", json.dumps(meta.model_dump(mode="json"), indent=1) + "\n")
+    return meta

@@ -1,0 +1,127 @@
+"""Augmentation of uint8 batches. All random numbers come from a given numpy generator.
+
+torch's global generator is left alone: a prefetching thread would share it with dropout, and then
+no two runs would be equal. Parameters are drawn on the CPU, so that they are the same on any device.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from torchvision.transforms.v2 import functional
+
+SCALE = (0.08, 1.0)
+RATIO = (3 / 4, 4 / 3)
+CROP_TRIES = 10
+
+RAND_AUGMENT_OPERATIONS = 2
+RAND_AUGMENT_STRENGTH = 9 / 30  # magnitude 9 of 0 to 30
+
+
+def flip_batch(images_BHWC: Tensor, rng: np.random.Generator) -> Tensor:
+    """Mirror each image left to right with probability 1/2."""
+    mirrored_B = torch.from_numpy(rng.random(len(images_BHWC)) < 0.5).to(images_BHWC.device)
+    return torch.where(mirrored_B[:, None, None, None], images_BHWC.flip(2), images_BHWC)
+
+
+def shift_batch(images_BHWC: Tensor, rng: np.random.Generator) -> Tensor:
+    """Pad each image by an eighth of its side with black, and cut the old size out anywhere."""
+    num, height, width, _ = images_BHWC.shape
+    margin = height // 8
+    corner_2B = torch.from_numpy(rng.integers(0, 2 * margin + 1, (2, num))).to(images_BHWC.device)
+    padded = pad(images_BHWC, (0, 0, margin, margin, margin, margin))
+    rows_BH = corner_2B[0, :, None] + torch.arange(height, device=padded.device)
+    columns_BW = corner_2B[1, :, None] + torch.arange(width, device=padded.device)
+    image_B = torch.arange(num, device=padded.device)
+    return padded[image_B[:, None, None], rows_BH[:, :, None], columns_BW[:, None, :]]
+
+
+def random_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Top, left, height and width of a random crop: an area and an aspect ratio that fit.
+
+    Source: Szegedy et al., arXiv:1409.4842, section 6, as in torchvision's RandomResizedCrop. After
+    ten tries that don't fit, the largest central crop of an allowed ratio.
+    """
+    for _ in range(CROP_TRIES):
+        area = height * width * rng.uniform(*SCALE)
+        ratio = math.exp(rng.uniform(*np.log(RATIO)))
+        box_width, box_height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < box_width <= width and 0 < box_height <= height:
+            top = int(rng.integers(0, height - box_height + 1))
+            left = int(rng.integers(0, width - box_width + 1))
+            return top, left, box_height, box_width
+    box_height, box_width = (
+        min(height, round(width / RATIO[0])),
+        min(width, round(height * RATIO[1])),
+    )
+    return (height - box_height) // 2, (width - box_width) // 2, box_height, box_width
+
+
+def random_resized_crop(image_HWC: np.ndarray, side: int, rng: np.random.Generator) -> Tensor:
+    """A random crop, scaled to (side, side, 3) uint8; bilinear, antialiased."""
+    top, left, height, width = random_box(*image_HWC.shape[:2], rng)
+    # A copy of the crop alone: torch takes no read-only memory map.
+    crop_HWC = torch.from_numpy(image_HWC[top : top + height, left : left + width].copy())
+    resized_CHW = functional.resize(crop_HWC.permute(2, 0, 1), [side, side], antialias=True)
+    return resized_CHW.permute(1, 2, 0)
+
+
+def center_crop(image_HWC: np.ndarray, side: int) -> np.ndarray:
+    """The central (side, side, 3) of an image that is at least as large."""
+    top, left = ((length - side) // 2 for length in image_HWC.shape[:2])
+    assert top >= 0 <= left, f"an image of {image_HWC.shape} is smaller than the crop, {side}"
+    return image_HWC[top : top + side, left : left + side]
+
+
+def _affine(
+    images: Tensor, dx: int = 0, dy: int = 0, shear_x: float = 0, shear_y: float = 0
+) -> Tensor:
+    # A shear's strength is a slope, and it is applied about the corner, as in torchvision.
+    sheared = bool(shear_x or shear_y)
+    degrees = [math.degrees(math.atan(slope)) for slope in (shear_x, shear_y)]
+    return functional.affine(
+        images, angle=0.0, translate=[dx, dy], scale=1.0, shear=degrees,
+        center=[0.0, 0.0] if sheared else None,
+    )  # fmt: skip
+
+
+# Cubuk et al., RandAugment, arXiv:1909.13719, with torchvision's ranges. Each takes a batch
+# (B, 3, H, W) and a signed strength from 0 to 1.
+RAND_AUGMENT: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "Identity": lambda x, s: x,
+    "ShearX": lambda x, s: _affine(x, shear_x=0.3 * s),
+    "ShearY": lambda x, s: _affine(x, shear_y=0.3 * s),
+    "TranslateX": lambda x, s: _affine(x, dx=int(150 / 331 * x.shape[-1] * s)),
+    "TranslateY": lambda x, s: _affine(x, dy=int(150 / 331 * x.shape[-2] * s)),
+    "Rotate": lambda x, s: functional.rotate(x, 30 * s),
+    "Brightness": lambda x, s: functional.adjust_brightness(x, 1 + 0.9 * s),
+    "Color": lambda x, s: functional.adjust_saturation(x, 1 + 0.9 * s),
+    "Contrast": lambda x, s: functional.adjust_contrast(x, 1 + 0.9 * s),
+    "Sharpness": lambda x, s: functional.adjust_sharpness(x, 1 + 0.9 * s),
+    "Posterize": lambda x, s: functional.posterize(x, round(8 - 4 * abs(s))),
+    "Solarize": lambda x, s: functional.solarize(x, 255 * (1 - abs(s))),
+    "AutoContrast": lambda x, s: functional.autocontrast(x),
+    "Equalize": lambda x, s: functional.equalize(x),
+}
+
+
+def rand_augment_batch(images_BCHW: Tensor, rng: np.random.Generator) -> Tensor:
+    """Two operations for each image, drawn uniformly, at magnitude 9 of 30 with a random sign.
+
+    Images that drew the same operation go through it together, which is what makes it quick.
+    """
+    names = list(RAND_AUGMENT)
+    for _ in range(RAND_AUGMENT_OPERATIONS):
+        drawn_B = rng.integers(0, len(names), len(images_BCHW))
+        sign_B = rng.choice((-1, 1), len(images_BCHW))
+        result_BCHW = torch.empty_like(images_BCHW)
+        for number, sign in sorted(set(zip(drawn_B.tolist(), sign_B.tolist(), strict=True))):
+            members = np.flatnonzero((drawn_B == number) & (sign_B == sign))
+            members = torch.from_numpy(members).to(images_BCHW.device)
+            strength = sign * RAND_AUGMENT_STRENGTH
+            result_BCHW[members] = RAND_AUGMENT[names[number]](images_BCHW[members], strength)
+        images_BCHW = result_BCHW
+    return images_BCHW

@@ -1,0 +1,179 @@
+"""From prepared arrays to normalised batches on a device.
+
+What a batch looks like depends on (seed, epoch, step) alone: a resumed run is equal to the bit, and
+every variant sees the same images, augmented alike.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from resnest_bench.data.augment import (
+    center_crop,
+    flip_batch,
+    rand_augment_batch,
+    random_resized_crop,
+    shift_batch,
+)
+from resnest_bench.data.prepared import PreparedMeta, Split, Triple
+from resnest_bench.data.splits import AUGMENT_TAG
+from resnest_bench.specs import RecipeSpec
+
+# Uniform images below this stay on a GPU as uint8, so that no batch crosses the bus again.
+KEEP_ON_DEVICE_BYTES = 1 << 30
+PREFETCH_DEPTH = 2
+
+
+class BatchLoader:
+    """Batches of one part of a dataset: float32 images (B, 3, S, S) and int64 labels (B,).
+
+    `recipe` says how training images are augmented; without one, they come as in evaluation.
+    `mean_std` replaces the dataset's own mean and standard deviation, of RGB in 0 to 1.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        meta: PreparedMeta,
+        recipe: RecipeSpec | None,
+        device: torch.device,
+        mean_std: tuple[Triple, Triple] | None = None,
+    ) -> None:
+        self.split, self.recipe, self.device = split, recipe, device
+        self.side = meta.image_size
+        mean, std = mean_std or (meta.mean, meta.std)
+        self.mean_C11 = torch.tensor(mean, device=device).view(3, 1, 1)
+        self.std_C11 = torch.tensor(std, device=device).view(3, 1, 1)
+        self._resident_NHWC: Tensor | None = None
+
+    @property
+    def crop(self) -> str:
+        return self.recipe.crop if self.recipe else "none"
+
+    def train_batch(
+        self, indices: np.ndarray, seed: int, epoch: int, step: int
+    ) -> tuple[Tensor, Tensor]:
+        """The images at `indices` (B,), augmented as the recipe says; `step` counts in its epoch."""
+        return self._augment(self._training_pixels(indices, seed, epoch, step))
+
+    def eval_batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """The images at `indices` (B,), cropped centrally."""
+        return self._normalise(self._pixels(indices)), self._labels(indices)
+
+    def iterate_train(
+        self, order: np.ndarray, slices: list[slice], seed: int, epoch: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of one epoch: `order` holds indices, `slices` cuts it.
+
+        Photos are cropped and scaled by a thread, two batches ahead; what it raises is raised here,
+        and closing the generator ends it.
+        """
+
+        def pixels(step: int) -> _Pixels:
+            return self._training_pixels(order[slices[step]], seed, epoch, step)
+
+        # Where all is done on whole batches, there is nothing worth a thread.
+        ahead = self.crop == "random_resized" or not self.split.uniform
+        source = prefetched(pixels, len(slices)) if ahead else map(pixels, range(len(slices)))
+        try:
+            yield from map(self._augment, source)
+        finally:
+            if ahead:
+                source.close()
+
+    def iterate_eval(
+        self, batch_size: int, indices: np.ndarray | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images in order, or those at `indices`, cropped centrally."""
+        if indices is None:
+            indices = np.arange(len(self.split))
+        for start in range(0, len(indices), batch_size):
+            yield self.eval_batch(indices[start : start + batch_size])
+
+    def _training_pixels(self, indices: np.ndarray, seed: int, epoch: int, step: int) -> "_Pixels":
+        rng = np.random.default_rng([seed, epoch, step, AUGMENT_TAG])
+        if self.crop == "random_resized":
+            crops = [random_resized_crop(self.split.image(i), self.side, rng) for i in indices]
+            return torch.stack(crops), indices, rng
+        return self._pixels(indices), indices, rng
+
+    def _augment(self, pixels: "_Pixels") -> tuple[Tensor, Tensor]:
+        images_BHWC, indices, rng = pixels
+        images_BHWC = images_BHWC.to(self.device)
+        if self.crop == "pad4":
+            images_BHWC = shift_batch(images_BHWC, rng)
+        if self.recipe and self.recipe.flip:
+            images_BHWC = flip_batch(images_BHWC, rng)
+        if self.recipe and self.recipe.random_augment:
+            images_BCHW = images_BHWC.permute(0, 3, 1, 2).contiguous()
+            augmented_BCHW = rand_augment_batch(images_BCHW, rng)
+            images_BHWC = augmented_BCHW.permute(0, 2, 3, 1)
+        return self._normalise(images_BHWC), self._labels(indices)
+
+    def _pixels(self, indices: np.ndarray) -> Tensor:
+        """uint8 images (B, S, S, 3), on the device where they stay there, else on the CPU."""
+        if not self.split.uniform:
+            crops = [center_crop(self.split.image(i), self.side) for i in indices]
+            return torch.from_numpy(np.stack(crops))
+        if self.device.type == "cuda" and self.split.images.nbytes < KEEP_ON_DEVICE_BYTES:
+            if self._resident_NHWC is None:
+                self._resident_NHWC = torch.from_numpy(np.array(self.split.images)).to(self.device)
+            return self._resident_NHWC[torch.from_numpy(indices).to(self.device)]
+        return torch.from_numpy(np.take(self.split.images, indices, axis=0))
+
+    def _labels(self, indices: np.ndarray) -> Tensor:
+        return torch.from_numpy(self.split.labels[indices]).to(self.device)
+
+    def _normalise(self, images_BHWC: Tensor) -> Tensor:
+        # Contiguous as NCHW, whatever the recipe: its memory layout must not come from here.
+        images_BCHW = images_BHWC.to(self.device).permute(0, 3, 1, 2).contiguous()
+        return (images_BCHW.float() / 255 - self.mean_C11) / self.std_C11
+
+
+# uint8 images (B, S, S, 3), their indices, and the generator that goes on drawing for them.
+_Pixels = tuple[Tensor, np.ndarray, np.random.Generator]
+
+
+def prefetched(make: Callable[[int], _Pixels], num: int) -> Iterator[_Pixels]:
+    """`make(0)` to `make(num - 1)` in order, made by one thread up to two ahead."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
+    waiting: deque[Future[_Pixels]] = deque()
+    try:
+        for index in range(num + PREFETCH_DEPTH):
+            if index < num:
+                waiting.append(pool.submit(make, index))
+            if index >= PREFETCH_DEPTH:
+                yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def mixup_batch(
+    images_BCHW: Tensor,
+    labels_B: Tensor,
+    num_classes: int,
+    alpha: float,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Blend each image and its label with another one of the batch.
+
+    `lambda x_i + (1 - lambda) x_j` with one lambda from Beta(alpha, alpha) a batch and j from a random
+    permutation. Source: Zhang et al., mixup, arXiv:1710.09412. Returns images, and class
+    probabilities (B, K) float32.
+    """
+    assert alpha > 0, alpha
+    order_B = torch.randperm(len(labels_B), generator=generator, device=generator.device)
+    # torch's Beta takes no generator: numpy's is seeded from it.
+    seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+    share = float(np.random.default_rng(int(seed)).beta(alpha, alpha))
+    order_B = order_B.to(images_BCHW.device)
+    targets_BK = one_hot(labels_B, num_classes).float()
+    return (
+        share * images_BCHW + (1 - share) * images_BCHW[order_B],
+        share * targets_BK + (1 - share) * targets_BK[order_B],
+    )

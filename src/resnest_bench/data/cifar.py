@@ -1,0 +1,123 @@
+"""CIFAR-10 from its official archive.
+
+Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009;
+https://www.cs.toronto.edu/~kriz/cifar.html gives the archive's md5.
+"""
+
+import pickle
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from resnest_bench.data.arrays import Content
+from resnest_bench.data.download import Checksum, fetch
+from resnest_bench.errors import UserError
+from resnest_bench.specs import Cifar10Dataset
+
+ARCHIVE = "cifar-10-python.tar.gz"
+MD5 = "c58f30108f718f92721af3b95e74349a"
+SIDE = 32
+CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+TRAIN_FILES = tuple(f"cifar-10-batches-py/data_batch_{number}" for number in range(1, 6))
+TEST_FILES = ("cifar-10-batches-py/test_batch",)
+# Per channel over the 50,000 training images in 0 to 1: the usual constants.
+MEAN = (0.4914, 0.4822, 0.4465)
+STD = (0.2470, 0.2435, 0.2616)
+
+
+def read(spec: Cifar10Dataset, name: str, downloads: Path) -> Content:
+    """The archive's images, training batches 1 to 5 in order. Raises UserError."""
+    archive = find_archive(spec, name, downloads)
+    return Content(
+        label="CIFAR-10",
+        classes=CLASSES,
+        image_size=SIDE,
+        resize=SIDE,
+        mean=MEAN,
+        std=STD,
+        uniform=True,
+        train=_items(archive, TRAIN_FILES),
+        test=_items(archive, TEST_FILES),
+    )
+
+
+def find_archive(spec: Cifar10Dataset, name: str, downloads: Path) -> Path:
+    """The local archive, or the downloaded one. Raises UserError unless it has the official md5."""
+    checksum = Checksum("md5", MD5)
+    if spec.path is None:
+        return fetch(spec.urls, downloads / ARCHIVE, checksum)
+    path = Path(spec.path)
+    if not path.is_file():
+        raise UserError(
+            f"datasets.{name}.path must be the file {ARCHIVE}, but {path} is "
+            f"{'a folder' if path.is_dir() else 'not there'}: correct the path, or leave it out to "
+            "download"
+        )
+    problem = checksum.problem(path)
+    if problem:
+        raise UserError(f"datasets.{name}.path: {path} {problem}: get the official archive")
+    return path
+
+
+def _items(archive: Path, members: tuple[str, ...]) -> Iterator[tuple[np.ndarray, int]]:
+    for member in members:
+        images_NHWC, labels = read_batch(archive, member)
+        yield from zip(images_NHWC, labels, strict=True)
+
+
+def read_batch(archive: Path, member: str) -> tuple[np.ndarray, list[int]]:
+    """One batch as (N, 32, 32, 3) uint8 and N class indices. Raises UserError."""
+    try:
+        with tarfile.open(archive) as tar, tar.extractfile(member) as file:
+            batch = load_arrays(file)
+        rows_ND, labels = batch["data"], batch["labels"]
+        images_NCHW = rows_ND.reshape(len(labels), 3, SIDE, SIDE)
+        if images_NCHW.dtype != np.uint8 or not set(labels) <= set(range(len(CLASSES))):
+            raise ValueError("pixels must be uint8 and labels 0 to 9")
+    # The bytes are foreign: whatever breaks in there is the archive's fault.
+    except (tarfile.TarError, pickle.UnpicklingError, OSError, EOFError, zlib.error, KeyError,
+            ValueError, TypeError, AttributeError, IndexError) as error:  # fmt: skip
+        raise UserError(
+            f"{archive}: {member} is not a batch of CIFAR-10: {error}: get the official archive"
+        ) from error
+    return images_NCHW.transpose(0, 2, 3, 1), labels
+
+
+def _uint8_dtype(name: str, align: int = 0, copy: int = 0) -> np.dtype:
+    # The archive was written by Python 2 with integers here, which numpy 2.4 warns of.
+    if name not in ("u1", "|u1", "uint8"):
+        raise pickle.UnpicklingError(f"only arrays of uint8 are read, not of {name!r}")
+    return np.dtype(np.uint8)
+
+
+_RECONSTRUCT = np.zeros(1).__reduce__()[0]
+ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): _uint8_dtype,
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Builds numbers, text, lists, dicts and uint8 arrays, and nothing else.
+
+    A pickle can run any code, and an md5 can be forged: no other name is ever looked up.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused") from None
+
+
+def load_arrays(file: BinaryIO) -> Any:
+    """Load a pickle of plain values and uint8 arrays. Raises UnpicklingError for anything else."""
+    return _ArrayUnpickler(file, encoding="latin1").load()

@@ -1,0 +1,217 @@
+"""The prepared format: uint8 arrays on disk, opened as memory maps and checked against meta.json.
+
+A folder holds, for `train` and `test`:
+
+- `*_labels.npy`: (N,) int64.
+- uniform data, all of one size: `*_images.npy`, (N, H, W, 3) uint8.
+- ragged data: `*_images.npy`, all pixels in one row of uint8, with `*_shapes.npy`, (N, 2) int32,
+  height and width, and `*_offsets.npy`, (N,) int64, where each image starts.
+
+`meta.json` is written last.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from resnest_bench.errors import UserError
+from resnest_bench.records import first_problem
+
+FORMAT_VERSION = 1
+PARTS = ("train", "test")
+HASH_CHUNK_BYTES = 1 << 26
+
+Triple = tuple[float, float, float]
+
+
+class PreparedMeta(BaseModel):
+    """What meta.json says of the arrays beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int
+    name: str
+    label: str
+    classes: tuple[str, ...]
+    image_size: int  # side of the square that a network sees, in pixels
+    resize: int  # shorter side of a stored image, in pixels
+    mean: Triple  # of RGB in 0 to 1
+    std: Triple
+    uniform: bool
+    counts_per_class: dict[str, dict[str, int]]  # part -> class -> images
+    fingerprint: str
+    source: str  # source_fingerprint of what the arrays were made from
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a dataset. `shapes` and `offsets` are None where the data is uniform."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    shapes: np.ndarray | None = None
+    offsets: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def uniform(self) -> bool:
+        return self.shapes is None
+
+    def image(self, index: int) -> np.ndarray:
+        """Image `index` as (H, W, 3) uint8, without copying it."""
+        if self.shapes is None:
+            return self.images[index]
+        height, width = (int(side) for side in self.shapes[index])
+        start = int(self.offsets[index])
+        return self.images[start : start + height * width * 3].reshape(height, width, 3)
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    meta: PreparedMeta
+    train: Split
+    test: Split
+
+
+def array_names(uniform: bool) -> tuple[str, ...]:
+    return ("images", "labels") if uniform else ("images", "labels", "shapes", "offsets")
+
+
+def array_file(folder: Path, part: str, array: str) -> Path:
+    return folder / f"{part}_{array}.npy"
+
+
+def load_split(folder: Path, part: str, uniform: bool) -> Split:
+    """Open one part. Raises UserError that names a file which is missing or no array."""
+    arrays = {}
+    for array in array_names(uniform):
+        path = array_file(folder, part, array)
+        try:
+            arrays[array] = np.load(
+                path, mmap_mode="r" if array == "images" else None, allow_pickle=False
+            )
+        except (OSError, ValueError, EOFError) as error:
+            raise _broken(path, f"must be a whole .npy array, but: {error}") from error
+    return Split(**arrays)
+
+
+def fingerprint(train: Split, test: Split, classes: tuple[str, ...]) -> str:
+    """SHA-256 (hex) over the images, labels and shapes of both parts, and the class names."""
+    digest = hashlib.sha256(json.dumps(list(classes)).encode())
+    for split in (train, test):
+        for array in (split.images, split.labels, split.shapes):
+            if array is not None:
+                digest.update(f"{array.dtype} {array.shape}".encode())
+                for chunk in _chunks(array):
+                    digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
+    # In pieces: a memory map of many GB never has to fit into memory.
+    flat = array.reshape(-1).view(np.uint8)
+    for start in range(0, len(flat), HASH_CHUNK_BYTES):
+        yield flat[start : start + HASH_CHUNK_BYTES]
+
+
+def read_meta(folder: Path) -> PreparedMeta:
+    """Read and check meta.json. Raises UserError."""
+    path = folder / "meta.json"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(
+            f"{folder} must hold prepared data, but has no meta.json: prepare it with "
+            "`resnest-bench data`"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise _broken(path, f"must be JSON, but: {error}") from error
+    version = raw.get("format_version") if isinstance(raw, dict) else None
+    if version != FORMAT_VERSION:
+        raise _broken(path, f"format_version must be {FORMAT_VERSION}, but is {version!r}")
+    try:
+        return PreparedMeta.model_validate(raw)
+    except ValidationError as error:
+        raise _broken(path, first_problem(error)) from error
+
+
+def open_prepared(folder: Path) -> PreparedDataset:
+    """Open prepared data, with images memory-mapped.
+
+    Raises UserError that names the file where an array's type, shape or length doesn't fit
+    meta.json. The pixels are not read: `verify` does that.
+    """
+    meta = read_meta(folder)
+    parts = {part: load_split(folder, part, meta.uniform) for part in PARTS}
+    for part, split in parts.items():
+        _check_labels(folder, part, split, meta)
+        if meta.uniform:
+            side = meta.image_size
+            _expect(folder, part, "images", split.images, np.uint8, (len(split), side, side, 3))
+        else:
+            _check_ragged(folder, part, split)
+    return PreparedDataset(meta, **parts)
+
+
+def verify(folder: Path) -> PreparedMeta:
+    """Read every pixel and compare with the stored fingerprint. Raises UserError."""
+    data = open_prepared(folder)
+    came = fingerprint(data.train, data.test, data.meta.classes)
+    if came != data.meta.fingerprint:
+        raise _broken(
+            folder, f"must have fingerprint {data.meta.fingerprint}, but has {came}: it was changed"
+        )
+    return data.meta
+
+
+def counts_per_class(labels_N: np.ndarray, classes: tuple[str, ...]) -> dict[str, int]:
+    counts = np.bincount(labels_N, minlength=len(classes))
+    return {name: int(count) for name, count in zip(classes, counts, strict=True)}
+
+
+def _check_labels(folder: Path, part: str, split: Split, meta: PreparedMeta) -> None:
+    path, labels = array_file(folder, part, "labels"), split.labels
+    wanted = meta.counts_per_class.get(part, {})
+    _expect(folder, part, "labels", labels, np.int64, (sum(wanted.values()),))
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(meta.classes):
+        raise _broken(path, f"labels go from 0 to {len(meta.classes) - 1}, but others are there")
+    if counts_per_class(labels, meta.classes) != wanted:
+        raise _broken(path, "must hold as many images of each class as meta.json says, but doesn't")
+
+
+def _check_ragged(folder: Path, part: str, split: Split) -> None:
+    num = len(split)
+    _expect(folder, part, "shapes", split.shapes, np.int32, (num, 2))
+    _expect(folder, part, "offsets", split.offsets, np.int64, (num,))
+    ends = np.cumsum(split.shapes.astype(np.int64).prod(axis=1) * 3)
+    starts = np.concatenate([[0], ends[:-1]])[:num]
+    if (split.shapes < 1).any() or not np.array_equal(split.offsets, starts):
+        raise _broken(
+            array_file(folder, part, "offsets"), "must follow from the shapes, but doesn't"
+        )
+    _expect(folder, part, "images", split.images, np.uint8, (int(ends[-1]) if num else 0,))
+
+
+def _expect(
+    folder: Path, part: str, array: str, came: np.ndarray, dtype: type, shape: tuple[int, ...]
+) -> None:
+    if came.dtype != dtype or came.shape != shape:
+        raise _broken(
+            array_file(folder, part, array),
+            f"must be {np.dtype(dtype)} of shape {shape}, but is {came.dtype} of {came.shape}",
+        )
+
+
+def _broken(path: Path, problem: str) -> UserError:
+    folder = path if path.is_dir() else path.parent
+    return UserError(
+        f"{path}: {problem}. Delete the folder {folder} and prepare the data again with "
+        "`resnest-bench data`"
+    )

@@ -1,0 +1,143 @@
+"""The registry of datasets, and preparing one: once, atomically, and checked."""
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from resnest_bench.data import cifar, digits, imagefolder
+from resnest_bench.data.arrays import Content, write_prepared
+from resnest_bench.data.prepared import PreparedMeta, Triple, open_prepared
+from resnest_bench.errors import UserError
+from resnest_bench.specs import DatasetSpec, ImageFolderDataset
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of dataset. What depends on the files is None until they are there."""
+
+    read: Callable[[DatasetSpec, str, Path], Content]
+    mean: Triple
+    std: Triple
+    classes: tuple[str, ...] | None
+    sizes: tuple[int, int, int] | None  # train images, test images, side in pixels
+
+
+SOURCES = {
+    "cifar10": Source(
+        cifar.read, cifar.MEAN, cifar.STD, cifar.CLASSES, (50_000, 10_000, cifar.SIDE)
+    ),
+    "imagefolder": Source(
+        imagefolder.read,
+        ImageFolderDataset.model_fields["mean"].default,
+        ImageFolderDataset.model_fields["std"].default,
+        None,
+        None,
+    ),
+    # All ten digits; a subset has fewer.
+    "digits": Source(
+        digits.read,
+        digits.MEAN,
+        digits.STD,
+        tuple(str(digit) for digit in range(10)),
+        (1442, 355, digits.SIDE),
+    ),
+}
+
+
+def prepare(spec: DatasetSpec, name: str, folder: Path, downloads: Path) -> PreparedMeta:
+    """Write the arrays of `spec` to `folder` at once or not at all, and return their meta.json.
+
+    A folder that is whole, and whose local files have not changed since, is left as it is.
+    Raises UserError for anything that the user can repair; then `folder` is as it was before.
+    """
+    source = source_fingerprint(spec)
+    done = _finished(folder, source)
+    if done is not None:
+        return done
+    try:
+        for place in (folder.parent, downloads):
+            place.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            # Another process may have prepared it while this one waited.
+            return _finished(folder, source) or _prepare(spec, name, folder, downloads, source)
+    except OSError as error:
+        raise UserError(
+            f"cannot prepare {name} in {folder}: {error}: make it readable or writable, or free "
+            "space, then run the same command again"
+        ) from error
+
+
+def _finished(folder: Path, source: str) -> PreparedMeta | None:
+    if not (folder / "meta.json").exists():
+        return None
+    try:
+        meta = open_prepared(folder).meta
+    except UserError as error:
+        log.warning("preparing again, because %s", error)
+        return None
+    # '' says that the files are gone, not that they are others.
+    if source and source != meta.source:
+        log.info("preparing %s again, because its files have changed", meta.name)
+        return None
+    return meta
+
+
+def _prepare(
+    spec: DatasetSpec, name: str, folder: Path, downloads: Path, source: str
+) -> PreparedMeta:
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    log.info("preparing %s in %s", name, folder)
+    content = SOURCES[spec.source].read(spec, name, downloads)
+    try:
+        partial.mkdir()
+        meta = write_prepared(partial, name, content, source)
+        _replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return meta
+
+
+def _replace(new: Path, folder: Path) -> None:
+    # A full folder can't be renamed over. A job that has the old arrays open keeps them.
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.rename(folder, old)
+    os.rename(new, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def source_fingerprint(spec: DatasetSpec) -> str:
+    """SHA-256 (hex) of the names, sizes and times of a dataset's local files, without reading them.
+
+    '' where it has none, or where they are missing.
+    """
+    path = getattr(spec, "path", None)
+    if path is None or not Path(path).exists():
+        return ""
+    digest = hashlib.sha256()
+    for name, stat in _local_files(Path(path)):
+        digest.update(os.fsencode(name) + f"\0{stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _local_files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    if path.is_file():
+        # Not its name: a moved archive is the same one.
+        yield "", path.stat()
+        return
+    for place, folders, names in os.walk(path):
+        folders.sort()
+        for name in sorted(names):
+            file = os.path.join(place, name)
+            # A link to nowhere has no size; the scan will name it.
+            yield os.path.relpath(file, path), os.stat(file, follow_symlinks=os.path.exists(file))

@@ -1,0 +1,13 @@
+"""Networks (floor 2): a family a file, weights, and the readable split attention."""
+
+from resnest_bench.models.heads import head_module, input_stats, split_parameters
+from resnest_bench.models.registry import FAMILIES, build_model, check_buildable
+
+__all__ = [
+    "FAMILIES",
+    "build_model",
+    "check_buildable",
+    "head_module",
+    "input_stats",
+    "split_parameters",
+]

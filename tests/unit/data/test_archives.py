@@ -1,0 +1,73 @@
+"""Archives from elsewhere: all formats, nothing outside, nothing half."""
+
+import io
+import tarfile
+import zipfile
+
+import pytest
+
+from resnest_bench.data.archives import unpack
+from resnest_bench.errors import UserError
+
+
+def write_tar(path, mode, members):
+    with tarfile.open(path, mode) as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+
+def write_archive(path, members):
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as file:
+            for name, content in members.items():
+                file.writestr(name, content)
+    else:
+        write_tar(path, {".gz": "w:gz", ".xz": "w:xz"}.get(path.suffix, "w"), members)
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz", ".tar.xz"])
+def test_every_format_is_unpacked_once(tmp_path, suffix):
+    archive = tmp_path / f"photos{suffix}"
+    write_archive(archive, {"a/b c.txt": b"text"})
+    folder = unpack(archive, tmp_path / "downloads")
+    assert (folder / "a" / "b c.txt").read_bytes() == b"text"
+    (folder / "mark").touch()
+    assert unpack(archive, tmp_path / "downloads") == folder
+    assert (folder / "mark").exists()
+
+
+def test_another_content_gets_another_folder(tmp_path):
+    archive, folders = tmp_path / "photos.zip", []
+    for text in (b"one", b"two"):
+        write_archive(archive, {"a.txt": text})
+        folders.append(unpack(archive, tmp_path / "downloads"))
+    assert [(folder / "a.txt").read_bytes() for folder in folders] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar"])
+def test_a_member_cannot_leave_the_folder(tmp_path, suffix):
+    archive = tmp_path / f"evil{suffix}"
+    write_archive(archive, {"good.txt": b"", "../../outside.txt": b"evil"})
+    with pytest.raises(UserError, match="outside"):
+        unpack(archive, tmp_path / "downloads")
+    assert not list(tmp_path.rglob("outside.txt"))
+    assert not list(tmp_path.rglob("good.txt"))
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz", ".tar.xz"])
+def test_half_an_archive_leaves_nothing(tmp_path, suffix):
+    whole, archive = tmp_path / f"whole{suffix}", tmp_path / f"half{suffix}"
+    noise = bytes(i * i % 251 for i in range(40_000))
+    write_archive(whole, {"a.txt": noise, "b.txt": noise})
+    archive.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(UserError, match="get the archive again"):
+        unpack(archive, tmp_path / "downloads")
+    assert not list(tmp_path.rglob("a.txt"))
+
+
+def test_a_file_that_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "page.zip").write_text("<html>not found</html>")
+    with pytest.raises(UserError, match=r"must be a whole \.zip"):
+        unpack(tmp_path / "page.zip", tmp_path / "downloads")

@@ -1,0 +1,244 @@
+"""Whole jobs on real digits: resumed equals uninterrupted, seeds are paired, failures are records."""
+
+import json
+
+import pytest
+import torch
+
+from resnest_bench import records
+from resnest_bench.errors import UserError
+from resnest_bench.measure.environment import describe
+from resnest_bench.models import build_model, split_parameters
+from resnest_bench.paths import Job
+from resnest_bench.records import read, unpack_bits
+from resnest_bench.training import jobs as jobs_module
+from resnest_bench.training import loop
+from resnest_bench.training.checkpoints import Checkpoint
+from resnest_bench.training.initial import build_initial
+from resnest_bench.training.jobs import run_job, run_seed
+
+CPU = torch.device("cpu")
+JOB = Job("train", "low", "r", "A", 0)
+
+
+def without_times(record):
+    """All that must be equal, whatever happened on the way."""
+    train = record.train.model_dump()
+    for epoch in train["epochs"]:
+        for key in ("train_seconds", "evaluation_seconds", "images_per_second"):
+            epoch.pop(key)
+    train.pop("wall_seconds")
+    train.pop("num_resumes")
+    return json.dumps([train, record.spec, record.status])
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+def killed_at_epoch(monkeypatch, number):
+    original = loop.train_epoch
+
+    def train_epoch(*args, **kwargs):
+        if args[5] == number:
+            raise Killed
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(loop, "train_epoch", train_epoch)
+
+
+@pytest.mark.parametrize("killed_in", [1, 2, 3])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    make_context, config, tmp_path, killed_in, data_folder
+):
+    whole = run_seed(make_context(config), JOB)
+    context = make_context(config)
+    context = type(context)(
+        context.study,
+        context.study.paths(tmp_path / "other"),
+        context.data,
+        CPU,
+        context.environment,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        killed_at_epoch(patch, killed_in)
+        with pytest.raises(Killed):
+            run_seed(context, JOB)
+    torch.manual_seed(12345)
+    resumed = run_seed(context, JOB)
+    assert without_times(resumed) == without_times(whole)
+    assert resumed.train.num_resumes == (1 if killed_in > 1 else 0)
+
+
+def test_a_run_killed_before_its_record_ends_the_same(make_context, config, monkeypatch):
+    context = make_context(config)
+    monkeypatch.setattr(Checkpoint, "finish", lambda *_: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        run_seed(context, JOB)
+    monkeypatch.undo()
+    resumed = run_seed(context, JOB)
+    assert len(resumed.train.epochs) == 3
+    assert resumed.train.num_resumes == 1
+
+
+def test_a_finished_seed_is_not_trained_again(make_context, config, monkeypatch):
+    context = make_context(config)
+    first = run_seed(context, JOB)
+    monkeypatch.setattr(jobs_module, "_train", lambda *_: pytest.fail("trained again"))
+    assert run_seed(context, JOB) == first
+
+
+@pytest.mark.parametrize("change", [("recipes", "r", "momentum"), ("variants", 0, "dropout")])
+def test_another_spec_never_resumes_from_this_one(make_context, config, change):
+    context = make_context(config)
+    place = config[change[0]][change[1]]
+    place[change[2]] = 0.5
+    other = make_context(config)
+    keys = {jobs_module.checkpoint_of(c, JOB).folder for c in (context, other)}
+    assert len(keys) == 2
+
+
+def test_the_record_agrees_with_itself(make_context, config):
+    record = run_seed(make_context(config), JOB)
+    correct = unpack_bits(record.train.test_correct, record.train.num_test)
+    assert correct.mean() == pytest.approx(record.train.epochs[-1].test_accuracy, abs=1e-12)
+    assert record.train.epochs[-1].train_accuracy > 0.6, "three digits are easy"
+    assert [epoch.epoch for epoch in record.train.epochs] == [1, 2, 3]
+    assert record.dataset.num_train + record.dataset.num_validation == 430
+    assert record.environment == describe(CPU)
+
+
+def test_variants_of_one_seed_see_the_same_batches(make_context, config, monkeypatch):
+    config["variants"][0]["dropout"] = 0.0
+    seen = {}
+    for name in "AB":
+        batches = seen.setdefault(name, [])
+        original = loop.loss_of
+
+        def spy(logits, target, recipe, batches=batches, original=original):
+            batches.append(target.clone())
+            return original(logits, target, recipe)
+
+        monkeypatch.setattr(loop, "loss_of", spy)
+        run_seed(make_context(config), Job("train", "low", "r", name, 1))
+        monkeypatch.undo()
+    assert len(seen["A"]) == len(seen["B"]) > 3
+    assert all(torch.equal(a, b) for a, b in zip(seen["A"], seen["B"], strict=True))
+
+
+def test_a_loss_that_is_not_finite_gives_a_record_of_the_failure(make_study, config, tmp_path):
+    config["recipes"]["r"] |= {"learning_rate": 1e30, "warmup_epochs": 0}
+    study = make_study(config)
+    done = run_job(study, "train", "low", "r", "A", CPU, tmp_path)
+    assert [record.status for record in done] == ["failed", "failed"]
+    saved = read(study.paths(tmp_path).record(JOB), JOB)
+    assert saved.failure.reason.endswith("is not finite")
+    assert saved.failure.epoch == 1
+    assert saved.train is None
+
+
+def test_validation_images_are_held_out_and_recorded(make_context, config):
+    config["recipes"]["r"]["validation_fraction"] = 0.2
+    record = run_seed(make_context(config), JOB)
+    assert record.dataset.num_validation == pytest.approx(0.2 * 430, abs=3)
+    assert all(epoch.validation_accuracy is not None for epoch in record.train.epochs)
+
+
+def test_fine_tuning_starts_from_the_trained_weights(make_study, config, tmp_path):
+    study = make_study(config)
+    trained = run_job(study, "train", "low", "r", "A", CPU, tmp_path)
+    paths = study.paths(tmp_path)
+    tuned = run_job(study, "finetune", "high", "tune", "A", CPU, tmp_path)
+    start = tuned[0].train.initial_weights
+    assert start.sha256 == trained[0].train.final_weights_sha256
+    model, _ = build_initial(study, Job("finetune", "high", "tune", "A", 0), paths, 2)
+    fresh = build_model(study.variant("A"), 2)
+    assert model.fc.weight.shape == fresh.fc.weight.shape
+    from safetensors.torch import load_file
+
+    saved = load_file(paths.weights(JOB))
+    assert torch.equal(model.conv1.weight, saved["conv1.weight"])
+    assert model.fc.weight.shape != saved["fc.weight"].shape
+
+
+def test_head_only_leaves_the_backbone_as_it_was(make_study, config, tmp_path, monkeypatch):
+    study = make_study(config)
+    run_job(study, "train", "low", "r", "A", CPU, tmp_path)
+    kept = {}
+
+    def spy(model, optimizer, *args):
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        result = loop.train_model(model, optimizer, *args)
+        kept["changed"] = {
+            n for n, v in model.state_dict().items() if not torch.equal(v, before[n])
+        }
+        return result
+
+    monkeypatch.setattr(jobs_module, "train_model", spy)
+    record = run_job(study, "finetune", "high", "head", "A", CPU, tmp_path)[0]
+    assert kept["changed"] == {"fc.weight", "fc.bias"}
+    head = 2 * 256 + 2
+    assert record.train.num_trainable_params == head < record.train.num_params
+
+
+def test_all_layers_move_in_a_full_fine_tuning(make_study, config, tmp_path):
+    study = make_study(config)
+    run_job(study, "train", "low", "r", "A", CPU, tmp_path)
+    record = run_job(study, "finetune", "high", "tune", "A", CPU, tmp_path)[0]
+    assert record.train.num_trainable_params == record.train.num_params
+
+
+def test_weights_that_were_swapped_are_refused(make_study, config, tmp_path):
+    study = make_study(config)
+    run_job(study, "train", "low", "r", "A", CPU, tmp_path)
+    path = study.paths(tmp_path).weights(JOB)
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
+    with pytest.raises(UserError, match="must have SHA-256"):
+        run_job(study, "finetune", "high", "tune", "A", CPU, tmp_path)
+
+
+def test_a_failed_source_fails_its_fine_tuning_with_a_record(make_study, config, tmp_path):
+    config["recipes"]["r"] |= {"learning_rate": 1e30, "warmup_epochs": 0}
+    study = make_study(config)
+    run_job(study, "train", "low", "r", "A", CPU, tmp_path)
+    done = run_job(study, "finetune", "high", "tune", "A", CPU, tmp_path)
+    assert "its source failed" in done[0].failure.reason
+
+
+def test_a_job_that_the_study_does_not_ask_for_is_refused(make_study, config, tmp_path):
+    with pytest.raises(UserError, match="does not ask for"):
+        run_job(make_study(config), "train", "high", "r", "A", CPU, tmp_path)
+
+
+def test_tf32_on_a_cpu_is_refused(make_study, config, tmp_path):
+    config["recipes"]["r"]["precision"] = "tf32"
+    with pytest.raises(UserError, match="needs an NVIDIA GPU"):
+        run_job(make_study(config), "train", "low", "r", "A", CPU, tmp_path)
+
+
+def test_bf16_trains(make_context, config):
+    config["recipes"]["r"] |= {"precision": "bf16", "epochs": 2}
+    record = run_seed(make_context(config), JOB)
+    assert record.status == "ok"
+    assert records.Record.model_validate(record.model_dump()) == record
+
+
+def test_parameter_groups_follow_the_recipe(make_study, config):
+    from resnest_bench.specs import RecipeSpec
+    from resnest_bench.training.optimizer import build_optimizer, set_learning_rate
+
+    model = build_model(make_study(config).variant("A"), 3)
+    recipe = RecipeSpec(
+        epochs=1, learning_rate=0.1, weight_decay=0.01, decay_norm_and_bias=False,
+        head_learning_rate_factor=10,
+    )  # fmt: skip
+    optimizer = build_optimizer(model, recipe)
+    set_learning_rate(optimizer, 0.5)
+    _, head = split_parameters(model)
+    seen = {id(p): g for g in optimizer.param_groups for p in g["params"]}
+    assert len(seen) == len(list(model.parameters()))
+    for parameter in model.parameters():
+        group = seen[id(parameter)]
+        in_head = any(parameter is other for other in head)
+        assert group["lr"] == (5.0 if in_head else 0.5)
+        assert group["weight_decay"] == (0.01 if parameter.ndim > 1 else 0.0)
