@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent
 
 # What a job does follows from these modules. Their imports are followed.
 ENTRY_MODULES = {
-    "data": ("data",),
+    "data": ("data.sources",),
     "train": ("training",),
     "finetune": ("training",),
     "latency": ("measure.latency", "measure.complexity"),

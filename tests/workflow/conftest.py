@@ -15,8 +15,24 @@ TINY = {
     "study": "tiny",
     "seeds": [0, 1],
     "variants": [
-        {"name": "A", "family": "resnest", "layers": [1], "radix": 0, "width": 16, "stem": "small"},
-        {"name": "B", "family": "resnest", "layers": [1], "radix": 2, "width": 16, "stem": "small"},
+        {
+            "name": "A",
+            "family": "resnest",
+            "layers": [1],
+            "radix": 0,
+            "width": 16,
+            "stem": "deep",
+            "stem_width": 16,
+        },
+        {
+            "name": "B",
+            "family": "resnest",
+            "layers": [1],
+            "radix": 2,
+            "width": 16,
+            "stem": "deep",
+            "stem_width": 16,
+        },
     ],
     "datasets": {
         "low": {"source": "digits", "classes": [0, 1, 2]},

@@ -15,7 +15,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.specs import TimmVariant, VariantSpec
 
 # Where timm's families keep the max-pool that directly follows the stem.
-STEM_POOLS = ("maxpool", "features.pool0", "features.conv1_1.pool", "layer0.pool", "stem.pool")
+STEM_POOLS = ("maxpool", "pool0", "features.pool0", "features.conv1_pool", "stem.pool")
 SMALL_IMAGE = 32
 
 
@@ -29,8 +29,8 @@ def build_timm(
         zero_last_gamma: start residual branches at 0, in the networks of timm that offer
             `zero_init_last` (ResNet, RegNet and their kin); in others it has no effect.
 
-    Raises UserError for an unknown name, arguments that the network refuses, or a small stem on a
-    network whose first convolution can't be replaced.
+    Raises UserError for an unknown name, arguments that the network refuses, a network without a
+    classifier, or a small stem on one whose first convolution can't be replaced.
     """
     _check_name(variant)
     try:
@@ -40,6 +40,11 @@ def build_timm(
             f"variant {variant.name}: timm cannot build {variant.model} with args "
             f"{variant.args}: {_one_line(error)}: correct args, or remove them"
         ) from error
+    if not hasattr(model, "get_classifier"):
+        raise UserError(
+            f"variant {variant.name}: model must be a network with a classifier, but "
+            f"{variant.model} has none: take one of timm's classification networks"
+        )
     if variant.stem == "small":
         _use_small_stem(model, variant)
     return model
@@ -83,7 +88,7 @@ def _use_small_stem(model: nn.Module, variant: TimmVariant) -> None:
             raise _no_small_stem(variant, f"{name} is a {type(conv).__name__}")
         model.set_submodule(name, _small_conv(conv))
     for name in STEM_POOLS:
-        if _has_submodule(model, name):
+        if _downsamples(model, name):
             model.set_submodule(name, nn.Identity())
 
 
@@ -104,12 +109,13 @@ def _small_conv(conv: nn.Conv2d) -> nn.Conv2d:
     return small
 
 
-def _has_submodule(model: nn.Module, name: str) -> bool:
+def _downsamples(model: nn.Module, name: str) -> bool:
+    """Whether there is such a pool, and not one of stride 1, which is a branch of HGNet's stem."""
     try:
-        model.get_submodule(name)
+        pool = model.get_submodule(name)
     except AttributeError:
         return False
-    return True
+    return getattr(pool, "stride", None) not in (1, (1, 1))
 
 
 def check_small_image(model: nn.Module, variant: VariantSpec) -> None:

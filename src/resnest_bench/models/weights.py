@@ -111,6 +111,15 @@ def hub_license(name: str) -> str | None:
     return config.license if config else None
 
 
+def hub_stats(name: str) -> tuple[tuple, tuple] | None:
+    """(mean, std) of RGB in 0 to 1 that the weights `name` expect, or None."""
+    try:
+        config = get_pretrained_cfg(name)
+    except RuntimeError:  # an unknown tag
+        return None
+    return (tuple(config.mean), tuple(config.std)) if config else None
+
+
 def apply_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> None:
     """Load every tensor of `state` but the classifier head's, which stays new.
 

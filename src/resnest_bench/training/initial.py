@@ -12,6 +12,7 @@ from resnest_bench.models.weights import (
     apply_weights,
     file_sha256,
     hub_license,
+    hub_stats,
     load_hub_weights,
     load_weights_file,
 )
@@ -82,15 +83,15 @@ def build_initial(
 
 
 def expected_stats(study: StudySpec, job: Job, model: nn.Module) -> tuple | None:
-    """Mean and std that the network's family was pretrained with, for every fine-tuning.
+    """(mean, std) that a fine-tuning's pretrained weights were made with.
 
     From scratch too, so that a transfer gain compares nothing but the weights. None where the
     start is a training of this study, which saw the dataset's own.
     """
-    if job.kind != "finetune" or any(
-        block.weights[job.variant].train
-        for block in study.finetune
-        if block.dataset == job.dataset and job.variant in block.weights
-    ):
-        return None
-    return input_stats(model)
+    for block in study.finetune:
+        if job.kind == "finetune" and block.dataset == job.dataset and job.variant in block.weights:
+            weights = block.weights[job.variant]
+            if weights.train:
+                return None
+            return hub_stats(weights.hub) if weights.hub else input_stats(model)
+    return None

@@ -15,16 +15,17 @@ CONTENT = b"all of it " * 1000
 MD5 = Checksum("md5", hashlib.md5(CONTENT).hexdigest())
 
 
-class Handler(BaseHTTPRequestHandler):
-    bodies = {"/whole": CONTENT, "/wrong": b"something else", "/cut": CONTENT[:4000]}
+BODIES = {"/whole": CONTENT, "/wrong": b"something else", "/cut": CONTENT[:4000]}
 
+
+class Handler(BaseHTTPRequestHandler):
     def __init__(self, asked: list[str], *args):
         self.asked = asked
         super().__init__(*args)
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         self.asked.append(self.path)
-        body = self.bodies.get(self.path)
+        body = BODIES.get(self.path)
         self.send_response(404 if body is None else 200)
         # /cut announces what it never sends.
         self.send_header(
@@ -77,7 +78,7 @@ def test_a_wrong_file_in_place_is_replaced(server, tmp_path):
 @pytest.mark.parametrize(("page", "num_bytes"), [("cut", 4000), ("wrong", 14)])
 def test_what_came_is_said_and_nothing_is_left(server, tmp_path, page, num_bytes):
     url = f"{server[0]}/{page}"
-    came = hashlib.md5(Handler.bodies[f"/{page}"]).hexdigest()
+    came = hashlib.md5(BODIES[f"/{page}"]).hexdigest()
     with pytest.raises(UserError) as caught:
         fetch((url, url), tmp_path / "file", MD5)
     text = f"{url}: must have md5 {MD5.value}, but came md5 {came} ({num_bytes} bytes)"

@@ -18,9 +18,9 @@ CONFIG = {
     "study": "unit",
     "seeds": [0, 1],
     "variants": [
-        {"name": "A", "family": "resnest", "layers": [1], "radix": 2, "width": 16, "stem": "small",
+        {"name": "A", "family": "resnest", "layers": [1], "radix": 2, "width": 16, "stem": "deep", "stem_width": 16,
          "dropout": 0.2},
-        {"name": "B", "family": "resnest", "layers": [1], "radix": 0, "width": 16, "stem": "small"},
+        {"name": "B", "family": "resnest", "layers": [1], "radix": 0, "width": 16, "stem": "deep", "stem_width": 16},
     ],
     "datasets": {
         "low": {"source": "digits", "classes": [0, 1, 2]},

@@ -104,7 +104,7 @@ def test_the_record_agrees_with_itself(make_context, config):
     assert correct.mean() == pytest.approx(record.train.epochs[-1].test_accuracy, abs=1e-12)
     assert record.train.epochs[-1].train_accuracy > 0.6, "three digits are easy"
     assert [epoch.epoch for epoch in record.train.epochs] == [1, 2, 3]
-    assert record.dataset.num_train + record.dataset.num_validation == 430
+    assert record.dataset.num_train + record.dataset.num_validation == 431
     assert record.environment == describe(CPU)
 
 
@@ -140,7 +140,7 @@ def test_a_loss_that_is_not_finite_gives_a_record_of_the_failure(make_study, con
 def test_validation_images_are_held_out_and_recorded(make_context, config):
     config["recipes"]["r"]["validation_fraction"] = 0.2
     record = run_seed(make_context(config), JOB)
-    assert record.dataset.num_validation == pytest.approx(0.2 * 430, abs=3)
+    assert record.dataset.num_validation == pytest.approx(0.2 * 431, abs=3)
     assert all(epoch.validation_accuracy is not None for epoch in record.train.epochs)
 
 
@@ -157,7 +157,7 @@ def test_fine_tuning_starts_from_the_trained_weights(make_study, config, tmp_pat
     from safetensors.torch import load_file
 
     saved = load_file(paths.weights(JOB))
-    assert torch.equal(model.conv1.weight, saved["conv1.weight"])
+    assert torch.equal(model.layer1[0].conv1.weight, saved["layer1.0.conv1.weight"])
     assert model.fc.weight.shape != saved["fc.weight"].shape
 
 

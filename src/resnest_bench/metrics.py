@@ -1,0 +1,199 @@
+"""METRICS: what a record says, by name, with unit, label and direction (floor 0).
+
+A metric is one entry here. Tables, tooltips and axis pickers go through the mapping, so that a new
+one follows everywhere. Values are taken from a record as they are: nothing is rounded.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from resnest_bench.records import EpochObservation, LatencyCell, LatencyObservations, Record
+
+NOISY_IQR_SHARE = 0.10
+TRAINED = ("train", "finetune")
+TIMED = ("latency",)
+COUNT_UNITS = frozenset({"parameters", "multiply-accumulates", "elements", "bytes"})
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a record.
+
+    `better` says which direction is preferred, None where neither is. `kinds` are the job kinds
+    that can have it. `extract` gives the value in `unit`, or None where the record has none.
+    """
+
+    name: str
+    unit: str
+    label: str
+    better: Literal["higher", "lower"] | None
+    kinds: tuple[str, ...]
+    extract: Callable[[Record], float | None]
+
+    @property
+    def is_count(self) -> bool:
+        """Whether values are whole numbers, to be stored without a decimal point."""
+        return self.unit in COUNT_UNITS
+
+
+def summarise_samples(samples_ms: Sequence[float]) -> dict[str, Any]:
+    """Steady-state samples in ms as n, mean, p50, p90, p99, iqr (all in ms) and noisy.
+
+    Percentiles are interpolated linearly between order statistics (Hyndman and Fan's type 7,
+    numpy's default); iqr = p75 - p25. noisy: iqr > 0.10 * p50. Without any sample the figures are
+    NaN and noisy is False.
+    """
+    samples = np.asarray(samples_ms, dtype=float)
+    names = ("mean", "p50", "p90", "p99", "iqr")
+    if not len(samples):
+        return {"n": 0, **dict.fromkeys(names, math.nan), "noisy": False}
+    p25, p50, p75, p90, p99 = np.percentile(samples, [25, 50, 75, 90, 99], method="linear").tolist()
+    values = (float(samples.mean()), p50, p90, p99, p75 - p25)
+    noisy = p75 - p25 > NOISY_IQR_SHARE * p50
+    return {"n": len(samples), **dict(zip(names, values, strict=True)), "noisy": noisy}
+
+
+def setting_of(cell: LatencyCell) -> tuple[str, str, str]:
+    """Precision, layout and mode: all axes of a cell but its batch size."""
+    return cell.precision, cell.layout, cell.mode
+
+
+def primary_cell(latency: LatencyObservations) -> LatencyCell | None:
+    """The cell that stands for a variant: first setting of the list, batch 1 or the smallest.
+
+    None where no cell could be measured. Whoever shows its latency shows its batch size and its
+    setting too, since both can differ where the first one was unavailable.
+    """
+    if not latency.cells:
+        return None
+    first = setting_of(latency.cells[0])
+    return min((c for c in latency.cells if setting_of(c) == first), key=lambda c: c.batch_size)
+
+
+def images_per_second(cell: LatencyCell) -> float | None:
+    """Images in one call, divided by the median time of a call."""
+    p50 = summarise_samples(cell.samples_ms)["p50"]
+    return 1000 * cell.batch_size / p50 if p50 > 0 else None
+
+
+def reference_drift(latency: LatencyObservations) -> float | None:
+    """Median of the reference network after, divided by its median before, minus 1."""
+    before, after = latency.reference.before_ms, latency.reference.after_ms
+    if not before or not after or not np.median(before):
+        return None
+    return float(np.median(after) / np.median(before) - 1)
+
+
+def paper_ms_per_image(latency: LatencyObservations) -> float | None:
+    """The paper's figure: total_ms / (num_batches * batch_size). A reciprocal throughput."""
+    paper = latency.paper
+    return paper and paper.total_ms / (paper.num_batches * paper.batch_size)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _last_epoch(field: str) -> Callable[[Record], float | None]:
+    return lambda r: getattr(r.train.epochs[-1], field) if r.train and r.train.epochs else None
+
+
+def _over_epochs(
+    combine: Callable[[list[float]], Any], value: Callable[[EpochObservation], float]
+) -> Callable[[Record], float | None]:
+    def extract(record: Record) -> float | None:
+        epochs = record.train.epochs if record.train else ()
+        return float(combine([value(epoch) for epoch in epochs])) if epochs else None
+
+    return extract
+
+
+def _train(field: str) -> Callable[[Record], float | None]:
+    return lambda r: getattr(r.train, field) if r.train else None
+
+
+def _latency(take: Callable[[LatencyObservations], float | None]) -> Callable[[Record], Any]:
+    return lambda r: _finite(take(r.latency)) if r.latency else None
+
+
+def _primary(figure: str) -> Callable[[Record], float | None]:
+    def take(latency: LatencyObservations) -> float | None:
+        cell = primary_cell(latency)
+        return cell and summarise_samples(cell.samples_ms)[figure]
+
+    return _latency(take)
+
+
+def _device_p50(latency: LatencyObservations) -> float | None:
+    cell = primary_cell(latency)
+    samples = cell.device_samples_ms if cell else None
+    return summarise_samples(samples)["p50"] if samples else None
+
+
+def _best_throughput(latency: LatencyObservations) -> float | None:
+    first = latency.cells and setting_of(latency.cells[0])
+    rates = [images_per_second(c) for c in latency.cells if setting_of(c) == first]
+    return max((rate for rate in rates if rate is not None), default=None)
+
+
+def _peak_memory(latency: LatencyObservations) -> int | None:
+    return max(
+        (c.peak_memory_bytes for c in latency.cells if c.peak_memory_bytes is not None),
+        default=None,
+    )
+
+
+def _num_params(record: Record) -> int | None:
+    observed = record.train or record.latency
+    return observed.num_params if observed else None
+
+
+_ENTRIES = (
+    Metric("test_accuracy", "fraction", "Test accuracy", "higher", TRAINED,
+           _last_epoch("test_accuracy")),
+    Metric("train_accuracy", "fraction", "Training accuracy", "higher", TRAINED,
+           _last_epoch("train_accuracy")),
+    Metric("validation_accuracy", "fraction", "Validation accuracy", "higher", TRAINED,
+           _last_epoch("validation_accuracy")),
+    Metric("test_loss", "nats", "Test loss", "lower", TRAINED, _last_epoch("test_loss")),
+    Metric("train_loss", "nats", "Training loss", "lower", TRAINED, _last_epoch("train_loss")),
+    Metric("train_images_per_second", "images/s", "Training throughput (median epoch)", "higher",
+           TRAINED, _over_epochs(np.median, lambda epoch: epoch.images_per_second)),
+    Metric("train_seconds", "s", "Training time without evaluation", "lower", TRAINED,
+           _over_epochs(math.fsum, lambda epoch: epoch.train_seconds)),
+    Metric("wall_seconds", "s", "Wall time of the training job", "lower", TRAINED,
+           _train("wall_seconds")),
+    Metric("num_params", "parameters", "Parameters", "lower", (*TRAINED, *TIMED), _num_params),
+    Metric("num_macs", "multiply-accumulates", "MACs of one image", "lower", TIMED,
+           _latency(lambda x: x.num_macs)),
+    Metric("num_activations", "elements", "Activations of one image", "lower", TIMED,
+           _latency(lambda x: x.num_activations)),
+    Metric("cold_start_ms", "ms", "Cold start", "lower", TIMED,
+           _latency(lambda x: x.cold_start_ms)),
+    Metric("first_call_ms", "ms", "First call", "lower", TIMED,
+           _latency(lambda x: x.first_call_ms)),
+    Metric("latency_p50_ms", "ms", "Latency, p50", "lower", TIMED, _primary("p50")),
+    Metric("latency_p90_ms", "ms", "Latency, p90", "lower", TIMED, _primary("p90")),
+    Metric("latency_p99_ms", "ms", "Latency, p99", "lower", TIMED, _primary("p99")),
+    Metric("latency_mean_ms", "ms", "Latency, mean", "lower", TIMED, _primary("mean")),
+    Metric("latency_iqr_ms", "ms", "Latency, interquartile range", "lower", TIMED,
+           _primary("iqr")),
+    Metric("device_latency_p50_ms", "ms", "Latency on the device's clock, p50", "lower", TIMED,
+           _latency(_device_p50)),
+    Metric("throughput_images_per_second", "images/s", "Throughput (best batch size)", "higher",
+           TIMED, _latency(_best_throughput)),
+    Metric("paper_ms_per_image", "ms", "Time per image, the paper's protocol", "lower", TIMED,
+           _latency(paper_ms_per_image)),
+    Metric("reference_drift", "ratio", "Drift of the reference network", None, TIMED,
+           _latency(reference_drift)),
+    Metric("peak_memory_bytes", "bytes", "Peak GPU memory", "lower", TIMED,
+           _latency(_peak_memory)),
+    Metric("peak_rss_bytes", "bytes", "Peak memory of the process", "lower", TIMED,
+           _latency(lambda x: x.peak_rss_bytes)),
+)  # fmt: skip
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}

@@ -1,0 +1,72 @@
+"""Means with their uncertainty, and the Pareto front."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student_t
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Of n values: mean, sample standard deviation, half of the 95 % interval of the mean.
+
+    All in the unit of the values. `mean` is None without a value, `std` and `half_width` are None
+    below two: one value says nothing of its spread.
+    """
+
+    n: int
+    mean: float | None
+    std: float | None
+    half_width: float | None
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Mean, std = sqrt(sum((x - mean)^2) / (n - 1)), and t(0.975, n - 1) * std / sqrt(n).
+
+    The interval is Student's: it takes the values as independent and about normal.
+    """
+    array = np.asarray(values, dtype=float)
+    n = len(array)
+    if not n:
+        return Summary(0, None, None, None)
+    if n == 1:
+        return Summary(1, float(array[0]), None, None)
+    std = float(array.std(ddof=1))
+    factor = float(student_t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    return Summary(n, float(array.mean()), std, factor * std / math.sqrt(n))
+
+
+def paired_difference(ours: Mapping[int, float], base: Mapping[int, float]) -> Summary:
+    """Summary of ours - base over the seeds (keys) that both have."""
+    return summarise([ours[seed] - base[seed] for seed in sorted(ours.keys() & base.keys())])
+
+
+def binomial_standard_error(p: float, n: int) -> float:
+    """sqrt(p * (1 - p) / n): what drawing n test images alone does to an accuracy p (a fraction).
+
+    Raises ValueError unless 0 <= p <= 1 and n >= 1.
+    """
+    if not 0 <= p <= 1 or n < 1:
+        raise ValueError(f"p is a fraction and n at least 1, but came p={p}, n={n}")
+    return math.sqrt(p * (1 - p) / n)
+
+
+def pareto_front(frame: pd.DataFrame, x: str, y: str) -> pd.Series:
+    """Boolean mask of the rows that no other row dominates: x is minimised, y maximised.
+
+    A row is dominated by one that is no worse in both and better in one. So two rows with the same
+    x and y are both on the front, or both off it. A row that lacks x or y is never on it.
+    """
+    xs = frame[x].to_numpy(dtype=float, na_value=np.nan)
+    ys = frame[y].to_numpy(dtype=float, na_value=np.nan)
+    # [i, j]: does row j dominate row i? Comparisons with NaN are False.
+    no_worse = (xs[None, :] <= xs[:, None]) & (ys[None, :] >= ys[:, None])
+    better = (xs[None, :] < xs[:, None]) | (ys[None, :] > ys[:, None])
+    dominated = (no_worse & better).any(axis=1)
+    known = ~(np.isnan(xs) | np.isnan(ys))
+    return pd.Series(known & ~dominated, index=frame.index, dtype=bool)

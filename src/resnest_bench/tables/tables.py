@@ -1,0 +1,220 @@
+"""The three tables: ablation, trade-off, transfer. A row is never dropped: a gap has its reason."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from resnest_bench.specs import StudySpec, VariantSpec
+from resnest_bench.specs.study import TableSpec
+from resnest_bench.tables import paper
+from resnest_bench.tables.cells import (
+    accuracy_values,
+    by_seed,
+    latency_status,
+    latency_values,
+    shown,
+    training_status,
+)
+from resnest_bench.tables.selection import Selection, rows_of, select
+from resnest_bench.tables.statistics import paired_difference
+
+ACCURACY_COLUMNS = [
+    "variant", "family", "setting", "dataset", "dataset_label", "recipe", "num_params", "n",
+    "accuracy_mean_percent", "accuracy_std_points", "accuracy_interval_points", "seeds",
+    "seed_accuracies_percent", "num_test", "binomial_standard_error_points", "stale",
+    "train_device", "train_torch",
+]  # fmt: skip
+LATENCY_COLUMNS = [
+    "protocol", "num_macs", "latency_p50_ms", "latency_p90_ms", "latency_iqr_ms", "latency_n",
+    "latency_noisy", "latency_batch_size", "latency_setting", "latency_stale", "latency_device",
+    "latency_torch", "throughput_images_per_second", "throughput_batch_size",
+    "paper_ms_per_image", "reference_drift",
+]  # fmt: skip
+PRINTED_COLUMNS = [
+    "printed_params", "printed_accuracy_percent", "accuracy_minus_printed_points",
+    "printed_ms_per_image", "printed_images_per_second", "printed_device",
+]  # fmt: skip
+GAIN_COLUMNS = ["weights", "gain_n", "gain_mean_points", "gain_std_points", "gain_interval_points"]
+TYPES = {
+    **dict.fromkeys(["num_params", "num_macs", "num_test", "n", "gain_n"], "Int64"),
+    **dict.fromkeys(["latency_n", "latency_batch_size", "throughput_batch_size"], "Int64"),
+    **dict.fromkeys(["stale", "latency_noisy", "latency_stale"], "boolean"),
+    **dict.fromkeys(["seeds", "seed_accuracies_percent"], "object"),
+}
+TEXTS = {
+    "variant", "family", "setting", "dataset", "dataset_label", "recipe", "train_device",
+    "train_torch", "protocol", "latency_setting", "latency_device", "latency_torch",
+    "printed_params", "printed_device", "weights", "status",
+}  # fmt: skip
+
+
+def ablation_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """One row for each variant of `study.tables.ablation`, in its order; empty where that is null.
+
+    `runs` is from `collect`, `cells` from `cells_frame`. Accuracies are in %, their spread in
+    percentage points, times in ms; nothing is rounded. `seeds` and `seed_accuracies_percent` hold
+    lists. Stale values are shown only where there is no fresh one, with `stale` set.
+    """
+    return _variants_table(study, study.tables.ablation, runs, cells, paper.ABLATION)
+
+
+def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Like `ablation_table`, for `study.tables.tradeoff`; null takes every trained variant."""
+    spec = study.tables.tradeoff or TableSpec()
+    return _variants_table(study, spec, runs, cells, paper.TRADEOFF)
+
+
+def _variants_table(
+    study: StudySpec, spec: TableSpec | None, runs: pd.DataFrame, cells: pd.DataFrame,
+    printed: Mapping[str, paper.PrintedRow],
+) -> pd.DataFrame:  # fmt: skip
+    columns = [*ACCURACY_COLUMNS, *(LATENCY_COLUMNS if study.latency else [])]
+    if spec is None:
+        return _frame([], [*columns, "status"])
+    chosen = select(study, spec)
+    rows = [_variant_row(study, chosen, name, runs, cells) for name in chosen.variants]
+    if chosen.paper:
+        columns += PRINTED_COLUMNS
+        rows = [{**row, **_printed(row, printed.get(row["variant"]))} for row in rows]
+    return _frame(rows, [*columns, "status"])
+
+
+def _variant_row(
+    study: StudySpec, chosen: Selection, name: str, runs: pd.DataFrame, cells: pd.DataFrame
+) -> dict[str, Any]:
+    trained = rows_of(runs, "train", chosen.dataset, chosen.recipe, name)
+    status = training_status(trained) if chosen.recipe else []
+    latency: dict[str, Any] = {}
+    if chosen.protocol:
+        place = ("latency", chosen.latency_dataset, chosen.protocol, name)
+        timed, cells = rows_of(runs, *place), rows_of(cells, *place)
+        latency = {"protocol": chosen.protocol, **latency_values(timed, cells)}
+        status += latency_status(timed, cells)
+    accuracy = accuracy_values(trained)
+    return {
+        **_variant_columns(study.variant(name)),
+        **_data_columns(runs, chosen.dataset or chosen.latency_dataset),
+        "recipe": chosen.recipe,
+        **latency,
+        **{key: value for key, value in accuracy.items() if value is not None},
+        "status": "; ".join(status) or "ok",
+    }
+
+
+def _variant_columns(variant: VariantSpec) -> dict[str, Any]:
+    return {
+        "variant": variant.name,
+        "family": variant.family,
+        "setting": variant.setting if variant.family == "resnest" else None,
+    }
+
+
+def _data_columns(runs: pd.DataFrame, dataset: str | None) -> dict[str, Any]:
+    labels = runs.loc[runs["dataset"] == dataset, "dataset_label"]
+    return {"dataset": dataset, "dataset_label": labels.iloc[0] if len(labels) else dataset}
+
+
+def _printed(row: Mapping[str, Any], printed: paper.PrintedRow | None) -> dict[str, Any]:
+    if printed is None:
+        return {}
+    ours = row.get("accuracy_mean_percent")
+    return {
+        "printed_params": printed.params,
+        "printed_accuracy_percent": printed.accuracy_percent,
+        "accuracy_minus_printed_points": None if ours is None else ours - printed.accuracy_percent,
+        "printed_ms_per_image": printed.ms_per_image,
+        "printed_images_per_second": printed.images_per_second,
+        "printed_device": printed.device,
+    }
+
+
+def transfer_table(
+    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """One row for each fine-tuned variant and recipe, in the study's order; empty without any.
+
+    The gain is the test accuracy minus that from scratch of the same variant on the same data,
+    paired by seed, in percentage points: `gain_n` seeds have both. `cells` is not used: the
+    signature is that of the other tables.
+    """
+    printed = study.tables.transfer.paper
+    columns = [*ACCURACY_COLUMNS, *GAIN_COLUMNS, *(PRINTED_COLUMNS[1:3] if printed else [])]
+    groups = dict.fromkeys(
+        (job.dataset, job.variant, job.recipe) for job in study.jobs() if job.kind == "finetune"
+    )
+    rows = [_transfer_row(study, runs, *group) for group in groups]
+    return _frame(rows, [*columns, "status"])
+
+
+def _transfer_row(
+    study: StudySpec, runs: pd.DataFrame, dataset: str, variant: str, recipe: str
+) -> dict[str, Any]:
+    tuned = rows_of(runs, "finetune", dataset, recipe, variant)
+    values = accuracy_values(tuned)
+    status = training_status(tuned)
+    row = {
+        **_variant_columns(study.variant(variant)),
+        **_data_columns(runs, dataset),
+        "recipe": recipe,
+        "weights": _weights_text(study, dataset, variant, recipe),
+        **values,
+    }
+    scratch = _scratch_recipe(study, dataset, variant)
+    if scratch and scratch != recipe:
+        base = rows_of(runs, "finetune", dataset, scratch, variant)
+        row |= _gain(tuned, base)
+        if (shown(base)["status"] == "stale").any():
+            status.append(f"the gain is over stale values of {scratch}")
+    if study.tables.transfer.paper:
+        row |= _printed_transfer(variant, recipe, values["accuracy_mean_percent"])
+    return {**row, "status": "; ".join(status) or "ok"}
+
+
+def _printed_transfer(variant: str, recipe: str, ours: float | None) -> dict[str, Any]:
+    percent = paper.TRANSFER.get((variant, recipe))
+    both = percent is not None and ours is not None
+    return {
+        "printed_accuracy_percent": percent,
+        "accuracy_minus_printed_points": ours - percent if both else None,
+    }
+
+
+def _scratch_recipe(study: StudySpec, dataset: str, variant: str) -> str | None:
+    """The fine-tuning recipe of this variant that starts from random weights, if there is one."""
+    names = (
+        job.recipe
+        for job in study.jobs()
+        if (job.kind, job.dataset, job.variant) == ("finetune", dataset, variant)
+    )
+    return next((name for name in names if study.recipe(name).init == "scratch"), None)
+
+
+def _gain(tuned: pd.DataFrame, scratch: pd.DataFrame) -> dict[str, Any]:
+    gain = paired_difference(by_seed(tuned), by_seed(scratch))
+    return {
+        "gain_n": gain.n,
+        "gain_mean_points": gain.mean,
+        "gain_std_points": gain.std,
+        "gain_interval_points": gain.half_width,
+    }
+
+
+def _weights_text(study: StudySpec, dataset: str, variant: str, recipe: str) -> str:
+    job = next(
+        job
+        for job in study.jobs()
+        if (job.kind, job.dataset, job.variant, job.recipe)
+        == ("finetune", dataset, variant, recipe)
+    )
+    weights = study.weights(job)
+    if weights is None:
+        return "random"
+    given = weights.model_dump(exclude_none=True)
+    return " ".join(f"{source} {name}" for source, name in given.items())
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=columns)
+    types = {c: TYPES.get(c, "str" if c in TEXTS else "float64") for c in columns}
+    return frame.astype(types)

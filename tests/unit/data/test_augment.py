@@ -1,0 +1,122 @@
+"""Augmentation: against hand formulas, and RandAugment against torchvision's own."""
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from resnest_bench.data.augment import (
+    RAND_AUGMENT,
+    RAND_AUGMENT_STRENGTH,
+    center_crop,
+    flip_batch,
+    rand_augment_batch,
+    random_box,
+    random_resized_crop,
+    shift_batch,
+)
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture
+def images():
+    return torch.from_numpy(rng().integers(0, 256, (6, 3, 32, 32), dtype=np.uint8))
+
+
+def test_a_flipped_image_is_a_mirror_image():
+    images = torch.from_numpy(rng().integers(0, 256, (400, 4, 5, 3), dtype=np.uint8))
+    flipped = flip_batch(images, rng(1))
+    mirrored = [bool((f == i.flip(1)).all()) for f, i in zip(flipped, images, strict=True)]
+    same = [bool((f == i).all()) for f, i in zip(flipped, images, strict=True)]
+    assert all(a != b for a, b in zip(mirrored, same, strict=True))
+    assert 160 < sum(mirrored) < 240  # four standard deviations of a fair coin
+
+
+def test_a_shift_moves_by_up_to_an_eighth_onto_black():
+    # Pixel (y, x) holds 1 + 32 y + x in its two bytes: where it came from can be read.
+    number = 1 + torch.arange(32)[:, None] * 32 + torch.arange(32)
+    image = torch.stack([number // 256, number % 256, number * 0], dim=-1).to(torch.uint8)
+    shifts = set()
+    for shifted in shift_batch(image.expand(500, -1, -1, -1), rng()):
+        value = shifted[..., 0].int() * 256 + shifted[..., 1].int()
+        y, x = 16, 16  # the centre is never cut off
+        dy, dx = divmod(int(value[y, x]) - 1, 32)
+        dy, dx = dy - y, dx - x
+        shifts.add((dy, dx))
+        expected = torch.zeros(32, 32, dtype=torch.int)
+        rows, columns = (slice(max(0, -d), 32 - max(0, d)) for d in (dy, dx))
+        from_rows, from_columns = (slice(max(0, d), 32 + min(0, d)) for d in (dy, dx))
+        expected[rows, columns] = number[from_rows, from_columns].int()
+        assert (value == expected).all()
+    assert {d for pair in shifts for d in pair} == set(range(-4, 5))
+
+
+def test_a_random_box_has_the_stated_area_and_aspect():
+    areas, ratios, generator = [], [], rng(5)
+    for _ in range(2000):
+        top, left, height, width = random_box(300, 400, generator)
+        assert 0 <= top <= 300 - height
+        assert 0 <= left <= 400 - width
+        areas.append(height * width / (300 * 400))
+        ratios.append(width / height)
+    assert min(areas) == pytest.approx(0.08, abs=0.01)
+    assert max(areas) > 0.9
+    assert 0.74 < min(ratios) < 0.78
+    assert 1.30 < max(ratios) < 1.35
+
+
+@pytest.mark.parametrize(
+    ("size", "box"), [((1000, 10), (493, 0, 13, 10)), ((10, 1000), (0, 493, 10, 13))]
+)
+def test_where_no_box_fits_the_centre_is_taken(size, box):
+    assert random_box(*size, rng()) == box
+
+
+def test_a_resized_crop_of_a_gradient_stays_a_gradient():
+    image = np.broadcast_to(np.arange(0, 240, 2, dtype=np.uint8)[:, None, None], (120, 90, 3))
+    for seed in range(5):
+        crop = random_resized_crop(image, 16, rng(seed))
+        assert crop.shape == (16, 16, 3)
+        rows = crop[:, 8, 0].float()
+        top, _, height, _ = random_box(120, 90, rng(seed))
+        # The middle of output row r lies at (r + 1/2) / 16 of the box; the value is twice the row.
+        expected = 2 * (top + (torch.arange(16) + 0.5) / 16 * height - 0.5)
+        assert (rows[2:-2] - expected[2:-2]).abs().max() <= 1
+
+
+def test_the_centre_is_cropped():
+    image = np.arange(7 * 10).reshape(7, 10, 1)
+    assert center_crop(image, 3)[..., 0].tolist() == [[23, 24, 25], [33, 34, 35], [43, 44, 45]]
+
+
+def test_the_operations_are_those_of_torchvision():
+    assert list(RAND_AUGMENT) == list(v2.RandAugment._AUGMENTATION_SPACE)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("name", RAND_AUGMENT)
+def test_each_operation_gives_what_torchvision_gives(images, name, sign):
+    reference = v2.RandAugment(num_ops=2, magnitude=9)
+    magnitudes, signed = reference._AUGMENTATION_SPACE[name]
+    values = magnitudes(31, 32, 32)
+    strength = 0.0 if values is None else float(values[9]) * (sign if signed else 1)
+    ours = RAND_AUGMENT[name](images, sign * RAND_AUGMENT_STRENGTH)
+    for image, result in zip(images, ours, strict=True):
+        expected = reference._apply_image_or_video_transform(
+            image, name, strength, interpolation=reference.interpolation, fill=reference._fill
+        )
+        # Ours computes the strength in double precision, which may round a pixel the other way.
+        assert (result.int() - expected.int()).abs().max() <= 1
+        assert (result != expected).float().mean() < 0.01
+
+
+def test_rand_augment_draws_from_its_generator_alone(images):
+    state = torch.random.get_rng_state()
+    first, again, other = (rand_augment_batch(images, rng(s)) for s in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+    assert (torch.random.get_rng_state() == state).all()
+    assert first.dtype == torch.uint8
