@@ -26,7 +26,7 @@ ACCURACY_COLUMNS = [
     "train_device", "train_torch",
 ]  # fmt: skip
 LATENCY_COLUMNS = [
-    "protocol", "num_macs", "latency_p50_ms", "latency_p90_ms", "latency_iqr_ms", "latency_n",
+    "latency_dataset", "protocol", "num_macs", "latency_p50_ms", "latency_p90_ms", "latency_iqr_ms", "latency_n",
     "latency_noisy", "latency_batch_size", "latency_setting", "latency_stale", "latency_device",
     "latency_torch", "throughput_images_per_second", "throughput_batch_size",
     "paper_ms_per_image", "reference_drift",
@@ -44,7 +44,7 @@ TYPES = {
 }
 TEXTS = {
     "variant", "family", "setting", "dataset", "dataset_label", "recipe", "train_device",
-    "train_torch", "protocol", "latency_setting", "latency_device", "latency_torch",
+    "train_torch", "latency_dataset", "protocol", "latency_setting", "latency_device", "latency_torch",
     "printed_params", "printed_device", "weights", "status",
 }  # fmt: skip
 
@@ -89,7 +89,11 @@ def _variant_row(
     if chosen.protocol:
         place = ("latency", chosen.latency_dataset, chosen.protocol, name)
         timed, cells = rows_of(runs, *place), rows_of(cells, *place)
-        latency = {"protocol": chosen.protocol, **latency_values(timed, cells)}
+        latency = {
+            "latency_dataset": chosen.latency_dataset,
+            "protocol": chosen.protocol,
+            **latency_values(timed, cells),
+        }
         status += latency_status(timed, cells)
     accuracy = accuracy_values(trained)
     return {

@@ -1,0 +1,100 @@
+"""One row a variant: mean, interval and the single seeds."""
+
+import altair as alt
+import pandas as pd
+
+from resnest_bench.charts.style import (
+    GREY,
+    INTERVAL,
+    PALETTE,
+    WIDTH,
+    distinct_text,
+    freshness_shape,
+    left_out,
+    no_data_chart,
+    title,
+    with_marks,
+)
+
+TITLE = "Ablation"
+COLUMNS = [
+    "variant", "setting", "recipe", "num_params", "n", "accuracy_mean_percent", "low", "high",
+    "freshness", "status", "seeds", "seed_accuracies_percent",
+]  # fmt: skip
+AXIS = "Test accuracy (%)"
+
+
+def ablation_chart(ablation: pd.DataFrame) -> alt.LayerChart | alt.Chart:
+    """A dot, its interval and a tick for each seed, for each row of `ablation_table`.
+
+    A variant without any accuracy keeps its empty row and is named with its reason.
+    """
+    if not len(ablation):
+        return no_data_chart(TITLE)
+    drawn = ablation["accuracy_mean_percent"].notna()
+    text = f"{TITLE}: {distinct_text(ablation, 'dataset_label')}"
+    subtitle = [training_text(ablation), f"{INTERVAL}. Ticks: single seeds", left_out(ablation, drawn)]
+    if not drawn.any():
+        return no_data_chart(text, subtitle[2:])
+    order = ablation["variant"].tolist()
+    y = alt.Y("variant:N", sort=order, title=None, scale=alt.Scale(domain=order))
+    layers = dots_with_intervals(with_marks(ablation[drawn])[COLUMNS], y, alt.value(PALETTE[0]))
+    return alt.layer(*layers).properties(title=title(text, subtitle), width=WIDTH)
+
+
+def training_text(table: pd.DataFrame) -> str:
+    """Recipe, number of test images and device, for a subtitle."""
+    tests = " or ".join(f"{int(count):,}" for count in table["num_test"].dropna().unique())
+    return (
+        f"Recipe {distinct_text(table, 'recipe')}, {tests} test images, "
+        f"on {distinct_text(table, 'train_device')}"
+    )
+
+
+def dots_with_intervals(
+    rows: pd.DataFrame, y: alt.Y, colour: alt.Color | dict, **more: alt.YOffset
+) -> list[alt.Chart]:
+    """Layers of intervals, seeds and means along x; `more` are further encodings of all."""
+    x = alt.X("accuracy_mean_percent:Q", title=AXIS, scale=alt.Scale(zero=False))
+    base = rows.drop(columns=["seeds", "seed_accuracies_percent"])
+    intervals = (
+        alt.Chart(base.dropna(subset=["low"]))
+        .mark_rule(strokeWidth=2)
+        .encode(x=alt.X("low:Q", title=AXIS), x2="high:Q", y=y, color=colour, **more)
+    )
+    means = (
+        alt.Chart(base)
+        .mark_point(size=80, filled=True, opacity=1)
+        .encode(x=x, y=y, color=colour, shape=freshness_shape(), tooltip=_tooltip(base), **more)
+    )
+    ticks = (
+        alt.Chart(seeds_of(rows))
+        .mark_tick(thickness=1.5, size=12, color=GREY)
+        .encode(x=alt.X("accuracy_percent:Q", title=AXIS), y=y,
+                tooltip=["variant:N", "seed:Q", alt.Tooltip("accuracy_percent:Q", format=".2f")],
+                **more)
+    )  # fmt: skip
+    return [intervals, ticks, means]
+
+
+def seeds_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row for each variant, recipe and seed, with its accuracy in %."""
+    long = rows[["variant", "recipe", "seeds", "seed_accuracies_percent"]].explode(
+        ["seeds", "seed_accuracies_percent"]
+    )
+    names = {"seeds": "seed", "seed_accuracies_percent": "accuracy_percent"}
+    return long.rename(columns=names).astype({"seed": "Int64", "accuracy_percent": float})
+
+
+def _tooltip(rows: pd.DataFrame) -> list[alt.Tooltip]:
+    extra = [alt.Tooltip("gain_mean_points:Q", title="gain over scratch (points)", format="+.2f")]
+    return [
+        alt.Tooltip("variant:N"),
+        alt.Tooltip("recipe:N"),
+        alt.Tooltip("setting:N"),
+        alt.Tooltip("num_params:Q", title="parameters", format=","),
+        alt.Tooltip("accuracy_mean_percent:Q", title="test accuracy (%)", format=".2f"),
+        alt.Tooltip("n:Q", title="seeds (n)"),
+        *(extra if "gain_mean_points" in rows else []),
+        alt.Tooltip("status:N"),
+    ]

@@ -1,0 +1,76 @@
+"""What all charts share: palette, titles, and what an empty one shows."""
+
+import textwrap
+from collections.abc import Iterable
+
+import altair as alt
+import pandas as pd
+
+# Okabe and Ito's colours, told apart with any colour vision; the yellow is left out on white.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]]
+GREY = "#767676"
+WIDTH = 560
+SUBTITLE_COLUMNS = 100
+INTERVAL = "Bars: 95 % t-interval of the mean over seeds, none for n=1"
+
+
+def title(text: str, subtitle: Iterable[str]) -> alt.TitleParams:
+    """A title with a subtitle of wrapped lines, left-aligned."""
+    lines = [row for part in subtitle if part for row in textwrap.wrap(part, SUBTITLE_COLUMNS)]
+    return alt.TitleParams(text, subtitle=lines, anchor="start", subtitleColor=GREY)
+
+
+def no_data_chart(text: str, reasons: Iterable[str] = ()) -> alt.Chart:
+    """A chart that says so: 'no data yet' and why, in place of an empty plane."""
+    return (
+        alt.Chart(alt.Data(values=[{"text": "no data yet"}]))
+        .mark_text(size=16, color=GREY)
+        .encode(text="text:N")
+        .properties(title=title(text, reasons), width=WIDTH, height=120)
+    )
+
+
+def distinct_text(frame: pd.DataFrame, column: str) -> str:
+    """Known values of a column, joined by ' and '; empty without any."""
+    return " and ".join(dict.fromkeys(frame[column].dropna())) if column in frame else ""
+
+
+def on_devices(frame: pd.DataFrame) -> str:
+    """'on CPU NAME' from the columns device_kind and device_name; several are all named."""
+    known = frame[["device_kind", "device_name"]].dropna().drop_duplicates()
+    kinds = known["device_kind"].map({"cpu": "CPU", "cuda": "GPU"})
+    names = [f"{kind} {name}" for kind, name in zip(kinds, known["device_name"], strict=True)]
+    return f"on {' and '.join(names)}" if names else ""
+
+
+def with_marks(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with texts for tooltips and shapes: `freshness`, and the ends of the interval."""
+    stale = frame["stale"].fillna(False).astype(bool)
+    if "latency_stale" in frame:
+        stale |= frame["latency_stale"].fillna(False).astype(bool)
+    half = frame["accuracy_interval_points"]
+    mean = frame["accuracy_mean_percent"]
+    return frame.assign(
+        freshness=stale.map({True: "stale", False: "ok"}), low=mean - half, high=mean + half
+    )
+
+
+def left_out(frame: pd.DataFrame, drawn: pd.Series) -> str:
+    """Names what a chart can't draw, with its status: no row disappears silently."""
+    gaps = frame[~drawn]
+    names = [f"{name} ({s})" for name, s in zip(gaps["variant"], gaps["status"], strict=True)]
+    return f"Not drawn: {'; '.join(names)}" if names else ""
+
+
+def freshness_shape() -> alt.Shape:
+    """Filled circles are fresh, crosses are stale."""
+    scale = alt.Scale(domain=["ok", "stale"], range=["circle", "cross"])
+    return alt.Shape("freshness:N", scale=scale, title="record")
+
+
+def series_scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
+    """Colour and dash by name: after seven colours the dash changes, so that no two are alike."""
+    colours = [PALETTE[i % len(PALETTE)] for i in range(len(names))]
+    dashes = [DASHES[i // len(PALETTE) % len(DASHES)] for i in range(len(names))]
+    return alt.Scale(domain=names, range=colours), alt.Scale(domain=names, range=dashes)

@@ -1,0 +1,46 @@
+"""Fine-tuning: the recipes of each variant, side by side."""
+
+import altair as alt
+import pandas as pd
+
+from resnest_bench.charts.ablation import COLUMNS, dots_with_intervals, training_text
+from resnest_bench.charts.style import (
+    INTERVAL,
+    PALETTE,
+    WIDTH,
+    distinct_text,
+    left_out,
+    no_data_chart,
+    title,
+    with_marks,
+)
+
+TITLE = "Transfer"
+
+
+def transfer_chart(transfer: pd.DataFrame) -> alt.LayerChart | alt.VConcatChart | alt.Chart:
+    """A dot, interval and ticks for each row of `transfer_table`; one panel a dataset."""
+    if not len(transfer):
+        return no_data_chart(TITLE)
+    panels = [_panel(rows) for _, rows in transfer.groupby("dataset", sort=False)]
+    return panels[0] if len(panels) == 1 else alt.vconcat(*panels).resolve_scale(color="shared")
+
+
+def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
+    drawn = rows["accuracy_mean_percent"].notna()
+    text = f"{TITLE}: {distinct_text(rows, 'dataset_label')}"
+    named = rows.assign(variant=rows["variant"] + ", " + rows["recipe"])
+    gaps = left_out(named, drawn)
+    if not drawn.any():
+        return no_data_chart(text, [gaps])
+    recipes = list(dict.fromkeys(rows["recipe"]))
+    variants = list(dict.fromkeys(rows["variant"]))
+    y = alt.Y("variant:N", sort=variants, title=None, scale=alt.Scale(domain=variants))
+    colour = alt.Color("recipe:N", scale=alt.Scale(domain=recipes, range=PALETTE), sort=recipes)
+    points = with_marks(rows[drawn])[[*COLUMNS, "gain_mean_points"]]
+    offset = alt.YOffset("recipe:N", sort=recipes, scale=alt.Scale(domain=recipes))
+    layers = dots_with_intervals(points, y, colour, yOffset=offset)
+    subtitle = [training_text(rows), f"{INTERVAL}. Ticks: single seeds", gaps]
+    return alt.layer(*layers).properties(
+        title=title(text, subtitle), width=WIDTH, height=40 + 28 * len(rows)
+    )

@@ -1,0 +1,80 @@
+"""Tables for readers: rounded texts, as Markdown and LaTeX. CSV files stay unrounded."""
+
+import math
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "±": r"$\pm$", "−": r"$-$", "×": r"$\times$", "–": "--", "…": r"\ldots{}", "√": r"$\surd$",
+}  # fmt: skip
+GAP = "–"
+
+
+def known(value: Any) -> bool:
+    """Whether a cell holds something: not None, NaN or NA."""
+    return isinstance(value, list) or (value is not None and not pd.isna(value))
+
+
+def uncertain_text(mean: Any, half_width: Any, n: Any, sign: str = "") -> str:
+    """'62.64 ± 0.31 (n=5)', or '62.64 (n=1)': no interval from one value. '–' without any."""
+    if not known(mean):
+        return GAP
+    interval = f" ± {half_width:.2f}" if known(half_width) else ""
+    return f"{mean:{sign}.2f}{interval} (n={n})"
+
+
+def significant(value: Any, digits: int = 3) -> str:
+    """A time or a rate with `digits` significant digits and no exponent; '–' for a gap."""
+    if not known(value) or not math.isfinite(value):
+        return GAP
+    if value == 0:
+        return "0"
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, places):,.{max(places, 0)}f}"
+
+
+def millions(value: Any, digits: int = 2) -> str:
+    """A count as '8.58M'; below 0.1 million as '85.8k'."""
+    if not known(value):
+        return GAP
+    return f"{value / 1e6:.{digits}f}M" if value >= 1e5 else f"{value / 1e3:.1f}k"
+
+
+def markdown_table(display: pd.DataFrame) -> str:
+    """A pipe table. A '|' or a line break in a cell can't break the row."""
+    cells = [[_markdown_cell(value) for value in row] for row in display.itertuples(index=False)]
+    return tabulate(cells, headers=list(display.columns), tablefmt="pipe", disable_numparse=True)
+
+
+def _markdown_cell(value: Any) -> str:
+    return " ".join(str(value).split()).replace("|", r"\|")
+
+
+def latex_text(text: str) -> str:
+    """`text` with everything that LaTeX would read as a command escaped, on one line."""
+    return "".join(LATEX_ESCAPES.get(letter, letter) for letter in " ".join(text.split()))
+
+
+def latex_table(display: pd.DataFrame, caption: str, label: str, notes: list[str]) -> str:
+    """A table float in booktabs' style; it needs \\usepackage{booktabs}. Notes stand below it."""
+    rows = [
+        " & ".join(latex_text(str(value)) for value in row) + r" \\"
+        for row in display.itertuples(index=False)
+    ]
+    header = " & ".join(latex_text(name) for name in display.columns) + r" \\"
+    lines = [
+        r"\begin{table}",
+        rf"\caption{{{latex_text(caption)}}}",
+        rf"\label{{tab:{label}}}",
+        rf"\begin{{tabular}}{{{'l' * len(display.columns)}}}",
+        r"\toprule", header, r"\midrule", *rows, r"\bottomrule",
+        r"\end{tabular}",
+        *(rf"\par\footnotesize {latex_text(note)}" for note in notes),
+        r"\end{table}",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"

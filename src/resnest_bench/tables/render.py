@@ -1,0 +1,169 @@
+"""Tables to files: CSV unrounded for programs, Markdown and LaTeX rounded for readers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from resnest_bench import records
+from resnest_bench.paths import StudyPaths
+from resnest_bench.specs import StudySpec
+from resnest_bench.tables.aggregate import cells_of, epochs_of, runs_of
+from resnest_bench.tables.captions import TITLES, caption, notes
+from resnest_bench.tables.files import write_csv, write_parquet
+from resnest_bench.tables.formats import (
+    GAP,
+    known,
+    latex_table,
+    markdown_table,
+    millions,
+    significant,
+    uncertain_text,
+)
+from resnest_bench.tables.outcomes import outcomes, prepared_fingerprints, unlisted_records
+from resnest_bench.tables.tables import ablation_table, tradeoff_table, transfer_table
+
+
+def make_tables(
+    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """By name those of ablation, tradeoff and transfer that the study asks for or that have rows."""
+    made = {
+        "ablation": ablation_table(study, runs, cells),
+        "tradeoff": tradeoff_table(study, runs, cells),
+        "transfer": transfer_table(study, runs, cells),
+    }
+    return {n: t for n, t in made.items() if len(t) or getattr(study.tables, n) and n != "transfer"}
+
+
+def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
+    """Write all tables of a study to `paths.tables`; return the files. Same records, same bytes.
+
+    Whatever is missing, failed, invalid or stale is named in them. Raises UserError where a file
+    can't be written.
+    """
+    found = outcomes(study, paths, prepared_fingerprints(study))
+    runs, cells = runs_of(found), cells_of(found)
+    written = []
+    for name, table in make_tables(study, runs, cells).items():
+        written += _write_table(name, table, study, paths.tables)
+    frames = {"runs": runs, "latency_cells": cells, "epochs": epochs_of(found)}
+    for name, frame in frames.items():
+        written.append(paths.tables / f"{name}.csv")
+        write_csv(written[-1], frame)
+    written.append(paths.tables / "runs.parquet")
+    write_parquet(written[-1], runs)
+    return written
+
+
+def _write_table(name: str, table: pd.DataFrame, study: StudySpec, folder: Path) -> list[Path]:
+    files = [folder / f"{name}.{ending}" for ending in ("csv", "md", "tex")]
+    write_csv(files[0], table)
+    records.write_text(files[1], table_markdown(name, table, study))
+    display = display_frame(table)
+    text = latex_table(display, caption(name, table, study), f"{study.study}-{name}", notes(table))
+    records.write_text(files[2], text)
+    return files
+
+
+def summary_text(study: StudySpec, paths: StudyPaths) -> str:
+    """All tables of a study as Markdown for a terminal, and how many jobs are not ok."""
+    found = outcomes(study, paths, prepared_fingerprints(study))
+    runs, cells = runs_of(found), cells_of(found)
+    parts = [
+        table_markdown(name, table, study)
+        for name, table in make_tables(study, runs, cells).items()
+    ]
+    return "\n".join([*parts, _counts_text(runs), *_unlisted_text(study, paths)])
+
+
+def _counts_text(runs: pd.DataFrame) -> str:
+    counts = runs["status"].value_counts()
+    return f"{len(runs)} jobs: " + ", ".join(f"{n} {status}" for status, n in counts.items())
+
+
+def _unlisted_text(study: StudySpec, paths: StudyPaths) -> list[str]:
+    count = len(unlisted_records(study, paths))
+    return [f"{count} records are of no job of the study, and in no table"] if count else []
+
+
+def table_markdown(name: str, table: pd.DataFrame, study: StudySpec) -> str:
+    """Heading, caption, the rounded table and its notes."""
+    lines = [f"## {TITLES[name]}", "", caption(name, table, study), ""]
+    lines.append(markdown_table(display_frame(table)))
+    found = [f"- {' '.join(note.split())}" for note in notes(table)]
+    return "\n".join([*lines, *(["", *found] if found else []), ""])
+
+
+def display_frame(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as rounded texts under readable headings: no aggregate without its n."""
+    rows = [
+        {
+            **_identity(row),
+            **_accuracy(row),
+            **_latency(row),
+            **_printed(row),
+            "status": "ok" if row["status"] == "ok" else "see notes",
+        }
+        for row in table.to_dict("records")
+    ]
+    display = pd.DataFrame(rows or [{"variant": "no variant of this study", "status": GAP}])
+    # A setting belongs to one family: without it, the column says nothing.
+    empty = [c for c in ("setting", "MACs") if c in display and (display[c] == GAP).all()]
+    return display.drop(columns=empty)
+
+
+def _identity(row: Mapping[str, Any]) -> dict[str, str]:
+    transfer = {"recipe": row["recipe"], "weights": row["weights"]} if "gain_n" in row else {}
+    return {
+        "variant": row["variant"],
+        **transfer,
+        "setting": row["setting"] if known(row["setting"]) else GAP,
+        "parameters": millions(row["num_params"]),
+        **({"MACs": millions(row["num_macs"], 1)} if "num_macs" in row else {}),
+    }
+
+
+def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
+    stale = " (stale)" if row["stale"] is True else ""
+    mean = uncertain_text(row["accuracy_mean_percent"], row["accuracy_interval_points"], row["n"])
+    std = row["accuracy_std_points"]
+    cells = {"accuracy %": mean + stale, "std": f"{std:.2f}" if known(std) else GAP}
+    if "gain_n" in row:
+        gain = (row["gain_mean_points"], row["gain_interval_points"], row["gain_n"])
+        cells["gain over scratch"] = uncertain_text(*gain, sign="+")
+    return cells
+
+
+def _latency(row: Mapping[str, Any]) -> dict[str, str]:
+    if "latency_p50_ms" not in row:
+        return {}
+    marks = (" (noisy)" if row["latency_noisy"] is True else "") + (
+        " (stale)" if row["latency_stale"] is True else ""
+    )
+    p50, iqr = row["latency_p50_ms"], row["latency_iqr_ms"]
+    text = f"{significant(p50)} [{significant(iqr)}] (n={row['latency_n']}){marks}"
+    kinds = str(row["latency_device"]).split(" ")[0] if known(row["latency_device"]) else GAP
+    throughput, batch = row["throughput_images_per_second"], row["throughput_batch_size"]
+    fastest = f"{significant(throughput)} (batch {batch})" if known(throughput) else GAP
+    return {
+        "latency p50 [IQR] ms": text if known(p50) else GAP,
+        "on": kinds,
+        "images/s": fastest,
+        "ms/image, paper's protocol": significant(row["paper_ms_per_image"]),
+    }
+
+
+def _printed(row: Mapping[str, Any]) -> dict[str, str]:
+    if "printed_accuracy_percent" not in row:
+        return {}
+    printed, minus = row["printed_accuracy_percent"], row["accuracy_minus_printed_points"]
+    cells = {
+        "printed accuracy %": f"{printed:.2f}" if known(printed) else GAP,
+        "ours − printed": f"{minus:+.2f}" if known(minus) else GAP,
+    }
+    if "printed_ms_per_image" in row:
+        ms = row["printed_ms_per_image"]
+        cells["printed ms/image (T4)"] = f"{ms:.4f}" if known(ms) else GAP
+    return cells
