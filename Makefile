@@ -5,7 +5,6 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-# A quiet CPU has nothing to gain from more threads than cores; leave it to torch.
 DEMO   := $(BIN)/snakemake --cores 1 --resources gpu=1 --configfile config/demo/config.yaml
 
 .DEFAULT_GOAL := help
@@ -29,7 +28,6 @@ $(STAMP): requirements.txt pyproject.toml
 
 demo: $(STAMP) ## Run the whole study on embedded images and print its tables
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(DEMO)
-	@$(BIN)/resnest-bench show results/demo
 
 test: $(STAMP) ## Run every test (RESNEST_BENCH_TEST_DATA names a folder with more images)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest

@@ -4,6 +4,8 @@ Values are chosen by the test or simple enough to be recomputed by hand. A recor
 (its spec, the code's digest), so that `collect` calls it ok; override fields to make it stale.
 """
 
+import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -159,12 +161,24 @@ def default_accuracy(study: StudySpec, job: Job) -> float:
     return base + 0.01 * job.seed - (0.2 if job.recipe == "fresh" else 0)
 
 
-def write_study(study: StudySpec, paths: StudyPaths) -> None:
-    """study.json and a record for every job of the study; latencies 2, 4, 6 ms by variant."""
-    records.write_text(paths.study, dump_study(study))
+@functools.cache
+def _whole_study(study_json: str) -> dict[Path, str]:
+    """Relative path to text of every file: made once, since pydantic and fsync take their time."""
+    study, paths = StudySpec.model_validate_json(study_json), StudyPaths(Path())
+    texts = {paths.study: dump_study(study)}
     for job in study.jobs():
         if job.kind == "latency":
-            record = make_record(study, job, p50_ms=2.0 * (1 + study.variant_names.index(job.variant)))
+            p50_ms = 2.0 * (1 + study.variant_names.index(job.variant))
+            record = make_record(study, job, p50_ms=p50_ms)
         else:
             record = make_record(study, job, accuracy=default_accuracy(study, job))
-        records.write(paths.record(job), record)
+        texts[paths.record(job)] = record.model_dump_json(indent=1)
+    return texts
+
+
+def write_study(study: StudySpec, paths: StudyPaths) -> None:
+    """study.json and a record for every job of the study; latencies 2, 4, 6 ms by variant."""
+    for path, text in _whole_study(dump_study(study)).items():
+        target = paths.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)

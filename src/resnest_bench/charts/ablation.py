@@ -33,7 +33,11 @@ def ablation_chart(ablation: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         return no_data_chart(TITLE)
     drawn = ablation["accuracy_mean_percent"].notna()
     text = f"{TITLE}: {distinct_text(ablation, 'dataset_label')}"
-    subtitle = [training_text(ablation), f"{INTERVAL}. Ticks: single seeds", left_out(ablation, drawn)]
+    subtitle = [
+        training_text(ablation),
+        f"{INTERVAL}. Ticks: single seeds",
+        left_out(ablation, drawn),
+    ]
     if not drawn.any():
         return no_data_chart(text, subtitle[2:])
     order = ablation["variant"].tolist()

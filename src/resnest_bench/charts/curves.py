@@ -28,14 +28,15 @@ def training_curves_chart(
     known = epochs.dropna(subset=[field]) if len(epochs) else epochs
     if not len(known):
         return no_data_chart(TITLE)
+    known = _best_status(known)
     means = curve_means(known, field)
-    panels = [_panel(group, field) for _, group in means.groupby(EXPERIMENT, sort=False)]
+    every = -(-len(means) // MAX_MARKS)
+    panels = [_panel(group, field, every) for _, group in means.groupby(EXPERIMENT, sort=False)]
     text = f"{TITLE}: {distinct_text(known, 'dataset_label')}"
-    every = _step(len(means))
     subtitle = [
         f"Line: mean over seeds. Band: lowest to highest seed. {on_devices(known)}",
-        f"Thinned: every {every}th epoch and the last" if every > 1 else "",
-        _failures(known),
+        f"Thinned: one epoch in {every}, and the last" if every > 1 else "",
+        _not_ok(known),
     ]
     # Each experiment has its own variants: a shared legend would mix them up.
     whole = alt.vconcat(*panels).resolve_scale(color="independent", strokeDash="independent")
@@ -51,8 +52,11 @@ def curve_means(epochs: pd.DataFrame, field: str) -> pd.DataFrame:
     return means
 
 
-def _step(count: int) -> int:
-    return -(-count // MAX_MARKS)
+def _best_status(epochs: pd.DataFrame) -> pd.DataFrame:
+    """For each curve the ok seeds only; without any the stale ones, then the failed ones."""
+    rank = epochs["status"].map({"ok": 0, "stale": 1, "failed": 2})
+    best = rank.groupby([epochs[c] for c in (*EXPERIMENT, "variant")]).transform("min")
+    return epochs[rank == best]
 
 
 def _thinned(means: pd.DataFrame, every: int) -> pd.DataFrame:
@@ -60,20 +64,25 @@ def _thinned(means: pd.DataFrame, every: int) -> pd.DataFrame:
     return means[(means["epoch"] % every == 0) | (means["epoch"] == last)]
 
 
-def _failures(epochs: pd.DataFrame) -> str:
-    failed = epochs.loc[epochs["status"] == "failed", ["variant", "seed"]].drop_duplicates()
-    names = [f"{v} seed {s}" for v, s in zip(failed["variant"], failed["seed"], strict=True)]
-    return f"Ended early, included as far as they went: {', '.join(names)}" if names else ""
+def _not_ok(epochs: pd.DataFrame) -> str:
+    bad = epochs.loc[epochs["status"] != "ok", ["recipe", "variant", "status"]].drop_duplicates()
+    names = [f"{v}, {r} ({s})" for r, v, s in bad.itertuples(index=False)]
+    return f"Not ok: {'; '.join(names)}" if names else ""
 
 
-def _panel(means: pd.DataFrame, field: str) -> alt.LayerChart:
-    points = _thinned(means, _step(len(means)))
+def _epoch_axis(last: int) -> alt.Axis:
+    few = {"values": list(range(1, last + 1))} if last <= 20 else {}
+    return alt.Axis(format="d", **few)
+
+
+def _panel(means: pd.DataFrame, field: str, every: int) -> alt.LayerChart:
+    points = _thinned(means, every)
     colours, dashes = series_scales(list(dict.fromkeys(points["variant"])))
     unit = "%" if field.endswith("accuracy") else "nats" if field.endswith("loss") else ""
     axis = field.replace("_", " ").capitalize() + (f" ({unit})" if unit else "")
     base = alt.Chart(points).encode(
-        x=alt.X("epoch:Q", title="Epoch", axis=alt.Axis(tickMinStep=1)),
-        color=alt.Color("variant:N", scale=colours, sort=None),
+        x=alt.X("epoch:Q", title="Epoch", axis=_epoch_axis(int(points["epoch"].max()))),
+        color=alt.Color("variant:N", scale=colours, sort=None, legend=alt.Legend(symbolOpacity=1)),
     )
     band = base.mark_area(opacity=0.15).encode(
         y=alt.Y("low:Q", title=axis, scale=alt.Scale(zero=False)), y2="high:Q"

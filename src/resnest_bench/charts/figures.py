@@ -1,6 +1,7 @@
 """A study's figures as files: SVG and PNG, rendered without a browser and without the network."""
 
 import io
+from collections.abc import Collection
 from pathlib import Path
 
 import altair as alt
@@ -30,21 +31,31 @@ from resnest_bench.tables.files import write_bytes
 PNG_SCALE = 2
 
 
-def make_figures(study: StudySpec, found: list[Outcome]) -> dict[str, alt.TopLevelMixin]:
-    """Name to chart, for each figure that the study's experiments can give."""
+def make_figures(
+    study: StudySpec, found: list[Outcome], only: Collection[str] | None = None
+) -> dict[str, alt.TopLevelMixin]:
+    """Name to chart, for each figure that the study's experiments can give, or those of `only`."""
     runs, cells = runs_of(found), cells_of(found)
-    charts: dict[str, alt.TopLevelMixin] = {}
-    if study.train and study.latency:
-        charts["accuracy_latency"] = accuracy_latency_chart(tradeoff_table(study, runs, cells))
-    if study.tables.ablation:
-        charts["ablation"] = ablation_chart(ablation_table(study, runs, cells))
-    if study.train or study.finetune:
-        charts["training_curves"] = training_curves_chart(epochs_of(found))
-    if study.latency:
-        charts["latency_distribution"] = latency_distribution_chart(samples_of(found))
-    if study.finetune:
-        charts["transfer"] = transfer_chart(transfer_table(study, runs))
-    return charts
+    makers = {
+        "accuracy_latency": lambda: accuracy_latency_chart(tradeoff_table(study, runs, cells)),
+        "ablation": lambda: ablation_chart(ablation_table(study, runs, cells)),
+        "training_curves": lambda: training_curves_chart(epochs_of(found)),
+        "latency_distribution": lambda: latency_distribution_chart(samples_of(found)),
+        "transfer": lambda: transfer_chart(transfer_table(study, runs)),
+    }
+    names = [name for name in _possible(study) if only is None or name in only]
+    return {name: makers[name]() for name in names}
+
+
+def _possible(study: StudySpec) -> list[str]:
+    asked = {
+        "accuracy_latency": study.train and study.latency,
+        "ablation": study.tables.ablation,
+        "training_curves": study.train or study.finetune,
+        "latency_distribution": study.latency,
+        "transfer": study.finetune,
+    }
+    return [name for name, wanted in asked.items() if wanted]
 
 
 def write_figures(study: StudySpec, paths: StudyPaths) -> list[Path]:

@@ -28,7 +28,9 @@ def latency_distribution_chart(samples: pd.DataFrame) -> alt.VConcatChart | alt.
     if not len(samples):
         return no_data_chart(TITLE)
     thin = thinned(samples)
-    medians = samples.groupby(CELL, sort=False)["wall_ms"].agg(p50="median", n="count").reset_index()
+    medians = (
+        samples.groupby(CELL, sort=False)["wall_ms"].agg(p50="median", n="count").reset_index()
+    )
     panels = [
         _panel(group, medians, key)
         for key, group in thin.groupby(["recipe", "batch_size", *SETTING], sort=False)
@@ -73,12 +75,12 @@ def _panel(group: pd.DataFrame, medians: pd.DataFrame, key: tuple) -> alt.LayerC
     axis, scale = "Latency (ms, log scale)", alt.Scale(type="log", nice=False, padding=10)
     ticks = (
         alt.Chart(group[["variant", "wall_ms"]])
-        .mark_tick(color=PALETTE[5], opacity=0.5, thickness=1)
+        .mark_tick(color=PALETTE[0], opacity=0.5, thickness=1)
         .encode(x=alt.X("wall_ms:Q", title=axis, scale=scale), y=y)
     )
     dots = (
         alt.Chart(medians.loc[same, ["variant", "p50", "n"]])
-        .mark_point(filled=True, size=50, color=PALETTE[0], opacity=1)
+        .mark_point(filled=True, size=50, color=PALETTE[1], opacity=1)
         .encode(x=alt.X("p50:Q", title=axis, scale=scale), y=y,
                 tooltip=["variant:N", alt.Tooltip("p50:Q", title="p50 (ms)", format=".4~g"), "n:Q"])
     )  # fmt: skip

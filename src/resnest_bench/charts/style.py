@@ -12,7 +12,7 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]]
 GREY = "#767676"
 WIDTH = 560
 SUBTITLE_COLUMNS = 100
-INTERVAL = "Bars: 95 % t-interval of the mean over seeds, none for n=1"
+INTERVAL = "Bars: 95 % t-interval of the mean over seeds, cut at 0 and 100 %; none for n=1"
 
 
 def title(text: str, subtitle: Iterable[str]) -> alt.TitleParams:
@@ -24,9 +24,8 @@ def title(text: str, subtitle: Iterable[str]) -> alt.TitleParams:
 def no_data_chart(text: str, reasons: Iterable[str] = ()) -> alt.Chart:
     """A chart that says so: 'no data yet' and why, in place of an empty plane."""
     return (
-        alt.Chart(alt.Data(values=[{"text": "no data yet"}]))
-        .mark_text(size=16, color=GREY)
-        .encode(text="text:N")
+        alt.Chart(alt.Data(values=[{}]))
+        .mark_text(text="no data yet", size=16, color=GREY)
         .properties(title=title(text, reasons), width=WIDTH, height=120)
     )
 
@@ -51,9 +50,9 @@ def with_marks(frame: pd.DataFrame) -> pd.DataFrame:
         stale |= frame["latency_stale"].fillna(False).astype(bool)
     half = frame["accuracy_interval_points"]
     mean = frame["accuracy_mean_percent"]
-    return frame.assign(
-        freshness=stale.map({True: "stale", False: "ok"}), low=mean - half, high=mean + half
-    )
+    # Of two seeds that disagree the interval is wider than an accuracy can be.
+    low, high = (mean - half).clip(lower=0), (mean + half).clip(upper=100)
+    return frame.assign(freshness=stale.map({True: "stale", False: "ok"}), low=low, high=high)
 
 
 def left_out(frame: pd.DataFrame, drawn: pd.Series) -> str:

@@ -126,7 +126,7 @@ def _points(points: pd.DataFrame) -> alt.Chart:
 
 def _colour(points: pd.DataFrame) -> alt.Color:
     # Points of several devices can't be compared: then the device is what must be seen.
-    field = "latency_device" if points["latency_device"].nunique() > 1 else "family"
+    field = "latency_device" if len(points["latency_device"].unique()) > 1 else "family"
     return alt.Color(f"{field}:N", scale=alt.Scale(range=PALETTE), title=field.replace("_", " "))
 
 

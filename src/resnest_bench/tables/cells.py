@@ -101,7 +101,11 @@ def devices_text(rows: pd.DataFrame) -> str | None:
         rows["device_kind"], rows["device_name"], rows["num_cpu_threads"], strict=True
     ):
         if pd.notna(kind):
-            names.append(f"GPU {name}" if kind == "cuda" else f"CPU {name}, {threads} threads")
+            names.append(
+                f"GPU {name}"
+                if kind == "cuda"
+                else f"CPU {name}, {threads} thread{'' if threads == 1 else 's'}"
+            )
     return " and ".join(dict.fromkeys(names)) or None
 
 

@@ -44,7 +44,9 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     flat = frame.copy()
     for column in flat.columns:
         if flat[column].dtype == object:
-            flat[column] = [" ".join(map(str, v)) if isinstance(v, list) else v for v in flat[column]]
+            flat[column] = [
+                " ".join(map(str, v)) if isinstance(v, list) else v for v in flat[column]
+            ]
     records.write_text(path, flat.to_csv(index=False, lineterminator="\n"))
 
 

@@ -34,7 +34,8 @@ def make_tables(
         "tradeoff": tradeoff_table(study, runs, cells),
         "transfer": transfer_table(study, runs, cells),
     }
-    return {n: t for n, t in made.items() if len(t) or getattr(study.tables, n) and n != "transfer"}
+    asked = {name for name in ("ablation", "tradeoff") if getattr(study.tables, name)}
+    return {name: table for name, table in made.items() if len(table) or name in asked}
 
 
 def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:

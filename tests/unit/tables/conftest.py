@@ -1,6 +1,7 @@
 """A whole synthetic study in a folder of its own, which a test may then break."""
 
 import pytest
+
 from support import records_factory
 
 

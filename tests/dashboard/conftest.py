@@ -1,0 +1,47 @@
+"""The dashboard as a browser would run it, on results in a folder of the test."""
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from support import records_factory
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["tradeoff", "ablation", "transfer", "curves", "latency", "runs"]
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """An empty results folder that the dashboard looks at."""
+    # `streamlit run` puts the script's folder on the path; AppTest does not.
+    monkeypatch.syspath_prepend(str(ROOT / "dashboard"))
+    monkeypatch.setenv("RESNEST_BENCH_RESULTS", str(tmp_path / "results"))
+    st.cache_resource.clear()
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def study(results):
+    """A whole synthetic study in it."""
+    study = records_factory.make_study()
+    records_factory.write_study(study, study.paths(results))
+    return study
+
+
+@pytest.fixture
+def open_page(results):
+    """Run the app, then one of its pages; no exception may come up."""
+
+    def run(page: str = "tradeoff", **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+        if page != "tradeoff":
+            app.switch_page(f"app_pages/{page}.py").run()
+        assert not app.exception, [e.value for e in app.exception]
+        return app
+
+    return run

@@ -1,0 +1,199 @@
+import csv
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from resnest_bench import records
+from resnest_bench.errors import UserError
+from resnest_bench.metrics import METRICS
+from resnest_bench.paths import Job
+from resnest_bench.tables import summary_text, write_tables
+from resnest_bench.tables.formats import (
+    latex_table,
+    latex_text,
+    markdown_table,
+    millions,
+    significant,
+    uncertain_text,
+)
+from support.records_factory import GPU, make_cell, make_failed_record, make_record, make_study
+
+LATENCY = Job("latency", "low", "fast", "A", 0)
+
+
+def text_of(paths, name):
+    return (paths.tables / name).read_text()
+
+
+def test_all_files_are_written_and_named(study, paths):
+    names = {path.name for path in write_tables(study, paths)}
+    tables = {
+        f"{t}.{e}" for t in ("ablation", "tradeoff", "transfer") for e in ("csv", "md", "tex")
+    }
+    assert names == tables | {"runs.csv", "runs.parquet", "latency_cells.csv", "epochs.csv"}
+    assert names == {path.name for path in paths.tables.iterdir()}
+
+
+def test_writing_again_changes_no_byte(study, paths):
+    first = {path: path.read_bytes() for path in write_tables(study, paths)}
+    assert {path: path.read_bytes() for path in write_tables(study, paths)} == first
+
+
+def test_the_csv_holds_the_records_doubles(study, paths):
+    job = Job("train", "low", "quick", "A", 0)
+    record = make_record(study, job, accuracy=1 / 3, num_test=9973)
+    records.write(paths.record(job), record)
+    write_tables(study, paths)
+    with (paths.tables / "runs.csv").open() as file:
+        rows = {(r["kind"], r["variant"], r["seed"]): r for r in csv.DictReader(file)}
+    row = rows["train", "A", "0"]
+    for name in ("test_accuracy", "train_loss", "test_loss", "train_seconds"):
+        assert float(row[name]) == METRICS[name].extract(record)
+    assert row["num_params"] == "1000"
+    assert row["latency_p50_ms"] == ""
+    cells = pd.read_csv(paths.tables / "latency_cells.csv")
+    samples = records.read(paths.record(LATENCY)).latency.cells[0].samples_ms
+    assert cells["p90_ms"][0] == np.percentile(samples, 90)
+
+
+def test_the_parquet_holds_the_same(study, paths):
+    write_tables(study, paths)
+    runs = pd.read_parquet(paths.tables / "runs.parquet")
+    assert runs["test_accuracy"].dropna().tolist()[:3] == [0.60, 0.61, 0.62]
+    assert len(runs) == 24
+
+
+def test_markdown_says_data_device_software_and_n(study, paths):
+    write_tables(study, paths)
+    text = text_of(paths, "tradeoff.md")
+    for part in ("Synthetic low, 100 test images", "recipe quick (2 epochs)", "torch 2.11.0",
+                 "CPU Testium 3000", "95 % t-interval", "batch 1, fp32", "protocol fast",
+                 "61.00 ± 2.48 (n=3)"):  # fmt: skip
+        assert part in text
+    assert "GPU" not in text
+    assert "printed" not in text.lower()
+    # No ± and no mean stands without its n.
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "variant" not in line]
+    assert len(rows) == 3
+    for row in rows:
+        assert re.search(r"\d+\.\d\d ± \d+\.\d\d \(n=3\)", row)
+        assert "CPU" in row
+
+
+def test_gaps_are_explained_below(study, paths):
+    job = Job("train", "low", "quick", "A", 1)
+    records.write(paths.record(job), make_failed_record(job, study.job_spec(job), "a | b\nc"))
+    shutil.rmtree(paths.record(Job("train", "low", "quick", "T", 0)).parent)
+    stale = make_record(study, LATENCY, code_digest="old", cells=[make_cell(1, [1, 1, 2, 3.0])])
+    records.write(paths.record(LATENCY), stale)
+    write_tables(study, paths)
+    text = text_of(paths, "tradeoff.md")
+    assert "- A: seed 1 failed: a | b c; latency stale: code changed since" in text
+    assert "- T: seeds 0, 1, 2 missing: no record yet" in text
+    assert "(noisy) (stale)" in text
+    assert "interquartile range over 10 % of the median" in text
+    assert "made by another spec, code or data" in text
+    assert r"code changed since" in text_of(paths, "tradeoff.tex")
+
+
+def test_several_devices_are_said_and_settings_listed(study, paths):
+    cells = [make_cell(8, [3.0] * 5)]
+    records.write(paths.record(LATENCY), make_record(study, LATENCY, cells=cells, device=GPU))
+    write_tables(study, paths)
+    text = text_of(paths, "tradeoff.md")
+    assert "several devices" in text
+    assert "- A: latency of batch 8, fp32, channels_last, eager, on GPU NVIDIA Testla" in text
+    assert "- B: latency of batch 1, fp32, channels_last, eager, on CPU Testium" in text
+
+
+def test_printed_values_are_called_printed(paths):
+    write_tables(
+        make_study(tables={"tradeoff": {"paper": True}, "transfer": {"paper": True}}), paths
+    )
+    assert "not a measurement of ours" in text_of(paths, "tradeoff.md")
+    assert "printed ms/image (T4)" in text_of(paths, "tradeoff.md")
+    assert "ours − printed" in text_of(paths, "transfer.md")
+
+
+def test_only_what_applies_is_written(paths):
+    study = make_study(finetune=[], tables={})
+    names = {path.name for path in write_tables(study, paths)}
+    assert "tradeoff.md" in names
+    assert not names & {"ablation.md", "transfer.md"}
+
+
+def test_a_table_without_rows_stands_where_it_was_asked_for(paths):
+    study = make_study(train=[], latency=[], finetune=[
+        {"dataset": "high", "recipes": ["fresh"], "weights": {"A": {"hub": "x"}}}])  # fmt: skip
+    names = {path.name for path in write_tables(study, paths)}
+    assert {"tradeoff.csv", "tradeoff.md", "tradeoff.tex", "transfer.md"} <= names
+    assert "no variant of this study" in text_of(paths, "tradeoff.md")
+
+
+def test_from_no_record_at_all(study, tmp_path):
+    paths = study.paths(tmp_path)
+    write_tables(study, paths)
+    assert "not measured yet" in text_of(paths, "tradeoff.md")
+    assert "24 jobs: 24 missing" in summary_text(study, paths)
+
+
+def test_the_summary_has_every_table(study, paths):
+    text = summary_text(study, paths)
+    for part in ("## Ablation", "## Accuracy against latency", "## Transfer", "24 jobs: 24 ok"):
+        assert part in text
+    assert "+20.00 ± 0.00 (n=3)" in text
+    assert "3 records are of no job" in summary_text(make_study(latency=[]), paths)
+
+
+def test_a_folder_that_cannot_be_written(study, paths):
+    paths.tables.write_text("in the way")
+    with pytest.raises(UserError, match="cannot write"):
+        write_tables(study, paths)
+
+
+def test_latex_escapes_every_special_character():
+    assert latex_text("a_b & 5% #1 $x {y} ~ ^ \\ ± − < |") == (
+        r"a\_b \& 5\% \#1 \$x \{y\} \textasciitilde{} \textasciicircum{} \textbackslash{} $\pm$ $-$ "
+        r"\textless{} \textbar{}"
+    )
+    frame = pd.DataFrame({"a_b": ["5 %"], "c": ["x & y"]})
+    text = latex_table(frame, "100 % of_it", "t", ["see #1"])
+    assert r"a\_b & c \\" in text
+    assert r"5 \% & x \& y \\" in text
+    assert r"\caption{100 \% of\_it}" in text
+    assert r"see \#1" in text
+    assert [text.count(rule) for rule in ("toprule", "midrule", "bottomrule")] == [1, 1, 1]
+
+
+def test_latex_braces_balance(study, paths):
+    write_tables(study, paths)
+    for name in ("ablation", "tradeoff", "transfer"):
+        text = re.sub(r"\\[{}]", "", text_of(paths, f"{name}.tex"))
+        assert text.count("{") == text.count("}")
+        assert text.isascii()
+
+
+def test_a_pipe_cannot_break_a_markdown_row():
+    text = markdown_table(pd.DataFrame({"a": ["x|y"], "b": ["two\nlines"]}))
+    assert r"x\|y" in text
+    assert len(text.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.12345, "0.123"), (12.345, "12.3"), (1234.5, "1,230"), (0, "0"), (None, "–"),
+     (float("nan"), "–"), (pd.NA, "–"), (0.000123456, "0.000123"), (999.9, "1,000")],
+)  # fmt: skip
+def test_three_significant_digits(value, text):
+    assert significant(value) == text
+
+
+def test_uncertain_texts():
+    assert uncertain_text(62.637, 0.312, 5) == "62.64 ± 0.31 (n=5)"
+    assert uncertain_text(62.637, None, 1) == "62.64 (n=1)"
+    assert uncertain_text(float("nan"), float("nan"), 0) == "–"
+    assert uncertain_text(1.0, 2.0, 3, sign="+") == "+1.00 ± 2.00 (n=3)"
+    assert (millions(8_583_178), millions(85_831), millions(pd.NA)) == ("8.58M", "85.8k", "–")

@@ -1,0 +1,196 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from resnest_bench import records
+from resnest_bench.paths import Job
+from resnest_bench.specs import load_study
+from resnest_bench.tables import (
+    ablation_table,
+    cells_frame,
+    collect,
+    paper,
+    tradeoff_table,
+    transfer_table,
+)
+from support.records_factory import CPU, GPU, make_failed_record, make_record, make_study
+
+ROOT = Path(__file__).parents[3]
+
+
+def tables_of(study, paths):
+    runs, cells = collect(study, paths), cells_frame(study, paths)
+    return {
+        make.__name__: make(study, runs, cells).set_index("variant", drop=False)
+        for make in (ablation_table, tradeoff_table, transfer_table)
+    }
+
+
+@pytest.fixture
+def tradeoff(study, paths):
+    return lambda: tables_of(study, paths)["tradeoff_table"]
+
+
+def train(variant, seed):
+    return Job("train", "low", "quick", variant, seed)
+
+
+def test_a_whole_row_by_hand(tradeoff):
+    row = tradeoff().loc["B"]
+    # Seeds 0.70, 0.71, 0.72; t(0.975, 2) = 4.302653; batch 8 takes 4 times as long as batch 1.
+    assert row["setting"] == "2s1x16d"
+    assert (row["n"], row["num_test"], row["num_params"]) == (3, 100, 1000)
+    assert row["accuracy_mean_percent"] == pytest.approx(71)
+    assert row["accuracy_std_points"] == pytest.approx(1)
+    assert row["accuracy_interval_points"] == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    assert row["binomial_standard_error_points"] == pytest.approx(100 * (0.71 * 0.29 / 100) ** 0.5)
+    assert row["seed_accuracies_percent"] == pytest.approx([70, 71, 72])
+    assert (row["latency_p50_ms"], row["latency_batch_size"]) == (4.0, 1)
+    assert row["latency_device"].startswith("CPU Testium 3000")
+    assert row["throughput_images_per_second"] == 500
+    assert row["throughput_batch_size"] == 8
+    assert row["paper_ms_per_image"] == 0.5
+    assert not row["latency_noisy"]
+    assert row["status"] == "ok"
+
+
+def test_a_variant_with_nothing_still_stands_with_its_reason(study, paths, tradeoff):
+    for job in study.jobs():
+        if job.variant == "B":
+            paths.record(job).unlink()
+    row = tradeoff().loc["B"]
+    assert row["n"] == 0
+    assert pd.isna(row["accuracy_mean_percent"])
+    assert pd.isna(row["latency_p50_ms"])
+    assert row["status"] == ("seeds 0, 1, 2 missing: no record yet; latency missing: no record yet")
+
+
+def test_failed_and_missing_seeds_are_named_and_left_out(study, paths, tradeoff):
+    job = train("A", 0)
+    failed = make_failed_record(job, study.job_spec(job), "loss not finite", epoch=2)
+    records.write(paths.record(job), failed)
+    paths.record(train("A", 2)).unlink()
+    row = tradeoff().loc["A"]
+    assert (row["n"], row["accuracy_mean_percent"]) == (1, pytest.approx(61))
+    assert pd.isna(row["accuracy_interval_points"])
+    assert row["status"] == (
+        "seed 0 failed: loss not finite at epoch 2; seed 2 missing: no record yet"
+    )
+
+
+def test_stale_seeds_never_join_fresh_ones(study, paths, tradeoff):
+    def stale(seed):
+        record = make_record(study, train("A", seed), accuracy=0.1, code_digest="old")
+        records.write(paths.record(train("A", seed)), record)
+
+    stale(0)
+    row = tradeoff().loc["A"]
+    assert (row["n"], row["stale"]) == (2, False)
+    assert row["accuracy_mean_percent"] == pytest.approx(61.5)
+    assert row["status"].startswith("seed 0 stale: code changed since")
+    stale(1)
+    stale(2)
+    row = tradeoff().loc["A"]
+    assert (row["n"], row["stale"]) == (3, True)
+    assert row["accuracy_mean_percent"] == pytest.approx(10)
+
+
+def test_rows_follow_the_tables_spec(study, paths):
+    changed = make_study(tables={"tradeoff": {"variants": ["T", "A"]}})
+    seen = tables_of(changed, paths)
+    assert seen["tradeoff_table"].index.tolist() == ["T", "A"]
+    assert seen["ablation_table"].empty
+    unasked = make_study(tables={})
+    assert tables_of(unasked, paths)["tradeoff_table"].index.tolist() == ["A", "B", "T"]
+
+
+def test_a_variant_that_no_block_asks_for_is_named(paths):
+    study = make_study(
+        train=[{"dataset": "low", "recipe": "quick", "variants": ["A", "B"]}],
+        tables={"tradeoff": {"variants": ["A", "T"]}},
+    )
+    table = tables_of(study, paths)["tradeoff_table"]
+    assert table.loc["T", "status"] == "training not asked for by the study"
+    assert table.loc["T", "latency_p50_ms"] == 6.0
+
+
+def test_without_a_latency_block_there_are_no_latency_columns(paths):
+    table = tables_of(make_study(latency=[]), paths)["tradeoff_table"]
+    assert "latency_p50_ms" not in table
+    assert set(table["status"]) == {"ok"}
+
+
+def test_without_a_training_the_latencies_stand_alone(paths):
+    study = make_study(train=[], finetune=[])
+    table = tables_of(study, paths)["tradeoff_table"]
+    assert table["latency_p50_ms"].tolist() == [2.0, 4.0, 6.0]
+    assert set(table["status"]) == {"ok"}
+
+
+def test_devices_are_never_merged_silently(study, paths, tradeoff):
+    job = train("A", 0)
+    records.write(paths.record(job), make_record(study, job, accuracy=0.6, device=GPU))
+    device = tradeoff().loc["A", "train_device"]
+    assert device == f"GPU NVIDIA Testla and CPU {CPU['device_name']}, 2 threads"
+
+
+def test_unavailable_cells_are_named(study, paths, tradeoff):
+    job = Job("latency", "low", "fast", "T", 0)
+    gap = {"batch_size": 8, "precision": "fp32", "layout": "channels_last", "mode": "compiled",
+           "reason": "no C++ compiler"}  # fmt: skip
+    records.write(paths.record(job), make_record(study, job, unavailable=[gap]))
+    assert tradeoff().loc["T", "status"] == (
+        "latency of batch 8 in fp32, channels_last, compiled unavailable: no C++ compiler"
+    )
+
+
+def test_the_gain_is_paired_by_seed(study, paths):
+    job = Job("finetune", "high", "fresh", "A", 2)
+    paths.record(job).unlink()
+    table = tables_of(study, paths)["transfer_table"].set_index("recipe", append=True)
+    tuned, fresh = table.loc[("A", "tune")], table.loc[("A", "fresh")]
+    # Seeds 0 and 1 of both: 60 - 40 and 61 - 41.
+    assert (tuned["gain_n"], tuned["gain_mean_points"]) == (2, pytest.approx(20))
+    assert tuned["n"] == 3
+    assert pd.isna(fresh["gain_mean_points"])
+    assert fresh["status"] == "seed 2 missing: no record yet"
+    assert (tuned["weights"], fresh["weights"]) == ("train low/quick", "random")
+
+
+def test_the_papers_study_finds_all_its_printed_rows(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = load_study(ROOT / "config/config.yaml")
+    seen = tables_of(study, study.paths(tmp_path))
+    assert seen["ablation_table"].index.tolist() == list(paper.ABLATION)
+    assert seen["tradeoff_table"].index.tolist() == list(paper.TRADEOFF)
+    printed = seen["tradeoff_table"]["printed_accuracy_percent"]
+    assert printed["ResNeSt-50"] == 59.45
+    assert printed.notna().all()
+    transfer = seen["transfer_table"]
+    assert len(transfer) == 6
+    assert transfer["printed_accuracy_percent"].dropna().to_dict() == {
+        "ResNeSt-50-ImageNet": 95.0,
+        "ResNet-50-ImageNet": 90.7,
+    }
+
+
+def test_the_printed_ms_is_the_reciprocal_of_the_printed_throughput_but_once():
+    rows = {**paper.ABLATION, **paper.TRADEOFF}
+    assert len(rows) == 16
+    off = [
+        n for n, r in rows.items() if abs(r.ms_per_image * r.images_per_second / 1000 - 1) > 2e-3
+    ]
+    assert off == ["EfficientNet-b0"]
+
+
+def test_the_difference_is_ours_minus_printed(paths, study):
+    changed = make_study(tables={"tradeoff": {"paper": True}})
+    runs, cells = collect(changed, paths), cells_frame(changed, paths)
+    assert tradeoff_table(changed, runs, cells)["printed_accuracy_percent"].isna().all()
+    row = paper.PrintedRow("1M", 0.1, 10000, 60.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(paper.TRADEOFF, "A", row)
+        table = tradeoff_table(changed, runs, cells).set_index("variant")
+    assert table.loc["A", "accuracy_minus_printed_points"] == pytest.approx(1)
+    assert table.loc["A", "printed_ms_per_image"] == 0.1

@@ -1,0 +1,232 @@
+import json
+import shutil
+import xml.etree.ElementTree as ET
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from resnest_bench import charts, records
+from resnest_bench.charts import curves, latency
+from resnest_bench.charts.style import PALETTE, series_scales
+from resnest_bench.paths import Job
+from resnest_bench.tables import outcomes
+from support.records_factory import (
+    GPU,
+    make_cell,
+    make_failed_record,
+    make_record,
+    make_study,
+    write_study,
+)
+
+
+@pytest.fixture
+def study():
+    return make_study()
+
+
+@pytest.fixture
+def paths(study, tmp_path):
+    paths = study.paths(tmp_path / "results")
+    write_study(study, paths)
+    return paths
+
+
+@pytest.fixture
+def spec(study, paths):
+    """The Vega-Lite spec of one of the study's figures, as its records are now."""
+
+    def make(name):
+        found = outcomes(study, paths)
+        return charts.make_figures(study, found, only=[name])[name].to_dict()
+
+    return make
+
+
+def rows(spec):
+    """All rows of all data in a spec."""
+    return [row for data in spec.get("datasets", {}).values() for row in data]
+
+
+def encodings(spec):
+    found = [spec["encoding"]] if "encoding" in spec else []
+    for key in ("layer", "vconcat", "hconcat"):
+        found += [e for part in spec.get(key, ()) for e in encodings(part)]
+    return found
+
+
+def titles(spec):
+    title = spec["title"]
+    return " ".join([title["text"], *title["subtitle"]])
+
+
+def test_accuracy_latency_holds_points_intervals_and_front(spec):
+    drawn = spec("accuracy_latency")
+    points = {row["variant"]: row for row in rows(drawn)}
+    assert points["A"]["latency_p50_ms"] == 2.0
+    assert points["A"]["accuracy_mean_percent"] == pytest.approx(61)
+    assert points["A"]["high"] - points["A"]["low"] == pytest.approx(2 * 2.484138, rel=1e-6)
+    # A, B and T get slower and better: all are on the front.
+    assert all(row["pareto"] for row in points.values())
+    xs = [e["x"] for e in encodings(drawn)]
+    assert all(x["scale"]["type"] == "log" for x in xs)
+    assert "(ms" in xs[0]["title"]
+    assert "Synthetic low" in titles(drawn)
+    assert "CPU Testium 3000" in titles(drawn)
+    marks = [layer["mark"]["type"] for layer in drawn["layer"]]
+    assert marks == ["line", "rule", "point", "text"]
+
+
+def test_what_cannot_be_drawn_is_named(spec, paths):
+    paths.record(Job("latency", "low", "fast", "B", 0)).unlink()
+    drawn = spec("accuracy_latency")
+    assert {row["variant"] for row in rows(drawn)} == {"A", "T"}
+    assert "Not drawn: B (latency missing: no record yet)" in titles(drawn)
+
+
+def test_devices_have_fronts_of_their_own(spec, study, paths):
+    job = Job("latency", "low", "fast", "A", 0)
+    slow = make_record(study, job, p50_ms=50.0, device=GPU)
+    records.write(paths.record(job), slow)
+    drawn = spec("accuracy_latency")
+    # A is worse than T in both, but on another device.
+    assert {row["variant"]: row["pareto"] for row in rows(drawn)}["A"]
+    assert "latency_device" in json.dumps(drawn["layer"][2]["encoding"]["color"])
+
+
+def test_stale_points_have_a_shape_of_their_own(spec, study, paths):
+    job = Job("latency", "low", "fast", "A", 0)
+    records.write(paths.record(job), make_record(study, job, code_digest="old"))
+    shapes = {row["variant"]: row["freshness"] for row in rows(spec("accuracy_latency"))}
+    assert shapes == {"A": "stale", "B": "ok", "T": "ok"}
+
+
+def test_ablation_holds_means_and_seeds(spec):
+    drawn = spec("ablation")
+    assert {row["variant"] for row in rows(drawn)} == {"A", "B"}
+    seeds = {(r["variant"], r["seed"]): r["accuracy_percent"] for r in rows(drawn) if "seed" in r}
+    assert seeds == {
+        (v, s): pytest.approx(b + s) for v, b in (("A", 60), ("B", 70)) for s in range(3)
+    }
+    assert drawn["layer"][0]["encoding"]["x2"]["field"] == "high"
+    assert "100 test images" in titles(drawn)
+
+
+def test_a_variant_without_a_result_keeps_its_row(spec, paths):
+    shutil.rmtree(paths.record(Job("train", "low", "quick", "B", 0)).parent)
+    drawn = spec("ablation")
+    assert drawn["layer"][0]["encoding"]["y"]["scale"]["domain"] == ["A", "B"]
+    assert "Not drawn: B (seeds 0, 1, 2 missing" in titles(drawn)
+
+
+def test_curves_are_means_over_seeds(spec):
+    drawn = spec("training_curves")
+    assert len(drawn["vconcat"]) == 3
+    point = next(
+        r for r in rows(drawn) if (r["recipe"], r["variant"], r["epoch"]) == ("quick", "A", 2)
+    )
+    assert (point["mean"], point["low"], point["high"]) == pytest.approx((61, 60, 62))
+    assert point["n"] == 3
+    assert "CPU" in titles(drawn)
+
+
+def test_a_failed_curve_is_shown_only_alone(study, paths, spec):
+    job = Job("train", "low", "quick", "A", 0)
+    failed = make_record(study, job, status="failed", failure={"reason": "x"}, accuracy=0.1)
+    records.write(paths.record(job), failed)
+    assert "failed" not in titles(spec("training_curves"))
+    for seed in (1, 2):
+        other = Job("train", "low", "quick", "A", seed)
+        records.write(paths.record(other), make_failed_record(other, {}, "x"))
+    assert "Not ok: A, quick (failed)" in titles(spec("training_curves"))
+
+
+def test_long_curves_are_thinned_to_the_limit():
+    columns = {"kind": "train", "dataset": "d", "dataset_label": "D", "recipe": "r", "status": "ok",
+               "device_kind": "cpu", "device_name": "X"}  # fmt: skip
+    epochs = pd.DataFrame(
+        [{**columns, "variant": f"v{v}", "seed": 0, "epoch": e, "test_accuracy": e / 1000}
+         for v in range(20) for e in range(1, 1000)]
+    )  # fmt: skip
+    drawn = charts.training_curves_chart(epochs).to_dict()
+    assert 3000 < len(rows(drawn)) <= curves.MAX_MARKS + 20
+    assert max(row["epoch"] for row in rows(drawn)) == 999
+    assert "one epoch in 5" in titles(drawn)
+
+
+def test_latency_shows_every_sample_and_the_median(spec):
+    drawn = spec("latency_distribution")
+    assert [panel["title"] for panel in drawn["vconcat"]] == [
+        "Batch 1, fp32, channels_last, eager",
+        "Batch 8, fp32, channels_last, eager",
+    ]
+    assert sum("wall_ms" in row for row in rows(drawn)) == 3 * 2 * 5
+    medians = [row["p50"] for row in rows(drawn) if row.get("variant") == "A" and "p50" in row]
+    assert sorted(medians) == [2.0, 8.0]
+
+
+def test_many_samples_are_thinned_by_rank(study, paths, spec):
+    job = Job("latency", "low", "fast", "A", 0)
+    cells = [make_cell(1, [float(k) for k in range(1, 9001)])]
+    records.write(paths.record(job), make_record(study, job, cells=cells))
+    drawn = spec("latency_distribution")
+    walls = [row["wall_ms"] for row in rows(drawn) if "wall_ms" in row]
+    assert len(walls) <= latency.MAX_MARKS
+    assert (min(walls), max(walls)) == (1.0, 9000.0)
+    assert [r["p50"] for r in rows(drawn) if r.get("n") == 9000] == [4500.5]
+    assert "Thinned evenly by rank from 9,020" in titles(drawn)
+    assert drawn == spec("latency_distribution")
+
+
+def test_transfer_puts_the_recipes_side_by_side(spec):
+    drawn = spec("transfer")
+    means = {(r["variant"], r["recipe"]): r["accuracy_mean_percent"]
+             for r in rows(drawn) if "accuracy_mean_percent" in r}  # fmt: skip
+    assert means == {
+        ("A", "tune"): pytest.approx(61), ("B", "tune"): pytest.approx(71),
+        ("A", "fresh"): pytest.approx(41), ("B", "fresh"): pytest.approx(51),
+    }  # fmt: skip
+    assert drawn["layer"][0]["encoding"]["yOffset"]["field"] == "recipe"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [charts.accuracy_latency_chart, charts.ablation_chart, charts.training_curves_chart,
+     charts.latency_distribution_chart, charts.transfer_chart],
+)  # fmt: skip
+def test_an_empty_frame_gives_a_chart_that_says_so(make):
+    assert "no data yet" in json.dumps(make(pd.DataFrame()).to_dict())
+
+
+def test_without_records_all_figures_say_why(study, tmp_path):
+    empty = outcomes(study, study.paths(tmp_path / "none"))
+    for chart in charts.make_figures(study, empty).values():
+        assert "no data yet" in json.dumps(chart.to_dict())
+
+
+def test_no_two_series_look_alike():
+    colours, dashes = series_scales([f"v{k}" for k in range(28)])
+    looks = zip(colours.to_dict()["range"], map(tuple, dashes.to_dict()["range"]), strict=True)
+    assert len(set(looks)) == 28
+    assert len(set(PALETTE)) == len(PALETTE)
+
+
+def test_figures_are_valid_svg_and_png(study, paths):
+    files = charts.write_figures(study, paths)
+    names = ["accuracy_latency", "ablation", "training_curves", "latency_distribution", "transfer"]
+    assert [path.name for path in files] == [f"{n}.{e}" for n in names for e in ("svg", "png")]
+    for path in files:
+        if path.suffix == ".svg":
+            assert ET.parse(path).getroot().tag.endswith("svg")
+            assert "Synthetic" in path.read_text()
+        else:
+            with Image.open(path) as image:
+                image.verify()
+                assert image.width > 600
+    assert sorted(path.name for path in paths.figures.iterdir()) == sorted(p.name for p in files)
+
+
+def test_only_figures_that_the_study_can_give(study, paths):
+    small = make_study(latency=[], finetune=[], tables={})
+    assert list(charts.make_figures(small, outcomes(small, paths))) == ["training_curves"]
