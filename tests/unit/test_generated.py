@@ -18,7 +18,15 @@ def test_generated_file_is_in_step(path):
     assert (ROOT / path).read_text() == generated_files()[path], f"run `make generated` for {path}"
 
 
-@pytest.mark.parametrize("config", ["config/config.yaml", "config/demo/config.yaml", "config/subset/config.yaml", "config/hotdog/config.yaml"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        "config/config.yaml",
+        "config/demo/config.yaml",
+        "config/subset/config.yaml",
+        "config/hotdog/config.yaml",
+    ],
+)
 def test_shipped_configs_satisfy_the_published_schema(config):
     jsonschema.validate(yaml.safe_load((ROOT / config).read_text()), config_schema())
 

@@ -21,7 +21,9 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 RESULTS = PATHS.root
-CLI_STUDY = f"--study {PATHS.study}"
+STUDY_FILE = str(PATHS.study)
+# The environment that `make env` makes, from conda instead: for --software-deployment-method conda.
+CONDA = "../../environment.yml"
 
 
 def any_of(names):
@@ -71,3 +73,11 @@ def prepared(wildcards):
 
 def records_of_study():
     return [str(PATHS.record(job)) for job in STUDY.jobs()]
+
+
+def finetune_sources(wildcards):
+    """Records of the trainings that a fine-tuning starts from, if they are of this study."""
+    sources = [
+        STUDY.source_job(job_of("finetune", wildcards, seed)) for seed in STUDY.seeds
+    ]
+    return [str(PATHS.record(source)) for source in sources if source]

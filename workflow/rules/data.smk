@@ -13,13 +13,16 @@ rule data:
     priority: 100
     # Downloads fail for a moment; a wrong archive fails each time, and says so.
     retries: 1
+    conda:
+        CONDA
     resources:
         mem_mb=4000,
         runtime=120,
     params:
+        study=STUDY_FILE,
         spec=lambda wildcards: STUDY.dataset(wildcards.dataset).digest,
         # A photo that came or went makes new arrays, and its records stale.
         source=lambda wildcards: source_fingerprint(STUDY.dataset(wildcards.dataset)),
         code=code_digest("data"),
     shell:
-        "resnest-bench data {CLI_STUDY} --dataset {wildcards.dataset} --log {log}"
+        "resnest-bench data --study {params.study} --dataset {wildcards.dataset} --log {log}"

@@ -22,8 +22,11 @@ rule figures:
         f"{RESULTS}/logs/figures.log",
     benchmark:
         f"{RESULTS}/benchmarks/figures.tsv"
+    conda:
+        CONDA
     params:
-        study=STUDY.digest,
+        study=STUDY_FILE,
+        spec=STUDY.digest,
         code=[code_digest(kind) for kind in ("figures", "tables")],
     shell:
-        "resnest-bench figures {CLI_STUDY} --log {log}"
+        "resnest-bench figures --study {params.study} --log {log}"

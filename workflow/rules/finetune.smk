@@ -1,11 +1,3 @@
-def finetune_sources(wildcards):
-    """Records of the trainings that a fine-tuning starts from, if they are of this study."""
-    sources = [
-        STUDY.source_job(job_of("finetune", wildcards, seed)) for seed in STUDY.seeds
-    ]
-    return [str(PATHS.record(source)) for source in sources if source]
-
-
 rule finetune:
     """Fine-tune one variant by one recipe over all seeds; one record a seed."""
     input:
@@ -19,13 +11,16 @@ rule finetune:
         side_file("benchmarks", "finetune", ".tsv")
     # Weights may come from the hub.
     retries: 1
+    conda:
+        CONDA
     resources:
         gpu=1,
         mem_mb=16000,
         runtime=720,
     params:
+        study=STUDY_FILE,
         spec=row("finetune"),
         code=training_code("finetune"),
     shell:
-        "resnest-bench finetune {CLI_STUDY} --dataset {wildcards.dataset}"
+        "resnest-bench finetune --study {params.study} --dataset {wildcards.dataset}"
         " --recipe {wildcards.recipe} --variant {wildcards.variant} --log {log}"

@@ -8,6 +8,8 @@ rule latency:
         side_file("logs", "latency", ".log"),
     benchmark:
         side_file("benchmarks", "latency", ".tsv")
+    conda:
+        CONDA
     # All cores that Snakemake may use: no other job starts meanwhile.
     threads: workflow.cores or 1
     resources:
@@ -15,8 +17,9 @@ rule latency:
         mem_mb=16000,
         runtime=60,
     params:
+        study=STUDY_FILE,
         spec=row("latency"),
         code=code_digest("latency"),
     shell:
-        "resnest-bench latency {CLI_STUDY} --dataset {wildcards.dataset}"
+        "resnest-bench latency --study {params.study} --dataset {wildcards.dataset}"
         " --protocol {wildcards.recipe} --variant {wildcards.variant} --log {log}"

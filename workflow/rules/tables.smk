@@ -34,8 +34,11 @@ rule tables:
         f"{RESULTS}/logs/tables.log",
     benchmark:
         f"{RESULTS}/benchmarks/tables.tsv"
+    conda:
+        CONDA
     params:
-        study=STUDY.digest,
+        study=STUDY_FILE,
+        spec=STUDY.digest,
         code=[code_digest(kind) for kind in ("tables", "train", "finetune", "latency")],
     shell:
-        "resnest-bench tables {CLI_STUDY} --log {log}"
+        "resnest-bench tables --study {params.study} --log {log}"

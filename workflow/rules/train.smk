@@ -8,14 +8,17 @@ rule train:
         side_file("logs", "train", ".log"),
     benchmark:
         side_file("benchmarks", "train", ".tsv")
+    conda:
+        CONDA
     resources:
         gpu=1,
         mem_mb=16000,
         runtime=720,
     params:
+        study=STUDY_FILE,
         spec=row("train"),
         keep=lambda wildcards: STUDY.keeps_weights(job_of("train", wildcards)),
         code=training_code("train"),
     shell:
-        "resnest-bench train {CLI_STUDY} --dataset {wildcards.dataset} --recipe {wildcards.recipe}"
+        "resnest-bench train --study {params.study} --dataset {wildcards.dataset} --recipe {wildcards.recipe}"
         " --variant {wildcards.variant} --log {log}"

@@ -60,9 +60,8 @@ def ablation_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) ->
 
 
 def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """Like `ablation_table`, for `study.tables.tradeoff`; null takes every trained variant."""
-    spec = study.tables.tradeoff or TableSpec()
-    return _variants_table(study, spec, runs, cells, paper.TRADEOFF)
+    """Like `ablation_table`, for `study.tables.tradeoff`."""
+    return _variants_table(study, study.tables.tradeoff, runs, cells, paper.TRADEOFF)
 
 
 def _variants_table(

@@ -119,7 +119,7 @@ def test_printed_values_are_called_printed(paths):
 
 
 def test_only_what_applies_is_written(paths):
-    study = make_study(finetune=[], tables={})
+    study = make_study(finetune=[], tables={"tradeoff": {}})
     names = {path.name for path in write_tables(study, paths)}
     assert "tradeoff.md" in names
     assert not names & {"ablation.md", "transfer.md"}
