@@ -83,6 +83,11 @@ def test_editing_a_source_reruns_its_fine_tuning(workflow):
     assert jobs_planned(workflow) == {"train B", "latency B", "finetune B", "tables", "figures"}
 
 
+def test_another_dataset_spec_reruns_only_its_own_jobs(workflow):
+    workflow.config["datasets"]["high"]["classes"] = [3, 4, 6]
+    assert jobs_planned(workflow) == {"data", "all_data", "finetune B", "tables", "figures"}
+
+
 def test_a_note_reruns_only_tables(workflow):
     workflow.config["variants"][0]["note"] = "read this"
     assert jobs_planned(workflow) <= {"tables", "figures"}

@@ -22,6 +22,7 @@ except UserError as error:
 
 RESULTS = PATHS.root
 STUDY_FILE = str(PATHS.study)
+DATA_CHECKED = f"{RESULTS}/data.checked"
 # The environment that `make env` makes, from conda instead: for --software-deployment-method conda.
 CONDA = "../../environment.yml"
 

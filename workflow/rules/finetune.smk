@@ -2,6 +2,7 @@ rule finetune:
     """Fine-tune one variant by one recipe over all seeds; one record a seed."""
     input:
         data=prepared,
+        checked=ancient(DATA_CHECKED),
         sources=finetune_sources,
     output:
         record_pattern("finetune", STUDY.seeds),

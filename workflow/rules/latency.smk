@@ -1,7 +1,9 @@
 rule latency:
     """Measure one variant with nothing else of the workflow beside it."""
     input:
-        prepared,
+        data=prepared,
+        # Waits for it, and never reruns for it.
+        checked=ancient(DATA_CHECKED),
     output:
         record_pattern("latency", [0]),
     log:

@@ -1,7 +1,9 @@
 rule train:
     """Train one variant over all seeds; one record a seed. Resumes from its own checkpoints."""
     input:
-        prepared,
+        data=prepared,
+        # Waits for it, and never reruns for it.
+        checked=ancient(DATA_CHECKED),
     output:
         record_pattern("train", STUDY.seeds),
     log:

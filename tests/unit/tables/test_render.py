@@ -126,7 +126,7 @@ def test_only_what_applies_is_written(paths):
 
 
 def test_a_table_without_rows_stands_where_it_was_asked_for(paths):
-    study = make_study(train=[], latency=[], finetune=[
+    study = make_study(train=[], latency=[], tables={"tradeoff": {}}, finetune=[
         {"dataset": "high", "recipes": ["fresh"], "weights": {"A": {"hub": "x"}}}])  # fmt: skip
     names = {path.name for path in write_tables(study, paths)}
     assert {"tradeoff.csv", "tradeoff.md", "tradeoff.tex", "transfer.md"} <= names
