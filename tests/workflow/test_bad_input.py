@@ -70,7 +70,7 @@ def test_photos_with_awkward_names_work(photos):
 def test_an_empty_class_folder(photos):
     shutil.rmtree(photos.folder / "photos/train/hot dog")
     (photos.folder / "photos/train/hot dog").mkdir()
-    refused(photos, "hot dog", "no image")
+    refused(photos, "photos/train/hot dog must hold at least one image, but holds none")
 
 
 def test_a_truncated_image_is_named(photos):

@@ -22,6 +22,9 @@ except UserError as error:
 
 RESULTS = PATHS.root
 STUDY_FILE = str(PATHS.study)
+# All that Snakemake may use here: a latency takes them, so that nothing else runs beside it.
+# (workflow.cores would refuse to draw a graph without --cores.)
+ALL_CORES = workflow.resource_settings.cores or 1
 DATA_CHECKED = f"{RESULTS}/data.checked"
 # The environment that `make env` makes, from conda instead: for --software-deployment-method conda.
 CONDA = "../../environment.yml"
@@ -82,3 +85,9 @@ def finetune_sources(wildcards):
         STUDY.source_job(job_of("finetune", wildcards, seed)) for seed in STUDY.seeds
     ]
     return [str(PATHS.record(source)) for source in sources if source]
+
+
+def uses_hub():
+    return any(
+        weights.hub for block in STUDY.finetune for weights in block.weights.values()
+    )

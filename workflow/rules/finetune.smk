@@ -10,8 +10,8 @@ rule finetune:
         side_file("logs", "finetune", ".log"),
     benchmark:
         side_file("benchmarks", "finetune", ".tsv")
-    # Weights may come from the hub.
-    retries: 1
+    # The hub can fail for a moment.
+    retries: 1 if uses_hub() else 0
     conda:
         CONDA
     resources:

@@ -12,8 +12,7 @@ rule latency:
         side_file("benchmarks", "latency", ".tsv")
     conda:
         CONDA
-    # All cores that Snakemake may use: no other job starts meanwhile.
-    threads: workflow.cores or 1
+    threads: ALL_CORES
     resources:
         gpu=1,
         mem_mb=16000,

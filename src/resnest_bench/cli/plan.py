@@ -39,10 +39,31 @@ def check_weights(study: StudySpec, variant: str, weights: WeightsSpec) -> None:
         apply_weights(model, load_weights_file(Path(weights.file)), weights.file)
 
 
+def check_image_size(study: StudySpec, variant: str, image_size: int) -> None:
+    """Raise UserError where a variant can't take images of this side; nothing is computed."""
+    try:
+        with torch.device("meta"):
+            model = build_model(study.variant(variant), 2)
+            model(torch.zeros(2, 3, image_size, image_size))
+    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+        raise UserError(
+            f"variant {variant} can't take images of {image_size}x{image_size} "
+            f"({str(error).strip().splitlines()[0]}): choose another variant, or another image_size"
+        ) from error
+
+
+def _image_size(study: StudySpec, dataset: str) -> int:
+    spec = study.dataset(dataset)
+    known = SOURCES[spec.source].sizes
+    return known[2] if known else spec.image_size
+
+
 def check_study(study: StudySpec, results: Path) -> None:
     """Raise UserError for what is wrong before an hour is spent on it."""
     for variant in study.variants:
         check_buildable(variant)
+    for variant, dataset in sorted({(job.variant, job.dataset) for job in study.jobs()}):
+        check_image_size(study, variant, _image_size(study, dataset))
     for block in study.finetune:
         for variant, weights in block.weights.items():
             check_weights(study, variant, weights)

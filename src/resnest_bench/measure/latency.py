@@ -307,7 +307,7 @@ def measure_latency(
     try:
         with precision("fp32"):
             first_ms = timed_ms(lambda: model(image), device)
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError, ValueError) as error:
         raise UserError(
             f"{variant.name} cannot take one image of {image_size}x{image_size} ({_why(error)}): "
             "choose another image_size or variant"

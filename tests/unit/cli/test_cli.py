@@ -1,0 +1,134 @@
+"""The command as a user starts it: one line for a mistake, an exit code, no traceback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from resnest_bench.cli.app import app
+
+ROOT = Path(__file__).parents[3]
+COMMAND = Path(sys.executable).parent / "resnest-bench"
+SUBCOMMANDS = ["plan", "describe", "data", "train", "latency", "finetune", "tables", "figures",
+               "show", "doctor"]  # fmt: skip
+
+
+def run(*args, cwd=ROOT):
+    return subprocess.run(
+        [COMMAND, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A small study in a folder of its own."""
+    config = {
+        "study": "cli",
+        "seeds": [0],
+        "variants": [{"name": "A", "family": "timm", "model": "test_resnet"}],
+        "datasets": {"digits": {"source": "digits", "classes": [0, 1]}},
+        "train": [{"dataset": "digits", "recipe": "smoke"}],
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    return tmp_path
+
+
+def test_a_users_mistake_is_one_line_and_no_traceback(study):
+    text = (study / "config.yaml").read_text().replace("recipe: smoke", "recipe: smokey")
+    (study / "config.yaml").write_text(text)
+    for command in (["plan"], ["tables"],
+                    ["train", "--variant", "A", "--dataset", "digits", "--recipe", "smoke"]):  # fmt: skip
+        done = run(*command, "--study", "config.yaml", cwd=study)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        assert done.stderr.startswith("resnest-bench: error: config.yaml: train[0].recipe")
+
+
+def test_the_error_stands_in_the_log_too(study):
+    done = run("train", "--study", "config.yaml", "--variant", "B", "--dataset", "digits",
+               "--recipe", "smoke", "--log", "logs/a.log", cwd=study)  # fmt: skip
+    assert done.returncode == 1
+    assert "does not ask for" in (study / "logs/a.log").read_text()
+
+
+def test_training_without_data_says_what_to_run(study):
+    done = run("train", "--study", "config.yaml", "--variant", "A", "--dataset", "digits",
+               "--recipe", "smoke", cwd=study)  # fmt: skip
+    assert done.returncode == 1
+    assert "resnest-bench data" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", SUBCOMMANDS)
+def test_help_tells_units_and_defaults(command):
+    done = CliRunner().invoke(app, [command, "--help"])
+    assert done.exit_code == 0
+    assert "--help" in done.output
+    if command not in ("show",):
+        assert "default" in done.output
+
+
+def test_describe_as_json_is_unrounded():
+    done = run("describe", "--json")
+    rows = {row["variant"]: row for row in json.loads(done.stdout)}
+    assert len(rows) >= 16
+    assert rows["ResNeSt-14-2s1x64d"]["num_params"] == 8_583_178
+    assert rows["EfficientNet-b0"]["uncounted_operators"]["native_batch_norm"] == 49
+
+
+def test_describe_as_a_table_says_what_is_counted():
+    done = run("describe", "--study", "config/demo/config.yaml", "--image-size", "64")
+    assert "3x64x64" in done.stdout
+    assert "not\ncounted" in done.stdout or "not counted" in done.stdout
+
+
+def test_plan_says_device_and_cost(study):
+    done = run("plan", "--study", "config.yaml", "--device", "cpu", cwd=study)
+    assert done.returncode == 0
+    assert "On the CPU" in done.stdout
+    assert "give or take half" in done.stdout
+
+
+def test_doctor_says_what_to_do(study):
+    done = run("doctor", "--study", "config.yaml", cwd=study)
+    assert done.returncode == 0, done.stdout
+    topics = [line.split()[1] for line in done.stdout.splitlines()]
+    assert topics[:5] == ["device", "driver", "quiet", "scheduler", "study"]
+    config = yaml.safe_load((study / "config.yaml").read_text())
+    config["datasets"]["photos"] = {"source": "imagefolder", "path": "nowhere", "image_size": 32}
+    (study / "config.yaml").write_text(yaml.safe_dump(config))
+    done = run("doctor", "--study", "config.yaml", cwd=study)
+    assert done.returncode == 1
+    assert "nowhere does not exist" in done.stdout
+
+
+def test_show_before_a_run_says_what_to_run(tmp_path):
+    done = run("show", "results/none", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "make demo" in done.stderr
+
+
+def test_an_unknown_option_is_no_traceback():
+    done = run("train", "--variantt", "x")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_one_line(study, monkeypatch, capsys):
+    from resnest_bench.cli import app as module
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "results/x")
+
+    monkeypatch.setattr(module, "load_study", full)
+    monkeypatch.setattr(module, "_start_logging", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["resnest-bench", "tables"])
+    with pytest.raises(SystemExit) as caught:
+        module.main()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "resnest-bench: error: results/x: No space left on device\n"
