@@ -207,6 +207,11 @@ class Record(RecordModel):
 
 
 def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write `path` at once or not at all: no reader ever sees half a file.
 
     Raises UserError where the folder can't be written or the disk is full.
@@ -217,10 +222,11 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         raise UserError(_cannot_write(path, error)) from error
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        # mkstemp makes a file that its owner alone can read.
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:

@@ -70,6 +70,7 @@ class Workflow:
         self.folder = folder
         self.results = folder / "results" / "tiny"
         self.config = yaml.safe_load(yaml.safe_dump(TINY))
+        self.source: Path | None = None  # another copy of src/, for tests that edit the code
 
     def write(self) -> None:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
@@ -85,6 +86,8 @@ class Workflow:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         # Two threads on a busy machine wait for each other; one is as fast on networks this small.
         environ = dict(os.environ, PATH=path, OMP_NUM_THREADS="1")
+        if self.source:
+            environ["PYTHONPATH"] = str(self.source)
         done = subprocess.run(
             [str(part) for part in command],
             cwd=self.folder, env=environ, capture_output=True, text=True, timeout=900,

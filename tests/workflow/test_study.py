@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from resnest_bench import records
 from resnest_bench.specs import load_study
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 
 
 def jobs_planned(workflow):
@@ -81,6 +84,32 @@ def test_a_new_variant_runs_alone(workflow):
 def test_editing_a_source_reruns_its_fine_tuning(workflow):
     workflow.config["variants"][1]["width"] = 32
     assert jobs_planned(workflow) == {"train B", "latency B", "finetune B", "tables", "figures"}
+
+
+@pytest.fixture
+def edited(workflow):
+    """A workflow whose training code has changed since its records were made."""
+    workflow.source = workflow.folder / "src"
+    shutil.copytree(ROOT / "src", workflow.source)
+    file = workflow.source / "resnest_bench/training/schedules.py"
+    file.write_text(file.read_text() + "\n\nNEW_CODE = 1\n")
+    return workflow
+
+
+def test_changed_training_code_makes_records_stale_and_retrains_nothing(edited):
+    assert jobs_planned(edited) == {"tables", "figures"}
+    edited.run()
+    runs = pd.read_csv(edited.results / "tables/runs.csv").set_index("kind")
+    assert set(runs.loc[["train", "finetune"], "status"]) == {"stale"}
+    assert runs.loc["train", "reason"].str.contains("code").all()
+    assert set(runs.loc[["latency"], "status"]) == {"ok"}
+    assert "stale" in (edited.results / "tables/tradeoff.md").read_text()
+    assert "stale" in (edited.results / "logs/tables.log").read_text()
+
+
+def test_changed_training_code_reruns_where_the_study_says_so(edited):
+    edited.config["rerun_on_code_change"] = True
+    assert jobs_planned(edited) == {"train A", "train B", "finetune B", "tables", "figures"}
 
 
 def test_another_dataset_spec_reruns_only_its_own_jobs(workflow):

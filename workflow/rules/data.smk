@@ -19,9 +19,9 @@ rule data:
     params:
         study=STUDY_FILE,
         spec=lambda wildcards: STUDY.dataset(wildcards.dataset).digest,
+        # No digest of the code: arrays are known by their fingerprint, which every record carries.
         # A photo that came or went makes new arrays, and its records stale.
         source=lambda wildcards: source_fingerprint(STUDY.dataset(wildcards.dataset)),
-        code=training_code("data"),
     shell:
         "resnest-bench data --study {params.study} --dataset {wildcards.dataset} --log {log}"
 

@@ -27,6 +27,9 @@ rule figures:
     params:
         study=STUDY_FILE,
         spec=STUDY.digest,
-        code=[code_digest(kind) for kind in ("figures", "tables")],
+        code=[
+            code_digest(kind)
+            for kind in ("figures", "tables", "train", "finetune", "latency")
+        ],
     shell:
         "resnest-bench figures --study {params.study} --log {log}"

@@ -13,6 +13,7 @@ from resnest_bench.charts.latency import latency_distribution_chart
 from resnest_bench.charts.tradeoff import accuracy_latency_chart
 from resnest_bench.charts.transfer import transfer_chart
 from resnest_bench.paths import StudyPaths
+from resnest_bench.records import write_bytes
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables import (
     Outcome,
@@ -26,7 +27,6 @@ from resnest_bench.tables import (
     tradeoff_table,
     transfer_table,
 )
-from resnest_bench.tables.files import write_bytes
 
 PNG_SCALE = 2
 

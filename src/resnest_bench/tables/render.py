@@ -1,5 +1,6 @@
 """Tables to files: CSV unrounded for programs, Markdown and LaTeX rounded for readers."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,15 @@ from resnest_bench.tables.formats import (
     significant,
     uncertain_text,
 )
-from resnest_bench.tables.outcomes import outcomes, prepared_fingerprints, unlisted_records
+from resnest_bench.tables.outcomes import (
+    Outcome,
+    outcomes,
+    prepared_fingerprints,
+    unlisted_records,
+)
 from resnest_bench.tables.tables import ablation_table, tradeoff_table, transfer_table
+
+log = logging.getLogger(__name__)
 
 
 def make_tables(
@@ -46,6 +54,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     """
     found = outcomes(study, paths, prepared_fingerprints(study))
     runs, cells = runs_of(found), cells_of(found)
+    _log_gaps(found)
     written = []
     for name, table in make_tables(study, runs, cells).items():
         written += _write_table(name, table, study, paths.tables)
@@ -56,6 +65,12 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     written.append(paths.tables / "runs.parquet")
     write_parquet(written[-1], runs)
     return written
+
+
+def _log_gaps(found: list[Outcome]) -> None:
+    for outcome in found:
+        if outcome.status != "ok":
+            log.warning("%s: %s: %s", outcome.job, outcome.status, outcome.reason)
 
 
 def _write_table(name: str, table: pd.DataFrame, study: StudySpec, folder: Path) -> list[Path]:
