@@ -37,9 +37,9 @@ def results_folder() -> Path:
 
 
 def study_folders() -> dict[str, Path]:
-    """Name to folder of every study: results/*/study.json, then results/reference/*/study.json."""
+    """Name to folder of every study: results/<study>, then results/reference/<device>/<study>."""
     root = results_folder()
-    found = [*sorted(root.glob("*/study.json")), *sorted(root.glob("reference/*/study.json"))]
+    found = [*sorted(root.glob("*/study.json")), *sorted(root.glob("reference/*/*/study.json"))]
     return {str(file.parent.relative_to(root)): file.parent for file in found}
 
 

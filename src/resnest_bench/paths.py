@@ -60,6 +60,11 @@ class StudyPaths:
         return self.root / "study.json"
 
     @property
+    def is_reference(self) -> bool:
+        """Whether this is a shipped run, results/reference/<device>/<study>: its code is its own."""
+        return self.root.absolute().parent.parent.name == "reference"
+
+    @property
     def records(self) -> Path:
         return self.root / "records"
 

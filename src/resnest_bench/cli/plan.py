@@ -175,6 +175,8 @@ def _cost_text(study: StudySpec, todo: list[Job], device: str, cost: bool) -> st
         if not cost:
             return f"{where}."
         seconds = estimate_seconds(study, todo, leased)
+    if seconds == 0:
+        return f"{where}: only latencies are left."
     if seconds is None:
         return f"{where}: the time can be estimated once the data is prepared (resnest-bench data)."
     return (

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,9 @@ def _read(path: Path) -> Any:
 
 def _unreadable(path: Path, error: Exception) -> str:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    if isinstance(error, pickle.UnpicklingError):
+        # torch's own text advises to load it unsafely.
+        reason = "it holds other objects, which torch's weights-only loader refuses"
     return (
         f"{path} must be a whole file that holds only tensors, but cannot be read as one "
         f"({reason}): fetch it again, or save its state_dict() as .safetensors"

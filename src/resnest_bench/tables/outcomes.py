@@ -65,7 +65,7 @@ def _outcome(
         # Something else lies in its place, like a folder, or it may not be read.
         reason = f"record {path} cannot be read: {error.strerror}"
         return Outcome(job, path, "invalid", reason, None)
-    stale = stale_reason(study, job, record, fingerprints)
+    stale = stale_reason(study, job, record, fingerprints, follows_code=not paths.is_reference)
     if record.status == "failed":
         reason = _failure_reason(record) + (f" (stale: {stale})" if stale else "")
         return Outcome(job, path, "failed", reason, record)
@@ -81,13 +81,20 @@ def _failure_reason(record: Record) -> str:
 
 
 def stale_reason(
-    study: StudySpec, job: Job, record: Record, fingerprints: Mapping[str, str]
+    study: StudySpec,
+    job: Job,
+    record: Record,
+    fingerprints: Mapping[str, str],
+    follows_code: bool = True,
 ) -> str:
-    """Why `record` is not what `job` would give now, or an empty text if nothing says so."""
+    """Why `record` is not what `job` would give now, or an empty text if nothing says so.
+
+    A reference run does not follow the code: it stands for the commit that its records name.
+    """
     difference = first_difference(record.spec, study.job_spec(job))
     if difference:
         return f"spec changed: {difference}"
-    if record.code_digest != code_digest(job.kind):
+    if follows_code and record.code_digest != code_digest(job.kind):
         return "code changed since"
     now = fingerprints.get(job.dataset)
     if now and record.dataset and record.dataset.fingerprint != now:

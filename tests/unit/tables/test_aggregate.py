@@ -1,11 +1,12 @@
 import json
+import shutil
 
 import pandas as pd
 import pytest
 
 from resnest_bench import records
 from resnest_bench.metrics import METRICS
-from resnest_bench.paths import Job
+from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.tables import (
     cells_frame,
     collect,
@@ -135,6 +136,15 @@ def test_a_changed_spec_is_stale_and_keeps_its_values(study, paths):
 def test_changed_code_is_stale(study, paths):
     edit(paths, LATENCY, lambda raw: raw.update(code_digest="0" * 64))
     assert outcome(study, paths, LATENCY) == ("stale", "code changed since")
+
+
+def test_a_reference_run_stands_for_its_own_code(study, paths, tmp_path):
+    edit(paths, LATENCY, lambda raw: raw.update(code_digest="f" * 64))
+    shipped = tmp_path / "results/reference/a-machine/synthetic"
+    shutil.copytree(paths.root, shipped)
+    assert outcome(study, StudyPaths(shipped), LATENCY) == ("ok", "")
+    edit(StudyPaths(shipped), LATENCY, lambda raw: raw["spec"]["variant"].update(dropout=0.7))
+    assert outcome(study, StudyPaths(shipped), LATENCY)[0] == "stale"
 
 
 def test_changed_data_is_stale(study, paths):
