@@ -23,7 +23,16 @@ ENTRY_MODULES = {
     "figures": ("charts",),
 }
 # Their effect on a job shows in its spec or in its record, which are compared by value.
-NOT_COUNTED = {"paths", "records", "specs", "digests", "metrics", "errors", "measure.environment"}
+NOT_COUNTED = {
+    "paths",
+    "records",
+    "specs",
+    "digests",
+    "metrics",
+    "errors",
+    "measure.environment",
+    "measure.allocator",
+}
 
 
 def digest_of(value: Any) -> str:

@@ -180,6 +180,9 @@ class Environment(RecordModel):
     driver: str | None
     cpu_model: str
     num_cpu_threads: int
+    allocator: str | None = Field(
+        default=None, description="How malloc was set; null: as the system has it"
+    )
     precision_flags: dict[str, bool | str]
 
 

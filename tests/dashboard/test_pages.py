@@ -66,10 +66,10 @@ def test_a_rewritten_record_is_seen(open_page, results, study):
 
 def test_reference_studies_are_offered_and_the_url_chooses(open_page, results, study):
     other = records_factory.make_study(study="other", finetune=[], tables={})
-    records_factory.write_study(other, other.paths(results / "reference"))
-    app = open_page("ablation", study="reference/other")
-    assert app.selectbox(key="study").options == ["synthetic", "reference/other"]
-    assert app.selectbox(key="study").value == "reference/other"
+    records_factory.write_study(other, other.paths(results / "reference" / "a-machine"))
+    app = open_page("ablation", study="reference/a-machine/other")
+    assert app.selectbox(key="study").options == ["synthetic", "reference/a-machine/other"]
+    assert app.selectbox(key="study").value == "reference/a-machine/other"
     assert "no ablation" in app.info[0].value
 
 

@@ -11,6 +11,7 @@ from tabulate import tabulate
 from resnest_bench import records
 from resnest_bench.data import SOURCES, open_prepared
 from resnest_bench.errors import UserError
+from resnest_bench.measure.allocator import keep_memory
 from resnest_bench.measure.devices import leased_device
 from resnest_bench.measure.environment import describe
 from resnest_bench.models import build_model, check_buildable
@@ -174,6 +175,8 @@ def _cost_text(study: StudySpec, todo: list[Job], device: str, cost: bool) -> st
         where = f"On {'the CPU' if seen.device_kind == 'cpu' else 'the GPU'}, {seen.device_name}"
         if not cost:
             return f"{where}."
+        if leased.type == "cpu":
+            keep_memory()
         seconds = estimate_seconds(study, todo, leased)
     if seconds == 0:
         return f"{where}: only latencies are left."

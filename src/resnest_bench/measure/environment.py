@@ -84,8 +84,11 @@ def precision_flags() -> dict[str, bool | str]:
     }
 
 
-def describe(device: torch.device) -> Environment:
-    """Everything that a figure measured on `device` must be shown with."""
+def describe(device: torch.device, allocator: str | None = None) -> Environment:
+    """Everything that a figure measured on `device` must be shown with.
+
+    `allocator` says how malloc was set, where it was (see `measure.allocator`).
+    """
     commit, dirty = git_state()
     on_cuda = device.type == "cuda"
     return Environment(
@@ -102,6 +105,7 @@ def describe(device: torch.device) -> Environment:
         driver=_query_gpu(device, "driver_version") if on_cuda else None,
         cpu_model=cpu_model(),
         num_cpu_threads=torch.get_num_threads(),
+        allocator=allocator,
         precision_flags=precision_flags(),
     )
 

@@ -16,6 +16,7 @@ from resnest_bench.data.batches import BatchLoader
 from resnest_bench.data.splits import train_validation_split
 from resnest_bench.digests import code_digest, digest_of
 from resnest_bench.errors import UserError
+from resnest_bench.measure.allocator import keep_memory
 from resnest_bench.measure.complexity import count_params
 from resnest_bench.measure.environment import describe, precision
 from resnest_bench.measure.evaluation import Evaluation
@@ -195,11 +196,16 @@ def run_job(
         )
     check_recipe(spec, device)
     records.check_writable(paths.root)
+    allocator = "keeps memory" if device.type == "cpu" and keep_memory() else None
     start = time.perf_counter()
     done = []
     with precision(spec.precision):
         context = Context(
-            study, paths, open_prepared(study.prepared(dataset)), device, describe(device)
+            study,
+            paths,
+            open_prepared(study.prepared(dataset)),
+            device,
+            describe(device, allocator),
         )
         for job in jobs:
             record = run_seed(context, job)

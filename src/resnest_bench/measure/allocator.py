@@ -1,0 +1,27 @@
+"""Memory that is kept: on a CPU, training spends half of its time on getting pages anew.
+
+glibc's malloc gives the memory of large tensors back to the system after every use, and the system
+clears each page when it is asked for again. Kept, an EfficientNet-lite0 trains at about twice the
+images a second (two cores, torch 2.11). No number that is computed changes. Latencies are measured
+as the system is, without it.
+"""
+
+import ctypes
+import sys
+
+# From glibc's malloc.h.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+TOP_PAD_BYTES = 2**28
+NEVER_TRIM_BYTES = 2**31 - 1
+
+
+def keep_memory() -> bool:
+    """Tell malloc to keep what it has. Returns whether it will: elsewhere than in glibc it won't."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER_TRIM_BYTES), (M_TOP_PAD, TOP_PAD_BYTES))
+    return all(mallopt(key, value) == 1 for key, value in settings)

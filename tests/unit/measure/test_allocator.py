@@ -1,0 +1,41 @@
+"""In a process of its own: the setting lasts as long as the process."""
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import resource, sys
+import torch
+from resnest_bench.measure.allocator import keep_memory
+kept = keep_memory() if sys.argv[1] == "keep" else None
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    torch.ones(2**24)
+before = faults()
+for _ in range(5):
+    torch.ones(2**24)
+print(kept, faults() - before)
+"""
+
+
+def page_faults(how):
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, how], capture_output=True, text=True, check=True
+    )
+    kept, faults = done.stdout.split()
+    return kept, int(faults)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_kept_memory_is_not_asked_for_again():
+    """Five tensors of 64 MiB: without it the system clears their pages each time."""
+    kept, few = page_faults("keep")
+    if kept == "False":
+        pytest.skip("this libc has no mallopt")
+    _, many = page_faults("default")
+    assert few < 100
+    assert many > 5 * few + 100
