@@ -7,7 +7,7 @@ from torch import nn
 
 from resnest_bench import records
 from resnest_bench.errors import UserError
-from resnest_bench.models import build_model, input_stats
+from resnest_bench.models import build_model, head_module, input_stats
 from resnest_bench.models.weights import (
     apply_weights,
     file_sha256,
@@ -75,11 +75,26 @@ def build_initial(
     initial = load_initial(study, job, paths)
     if initial is not None:
         apply_weights(model, initial[0], initial[1].source)
+        renew_head(model)
     if recipe.trainable == "head":
         freeze_backbone(model)
     if recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)
     return model, initial and initial[1]
+
+
+def renew_head(model: nn.Module) -> None:
+    """A new head for transfer: Glorot and Bengio's uniform weights, zero biases.
+
+    As in Dive into Deep Learning, section 14.2, whose recipe the paper follows. A family's own way
+    can be far off with few classes: timm's EfficientNets draw from +-1/sqrt(classes), which at two
+    classes starts at a loss of six nats.
+    """
+    for parameter in head_module(model).parameters():
+        if parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter)
+        else:
+            nn.init.zeros_(parameter)
 
 
 def expected_stats(study: StudySpec, job: Job, model: nn.Module) -> tuple | None:

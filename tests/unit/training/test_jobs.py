@@ -14,7 +14,7 @@ from resnest_bench.records import read, unpack_bits
 from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training import loop
 from resnest_bench.training.checkpoints import Checkpoint
-from resnest_bench.training.initial import build_initial
+from resnest_bench.training.initial import build_initial, renew_head
 from resnest_bench.training.jobs import run_job, run_seed
 
 CPU = torch.device("cpu")
@@ -159,6 +159,17 @@ def test_fine_tuning_starts_from_the_trained_weights(make_study, config, tmp_pat
     saved = load_file(paths.weights(JOB))
     assert torch.equal(model.layer1[0].conv1.weight, saved["layer1.0.conv1.weight"])
     assert model.fc.weight.shape != saved["fc.weight"].shape
+
+
+def test_the_new_head_is_drawn_as_glorot_says(make_study, config):
+    """Glorot: uniform in +-sqrt(6 / (fan_in + fan_out)), here 256 features and 2 classes."""
+    model = build_model(make_study(config).variant("A"), 2)
+    torch.manual_seed(3)
+    renew_head(model)
+    bound = (6 / (256 + 2)) ** 0.5
+    assert model.fc.weight.abs().max() <= bound
+    assert model.fc.weight.std() == pytest.approx(bound / 3**0.5, rel=0.1)
+    assert not model.fc.bias.any()
 
 
 def test_head_only_leaves_the_backbone_as_it_was(make_study, config, tmp_path, monkeypatch):
