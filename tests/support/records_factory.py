@@ -39,7 +39,7 @@ CONFIG: dict[str, Any] = {
     },
     "protocols": {"fast": {"batch_sizes": [1, 8]}},
     "train": [{"dataset": "low", "recipe": "quick"}],
-    "latency": [{"dataset": "low", "protocol": "fast"}],
+    "latency": [{"dataset": "low", "protocol": "fast", "rounds": 1}],
     "finetune": [
         {"dataset": "high", "recipes": ["tune", "fresh"],
          "weights": {"A": {"train": "low/quick"}, "B": {"train": "low/quick"}}}

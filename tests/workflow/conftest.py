@@ -55,7 +55,7 @@ TINY = {
         }
     },
     "train": [{"dataset": "low", "recipe": "quick"}],
-    "latency": [{"dataset": "low", "protocol": "quick"}],
+    "latency": [{"dataset": "low", "protocol": "quick", "rounds": 2}],
     "finetune": [
         {"dataset": "high", "recipes": ["tune"], "weights": {"B": {"train": "low/quick"}}}
     ],

@@ -34,7 +34,7 @@ def test_it_makes_every_record_table_and_figure(finished):
         assert record.status == "ok"
     runs = pd.read_csv(paths.tables / "runs.csv")
     assert set(runs["status"]) == {"ok"}
-    assert len(runs) == len(study.jobs()) == 8
+    assert len(runs) == len(study.jobs()) == 10
     for name in ("ablation", "tradeoff", "transfer"):
         for ending in ("csv", "md", "tex"):
             assert (paths.tables / f"{name}.{ending}").stat().st_size > 100
@@ -58,8 +58,18 @@ def test_a_second_run_does_nothing(workflow):
 def test_each_job_has_a_log_and_a_benchmark(finished):
     logs = finished.results / "logs"
     assert "epoch 1/1" in (logs / "train/low/quick/A.log").read_text()
-    assert "cold start" in (logs / "latency/low/quick/A.log").read_text()
+    assert "cold start" in (logs / "latency/low/quick/A-1.log").read_text()
     assert (finished.results / "benchmarks/train/low/quick/A.tsv").exists()
+
+
+def test_rounds_of_latency_come_one_after_the_other(finished):
+    folder = finished.results / "records/latency/low/quick"
+    rounds = {
+        number: [json.loads((folder / v / f"seed-{number}.json").read_text()) for v in "AB"]
+        for number in (0, 1)
+    }
+    assert max(r["finished_at"] for r in rounds[0]) <= min(r["started_at"] for r in rounds[1])
+    assert all(len(r["latency"]["cells"]) == 2 for r in rounds[0] + rounds[1])
 
 
 def test_seeds_are_paired_and_records_say_where_weights_came_from(finished):

@@ -6,7 +6,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from resnest_bench import records
-from resnest_bench.digests import code_digest
+from resnest_bench.digests import code_digest, digest_of
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job
 from resnest_bench.specs import dump_study, study_from_config
@@ -40,6 +40,7 @@ wildcard_constraints:
     recipe=any_of({*STUDY.all_recipes, *STUDY.all_protocols}),
     variant=any_of(STUDY.variant_names),
     digest="[0-9a-f]{12}",
+    round="[0-9]+",
 
 
 def job_of(kind, wildcards, seed=0):
@@ -64,6 +65,15 @@ def row(kind):
     return lambda wildcards: json.dumps(
         STUDY.job_spec(job_of(kind, wildcards)), sort_keys=True
     )
+
+
+def shuffled(wildcards):
+    """Priority: one round of all variants after the other, each in an order of its own.
+
+    What drifts with time (heat, other users) then meets no variant more than the others.
+    """
+    text = f"{wildcards.round}/{wildcards.variant}"
+    return 1000 * (1000 - int(wildcards.round)) + int(digest_of(text), 16) % 1000
 
 
 def training_code(kind):

@@ -1,17 +1,18 @@
 rule latency:
-    """Measure one variant with nothing else of the workflow beside it."""
+    """Measure one variant, one round, with nothing else of the workflow beside it."""
     input:
         data=prepared,
         # Waits for it, and never reruns for it.
         checked=ancient(DATA_CHECKED),
     output:
-        record_pattern("latency", [0]),
+        record_pattern("latency", ["{round}"]),
     log:
-        side_file("logs", "latency", ".log"),
+        side_file("logs", "latency", "-{round}.log"),
     benchmark:
-        side_file("benchmarks", "latency", ".tsv")
+        side_file("benchmarks", "latency", "-{round}.tsv")
     conda:
         CONDA
+    priority: shuffled
     threads: ALL_CORES
     resources:
         gpu=1,
@@ -23,4 +24,5 @@ rule latency:
         code=code_digest("latency"),
     shell:
         "resnest-bench latency --study {params.study} --dataset {wildcards.dataset}"
-        " --protocol {wildcards.recipe} --variant {wildcards.variant} --log {log}"
+        " --protocol {wildcards.recipe} --variant {wildcards.variant}"
+        " --round {wildcards.round} --log {log}"

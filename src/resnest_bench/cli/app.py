@@ -163,19 +163,22 @@ def latency(
     variant: VariantOption,
     dataset: DatasetOption,
     protocol: Annotated[str, typer.Option(help="Name of a latency protocol")] = "default",
+    round_number: Annotated[
+        int, typer.Option("--round", min=0, help="Which of the study's rounds, from 0")
+    ] = 0,
     study: StudyOption = DEFAULT_STUDY,
     results: ResultsOption = DEFAULT_RESULTS,
     device: DeviceOption = "auto",
     log: LogOption = None,
 ) -> None:
-    """Measure one variant: cold start, first call and steady state, in milliseconds."""
+    """Measure one variant once: cold start, first call and steady state, in milliseconds."""
     _start_logging(log)
     spec = load_study(study)
     from resnest_bench.measure.devices import leased_device
     from resnest_bench.measure.jobs import run_latency_job
 
     with leased_device(device) as leased:
-        run_latency_job(spec, dataset, protocol, variant, leased, results)
+        run_latency_job(spec, dataset, protocol, variant, leased, results, round_number)
 
 
 @app.command()

@@ -18,10 +18,10 @@ from resnest_bench.specs import StudySpec
 
 def run_latency_job(
     study: StudySpec, dataset: str, protocol: str, variant: str, device: torch.device,
-    results: Path = Path("results"),
+    results: Path = Path("results"), round_number: int = 0,
 ) -> Record:  # fmt: skip
-    """Measure and write the record. Raises UserError for whatever the user can repair."""
-    job = Job("latency", dataset, protocol, variant, 0)
+    """Measure one round and write its record. Raises UserError for whatever the user can repair."""
+    job = Job("latency", dataset, protocol, variant, round_number)
     if job not in study.jobs():
         raise UserError(f"study {study.study!r} does not ask for {job}: see `resnest-bench plan`")
     paths = study.paths(results)

@@ -35,11 +35,38 @@ class _StrictLoader(yaml.SafeLoader):
 def read_yaml(path: Path) -> Any:
     """The value in a YAML (or JSON) file. Raises UserError that names the line."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        text = path.read_text(encoding="utf-8")
+        return _strict_json(text) if path.suffix == ".json" else _strict_yaml(text)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _strict_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_StrictLoader)
+
+
+def _strict_json(text: str) -> Any:
+    """The value in JSON text, a hundred times faster than PyYAML reads it.
+
+    Whatever is wrong or dubious is left to `_strict_yaml`, which says what and where.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_without_duplicate, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return _strict_yaml(text)
+
+
+def _without_duplicate(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a key is given twice")
+    return value
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def study_from_config(config: dict[str, Any], origin: str) -> StudySpec:

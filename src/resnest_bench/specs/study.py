@@ -1,13 +1,15 @@
 """The study: which experiments a config file asks for, expanded to jobs (floor 1)."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from resnest_bench.digests import digest_of
 from resnest_bench.paths import DataPaths, Job, StudyPaths
-from resnest_bench.specs.base import CountInt, Name, Spec
+from resnest_bench.specs.base import CountInt, Name, PositiveInt, Spec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec
@@ -42,6 +44,11 @@ class LatencyBlock(Spec):
     dataset: Name = Field(description="Its image size and number of classes are measured at")
     protocol: Name = Field(default="default", description="A key of protocols, or default")
     variants: VariantNames = Field(default="all", description="Names, or all")
+    rounds: PositiveInt = Field(
+        default=3,
+        description="Processes that measure each variant anew, in random order: the interval of a "
+        "latency is over them",
+    )
 
 
 class FinetuneBlock(Spec):
@@ -155,7 +162,7 @@ class StudySpec(Spec):
                 self._check_finetune(where, block)
             elif block.variants != "all":
                 for name in block.variants:
-                    _known(f"{where}.variants", name, self.variant_names)
+                    _known(f"{where}.variants", name, self._variants)
         self._check_jobs()
         self._check_tables()
         return self
@@ -170,7 +177,7 @@ class StudySpec(Spec):
             _known(f"{where}.recipes", name, self.all_recipes)
         trained = {(j.dataset, j.recipe, j.variant) for j in self._train_jobs()}
         for name, weights in block.weights.items():
-            _known(f"{where}.weights", name, self.variant_names)
+            _known(f"{where}.weights", name, self._variants)
             if weights.train and (*weights.train.split("/"), name) not in trained:
                 raise ValueError(
                     f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
@@ -206,7 +213,31 @@ class StudySpec(Spec):
                 if value is not None:
                     _known(f"{where}.{field}", value, known)
             for name in () if spec.variants == "all" else spec.variants:
-                _known(f"{where}.variants", name, self.variant_names)
+                _known(f"{where}.variants", name, self._variants)
+
+    def __copy__(self) -> "StudySpec":
+        copied = super().__copy__()
+        # model_copy then changes fields: what was computed of the old ones must not go along.
+        for name in copied.__dict__.keys() - type(self).model_fields:
+            del copied.__dict__[name]
+        return copied
+
+    @functools.cached_property
+    def _variants(self) -> dict[str, VariantSpec]:
+        return {variant.name: variant for variant in self.variants}
+
+    @functools.cached_property
+    def _dumps(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """('variant', NAME) and the like to its JSON values, as far as `_dump` was asked for them."""
+        return {}
+
+    @functools.cached_property
+    def _jobs(self) -> tuple[Job, ...]:
+        return (*self._train_jobs(), *self._latency_jobs(), *self._finetune_jobs())
+
+    @functools.cached_property
+    def digest(self) -> str:
+        return digest_of(self.as_dict())
 
     @property
     def variant_names(self) -> list[str]:
@@ -221,8 +252,8 @@ class StudySpec(Spec):
         return {**PROTOCOLS, **self.protocols}
 
     def variant(self, name: str) -> VariantSpec:
-        _known("variant", name, self.variant_names)
-        return next(variant for variant in self.variants if variant.name == name)
+        _known("variant", name, self._variants)
+        return self._variants[name]
 
     def recipe(self, name: str) -> RecipeSpec:
         _known("recipe", name, self.all_recipes)
@@ -254,21 +285,26 @@ class StudySpec(Spec):
             for seed in self.seeds
         ]
 
-    def jobs(self) -> list[Job]:
-        """Every job in the order of the config: train, latency, finetune."""
-        latency = [
-            Job("latency", block.dataset, block.protocol, variant, 0)
+    def _latency_jobs(self) -> list[Job]:
+        return [
+            Job("latency", block.dataset, block.protocol, variant, number)
             for block in self.latency
             for variant in self._names(block.variants)
+            for number in range(block.rounds)
         ]
-        finetune = [
+
+    def _finetune_jobs(self) -> list[Job]:
+        return [
             Job("finetune", block.dataset, recipe, variant, seed)
             for block in self.finetune
             for recipe in block.recipes
             for variant in block.weights
             for seed in self.seeds
         ]
-        return self._train_jobs() + latency + finetune
+
+    def jobs(self) -> list[Job]:
+        """Every job in the order of the config: train, latency, finetune."""
+        return list(self._jobs)
 
     def weights(self, job: Job) -> WeightsSpec | None:
         """Where a fine-tuning starts, or None for one from scratch."""
@@ -302,14 +338,17 @@ class StudySpec(Spec):
         )
 
     def job_spec(self, job: Job) -> dict[str, Any]:
-        """All that decides a job's result but its seed: what its record stores and stale means."""
+        """All that decides a job's result but its seed: what its record stores and stale means.
+
+        Jobs share the values inside, since a study has thousands of them: change none.
+        """
         spec = {
-            "variant": self.variant(job.variant).as_dict(),
-            "dataset": self.dataset(job.dataset).as_dict(),
+            "variant": self._dump("variant", job.variant),
+            "dataset": self._dump("dataset", job.dataset),
         }
         if job.kind == "latency":
-            return {**spec, "protocol": self.protocol(job.recipe).as_dict()}
-        spec["recipe"] = self.recipe(job.recipe).as_dict()
+            return {**spec, "protocol": self._dump("protocol", job.recipe)}
+        spec["recipe"] = self._dump("recipe", job.recipe)
         if job.kind == "finetune":
             weights = self.weights(job)
             spec["weights"] = weights and weights.as_dict()
@@ -317,13 +356,18 @@ class StudySpec(Spec):
             spec["source"] = source and self.job_spec(source)
         return spec
 
+    def _dump(self, part: str, name: str) -> dict[str, Any]:
+        if (part, name) not in self._dumps:
+            self._dumps[part, name] = getattr(self, part)(name).as_dict()
+        return self._dumps[part, name]
 
-def _known(where: str, name: str, known: Iterable[str]) -> None:
+
+def _known(where: str, name: str, known: Collection[str]) -> None:
+    if name in known:
+        return
     from difflib import get_close_matches
 
     names = sorted(known)
-    if name in names:
-        return
     close = get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
     raise ValueError(f"{where}: unknown name {name!r}: {hint}")

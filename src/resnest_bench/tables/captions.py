@@ -62,7 +62,8 @@ def _latency(table: pd.DataFrame, study: StudySpec) -> list[str]:
     batches = [str(int(b)) for b in distinct(table, "latency_batch_size")]
     settings = distinct(table, "latency_setting")
     parts = [
-        f"Latency: measured, median [interquartile range] in ms of one call at batch "
+        f"Latency: measured, in ms of one call, mean over n rounds (processes of their own) of each "
+        f"round's median ± half of its 95 % t-interval (none for n=1) [interquartile range], at batch "
         f"{' or '.join(batches)}, {' or '.join(settings)}, "
         f"protocol {', '.join(distinct(table, 'protocol'))}, images and classes as in "
         f"{', '.join(distinct(table, 'latency_dataset'))}, on {'; '.join(devices)}, "

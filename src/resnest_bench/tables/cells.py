@@ -7,6 +7,10 @@ import pandas as pd
 from resnest_bench.tables.statistics import binomial_standard_error, summarise
 
 
+# What makes two latencies comparable, the device apart.
+CELL_AXES = ["batch_size", "precision", "layout", "mode"]
+
+
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows whose values count: the ok ones; only where there is none, the stale ones.
 
@@ -51,42 +55,56 @@ def accuracy_values(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def latency_values(runs: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
-    """Latency of one variant from its latency job's rows in `runs` and in `cells`.
+    """Latency of one variant from its latency jobs' rows in `runs` and in `cells`, one a round.
 
-    The p50 is of the primary cell; batch size and setting stand beside it. The throughput is the
-    best over the batch sizes of that same setting.
+    Percentiles and times are means over the rounds; the interval is that of the mean of the rounds'
+    p50 of the primary cell, whose batch size and setting stand beside it. The throughput is the best
+    over the batch sizes of that same setting. The drift is the largest of any round, with its sign.
     """
     used = shown(runs)
-    primary = cells[cells["primary"].fillna(False)]
+    timed = cells[cells["seed"].isin(used["seed"])]
+    primary = timed[timed["primary"].fillna(False)]
     if not len(used) or not len(primary):
         return {"latency_stale": False}
     job, cell = used.iloc[0], primary.iloc[0]
-    best = _fastest_batch(cells, cell)
+    # In one round the first setting may not have been available: such a round is another thing.
+    alike = primary[(primary[CELL_AXES] == cell[CELL_AXES]).all(axis=1)]
+    p50 = summarise(alike["p50_ms"])
+    best = _fastest_batch(timed, cell)
     return {
         "num_params": job["num_params"],
         "num_macs": job["num_macs"],
-        "latency_p50_ms": cell["p50_ms"],
-        "latency_p90_ms": cell["p90_ms"],
-        "latency_iqr_ms": cell["iqr_ms"],
-        "latency_n": cell["n"],
-        "latency_noisy": cell["noisy"],
+        "latency_p50_ms": p50.mean,
+        "latency_interval_ms": p50.half_width,
+        "latency_rounds": p50.n,
+        "latency_p90_ms": alike["p90_ms"].mean(),
+        "latency_iqr_ms": alike["iqr_ms"].mean(),
+        "latency_n": alike["n"].sum(),
+        "latency_noisy": bool(alike["noisy"].any()),
         "latency_batch_size": cell["batch_size"],
         "latency_setting": setting_text(cell),
         "latency_stale": job["status"] == "stale",
         "latency_device": devices_text(used),
-        "latency_torch": job["torch"],
+        "latency_torch": _joined(used["torch"]),
         "throughput_images_per_second": best["throughput_images_per_second"],
         "throughput_batch_size": best["batch_size"],
-        "paper_ms_per_image": job["paper_ms_per_image"],
-        "reference_drift": job["reference_drift"],
+        "paper_ms_per_image": used["paper_ms_per_image"].mean(),
+        "reference_drift": _largest(used["reference_drift"]),
     }
 
 
 def _fastest_batch(cells: pd.DataFrame, cell: pd.Series) -> pd.Series:
+    """Batch size of the highest throughput, as a mean over rounds, in the setting of `cell`."""
     axes = ["precision", "layout", "mode"]
     same = cells[cells["available"].fillna(False) & (cells[axes] == cell[axes]).all(axis=1)]
-    rates = same["throughput_images_per_second"]
-    return same.loc[rates.idxmax()] if rates.notna().any() else cell
+    means = same.groupby("batch_size")["throughput_images_per_second"].mean().reset_index()
+    rates = means["throughput_images_per_second"]
+    return means.loc[rates.idxmax()] if rates.notna().any() else cell
+
+
+def _largest(values: pd.Series) -> float | None:
+    known = values.dropna()
+    return known.loc[known.abs().idxmax()] if len(known) else None
 
 
 def setting_text(cell: pd.Series) -> str:
@@ -137,15 +155,19 @@ def latency_status(runs: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
     """What is wrong with the latency of one variant."""
     if not len(runs):
         return ["latency not asked for by the study"]
-    parts = [
-        f"latency {status}: {reason}"
-        for status, reason in zip(runs["status"], runs["reason"], strict=True)
-        if status != "ok"
-    ]
+    bad = runs[runs["status"] != "ok"]
+    parts = []
+    for (status, reason), group in bad.groupby(["status", "reason"], sort=False):
+        every = len(group) == len(runs)
+        rounds = "" if every else f" round {', '.join(str(number) for number in group['seed'])}"
+        parts.append(f"latency{rounds} {status}: {reason}")
+    if (bad["status"] == "stale").any() and (runs["status"] == "ok").any():
+        parts.append("stale rounds are not in the mean")
     gaps = cells[~cells["available"].fillna(False) & cells["unavailable_reason"].notna()]
     for (why, *axes), group in gaps.groupby(
         ["unavailable_reason", "precision", "layout", "mode"], sort=False
     ):
-        batches = ", ".join(str(b) for b in group["batch_size"] if pd.notna(b)) or "any"
+        known = group["batch_size"].dropna().unique()
+        batches = ", ".join(str(batch) for batch in known) or "any"
         parts.append(f"latency of batch {batches} in {', '.join(axes)} unavailable: {why}")
     return parts

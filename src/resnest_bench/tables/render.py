@@ -159,7 +159,11 @@ def _latency(row: Mapping[str, Any]) -> dict[str, str]:
         " (stale)" if row["latency_stale"] is True else ""
     )
     p50, iqr = row["latency_p50_ms"], row["latency_iqr_ms"]
-    text = f"{significant(p50)} [{significant(iqr)}] (n={row['latency_n']}){marks}"
+    half = row["latency_interval_ms"]
+    interval = f" ± {significant(half)}" if known(half) else ""
+    text = (
+        f"{significant(p50)}{interval} [{significant(iqr)}] (n={row['latency_rounds']}){marks}"
+    )
     kinds = str(row["latency_device"]).split(" ")[0] if known(row["latency_device"]) else GAP
     throughput, batch = row["throughput_images_per_second"], row["throughput_batch_size"]
     fastest = f"{significant(throughput)} (batch {batch})" if known(throughput) else GAP

@@ -26,7 +26,8 @@ ACCURACY_COLUMNS = [
     "train_device", "train_torch",
 ]  # fmt: skip
 LATENCY_COLUMNS = [
-    "latency_dataset", "protocol", "num_macs", "latency_p50_ms", "latency_p90_ms", "latency_iqr_ms", "latency_n",
+    "latency_dataset", "protocol", "num_macs", "latency_p50_ms", "latency_interval_ms", "latency_rounds",
+    "latency_p90_ms", "latency_iqr_ms", "latency_n",
     "latency_noisy", "latency_batch_size", "latency_setting", "latency_stale", "latency_device",
     "latency_torch", "throughput_images_per_second", "throughput_batch_size",
     "paper_ms_per_image", "reference_drift",
@@ -38,7 +39,7 @@ PRINTED_COLUMNS = [
 GAIN_COLUMNS = ["weights", "gain_n", "gain_mean_points", "gain_std_points", "gain_interval_points"]
 TYPES = {
     **dict.fromkeys(["num_params", "num_macs", "num_test", "n", "gain_n"], "Int64"),
-    **dict.fromkeys(["latency_n", "latency_batch_size", "throughput_batch_size"], "Int64"),
+    **dict.fromkeys(["latency_n", "latency_rounds", "latency_batch_size", "throughput_batch_size"], "Int64"),
     **dict.fromkeys(["stale", "latency_noisy", "latency_stale"], "boolean"),
     **dict.fromkeys(["seeds", "seed_accuracies_percent"], "object"),
 }

@@ -14,7 +14,14 @@ from resnest_bench.tables import (
     tradeoff_table,
     transfer_table,
 )
-from support.records_factory import CPU, GPU, make_failed_record, make_record, make_study
+from support.records_factory import (
+    CPU,
+    GPU,
+    make_cell,
+    make_failed_record,
+    make_record,
+    make_study,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -143,6 +150,43 @@ def test_unavailable_cells_are_named(study, paths, tradeoff):
     assert tradeoff().loc["T", "status"] == (
         "latency of batch 8 in fp32, channels_last, compiled unavailable: no C++ compiler"
     )
+
+
+@pytest.fixture
+def rounds(paths):
+    """Three rounds a variant; those of B have medians of 4, 5 and 6 ms."""
+    study = make_study(latency=[{"dataset": "low", "protocol": "fast", "rounds": 3}])
+    for job in study.jobs():
+        if job.kind == "latency":
+            p50_ms = 4.0 + job.seed if job.variant == "B" else 2.0
+            records.write(paths.record(job), make_record(study, job, p50_ms=p50_ms))
+    return study
+
+
+def test_the_interval_of_a_latency_is_over_rounds(rounds, paths):
+    row = tables_of(rounds, paths)["tradeoff_table"].loc["B"]
+    # t(0.975, 2) = 4.302653; medians 4, 5, 6 have a standard deviation of 1.
+    assert row["latency_p50_ms"] == 5.0
+    assert row["latency_interval_ms"] == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    assert (row["latency_rounds"], row["latency_n"]) == (3, 15)
+    # Batch 8 takes 4 times as long: 8 images in 16, 20 and 24 ms.
+    assert row["throughput_images_per_second"] == pytest.approx((500 + 400 + 1000 / 3) / 3)
+    assert row["status"] == "ok"
+
+
+def test_a_missing_round_is_named_and_the_others_count(rounds, paths):
+    paths.record(Job("latency", "low", "fast", "B", 1)).unlink()
+    row = tables_of(rounds, paths)["tradeoff_table"].loc["B"]
+    assert (row["latency_p50_ms"], row["latency_rounds"]) == (5.0, 2)
+    assert row["status"] == "latency round 1 missing: no record yet"
+
+
+def test_a_round_in_another_setting_is_not_in_the_mean(rounds, paths):
+    job = Job("latency", "low", "fast", "B", 2)
+    cell = make_cell(1, [50.0] * 5, precision="bf16")
+    records.write(paths.record(job), make_record(rounds, job, cells=[cell]))
+    row = tables_of(rounds, paths)["tradeoff_table"].loc["B"]
+    assert (row["latency_p50_ms"], row["latency_rounds"]) == (4.5, 2)
 
 
 def test_the_gain_is_paired_by_seed(study, paths):
