@@ -1,32 +1,58 @@
-"""Cached loading: a file is read again only when its time or its size has changed."""
+"""Cached loading: only files whose time or size has changed are read again. Nothing is written."""
 
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from resnest_bench import records, tables
+from resnest_bench.digests import digest_of
 from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.progress import LiveProgress
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec, load_study
+from resnest_bench.tables import Frames
 
-MAX_RECORDS = 20_000
+MAX_STUDIES = 20
+MAX_RECORDS = 400
 Stamp = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A study with what became of its jobs."""
+    """A study with what became of its jobs. Shared by all sessions: change none of its frames."""
 
+    name: str
     study: StudySpec
     paths: StudyPaths
-    outcomes: list[tables.Outcome]
-    runs: pd.DataFrame
-    cells: pd.DataFrame
+    frames: Frames
+    running: tuple[tuple[Job, LiveProgress], ...]
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        return self.frames.runs
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        return self.frames.cells
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """Epochs of all records, and so far of the trainings that still run."""
+        if not self.running:
+            return self.frames.epochs
+        return pd.concat([self.frames.epochs, tables.live_epochs(list(self.running))])
+
+    @cached_property
+    def signature(self) -> str:
+        """Differs whenever the frames do: what derived tables are cached by."""
+        return digest_of([self.name, self.frames.key, sorted(self.frames.stamps.items())])
 
 
 def results_folder() -> Path:
@@ -37,10 +63,17 @@ def results_folder() -> Path:
 
 
 def study_folders() -> dict[str, Path]:
-    """Name to folder of every study: results/<study>, then results/reference/<device>/<study>."""
+    """Name to folder of every study: results/<study>, the newest first, then the reference runs.
+
+    A linked folder that leads out of the results folder is left out.
+    """
     root = results_folder()
-    found = [*sorted(root.glob("*/study.json")), *sorted(root.glob("reference/*/*/study.json"))]
-    return {str(file.parent.relative_to(root)): file.parent for file in found}
+    own = sorted(root.glob("*/study.json"), key=_time, reverse=True)
+    # A fresh clone has times that say nothing: there the largest comes first.
+    reference = sorted(root.glob("reference/*/*/study.json"), key=_size, reverse=True)
+    inside = root.resolve()
+    folders = [f.parent for f in own + reference if f.resolve().is_relative_to(inside)]
+    return {folder.relative_to(root).as_posix(): folder for folder in folders}
 
 
 def stamp(path: Path) -> Stamp:
@@ -52,14 +85,47 @@ def stamp(path: Path) -> Stamp:
     return str(path), stat.st_mtime_ns, stat.st_size
 
 
+def _time(path: Path) -> int:
+    return stamp(path)[1]
+
+
+def _size(path: Path) -> int:
+    return stamp(path)[2]
+
+
 def read_study(folder: Path) -> StudySpec:
     """The validated study.json. Raises UserError; an error is not cached."""
     return _read_study(stamp(folder / "study.json"))
 
 
-@st.cache_resource(max_entries=200, show_spinner=False)
+@st.cache_resource(max_entries=MAX_STUDIES, show_spinner=False)
 def _read_study(key: Stamp) -> StudySpec:
     return load_study(Path(key[0]))
+
+
+@st.cache_resource(max_entries=MAX_STUDIES, show_spinner=False)
+def _last_frames(folder: str) -> dict[str, Frames]:
+    """A place for the frames that were last made of a folder: the next ones start from them."""
+    return {}
+
+
+def load(name: str, study: StudySpec, folder: Path) -> Loaded:
+    """Frames of all records. Bad records are rows with a reason, never an exception."""
+    paths = StudyPaths(folder)
+    last = _last_frames(str(folder))
+    frames = tables.load_frames(
+        study, paths, tables.prepared_fingerprints(study), previous=last.get("frames")
+    )
+    last["frames"] = frames
+    return Loaded(name, study, paths, frames, tuple(tables.running_jobs(study, paths)))
+
+
+def change_mark(folder: Path) -> str:
+    """A text that differs once a record, a running training or the study's spec has changed."""
+    paths = StudyPaths(folder)
+    progress = sorted((paths.root / "progress").rglob("*.json"))
+    stamps = sorted(tables.scan_records(paths).items())
+    return digest_of([stamp(paths.study), stamps, [stamp(path) for path in progress]])
 
 
 @st.cache_resource(max_entries=MAX_RECORDS, show_spinner=False)
@@ -68,13 +134,32 @@ def _read_record(key: Stamp, _job: Job) -> Record:
     return records.read(Path(key[0]), _job)
 
 
-def load(study: StudySpec, folder: Path) -> Loaded:
-    """Records and their frames. Bad records are rows with a reason, never an exception."""
-    paths = StudyPaths(folder)
-    found = tables.outcomes(
-        study,
-        paths,
-        tables.prepared_fingerprints(study),
+def outcomes(loaded: Loaded, jobs: Sequence[Job]) -> list[tables.Outcome]:
+    """Whole records of a few jobs: raw samples, environment, spec."""
+    return tables.outcomes(
+        loaded.study,
+        loaded.paths,
+        tables.prepared_fingerprints(loaded.study),
         read=lambda path, job: _read_record(stamp(path), job),
+        jobs=jobs,
     )
-    return Loaded(study, paths, found, tables.runs_of(found), tables.cells_of(found))
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def factor_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
+    return tables.factor_table(_loaded.study, _loaded.runs)
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def paper_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
+    return tables.paper_table(_loaded.study, _loaded.runs, _loaded.cells)
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def ablation_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
+    return tables.ablation_table(_loaded.study, _loaded.runs, _loaded.cells)
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def transfer_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
+    return tables.transfer_table(_loaded.study, _loaded.runs)

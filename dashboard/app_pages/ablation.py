@@ -1,16 +1,65 @@
-"""What do radix, cardinality and width do?"""
+"""What do radix, cardinality, width and stem do, one at a time with the others held?"""
 
 import streamlit as st
 
+import data
+import picker
 import views
-from picker import loaded_study
-from resnest_bench.charts import ablation_chart
-from resnest_bench.tables import ablation_table
+from resnest_bench.charts import FACTOR_TITLES, ablation_chart, factor_chart
 
-loaded = loaded_study()
-table = ablation_table(loaded.study, loaded.runs, loaded.cells)
+COLUMNS = {
+    "factor": None, "base": "from", "variant": "to", "base_level": "from level",
+    "level": "to level", "held": "held", "n": "n (paired seeds)",
+    "difference_mean_points": "difference (points)", "difference_interval_points": "± (points)",
+    "printed_difference_points": "paper's difference (points)", "params_ratio": "parameters, ratio",
+    "adjacent": "next level", "status": None,
+}  # fmt: skip
+
+
+def show(one: data.Loaded, factor: str, adjacent: bool) -> None:
+    rows = data.factor_table(one, one.signature)
+    chosen = rows[rows["factor"] == factor]
+    if adjacent:
+        chosen = chosen[chosen["adjacent"]]
+    name = one.name.replace("/", "_")
+    views.chart(factor_chart(chosen, factor), f"factor_{factor}_{name}", extra_height=90)
+    labels = {column: text for column, text in COLUMNS.items() if text}
+    views.table(chosen[list(COLUMNS)], f"factor_table_{name}", labels, FACTOR_TITLES[factor])
+
+
+def show_accuracies(one: data.Loaded) -> None:
+    table = data.ablation_table(one, one.signature)
+    name = one.name.replace("/", "_")
+    views.chart(ablation_chart(table), f"ablation_{name}")
+    views.rounded_table("ablation", table, one.study)
+    with st.expander("All values, unrounded"):
+        views.table(table.dropna(axis="columns", how="all"), f"ablation_table_{name}")
+
+
 st.header("Ablation")
-if loaded.study.tables.ablation is None:
+first = picker.loaded_study()
+factors = list(dict.fromkeys(data.factor_table(first, first.signature)["factor"]))
+if first.study.tables.ablation is None and not factors:
     st.info("This study asks for no ablation: name its rows under `tables: ablation:`.")
-else:
-    views.chart_and_table(ablation_chart(table), "ablation", table, loaded.study)
+    st.stop()
+if factors:
+    st.caption(
+        "Differences between two networks that are alike but for one factor, paired by seed. An "
+        "interval that covers 0 says: these seeds show no difference."
+    )
+    left, right = st.columns([3, 1.4], vertical_alignment="bottom")
+    factor = left.segmented_control(
+        "Factor", factors, default=factors[0], required=True, key="factor", bind="query-params",
+        format_func=FACTOR_TITLES.__getitem__,
+    )  # fmt: skip
+    adjacent = right.toggle(
+        "Next levels only", key="adjacent", bind="query-params",
+        help="Each level against the one before it, instead of each against the lowest too",
+    )  # fmt: skip
+    for one in picker.side_by_side():
+        show(one, factor, adjacent)
+if first.study.tables.ablation is not None:
+    st.subheader("Accuracies")
+    for one in picker.side_by_side():
+        if one.study.tables.ablation is not None:
+            show_accuracies(one)

@@ -1,26 +1,89 @@
-"""How steady were the latencies, and how do they change with batch size and setting?"""
+"""How steady were the latencies, and how do they change with batch size, setting and start?"""
 
 import streamlit as st
 
+import data
+import picker
 import views
-from picker import loaded_study
-from resnest_bench.charts import latency_distribution_chart
-from resnest_bench.tables import samples_of
+from resnest_bench import tables
+from resnest_bench.charts import (
+    SWEEP_FIELDS,
+    batch_sweep_chart,
+    drift_chart,
+    latency_distribution_panels,
+    modes_chart,
+    startup_chart,
+)
 
+VIEWS = {
+    "sweep": "Batch sweep", "samples": "Raw samples", "settings": "Settings",
+    "start": "Cold start", "drift": "Drift",
+}  # fmt: skip
+NUM_SHOWN = 24
 COLUMNS = [
-    "variant", "status", "batch_size", "precision", "layout", "mode", "n", "p50_ms", "p90_ms",
+    "variant", "seed", "status", "batch_size", "precision", "layout", "mode", "n", "p50_ms", "p90_ms",
     "p99_ms", "iqr_ms", "noisy", "ms_per_image", "throughput_images_per_second", "device_p50_ms",
-    "first_call_ms", "peak_memory_bytes", "reference_drift", "device_kind", "device_name",
-    "unavailable_reason",
+    "first_call_ms", "peak_memory_bytes", "reference_drift", "device_name", "unavailable_reason",
 ]  # fmt: skip
 
-loaded = loaded_study()
+
+def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int | None) -> None:
+    runs = one.runs[(one.runs["kind"] == "latency") & one.runs["variant"].isin(names)]
+    cells = one.cells[one.cells["variant"].isin(names)]
+    name = one.name.replace("/", "_")
+    if view == "sweep":
+        views.chart(batch_sweep_chart(cells, field), f"sweep_{name}")
+    elif view == "settings":
+        views.chart(modes_chart(cells, batch), f"settings_{name}")
+    elif view == "start":
+        views.chart(startup_chart(runs), f"start_{name}")
+    elif view == "drift":
+        views.chart(drift_chart(runs), f"drift_{name}")
+    else:
+        show_samples(one, names, batch, name)
+    shown = (
+        cells
+        if view != "samples"
+        else cells[cells["batch_size"].eq(batch) | cells["batch_size"].isna()]
+    )
+    kept = [c for c in COLUMNS if c == "status" or shown[c].notna().any()]
+    views.table(shown[kept], f"cells_{name}", {"seed": "round"}, "Latency")
+
+
+def show_samples(one: data.Loaded, names: list[str], batch: int | None, name: str) -> None:
+    """Raw samples are read from the records themselves, of these variants alone."""
+    jobs = [j for j in one.study.jobs() if j.kind == "latency" and j.variant in set(names)]
+    samples = tables.samples_of(data.outcomes(one, jobs))
+    panels = latency_distribution_panels(samples[samples["batch_size"] == batch])
+    for index, panel in enumerate(panels):
+        views.chart(panel, f"samples_{name}_{index}")
+    if not panels:
+        st.info("No record holds samples of this batch size.")
+
+
 st.header("Latency")
-if not loaded.study.latency:
+first = picker.loaded_study()
+if not first.study.latency:
     st.info("This study measures no latency: add a `latency:` block.")
-else:
-    samples = samples_of(loaded.outcomes)
-    batches = sorted(samples["batch_size"].unique())
-    chosen = st.multiselect("Batch sizes", batches, placeholder="all")
-    views.chart(latency_distribution_chart(samples[samples["batch_size"].isin(chosen or batches)]))
-    views.table(loaded.cells[COLUMNS])
+    st.stop()
+view = st.segmented_control(
+    "Show", list(VIEWS), default="sweep", required=True, key="show", format_func=VIEWS.__getitem__,
+    bind="query-params", label_visibility="collapsed",
+)  # fmt: skip
+left, right = st.columns([2, 1])
+timed = list(dict.fromkeys(first.runs.loc[first.runs["kind"] == "latency", "variant"]))
+with left:
+    names = views.pick_variants(timed, shown=NUM_SHOWN)
+field, batch = "ms_per_image", None
+batches = sorted(int(size) for size in first.cells["batch_size"].dropna().unique())
+with right:
+    if view == "sweep":
+        field = st.selectbox(
+            "Over batch size", list(SWEEP_FIELDS), key="sweep", bind="query-params",
+            index=list(SWEEP_FIELDS).index("ms_per_image"),
+            format_func=lambda name: SWEEP_FIELDS[name].name,
+        )  # fmt: skip
+    elif view in ("samples", "settings"):
+        batch = st.selectbox("Batch size", batches or [1], key="batch", bind="query-params")
+for one in picker.side_by_side():
+    show(one, view, names, field, batch)

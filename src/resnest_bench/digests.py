@@ -26,6 +26,7 @@ ENTRY_MODULES = {
 NOT_COUNTED = {
     "paths",
     "records",
+    "progress",
     "specs",
     "digests",
     "metrics",
@@ -52,21 +53,23 @@ def module_file(module: str, package: Path = PACKAGE) -> Path | None:
 
 def imported_modules(file: Path, package: Path = PACKAGE) -> set[str]:
     """Modules of the package that `file` imports anywhere, functions' bodies included."""
-    prefix = package.name
+    prefix = f"{package.name}."
+    names = _imported_names(file.read_text(encoding="utf-8"))
+    local = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    return {name for name in local if module_file(name, package)}
+
+
+# The job kinds share most of their modules, and parsing is what takes the time.
+@functools.cache
+def _imported_names(source: str) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             # `from resnest_bench.data import arrays` may name a module or an attribute.
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            local = name.removeprefix(f"{prefix}.")
-            if name.startswith(f"{prefix}.") and module_file(local, package):
-                found.add(local)
-    return found
+            found.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+    return frozenset(found)
 
 
 def _submodules(module: str, package: Path) -> set[str]:
@@ -100,8 +103,16 @@ def _code_lines(file: Path) -> str:
 @functools.cache
 def code_digest(kind: str, package: Path = PACKAGE) -> str:
     """SHA-256 (hex) of the code that jobs of `kind` (a key of ENTRY_MODULES) run."""
-    parts = {
-        module: _code_lines(module_file(module, package))
-        for module in reached_modules(ENTRY_MODULES[kind], package)
-    }
-    return digest_of(parts)
+    return _source_digest(reached_modules(ENTRY_MODULES[kind], package), package)
+
+
+@functools.cache
+def uncounted_digest(package: Path = PACKAGE) -> str:
+    """SHA-256 (hex) of the code that `code_digest` leaves out: how specs and records are read."""
+    modules = {name for entry in NOT_COUNTED for name in (entry, *_submodules(entry, package))}
+    return _source_digest(modules, package)
+
+
+def _source_digest(modules: set[str], package: Path) -> str:
+    files = {module: module_file(module, package) for module in modules}
+    return digest_of({module: _code_lines(file) for module, file in files.items() if file})

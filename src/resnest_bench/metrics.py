@@ -4,6 +4,7 @@ A metric is one entry here. Tables, tooltips and axis pickers go through the map
 one follows everywhere. Values are taken from a record as they are: nothing is rounded.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,12 @@ def summarise_samples(samples_ms: Sequence[float]) -> dict[str, Any]:
     numpy's default); iqr = p75 - p25. noisy: iqr > 0.10 * p50. Without any sample the figures are
     NaN and noisy is False.
     """
+    return dict(_summary(tuple(samples_ms)))
+
+
+# One cell's samples are asked for several figures in a row, and percentiles take their time.
+@functools.lru_cache(maxsize=500)
+def _summary(samples_ms: tuple[float, ...]) -> dict[str, Any]:
     samples = np.asarray(samples_ms, dtype=float)
     names = ("mean", "p50", "p90", "p99", "iqr")
     if not len(samples):
@@ -174,6 +181,8 @@ _ENTRIES = (
            _latency(lambda x: x.num_activations)),
     Metric("cold_start_ms", "ms", "Cold start", "lower", TIMED,
            _latency(lambda x: x.cold_start_ms)),
+    Metric("build_ms", "ms", "Building the network", "lower", TIMED,
+           _latency(lambda x: x.build_ms)),
     Metric("first_call_ms", "ms", "First call", "lower", TIMED,
            _latency(lambda x: x.first_call_ms)),
     Metric("latency_p50_ms", "ms", "Latency, p50", "lower", TIMED, _primary("p50")),
@@ -197,3 +206,29 @@ _ENTRIES = (
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
+
+
+@dataclass(frozen=True)
+class CellMetric:
+    """One figure of a latency cell: a column of `tables.cells_frame`. Fields as in `Metric`."""
+
+    name: str
+    unit: str
+    label: str
+    better: Literal["higher", "lower"] | None
+
+
+_CELL_ENTRIES = (
+    CellMetric("p50_ms", "ms", "Latency, p50", "lower"),
+    CellMetric("p90_ms", "ms", "Latency, p90", "lower"),
+    CellMetric("p99_ms", "ms", "Latency, p99", "lower"),
+    CellMetric("mean_ms", "ms", "Latency, mean", "lower"),
+    CellMetric("iqr_ms", "ms", "Latency, interquartile range", "lower"),
+    CellMetric("device_p50_ms", "ms", "Latency on the device's clock, p50", "lower"),
+    CellMetric("ms_per_image", "ms", "Time per image", "lower"),
+    CellMetric("throughput_images_per_second", "images/s", "Throughput", "higher"),
+    CellMetric("first_call_ms", "ms", "First call", "lower"),
+    CellMetric("peak_memory_bytes", "bytes", "Peak GPU memory", "lower"),
+)
+
+CELL_METRICS: dict[str, CellMetric] = {metric.name: metric for metric in _CELL_ENTRIES}

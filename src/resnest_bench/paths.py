@@ -76,15 +76,22 @@ class StudyPaths:
     def figures(self) -> Path:
         return self.root / "figures"
 
+    @property
+    def frames(self) -> Path:
+        """The tables' own copy of what records say: a cache, to be deleted at will."""
+        return self.root / "frames"
+
+    def record_name(self, job: Job) -> str:
+        """A record's path relative to `root`, with '/' on every system."""
+        return f"records/{job.kind}/{job.dataset}/{job.recipe}/{job.variant}/seed-{job.seed}.json"
+
     def record(self, job: Job) -> Path:
-        return (
-            self.records
-            / job.kind
-            / job.dataset
-            / job.recipe
-            / job.variant
-            / f"seed-{job.seed}.json"
-        )
+        return self.root / self.record_name(job)
+
+    def progress(self, job: Job) -> Path:
+        """What a training that still runs says of itself."""
+        name = f"seed-{job.seed}.json"
+        return self.root / "progress" / job.kind / job.dataset / job.recipe / job.variant / name
 
     def weights(self, job: Job) -> Path:
         """Final weights, kept where a fine-tuning starts from them."""

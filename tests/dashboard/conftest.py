@@ -9,7 +9,6 @@ from streamlit.testing.v1 import AppTest
 from support import records_factory
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["tradeoff", "ablation", "transfer", "curves", "latency", "runs"]
 
 
 @pytest.fixture
@@ -19,6 +18,7 @@ def results(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "dashboard"))
     monkeypatch.setenv("RESNEST_BENCH_RESULTS", str(tmp_path / "results"))
     st.cache_resource.clear()
+    st.cache_data.clear()
     return tmp_path / "results"
 
 
@@ -34,13 +34,17 @@ def study(results):
 def open_page(results):
     """Run the app, then one of its pages; no exception may come up."""
 
-    def run(page: str = "tradeoff", **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=30)
+    def run(page: str = "tradeoff", **query: str | list[str]) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
         for key, value in query.items():
             app.query_params[key] = value
         app.run()
         if page != "tradeoff":
-            app.switch_page(f"app_pages/{page}.py").run()
+            app.switch_page(f"app_pages/{page}.py")
+            # As a copied link would: the whole query goes to that page.
+            for key, value in query.items():
+                app.query_params[key] = value
+            app.run()
         assert not app.exception, [e.value for e in app.exception]
         return app
 

@@ -1,16 +1,37 @@
-"""Every page on whole, missing and broken results."""
+"""Every page on whole, partial, missing, broken and hostile results."""
 
 import json
+import re
+import shutil
 
+import pandas as pd
 import pytest
 
+from resnest_bench import records
+from resnest_bench.paths import Job
+from resnest_bench.progress import LiveProgress, write_progress
 from support import records_factory
+from support.records_factory import make_epochs, make_record
 
-PAGES = ["tradeoff", "ablation", "transfer", "curves", "latency", "runs"]
+PAGES = ["tradeoff", "ablation", "training", "latency", "transfer", "paper", "coverage"]
+TRAINING = Job("train", "low", "quick", "A", 1)
+HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) $x$ :red[y] [z](javascript:0)"
 
 
 def charts(app):
     return [json.loads(element.proto.spec) for element in app.get("vega_lite_chart")]
+
+
+def texts(app):
+    return [
+        e.value
+        for kind in ("markdown", "caption", "error", "warning", "info")
+        for e in app.get(kind)
+    ]
+
+
+def named(app, kind, key):
+    return next(widget for widget in app.get(kind) if widget.key == key)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -18,11 +39,11 @@ def test_a_page_shows_the_study(open_page, study, page):
     app = open_page(page)
     assert not app.error
     assert app.header
-    assert charts(app) or page == "runs"
-    assert app.dataframe or page == "curves"
+    assert charts(app)
+    assert app.dataframe
 
 
-@pytest.mark.parametrize("page", ["tradeoff", "runs"])
+@pytest.mark.parametrize("page", ["tradeoff", "coverage"])
 def test_without_results_it_says_what_to_do(open_page, page):
     app = open_page(page)
     assert "make demo" in app.info[0].value
@@ -31,12 +52,34 @@ def test_without_results_it_says_what_to_do(open_page, page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_without_records_every_page_stands(open_page, results, study, page):
-    for file in results.glob("synthetic/records/**/*.json"):
-        file.unlink()
+    shutil.rmtree(results / "synthetic/records")
     app = open_page(page)
     assert not app.error
-    if page not in ("runs",):
-        assert "no data yet" in json.dumps(charts(app))
+    said = json.dumps(charts(app)) + " ".join(texts(app))
+    assert page in ("coverage", "paper") or "no data yet" in said or "No record" in said
+    if page == "coverage":
+        assert set(app.dataframe[0].value["status"]) == {"missing"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_with_half_of_the_records_every_page_stands(open_page, results, study, page):
+    for file in sorted(results.glob("synthetic/records/**/*.json"))[::2]:
+        file.unlink()
+    assert open_page(page).header
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_corrupt_records_are_named_and_the_rest_stands(open_page, results, study, page):
+    broken = results / "synthetic/records/train/low/quick/A/seed-1.json"
+    broken.write_text("{")
+    (results / "synthetic/records/latency/low/fast/B/seed-0.json").write_bytes(b"\xff\x00")
+    (results / "synthetic/records/finetune/high/tune/A/seed-0.json").write_text('{"a": NaN}')
+    app = open_page(page)
+    assert len(app.error) == 3
+    if page == "coverage":
+        frame = app.dataframe[0].value
+        assert frame["status"].value_counts().to_dict() == {"ok": 21, "invalid": 3}
+        assert frame["reason"].str.contains(str(broken), regex=False).any()
 
 
 def test_a_broken_study_is_named_and_the_others_go_on(open_page, results, study):
@@ -44,56 +87,203 @@ def test_a_broken_study_is_named_and_the_others_go_on(open_page, results, study)
     broken.parent.mkdir()
     broken.write_text("{")
     app = open_page()
-    assert str(broken) in app.error[0].value
+    assert "broken" in app.error[0].value
     assert app.selectbox(key="study").options == ["synthetic"]
     assert charts(app)
 
 
-def test_a_broken_record_is_named_and_the_others_go_on(open_page, results, study):
-    file = results / "synthetic/records/train/low/quick/A/seed-1.json"
-    file.write_text("{")
-    app = open_page("runs")
-    assert str(file) in app.error[0].value
-    assert app.dataframe[0].value["status"].value_counts().to_dict() == {"ok": 23, "invalid": 1}
-
-
 def test_a_rewritten_record_is_seen(open_page, results, study):
-    app = open_page("runs")
+    app = open_page("coverage")
     (results / "synthetic/records/train/low/quick/A/seed-1.json").unlink()
     app.run()
     assert set(app.dataframe[0].value["status"]) == {"ok", "missing"}
 
 
-def test_reference_studies_are_offered_and_the_url_chooses(open_page, results, study):
-    other = records_factory.make_study(study="other", finetune=[], tables={})
-    records_factory.write_study(other, other.paths(results / "reference" / "a-machine"))
-    app = open_page("ablation", study="reference/a-machine/other")
-    assert app.selectbox(key="study").options == ["synthetic", "reference/a-machine/other"]
-    assert app.selectbox(key="study").value == "reference/a-machine/other"
-    assert "no ablation" in app.info[0].value
-
-
-def test_pages_keep_the_chosen_study(open_page, results, study):
+def test_the_newest_study_opens_and_the_url_says_so(open_page, results, study):
     other = records_factory.make_study(study="other")
     records_factory.write_study(other, other.paths(results))
-    app = open_page()
-    app.selectbox(key="study").set_value("synthetic").run()
-    app.switch_page("app_pages/runs.py").run()
+    assert open_page().selectbox(key="study").value == "other"
+    app = open_page(study="synthetic")
     assert app.selectbox(key="study").value == "synthetic"
+    assert app.query_params["study"] in ("synthetic", ["synthetic"])
 
 
-def test_filters(open_page, study):
-    app = open_page("runs")
-    app.multiselect[0].set_value(["ok"]).run()
-    assert len(app.dataframe[0].value) == 24
-    app = open_page("curves")
-    app.selectbox[0].set_value("test_loss")
-    app.multiselect[0].set_value(["A"]).run()
-    assert "nats" in json.dumps(charts(app))
-    app = open_page("latency")
-    app.multiselect[0].set_value([8]).run()
-    assert "Batch 8" in json.dumps(charts(app))
-    assert "Batch 1," not in json.dumps(charts(app))
+def test_a_fresh_clone_opens_on_the_reference(open_page, results):
+    study = records_factory.make_study(study="made", finetune=[], tables={})
+    records_factory.write_study(study, study.paths(results / "reference" / "a-machine"))
+    app = open_page("ablation")
+    assert app.selectbox(key="study").value == "reference/a-machine/made"
+    assert app.selectbox(key="study").options == ["made (reference / a-machine)"]
+
+
+def test_a_link_out_of_the_results_folder_is_not_followed(open_page, results, study, tmp_path):
+    secret = tmp_path / "elsewhere" / "secret"
+    other = records_factory.make_study(study="secret")
+    records_factory.write_study(other, other.paths(tmp_path / "elsewhere"))
+    (results / "secret").symlink_to(secret)
+    assert open_page(study="secret").selectbox(key="study").options == ["synthetic"]
+
+
+HOSTILE_QUERIES = [
+    {"study": "../../etc/passwd"},
+    {"study": "/etc/passwd"},
+    {"study": "synthetic/../../elsewhere"},
+    {"study": HOSTILE, "x": HOSTILE, "y": "__class__", "pick": ["../..", HOSTILE]},
+    {"limit": "1e999", "memory": "-5", "log": "maybe", "x": "\x00"},
+    {"training": "train, low, nothing", "protocol": "' OR 1=1 --"},
+    {"record": "train/../../../etc/passwd/0", "status": "nothing", "kind": HOSTILE, "search": "[("},
+    {"factor": "__import__('os')", "table": "x", "what": "x", "show": "x", "batch": "-1",
+     "curve": "x", "beside": "../..", "facets": "x", "sweep": "x", "adjacent": "x", "of": "x"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("query", HOSTILE_QUERIES, ids=range(len(HOSTILE_QUERIES)))
+def test_a_bent_url_shows_the_study_and_nothing_else(open_page, study, page, query):
+    app = open_page(page, **query)
+    assert app.selectbox(key="study").value == "synthetic"
+    assert app.header
+    assert not any("root:" in text for text in texts(app))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_of_a_record_becomes_markup(open_page, results, study, page):
+    for job in study.jobs():
+        record = make_record(study, job)
+        data = record.dataset.model_copy(update={"label": HOSTILE})
+        environment = record.environment.model_copy(update={"device_name": HOSTILE})
+        changes = {"dataset": data, "environment": environment, "code_digest": "old"}
+        records.write(study.paths(results).record(job), record.model_copy(update=changes))
+    app = open_page(page)
+    raw = ["<", "![", "http:", ":red[", "$x", "](", "javascript:"]
+    assert page in ("coverage", "paper") or any("script" in text for text in texts(app))
+    for text in texts(app):
+        # What stands behind a backslash is a letter and nothing else.
+        unescaped = re.sub(r"\\.", "", text)
+        assert not any(piece in unescaped for piece in raw), text
+    assert not app.get("html")
+    for element in app.get("markdown"):
+        assert not element.proto.allow_html
+
+
+def test_axes_come_from_the_url_and_better_is_up_and_left(open_page, study):
+    app = open_page(x="Throughput, batch 8 (images/s)", y="Test loss (nats)")
+    drawn = charts(app)[0]["layer"][-1]["encoding"]
+    assert drawn["x"]["scale"]["reverse"] is True
+    assert drawn["y"]["scale"]["reverse"] is True
+    assert "Throughput, batch 8 (images/s, log scale)" in drawn["x"]["title"]
+    # B: 4 ms a call, 4 x that at batch 8, and 8 images.
+    table = app.dataframe[0].value.set_index("variant")
+    assert table.loc["B", "x"] == pytest.approx(500)
+
+
+def test_the_budget_names_a_variant_and_its_config_line(open_page, study):
+    app = open_page(limit="5")
+    assert any("within this budget: B" in text for text in texts(app))
+    assert app.code[0].value.startswith("- {name: B, family: resnest, layers: [1], radix: 2")
+    app = open_page(limit="1")
+    assert "No network keeps this budget" in app.warning[0].value
+    app = open_page(limit="5", memory="1")
+    assert "No network keeps this budget" in app.warning[0].value
+
+
+def test_a_selection_filters_table_and_shows_curves_and_lines(open_page, study):
+    app = open_page(pick=["A", "T"])
+    assert app.dataframe[0].value["variant"].tolist() == ["A", "T"]
+    assert any("Selected" in s.value for s in app.subheader)
+    assert len(charts(app)) == 2
+    assert "- {name: A," in app.code[-1].value
+    assert "- {name: T," in app.code[-1].value
+
+
+def test_two_studies_stand_side_by_side(open_page, results, study):
+    other = records_factory.make_study(study="other")
+    records_factory.write_study(other, other.paths(results))
+    job = Job("latency", "low", "fast", "A", 0)
+    records.write(other.paths(results).record(job), make_record(other, job, p50_ms=8.0))
+    app = open_page(study="synthetic", beside="other")
+    assert [s.value for s in app.subheader][:2] == ["synthetic", "other"]
+    both = app.dataframe[-1].value.set_index("variant")
+    assert both.loc["A", ["x_first", "x_second", "x_ratio"]].tolist() == [2.0, 8.0, 4.0]
+    for page in PAGES[1:]:
+        assert open_page(page, study="synthetic", beside="other").header
+
+
+def test_each_device_has_a_panel_with_the_same_axes(open_page, results, study):
+    job = Job("latency", "low", "fast", "A", 0)
+    slow = make_record(study, job, p50_ms=50.0, device=records_factory.GPU)
+    records.write(study.paths(results).record(job), slow)
+    app = open_page()
+    drawn = charts(app)
+    assert len(drawn) == 2
+    domains = [spec["layer"][-1]["encoding"]["x"]["scale"]["domain"] for spec in drawn]
+    assert domains[0] == domains[1]
+    assert len(charts(open_page(facets="false"))) == 1
+
+
+def test_a_running_training_is_shown_live(open_page, results, study):
+    paths = study.paths(results)
+    app = open_page("training")
+    before = charts(app)
+    paths.record(TRAINING).unlink()
+    seen = LiveProgress.model_validate(
+        {"job": vars(TRAINING), "num_epochs": 2, "epochs": make_epochs(0.5, 1),
+         "dataset_label": "Synthetic low", "device_kind": "cpu", "device_name": "X",
+         "updated_at": "2026-01-01T00:00:00+00:00"}
+    )  # fmt: skip
+    write_progress(paths.progress(TRAINING), seen)
+    app.run()
+    assert not app.exception
+    assert "epoch 1 of 2" in " ".join(texts(app))
+    assert charts(app) != before
+    running = next(f.value for f in app.dataframe if "seconds_ago" in f.value)
+    assert running[["variant", "seed", "epoch"]].to_numpy().tolist() == [["A", 1, 1]]
+
+
+def test_coverage_filters_and_names_where_a_figure_comes_from(open_page, results, study):
+    paths = study.paths(results)
+    extra = paths.records / "train/low/quick/Gone/seed-0.json"
+    extra.parent.mkdir()
+    extra.write_text("{}")
+    app = open_page("coverage", kind="latency", record="train/low/quick/A/1")
+    assert set(app.dataframe[0].value["kind"]) == {"latency"}
+    facts = app.dataframe[1].value.set_index("fact")["value"]
+    assert facts["git commit"] == "c0ffee"
+    assert facts["device name"].startswith("Testium 3000")
+    commands = [code.value for code in app.code]
+    assert any(str(extra) in text for text in commands)
+    rerun = next(text for text in commands if text.startswith("snakemake"))
+    assert rerun.endswith("--force -- results/synthetic/records/train/low/quick/A/seed-1.json")
+    assert any('"schema_version": 1' in text for text in commands)
+    found = open_page("coverage", search="TUNE").dataframe[0].value
+    assert set(found["recipe"]) == {"tune"}
+
+
+def test_a_failed_job_has_its_reason(open_page, results, study):
+    failed = records_factory.make_failed_record(
+        TRAINING, study.job_spec(TRAINING), "it diverged", 2
+    )
+    records.write(study.paths(results).record(TRAINING), failed)
+    frame = open_page("coverage", status="failed").dataframe[0].value
+    assert frame["reason"].tolist() == ["it diverged at epoch 2"]
+
+
+def test_filters_of_training_and_latency(open_page, study):
+    app = open_page("training", curve="Test loss (nats)", pick=["A"])
+    drawn = json.dumps(charts(app)[0])
+    assert "nats" in drawn
+    assert '"variant": "B"' not in drawn
+    samples = open_page("latency", show="Raw samples", batch="8")
+    assert len(charts(samples)) == 1
+    for show in ("Settings", "Cold start", "Drift", "Batch sweep"):
+        assert charts(open_page("latency", show=show))
+
+
+def test_the_paper_page_lists_every_printed_row(open_page, study):
+    frame = open_page("paper").dataframe[0].value
+    assert len(frame) == 7
+    assert len(open_page("paper", table="Trade-off", what="ms/image").dataframe[0].value) == 9
+    assert len(open_page("paper", table="Transfer").dataframe[0].value) == 2
 
 
 def test_the_command_line_names_the_folder(results, monkeypatch):
@@ -101,3 +291,19 @@ def test_the_command_line_names_the_folder(results, monkeypatch):
 
     monkeypatch.setattr("sys.argv", ["app.py", "--results", "elsewhere"])
     assert str(data.results_folder()) == "elsewhere"
+
+
+def test_it_writes_nothing(open_page, results, study):
+    before = sorted((p, p.stat().st_mtime_ns) for p in results.rglob("*"))
+    for page in PAGES:
+        open_page(page)
+    assert sorted((p, p.stat().st_mtime_ns) for p in results.rglob("*")) == before
+
+
+def test_downloads_hold_the_table(open_page, study):
+    import views
+
+    frame = pd.DataFrame({"a": [0.1 + 0.2], "b": [[1, 2]]})
+    assert views.flat(frame).to_csv(index=False) == 'a,b\n0.30000000000000004,"[1, 2]"\n'
+    labels = {button.label for button in open_page().get("download_button")}
+    assert {"CSV", "JSON", "TeX", "SVG", "PNG"} <= labels

@@ -11,7 +11,7 @@ ROOT = PACKAGE.parents[1]
 
 # Each line is a floor. Floor 0 is written in the order in which its files may use each other.
 FLOORS = [
-    ["errors"], ["paths"], ["digests"], ["records"], ["metrics"],
+    ["errors"], ["paths"], ["digests"], ["records"], ["progress"], ["metrics"],
     ["specs"],
     ["models", "data"],
     ["measure"],

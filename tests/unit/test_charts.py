@@ -8,7 +8,7 @@ from PIL import Image
 
 from resnest_bench import charts, records
 from resnest_bench.charts import curves, latency
-from resnest_bench.charts.style import PALETTE, series_scales
+from resnest_bench.charts.style import CONTINUED, PALETTE, series_scales
 from resnest_bench.paths import Job
 from resnest_bench.tables import outcomes
 from support.records_factory import (
@@ -58,22 +58,28 @@ def encodings(spec):
 
 def titles(spec):
     title = spec["title"]
-    return " ".join([title["text"], *title["subtitle"]])
+    return " ".join([title["text"], *title["subtitle"]]).replace(CONTINUED, "")
+
+
+def points_of(drawn):
+    return {row["variant"]: row for row in rows(drawn) if "freshness" in row}
 
 
 def test_accuracy_latency_holds_points_intervals_and_front(spec):
     drawn = spec("accuracy_latency")
-    points = {row["variant"]: row for row in rows(drawn)}
-    assert points["A"]["latency_p50_ms"] == 2.0
-    assert points["A"]["accuracy_mean_percent"] == pytest.approx(61)
-    assert points["A"]["high"] - points["A"]["low"] == pytest.approx(2 * 2.484138, rel=1e-6)
+    points = points_of(drawn)
+    assert points["A"]["x"] == 2.0
+    assert points["A"]["y"] == pytest.approx(61)
+    # t(0.975, 2) * 1 / sqrt(3), for the seeds 60, 61 and 62.
+    assert points["A"]["y_high"] - points["A"]["y_low"] == pytest.approx(2 * 2.484138, rel=1e-6)
     # A, B and T get slower and better: all are on the front.
-    assert all(row["pareto"] for row in points.values())
+    assert all(row["front"] for row in points.values())
     xs = [e["x"] for e in encodings(drawn)]
     assert all(x["scale"]["type"] == "log" for x in xs)
     assert "(ms" in xs[0]["title"]
     assert "Synthetic low" in titles(drawn)
     assert "CPU Testium 3000" in titles(drawn)
+    # One round has no interval: only accuracies have bars.
     marks = [layer["mark"]["type"] for layer in drawn["layer"]]
     assert marks == ["line", "rule", "point", "text"]
 
@@ -82,7 +88,7 @@ def test_what_cannot_be_drawn_is_named(spec, paths):
     paths.record(Job("latency", "low", "fast", "B", 0)).unlink()
     drawn = spec("accuracy_latency")
     assert {row["variant"] for row in rows(drawn)} == {"A", "T"}
-    assert "Not drawn: B (latency missing: no record yet)" in titles(drawn)
+    assert "Not drawn: B (latency round 0 missing: no record yet)" in titles(drawn)
 
 
 def test_devices_have_fronts_of_their_own(spec, study, paths):
@@ -91,14 +97,14 @@ def test_devices_have_fronts_of_their_own(spec, study, paths):
     records.write(paths.record(job), slow)
     drawn = spec("accuracy_latency")
     # A is worse than T in both, but on another device.
-    assert {row["variant"]: row["pareto"] for row in rows(drawn)}["A"]
-    assert "latency_device" in json.dumps(drawn["layer"][2]["encoding"]["color"])
+    assert points_of(drawn)["A"]["front"]
+    assert drawn["layer"][2]["encoding"]["color"]["field"] == "device"
 
 
 def test_stale_points_have_a_shape_of_their_own(spec, study, paths):
     job = Job("latency", "low", "fast", "A", 0)
     records.write(paths.record(job), make_record(study, job, code_digest="old"))
-    shapes = {row["variant"]: row["freshness"] for row in rows(spec("accuracy_latency"))}
+    shapes = {name: row["freshness"] for name, row in points_of(spec("accuracy_latency")).items()}
     assert shapes == {"A": "stale", "B": "ok", "T": "ok"}
 
 
@@ -124,8 +130,15 @@ def test_curves_are_means_over_seeds(spec):
     drawn = spec("training_curves")
     assert len(drawn["vconcat"]) == 3
     point = next(
-        r for r in rows(drawn) if (r["recipe"], r["variant"], r["epoch"]) == ("quick", "A", 2)
+        r
+        for r in rows(drawn)
+        if (r.get("recipe"), r["variant"], r["epoch"]) == ("quick", "A", 2) and "mean" in r
     )
+    # A's seeds end at 60, 61 and 62 in training, and again where it is fine-tuned from there.
+    ends = [
+        r["value"] for r in rows(drawn) if "value" in r and (r["variant"], r["epoch"]) == ("A", 2)
+    ]
+    assert sorted(ends) == pytest.approx([40, 41, 42, 60, 60, 61, 61, 62, 62])
     assert (point["mean"], point["low"], point["high"]) == pytest.approx((61, 60, 62))
     assert point["n"] == 3
     assert "CPU" in titles(drawn)
@@ -150,9 +163,10 @@ def test_long_curves_are_thinned_to_the_limit():
          for v in range(20) for e in range(1, 1000)]
     )  # fmt: skip
     drawn = charts.training_curves_chart(epochs).to_dict()
-    assert 3000 < len(rows(drawn)) <= curves.MAX_MARKS + 20
-    assert max(row["epoch"] for row in rows(drawn)) == 999
-    assert "one epoch in 5" in titles(drawn)
+    seeds = [row for row in rows(drawn) if "seed" in row]
+    assert 3000 < len(seeds) <= curves.MAX_MARKS + 20
+    assert max(row["epoch"] for row in seeds) == 999
+    assert "one epoch in 5" in json.dumps(drawn["vconcat"][0]["title"])
 
 
 def test_latency_shows_every_sample_and_the_median(spec):
@@ -192,7 +206,7 @@ def test_transfer_puts_the_recipes_side_by_side(spec):
 
 @pytest.mark.parametrize(
     "make",
-    [charts.accuracy_latency_chart, charts.ablation_chart, charts.training_curves_chart,
+    [charts.ablation_chart, charts.training_curves_chart,
      charts.latency_distribution_chart, charts.transfer_chart],
 )  # fmt: skip
 def test_an_empty_frame_gives_a_chart_that_says_so(make):

@@ -95,6 +95,8 @@ def test_latency_metrics_by_hand():
     assert value("num_macs", record) == 5_000_000
     assert value("peak_memory_bytes", record) is None
     assert value("peak_rss_bytes", record) == 300_000_000
+    # Building the network and its first call are parts of the cold start.
+    assert [value(f"{n}_ms", record) for n in ("cold_start", "build", "first_call")] == [80, 10, 60]
 
 
 def test_the_primary_cell_is_of_the_first_setting_and_the_smallest_batch():

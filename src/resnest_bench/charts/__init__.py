@@ -1,20 +1,48 @@
 """Tables to pictures (floor 5): functions DataFrame -> altair chart, for files and dashboard."""
 
 from resnest_bench.charts.ablation import ablation_chart
-from resnest_bench.charts.curves import training_curves_chart
-from resnest_bench.charts.figures import make_figures, write_figures
-from resnest_bench.charts.latency import latency_distribution_chart
-from resnest_bench.charts.style import no_data_chart
-from resnest_bench.charts.tradeoff import accuracy_latency_chart
+from resnest_bench.charts.coverage import coverage_chart
+from resnest_bench.charts.curves import (
+    field_title,
+    training_curves_chart,
+    training_curves_panels,
+)
+from resnest_bench.charts.drift import drift_chart
+from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
+from resnest_bench.charts.factors import factor_chart
+from resnest_bench.charts.figures import make_figures, png_bytes, svg_text, write_figures
+from resnest_bench.charts.latency import latency_distribution_chart, latency_distribution_panels
+from resnest_bench.charts.modes import modes_chart
+from resnest_bench.charts.paper import paper_chart
+from resnest_bench.charts.startup import startup_chart
+from resnest_bench.charts.style import CONTINUED, no_data_chart
+from resnest_bench.charts.sweep import SWEEP_FIELDS, batch_sweep_chart
+from resnest_bench.charts.tradeoff import shared_domains, tradeoff_chart
 from resnest_bench.charts.transfer import transfer_chart
 
 __all__ = [
+    "CONTINUED",
+    "FACTOR_TITLES",
+    "SWEEP_FIELDS",
     "ablation_chart",
-    "accuracy_latency_chart",
+    "batch_sweep_chart",
+    "coverage_chart",
+    "drift_chart",
+    "factor_chart",
+    "field_title",
     "latency_distribution_chart",
+    "latency_distribution_panels",
     "make_figures",
+    "modes_chart",
     "no_data_chart",
+    "paper_chart",
+    "png_bytes",
+    "shared_domains",
+    "startup_chart",
+    "svg_text",
+    "tradeoff_chart",
     "training_curves_chart",
+    "training_curves_panels",
     "transfer_chart",
     "write_figures",
 ]

@@ -22,12 +22,14 @@ COLUMNS = [
     "freshness", "status", "seeds", "seed_accuracies_percent",
 ]  # fmt: skip
 AXIS = "Test accuracy (%)"
+PAPER = "paper (printed, T4, full CIFAR-10)"
 
 
 def ablation_chart(ablation: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     """A dot, its interval and a tick for each seed, for each row of `ablation_table`.
 
-    A variant without any accuracy keeps its empty row and is named with its reason.
+    Where the table has the paper's printed accuracies, an open diamond stands at each. A variant
+    without any accuracy keeps its row, without a dot, and is named with its reason.
     """
     if not len(ablation):
         return no_data_chart(TITLE)
@@ -43,7 +45,30 @@ def ablation_chart(ablation: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     order = ablation["variant"].tolist()
     y = alt.Y("variant:N", sort=order, title=None, scale=alt.Scale(domain=order))
     layers = dots_with_intervals(with_marks(ablation[drawn])[COLUMNS], y, alt.value(PALETTE[0]))
-    return alt.layer(*layers).properties(title=title(text, subtitle), width=WIDTH)
+    chart = alt.layer(*layers, *_printed(ablation, y))
+    # Two legends: whether a record of ours is stale, and what a diamond is.
+    return chart.resolve_scale(shape="independent").properties(
+        title=title(text, subtitle), width=WIDTH
+    )
+
+
+def _printed(ablation: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
+    """A layer of the paper's printed accuracies in %, or none where the table has none."""
+    column = "printed_accuracy_percent"
+    if column not in ablation or ablation[column].isna().all():
+        return []
+    rows = ablation[["variant", column]].dropna().assign(source=PAPER)
+    scale = alt.Scale(domain=[PAPER], range=["diamond"])
+    legend = alt.Legend(title=None, symbolStrokeColor=PALETTE[1], labelLimit=400)
+    return [
+        alt.Chart(rows)
+        .mark_point(size=80, filled=False, opacity=1, strokeWidth=2, color=PALETTE[1])
+        .encode(
+            x=alt.X(f"{column}:Q", title=AXIS), y=y,
+            shape=alt.Shape("source:N", scale=scale, legend=legend),
+            tooltip=["variant:N", alt.Tooltip(f"{column}:Q", title="printed (%)", format=".2f")],
+        )
+    ]  # fmt: skip
 
 
 def training_text(table: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Training curves: test accuracy over epochs."""
+"""Training curves: a metric over epochs, a thin line a seed, their mean and their range."""
 
 import altair as alt
 import pandas as pd
@@ -15,53 +15,85 @@ from resnest_bench.charts.style import (
 TITLE = "Training curves"
 MAX_MARKS = 4000
 EXPERIMENT = ["kind", "dataset", "dataset_label", "recipe"]
+UNITS = {"accuracy": "%", "loss": "nats", "seconds": "s", "second": "images/s"}
 
 
 def training_curves_chart(
     epochs: pd.DataFrame, field: str = "test_accuracy"
-) -> alt.VConcatChart | alt.LayerChart | alt.Chart:
-    """Mean over seeds of `field` in each epoch, and the range of the seeds, one panel a recipe.
-
-    `epochs` is from `epochs_frame`. Accuracies are shown in %. A long training is thinned to at most
-    4,000 points in all: every k-th epoch and the last.
-    """
-    known = epochs.dropna(subset=[field]) if len(epochs) else epochs
-    if not len(known):
+) -> alt.VConcatChart | alt.Chart:
+    """All `training_curves_panels` under one title, for a file."""
+    panels = training_curves_panels(epochs, field)
+    if not panels:
         return no_data_chart(TITLE)
-    known = _best_status(known)
-    means = curve_means(known, field)
-    every = -(-len(means) // MAX_MARKS)
-    panels = [_panel(group, field, every) for _, group in means.groupby(EXPERIMENT, sort=False)]
+    known = _known(epochs, field)
     text = f"{TITLE}: {distinct_text(known, 'dataset_label')}"
-    subtitle = [
-        f"Line: mean over seeds. Band: lowest to highest seed. {on_devices(known)}",
-        f"Thinned: one epoch in {every}, and the last" if every > 1 else "",
-        _not_ok(known),
-    ]
+    subtitle = [f"{_legend_text(known)}. {on_devices(known)}", _not_ok(known)]
     # Each experiment has its own variants: a shared legend would mix them up.
     whole = alt.vconcat(*panels).resolve_scale(color="independent", strokeDash="independent")
     return whole.properties(title=title(text, subtitle))
 
 
+def training_curves_panels(
+    epochs: pd.DataFrame, field: str = "test_accuracy"
+) -> list[alt.LayerChart]:
+    """One chart for each experiment in `epochs`, which is from `epochs_frame` or `live_epochs`.
+
+    Bold: mean of `field` over seeds in each epoch; band: their range; thin: each seed. Accuracies are
+    in %. Seeds that still run are thin lines that are not in the mean. A long training is thinned to
+    about 4,000 points in all: every k-th epoch and the last.
+    """
+    known = _known(epochs, field)
+    if not len(known):
+        return []
+    every = -(-len(known) // MAX_MARKS)
+    groups = [rows for _, rows in known.groupby(EXPERIMENT, sort=False)]
+    return [_panel(rows, field, every, f"legend{i}") for i, rows in enumerate(groups)]
+
+
+def _known(epochs: pd.DataFrame, field: str) -> pd.DataFrame:
+    return _best_status(epochs.dropna(subset=[field])) if len(epochs) else epochs
+
+
 def curve_means(epochs: pd.DataFrame, field: str) -> pd.DataFrame:
-    """Mean, low, high and n over seeds, for each experiment, variant and epoch."""
-    factor = 100 if field.endswith("accuracy") else 1
+    """Mean, low, high and n over seeds, for each experiment, variant and epoch; accuracies in %."""
     grouped = epochs.groupby([*EXPERIMENT, "variant", "epoch"], sort=False)[field]
     means = grouped.agg(mean="mean", low="min", high="max", n="count").reset_index()
-    means[["mean", "low", "high"]] *= factor
+    means[["mean", "low", "high"]] *= _factor(field)
     return means
 
 
+def _factor(field: str) -> int:
+    return 100 if field.endswith("accuracy") else 1
+
+
+def field_title(field: str) -> str:
+    """'Test accuracy (%)'."""
+    unit = UNITS.get(field.rpartition("_")[2], "")
+    name = (
+        "Training speed" if field == "images_per_second" else field.replace("_", " ").capitalize()
+    )
+    return f"{name} ({unit})" if unit else name
+
+
 def _best_status(epochs: pd.DataFrame) -> pd.DataFrame:
-    """For each curve the ok seeds only; without any the stale ones, then the failed ones."""
+    """For each curve the ok seeds, without any the stale ones, then the failed; running ones too."""
     rank = epochs["status"].map({"ok": 0, "stale": 1, "failed": 2})
     best = rank.groupby([epochs[c] for c in (*EXPERIMENT, "variant")]).transform("min")
-    return epochs[rank == best]
+    return epochs[(rank == best) | (epochs["status"] == "running")]
 
 
-def _thinned(means: pd.DataFrame, every: int) -> pd.DataFrame:
-    last = means.groupby("variant")["epoch"].transform("max")
-    return means[(means["epoch"] % every == 0) | (means["epoch"] == last)]
+def _thinned(rows: pd.DataFrame, every: int) -> pd.DataFrame:
+    last = rows.groupby("variant")["epoch"].transform("max")
+    return rows[(rows["epoch"] % every == 0) | (rows["epoch"] == last)]
+
+
+def _legend_text(epochs: pd.DataFrame) -> str:
+    running = "; of seeds that still run, not in the mean" if _any_running(epochs) else ""
+    return f"Bold: mean over seeds. Band: lowest to highest seed. Thin: single seeds{running}"
+
+
+def _any_running(epochs: pd.DataFrame) -> bool:
+    return bool((epochs["status"] == "running").any())
 
 
 def _not_ok(epochs: pd.DataFrame) -> str:
@@ -75,23 +107,48 @@ def _epoch_axis(last: int) -> alt.Axis:
     return alt.Axis(format="d", **few)
 
 
-def _panel(means: pd.DataFrame, field: str, every: int) -> alt.LayerChart:
-    points = _thinned(means, every)
-    colours, dashes = series_scales(list(dict.fromkeys(points["variant"])))
-    unit = "%" if field.endswith("accuracy") else "nats" if field.endswith("loss") else ""
-    axis = field.replace("_", " ").capitalize() + (f" ({unit})" if unit else "")
-    base = alt.Chart(points).encode(
-        x=alt.X("epoch:Q", title="Epoch", axis=_epoch_axis(int(points["epoch"].max()))),
-        color=alt.Color("variant:N", scale=colours, sort=None, legend=alt.Legend(symbolOpacity=1)),
+def _panel(epochs: pd.DataFrame, field: str, every: int, name: str) -> alt.LayerChart:
+    seeds = _thinned(epochs, every).assign(value=lambda rows: rows[field] * _factor(field))
+    means = _thinned(curve_means(epochs[epochs["status"] != "running"], field), every)
+    names = list(dict.fromkeys(epochs["variant"]))
+    colours, dashes = series_scales(names)
+    text = field_title(field)
+    y_scale = alt.Scale(zero=False)
+    legend = alt.selection_point(name=name, fields=["variant"], bind="legend")
+    colour = alt.Color(
+        "variant:N", scale=colours, sort=names,
+        legend=alt.Legend(symbolOpacity=1, orient="bottom", columns=2, labelLimit=240, title=None),
+    )  # fmt: skip
+    dash = alt.StrokeDash("variant:N", scale=dashes, sort=names, legend=None)
+    x = alt.X("epoch:Q", title="Epoch", axis=_epoch_axis(int(epochs["epoch"].max())))
+
+    def faded(opacity: float) -> alt.Opacity:
+        return alt.condition(legend, alt.value(opacity), alt.value(0.03))
+
+    thin = (
+        alt.Chart(seeds[["variant", "seed", "epoch", "value", "status"]])
+        .mark_line(strokeWidth=1)
+        .encode(x=x, y=alt.Y("value:Q", title=text, scale=y_scale), color=colour, detail="seed:N",
+                strokeDash=dash, opacity=faded(0.45))
+    )  # fmt: skip
+    band = (
+        alt.Chart(means)
+        .mark_area()
+        .encode(x=x, y=alt.Y("low:Q", title=text, scale=y_scale), y2="high:Q", color=colour,
+                opacity=faded(0.12))
+    )  # fmt: skip
+    line = (
+        alt.Chart(means)
+        .mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=18) if len(means) <= 400 else False)
+        .encode(x=x, y=alt.Y("mean:Q", title=text), color=colour, strokeDash=dash, opacity=faded(1.0),
+                tooltip=["variant:N", "epoch:Q", alt.Tooltip("mean:Q", title=f"mean: {text}", format=".4~g"),
+                         alt.Tooltip("low:Q", title="lowest seed", format=".4~g"),
+                         alt.Tooltip("high:Q", title="highest seed", format=".4~g"),
+                         alt.Tooltip("n:Q", title="seeds (n)")])
+    )  # fmt: skip
+    first = epochs.iloc[0]
+    head = f"{first['dataset_label']}, {first['kind']}, recipe {first['recipe']}"
+    notes = [f"Thinned: one epoch in {every}, and the last"] if every > 1 else []
+    return alt.layer(thin.add_params(legend), band, line).properties(
+        title=title(head, notes), width=WIDTH, height=260
     )
-    band = base.mark_area(opacity=0.15).encode(
-        y=alt.Y("low:Q", title=axis, scale=alt.Scale(zero=False)), y2="high:Q"
-    )
-    line = base.mark_line(point=len(points) <= 200).encode(
-        y=alt.Y("mean:Q", title=axis),
-        strokeDash=alt.StrokeDash("variant:N", scale=dashes, sort=None),
-        tooltip=["variant:N", "epoch:Q", alt.Tooltip("mean:Q", format=".4~g"), "n:Q"],
-    )
-    first = points.iloc[0]
-    text = f"{first['dataset_label']}, {first['kind']}, recipe {first['recipe']}"
-    return alt.layer(band, line).properties(title=text, width=WIDTH, height=260)

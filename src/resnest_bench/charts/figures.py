@@ -5,12 +5,14 @@ from collections.abc import Collection
 from pathlib import Path
 
 import altair as alt
+import pandas as pd
 
 from resnest_bench import records
 from resnest_bench.charts.ablation import ablation_chart
 from resnest_bench.charts.curves import training_curves_chart
 from resnest_bench.charts.latency import latency_distribution_chart
-from resnest_bench.charts.tradeoff import accuracy_latency_chart
+from resnest_bench.charts.style import distinct_text
+from resnest_bench.charts.tradeoff import tradeoff_chart
 from resnest_bench.charts.transfer import transfer_chart
 from resnest_bench.paths import StudyPaths
 from resnest_bench.records import write_bytes
@@ -20,11 +22,11 @@ from resnest_bench.tables import (
     ablation_table,
     cells_of,
     epochs_of,
+    headline_points,
     outcomes,
     prepared_fingerprints,
     runs_of,
     samples_of,
-    tradeoff_table,
     transfer_table,
 )
 
@@ -37,7 +39,7 @@ def make_figures(
     """Name to chart, for each figure that the study's experiments can give, or those of `only`."""
     runs, cells = runs_of(found), cells_of(found)
     makers = {
-        "accuracy_latency": lambda: accuracy_latency_chart(tradeoff_table(study, runs, cells)),
+        "accuracy_latency": lambda: _accuracy_latency(study, runs, cells),
         "ablation": lambda: ablation_chart(ablation_table(study, runs, cells)),
         "training_curves": lambda: training_curves_chart(epochs_of(found)),
         "latency_distribution": lambda: latency_distribution_chart(samples_of(found)),
@@ -45,6 +47,15 @@ def make_figures(
     }
     names = [name for name in _possible(study) if only is None or name in only]
     return {name: makers[name]() for name in names}
+
+
+def _accuracy_latency(
+    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame
+) -> alt.TopLevelMixin:
+    points, x, y = headline_points(study, runs, cells)
+    return tradeoff_chart(
+        points, x, y, distinct_text(runs[runs["kind"] == "train"], "dataset_label")
+    )
 
 
 def _possible(study: StudySpec) -> list[str]:

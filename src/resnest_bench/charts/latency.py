@@ -1,49 +1,69 @@
 """Raw latency samples: what a median hides."""
 
+from typing import NamedTuple
+
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from resnest_bench.charts.style import (
-    PALETTE,
-    WIDTH,
-    distinct_text,
-    no_data_chart,
-    on_devices,
-    title,
+from resnest_bench.charts.marks import NUMBER, name_rows, offsets, row_height
+from resnest_bench.charts.rounds import (
+    JOB_AXES,
+    MAX_MARKS,
+    NOISY,
+    SETTING,
+    data_title,
+    distinct,
+    rounds_text,
+    stale_text,
 )
+from resnest_bench.charts.style import PALETTE, WIDTH, no_data_chart, on_devices, title
+from resnest_bench.metrics import summarise_samples
 
 TITLE = "Latency samples"
-MAX_MARKS = 4000
-SETTING = ["precision", "layout", "mode"]
-CELL = ["dataset", "recipe", "variant", "batch_size", *SETTING]
+AXIS = "Latency (ms, log scale)"
+STEADY = "steady"
+PANEL = [*JOB_AXES, "batch_size", *SETTING]
+CELL = [*PANEL, "variant", "seed"]
+
+
+class Panel(NamedTuple):
+    """All samples of one batch size and setting, those that are drawn, and the cells' medians."""
+
+    name: str
+    samples: pd.DataFrame
+    ticks: pd.DataFrame
+    medians: pd.DataFrame
 
 
 def latency_distribution_chart(samples: pd.DataFrame) -> alt.VConcatChart | alt.Chart:
-    """A tick a sample and a dot at each median, one panel a batch size and setting.
-
-    `samples` is from `samples_frame`. Above 4,000 samples each cell is thinned to evenly spaced
-    order statistics, smallest and largest included; the medians are of all samples.
-    """
-    if not len(samples):
+    """All of `latency_distribution_panels` below each other, with one title."""
+    panels = _panels(samples)
+    if not panels:
         return no_data_chart(TITLE)
-    thin = thinned(samples)
-    medians = (
-        samples.groupby(CELL, sort=False)["wall_ms"].agg(p50="median", n="count").reset_index()
-    )
-    panels = [
-        _panel(group, medians, key)
-        for key, group in thin.groupby(["recipe", "batch_size", *SETTING], sort=False)
-    ]
-    dropped = len(thin) < len(samples)
-    subtitle = [
-        f"Wall clock of one call, synchronised at both ends, {on_devices(samples)}. "
-        "Ticks: samples. Dot: median",
-        f"Thinned evenly by rank from {len(samples):,} to {len(thin):,} samples" if dropped else "",
-        _stale(samples),
-    ]
-    text = f"{TITLE}: {distinct_text(samples, 'dataset_label')}"
-    return alt.vconcat(*panels).properties(title=title(text, subtitle))
+    noisy = any(_any_noisy(panel.medians) for panel in panels)
+    charts = [_chart(panel, noisy).properties(title=panel.name) for panel in panels]
+    num_drawn = sum(len(panel.ticks) for panel in panels)
+    subtitle = _subtitle(samples, num_drawn)
+    return alt.vconcat(*charts).properties(title=title(data_title(TITLE, samples), subtitle))
+
+
+def latency_distribution_panels(samples: pd.DataFrame) -> list[alt.LayerChart | alt.Chart]:
+    """A tick a sample and a dot at each median: one chart a batch size and setting.
+
+    `samples` is from `samples_frame`. Rounds are rows within the row of a variant; the dot of a
+    noisy cell is open. Above 4,000 samples in all, each cell is thinned to evenly spaced order
+    statistics, smallest and largest included; the medians are of all samples above 0 ms.
+    """
+    return [
+        _chart(panel, _any_noisy(panel.medians)).properties(
+            title=title(
+                f"{data_title(TITLE, panel.samples)}. {panel.name}",
+                _subtitle(panel.samples, len(panel.ticks)),
+            )
+        )
+        for panel in _panels(samples)
+    ] or [no_data_chart(TITLE)]
 
 
 def thinned(samples: pd.DataFrame, limit: int = MAX_MARKS) -> pd.DataFrame:
@@ -63,28 +83,89 @@ def _ranks(cell: pd.DataFrame, count: int) -> pd.DataFrame:
     return ordered.iloc[np.linspace(0, len(cell) - 1, count).round().astype(int)]
 
 
-def _stale(samples: pd.DataFrame) -> str:
-    names = dict.fromkeys(samples.loc[samples["status"] == "stale", "variant"])
-    return f"Stale: {', '.join(names)}" if names else ""
+def _panels(samples: pd.DataFrame) -> list[Panel]:
+    # Zero has no place on a logarithmic axis.
+    timed = samples[samples["wall_ms"] > 0] if len(samples) else samples
+    if not len(timed):
+        return []
+    several = [axis for axis in JOB_AXES if len(distinct(timed, axis)) > 1]
+    drawn = dict(list(thinned(timed).groupby(PANEL, sort=False)))
+    return [
+        Panel(_name(rows.iloc[0], several), rows, drawn[key], _medians(rows))
+        for key, rows in timed.groupby(PANEL, sort=False)
+    ]
 
 
-def _panel(group: pd.DataFrame, medians: pd.DataFrame, key: tuple) -> alt.LayerChart:
-    same = (medians[["recipe", "batch_size", *SETTING]] == list(key)).all(axis=1)
-    order = list(dict.fromkeys(group["variant"]))
-    y = alt.Y("variant:N", sort=order, title=None, scale=alt.Scale(domain=order))
-    axis, scale = "Latency (ms, log scale)", alt.Scale(type="log", nice=False, padding=10)
+def _name(row: pd.Series, several: list[str]) -> str:
+    """'Batch 8, fp32, channels_last, eager', and dataset, protocol or device where they differ."""
+    return ", ".join([f"Batch {row['batch_size']}", *row[SETTING], *row[several]])
+
+
+def _medians(samples: pd.DataFrame) -> pd.DataFrame:
+    """One row a variant and round: n, p50, iqr (in ms), and `noise` in words."""
+    cells = samples.groupby(["variant", "seed"], sort=False)["wall_ms"]
+    rows = [
+        {"variant": variant, "seed": seed, **summarise_samples(values)}
+        for (variant, seed), values in cells
+    ]
+    table = pd.DataFrame(rows)
+    noise = table["noisy"].map({True: NOISY, False: STEADY})
+    return table[["variant", "seed", "n", "p50", "iqr"]].assign(noise=noise)
+
+
+def _any_noisy(medians: pd.DataFrame) -> bool:
+    return bool((medians["noise"] == NOISY).any())
+
+
+def _subtitle(samples: pd.DataFrame, num_drawn: int) -> list[str]:
+    thin = f"Thinned evenly by rank from {len(samples):,} to {num_drawn:,} samples"
+    return [
+        f"Wall clock of one call, synchronised at both ends, {on_devices(samples)}",
+        ". ".join(filter(None, ["Ticks: samples", "Dot: median", rounds_text(samples)])),
+        thin if num_drawn < len(samples) else "",
+        stale_text(samples),
+    ]
+
+
+def _chart(panel: Panel, with_legend: bool) -> alt.LayerChart:
+    rounds = sorted(set(panel.samples["seed"]))
+    rows = {"y": name_rows("variant", panel.samples["variant"])}
+    if len(rounds) > 1:
+        rows["yOffset"] = offsets("seed", rounds)
+    scale = alt.Scale(type="log", nice=False, padding=10)
     ticks = (
-        alt.Chart(group[["variant", "wall_ms"]])
-        .mark_tick(color=PALETTE[0], opacity=0.5, thickness=1)
-        .encode(x=alt.X("wall_ms:Q", title=axis, scale=scale), y=y)
+        alt.Chart(panel.ticks[["variant", "seed", "wall_ms"]])
+        .mark_tick(color=PALETTE[0], opacity=0.5, thickness=1, size=14 if len(rounds) == 1 else 8)
+        .encode(x=alt.X("wall_ms:Q", title=AXIS, scale=scale), tooltip=_tooltip("wall_ms"), **rows)
     )
     dots = (
-        alt.Chart(medians.loc[same, ["variant", "p50", "n"]])
-        .mark_point(filled=True, size=50, color=PALETTE[1], opacity=1)
-        .encode(x=alt.X("p50:Q", title=axis, scale=scale), y=y,
-                tooltip=["variant:N", alt.Tooltip("p50:Q", title="p50 (ms)", format=".4~g"), "n:Q"])
+        alt.Chart(panel.medians)
+        .mark_point(size=40, stroke=PALETTE[1], strokeWidth=1.5, opacity=1)
+        .encode(x=alt.X("p50:Q", title=AXIS, scale=scale), fill=_noise(with_legend),
+                tooltip=_tooltip("p50"), **rows)
     )  # fmt: skip
-    _, batch, *setting = key
-    return alt.layer(ticks, dots).properties(
-        title=f"Batch {batch}, {', '.join(setting)}", width=WIDTH
+    return alt.layer(ticks, dots).properties(width=WIDTH, height=row_height(len(rounds)))
+
+
+def _noise(with_legend: bool) -> alt.Fill:
+    legend = alt.Legend(
+        title="Median",
+        orient="bottom",
+        symbolStrokeColor=PALETTE[1],
+        symbolType="circle",
+        labelLimit=0,
     )
+    scale = alt.Scale(domain=[STEADY, NOISY], range=[PALETTE[1], "white"])
+    return alt.Fill("noise:N", scale=scale, legend=legend if with_legend else None)
+
+
+def _tooltip(field: str) -> list[alt.Tooltip]:
+    figures = [
+        alt.Tooltip("p50:Q", title="p50 (ms)", format=NUMBER),
+        alt.Tooltip("iqr:Q", title="IQR (ms)", format=NUMBER),
+        alt.Tooltip("n:Q", title="samples (n)"),
+        alt.Tooltip("noise:N"),
+    ]
+    sample = [alt.Tooltip("wall_ms:Q", title="sample (ms)", format=NUMBER)]
+    names = [alt.Tooltip("variant:N"), alt.Tooltip("seed:Q", title="round")]
+    return names + (figures if field == "p50" else sample)

@@ -6,18 +6,22 @@ from collections.abc import Iterable
 import altair as alt
 import pandas as pd
 
-# Okabe and Ito's colours, told apart with any colour vision; the yellow is left out on white.
-PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+# Okabe and Ito's colours, told apart with any colour vision. Yellow can't be seen on white, and black
+# not in the dashboard's dark theme: the last one is the grey that is often put in black's place.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]]
 GREY = "#767676"
 WIDTH = 560
 SUBTITLE_COLUMNS = 100
+# Can't be seen (a space of no width), but tells a wrapped line from two.
+CONTINUED = "\u200b"
 INTERVAL = "Bars: 95 % t-interval of the mean over seeds, cut at 0 and 100 %; none for n=1"
 
 
 def title(text: str, subtitle: Iterable[str]) -> alt.TitleParams:
-    """A title with a subtitle of wrapped lines, left-aligned."""
-    lines = [row for part in subtitle if part for row in textwrap.wrap(part, SUBTITLE_COLUMNS)]
+    """A title with a subtitle of wrapped lines, left-aligned; a line that goes on ends in CONTINUED."""
+    wrapped = [textwrap.wrap(part, SUBTITLE_COLUMNS) for part in subtitle if part]
+    lines = [row for rows in wrapped for row in f"{CONTINUED}\n".join(rows).split("\n")]
     return alt.TitleParams(text, subtitle=lines, anchor="start", subtitleColor=GREY)
 
 

@@ -1,11 +1,14 @@
-"""Accuracy against latency, with the Pareto front."""
+"""Two metrics against each other, with intervals and the Pareto front. Better is up and to the left."""
+
+import math
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
+from resnest_bench.charts.labels import place_labels
 from resnest_bench.charts.style import (
     GREY,
-    INTERVAL,
     PALETTE,
     WIDTH,
     distinct_text,
@@ -13,126 +16,291 @@ from resnest_bench.charts.style import (
     left_out,
     no_data_chart,
     title,
-    with_marks,
 )
-from resnest_bench.tables import pareto_front
+from resnest_bench.tables.axes import Axis
 
-TITLE = "Accuracy against latency"
-# A front compares what was measured alike.
-SAME_MEASUREMENT = ["latency_device", "latency_setting", "latency_batch_size"]
+HEIGHT = 380
+MAX_LABELS = 40
 COLUMNS = [
-    "variant", "family", "setting", "num_params", "n", "accuracy_mean_percent", "low", "high",
-    "latency_p50_ms", "latency_iqr_ms", "latency_noisy", *SAME_MEASUREMENT, "freshness", "pareto",
-    "status",
+    "variant", "family", "setting", "num_params", "device", "measured_in", "x", "x_low", "x_high",
+    "x_n", "y", "y_low", "y_high", "y_n", "memory_mib", "noisy", "freshness", "front", "status",
 ]  # fmt: skip
-TOOLTIP = [
-    alt.Tooltip("variant:N"),
-    alt.Tooltip("setting:N"),
-    alt.Tooltip("num_params:Q", title="parameters", format=","),
-    alt.Tooltip("accuracy_mean_percent:Q", title="test accuracy (%)", format=".2f"),
-    alt.Tooltip("n:Q", title="seeds (n)"),
-    alt.Tooltip("latency_p50_ms:Q", title="latency p50 (ms)", format=".4~g"),
-    alt.Tooltip("latency_iqr_ms:Q", title="latency IQR (ms)", format=".3~g"),
-    alt.Tooltip("latency_noisy:N", title="noisy"),
-    alt.Tooltip("latency_batch_size:Q", title="batch"),
-    alt.Tooltip("latency_setting:N", title="measured in"),
-    alt.Tooltip("latency_device:N", title="on"),
-    alt.Tooltip("status:N"),
-]
 
 
-def accuracy_latency_chart(tradeoff: pd.DataFrame) -> alt.LayerChart | alt.Chart:
-    """A point for each row of `tradeoff_table` that has both figures; the others are named.
+def tradeoff_chart(
+    points: pd.DataFrame, x: Axis, y: Axis, data_label: str = "", log_x: bool = True,
+    log_y: bool = False, limit: float | None = None, domains: tuple | None = None,
+    interactive: bool = False, picked: tuple[str, ...] = (),
+) -> alt.LayerChart | alt.Chart:  # fmt: skip
+    """A dot for each row of `points_frame` that has both values; the others are named.
 
-    x: p50 of the primary cell in ms, logarithmic. y: mean test accuracy in %, with its interval.
-    The stepped line is the Pareto front, one for each device and setting.
+    Axes where less is better for y, or more for x, are turned round, so that better is always up and
+    to the left. The stepped line is the Pareto front of each device and setting. `limit` draws a
+    budget on x. `domains` ((x low, x high), (y low, y high)) makes panels comparable. `interactive`
+    adds the selections 'picked' (click) and 'brush' (drag); `picked` names the variants that stand out.
     """
-    if not len(tradeoff) or "latency_p50_ms" not in tradeoff:
-        return no_data_chart(TITLE)
-    drawn = tradeoff["latency_p50_ms"].gt(0) & tradeoff["accuracy_mean_percent"].notna()
-    gaps = left_out(tradeoff, drawn)
+    text = f"{y.label} against {x.label[:1].lower()}{x.label[1:]}"
+    text += f": {data_label}" if data_label else ""
+    if not len(points):
+        return no_data_chart(text)
+    log_x, log_y = log_x and _positive(points["x"]), log_y and _positive(points["y"])
+    drawn = points["x"].notna() & points["y"].notna()
+    gaps = left_out(points, drawn)
     if not drawn.any():
-        return no_data_chart(_title(tradeoff), [gaps])
-    points = _with_front(with_marks(tradeoff[drawn]))[COLUMNS]
-    layers = [_front(points), _intervals(points), _points(points), _labels(points)]
+        return no_data_chart(text, [gaps])
+    shown = _clipped(points[drawn], x, y, log_x, log_y)
+    plane = _Plane(x, y, log_x, log_y, *(domains or shared_domains([shown], x, y, log_x, log_y)))
+    layers = [
+        *plane.budget(limit), plane.front(shown), *plane.intervals(shown),
+        plane.dots(shown, interactive, picked), plane.labels(shown),
+    ]  # fmt: skip
     return alt.layer(*layers).properties(
-        title=title(_title(points.join(tradeoff[["dataset_label"]])), _subtitle(points, gaps)),
-        width=WIDTH,
-        height=380,
+        title=title(text, [*_subtitle(shown, x, y), gaps]), width=WIDTH, height=HEIGHT
     )
 
 
-def _title(frame: pd.DataFrame) -> str:
-    return f"{TITLE}: {distinct_text(frame, 'dataset_label')}"
+def _positive(values: pd.Series) -> bool:
+    known = values.dropna()
+    return bool(len(known) and known.gt(0).all())
 
 
-def _subtitle(points: pd.DataFrame, gaps: str) -> list[str]:
-    batches = " or ".join(str(b) for b in dict.fromkeys(points["latency_batch_size"]))
-    return [
-        f"Latency: median of batch {batches}, {distinct_text(points, 'latency_setting')}, "
-        f"on {distinct_text(points, 'latency_device')}",
-        f"{INTERVAL}. Line: Pareto front",
-        gaps,
-    ]
+def _clipped(points: pd.DataFrame, x: Axis, y: Axis, log_x: bool, log_y: bool) -> pd.DataFrame:
+    """Interval ends inside what a value can be: a share is from 0 to 100 %, a log above 0."""
+    out = points.assign(freshness=points["stale"].map({True: "stale", False: "ok"}))
+    for name, axis, log in (("x", x, log_x), ("y", y, log_y)):
+        ends = [f"{name}_low", f"{name}_high"]
+        if axis.column.endswith("accuracy"):
+            out[ends] = out[ends].clip(0, 100)
+        if log:
+            # No mean lies below a tenth of the smallest: there the bar leaves the plane.
+            out[ends] = out[ends].clip(lower=out[name].min() / 10)
+    return out[COLUMNS]
 
 
-def _with_front(points: pd.DataFrame) -> pd.DataFrame:
-    fronts = [
-        pareto_front(group, x="latency_p50_ms", y="accuracy_mean_percent")
-        for _, group in points.groupby(SAME_MEASUREMENT)
-    ]
-    return points.assign(pareto=pd.concat(fronts).reindex(points.index))
+def shared_domains(
+    frames: list[pd.DataFrame], x: Axis, y: Axis, log_x: bool, log_y: bool
+) -> tuple[list[float], list[float]]:
+    """Domains of x and y that hold every point of all frames, with room for labels."""
+    every = pd.concat(frames)
+    return _domain(every, "x", log_x, (0.08, 0.25)), _domain(every, "y", log_y, (0.10, 0.10))
 
 
-def _x(points: pd.DataFrame) -> alt.X:
-    times = points["latency_p50_ms"]
-    # Room for labels on both sides: a log scale has no padding of its own worth the name.
-    scale = alt.Scale(type="log", domain=[times.min() / 1.3, times.max() * 1.6], nice=False)
-    return alt.X("latency_p50_ms:Q", scale=scale, title="Latency, p50 (ms, log scale)")
+def _domain(points: pd.DataFrame, name: str, log: bool, room: tuple[float, float]) -> list[float]:
+    values = points[name].dropna().astype(float)
+    # Intervals of two seeds can be wider than all differences: they may leave the plane.
+    spread = values.max() - values.min()
+    ends = pd.concat([points[f"{name}_low"], points[f"{name}_high"]]).dropna()
+    ends = ends[(ends >= values.min() - spread) & (ends <= values.max() + spread)]
+    low, high = min([values.min(), *ends]), max([values.max(), *ends])
+    if log:
+        low, high = math.log(low), math.log(high)
+    size = (high - low) or abs(high) * 0.2 or 1.0
+    low, high = low - room[0] * size, high + room[1] * size
+    return [math.exp(low), math.exp(high)] if log else [low, high]
 
 
-def _y() -> alt.Y:
-    return alt.Y("accuracy_mean_percent:Q", title="Test accuracy (%)", scale=alt.Scale(zero=False))
+def _subtitle(points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
+    timed = distinct_text(points[points["measured_in"] != ""], "measured_in")
+    on = distinct_text(points[points["device"] != ""], "device")
+    ns = {
+        f"{axis.label.lower()} over {'seeds' if axis.source == 'training' else 'rounds'}, n = "
+        f"{_n_text(points[f'{name}_n'])}"
+        for name, axis in (("x", x), ("y", y))
+        if points[f"{name}_low"].notna().any()
+    }
+    bars = f"Bars: 95 % t-interval of the mean ({'; '.join(sorted(ns))}). " if ns else ""
+    front = "Line: Pareto front" if points["front"].any() else ""
+    where = f"Measured {'in ' + timed + ', ' if timed else ''}on {on}" if on else ""
+    return [where, bars + front]
 
 
-def _front(points: pd.DataFrame) -> alt.Chart:
-    # The best accuracy within a time stays the same until the next point of the front.
-    return (
-        alt.Chart(points[points["pareto"]])
-        .mark_line(interpolate="step-after", color=GREY, strokeDash=[4, 3])
-        .encode(
-            x=_x(points), y=_y(), detail=[f"{name}:N" for name in SAME_MEASUREMENT],
-            order="latency_p50_ms:Q",
+def _n_text(counts: pd.Series) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+class _Plane:
+    """Encodings that all layers share."""
+
+    def __init__(
+        self, x: Axis, y: Axis, log_x: bool, log_y: bool, x_domain: list, y_domain: list
+    ) -> None:
+        self.axes, self.logs, self.domains = (x, y), (log_x, log_y), (x_domain, y_domain)
+        kinds = ["log" if log else "linear" for log in self.logs]
+        # Up and left are better, whatever the metric.
+        turned = (x.better == "higher", y.better == "lower")
+        scales = [
+            alt.Scale(type=kind, domain=list(domain), nice=False, reverse=reverse, clamp=False)
+            for kind, domain, reverse in zip(kinds, self.domains, turned, strict=True)
+        ]
+        titles = [
+            _axis_title(axis, log, side)
+            for axis, log, side in zip(self.axes, self.logs, ("left", "up"), strict=True)
+        ]
+        self.x_scale, self.y_scale = scales
+        self.turned = turned
+        ticks = [_ticks(log, domain) for log, domain in zip(self.logs, self.domains, strict=True)]
+        self.x = alt.X("x:Q", scale=scales[0], title=titles[0], axis=ticks[0])
+        self.y = alt.Y("y:Q", scale=scales[1], title=titles[1], axis=ticks[1])
+        self.titles = titles
+
+    def front(self, points: pd.DataFrame) -> alt.Chart:
+        # The best y within an x stays the same until the next point of the front.
+        return (
+            alt.Chart(points[points["front"]])
+            .mark_line(
+                interpolate="step-before" if self.turned[0] else "step-after",
+                color=GREY, strokeDash=[4, 3], clip=True,
+            )
+            .encode(x=self.x, y=self.y, detail=["device:N", "measured_in:N"], order="x:Q")
+        )  # fmt: skip
+
+    def intervals(self, points: pd.DataFrame) -> list[alt.Chart]:
+        rules = []
+        for name in ("x", "y"):
+            rows = points.dropna(subset=[f"{name}_low"])
+            # A count that is the same in every seed has no interval worth a mark.
+            rows = rows[rows[f"{name}_low"] < rows[f"{name}_high"]]
+            if not len(rows):
+                continue
+            channel = alt.X if name == "x" else alt.Y
+            scale, text = (
+                (self.x_scale, self.titles[0]) if name == "x" else (self.y_scale, self.titles[1])
+            )
+            encodings = {
+                "x": self.x, "y": self.y, name: channel(f"{name}_low:Q", scale=scale, title=text),
+                f"{name}2": alt.X2("x_high:Q") if name == "x" else alt.Y2("y_high:Q"),
+            }  # fmt: skip
+            rules.append(
+                alt.Chart(rows)
+                .mark_rule(strokeWidth=1.5, opacity=0.7, clip=True)
+                .encode(color=_colour(points), **encodings)
+            )
+        return rules
+
+    def dots(self, points: pd.DataFrame, interactive: bool, picked: tuple[str, ...]) -> alt.Chart:
+        rows = points.assign(picked=points["variant"].isin(picked) if picked else True)
+        opacity = alt.condition("datum.picked", alt.value(1.0), alt.value(0.25))
+        chart = alt.Chart(rows).mark_point(filled=True, strokeWidth=1, clip=True)
+        if interactive:
+            click = alt.selection_point(name="picked", fields=["variant"], empty=False)
+            drag = alt.selection_interval(name="brush", empty=False)
+            chart = chart.add_params(click, drag)
+        return chart.encode(
+            x=self.x, y=self.y, color=_colour(points), shape=_shape(points),
+            size=_size(points), opacity=opacity, tooltip=self.tooltip(),
+        )  # fmt: skip
+
+    def labels(self, points: pd.DataFrame) -> alt.Chart:
+        rows = points.sort_values(["front", "y"], ascending=[False, False], kind="stable")
+        rows = rows.drop_duplicates(["variant", "x", "y"]).head(MAX_LABELS)
+        places = place_labels(
+            self._pixels(rows["x"], 0), self._pixels(rows["y"], 1), rows["variant"].tolist(), WIDTH, HEIGHT
+        )  # fmt: skip
+        found = [place is not None for place in places]
+        rows = rows[found].assign(
+            align=[place[0] for place in places if place],
+            dy=[place[1] for place in places if place],
         )
-    )  # fmt: skip
+        shift = alt.expr("datum.align == 'left' ? 8 : datum.align == 'right' ? -8 : 0")
+        return (
+            alt.Chart(rows[["variant", "x", "y", "align", "dy"]])
+            .mark_text(size=10, align=alt.expr("datum.align"), dx=shift, dy=alt.expr("datum.dy"))
+            .encode(x=self.x, y=self.y, text="variant:N")
+        )
+
+    def _pixels(self, values: pd.Series, side: int) -> list[float]:
+        low, high = self.domains[side]
+        numbers = values.to_numpy(dtype=float)
+        if self.logs[side]:
+            numbers, low, high = np.log(numbers), math.log(low), math.log(high)
+        share = (numbers - low) / (high - low)
+        if self.turned[side]:
+            share = 1 - share
+        return list(share * WIDTH if side == 0 else (1 - share) * HEIGHT)
+
+    def budget(self, limit: float | None) -> list[alt.Chart]:
+        if limit is None:
+            return []
+        x = alt.X("limit:Q", scale=self.x_scale, title=self.titles[0])
+        return [
+            alt.Chart(pd.DataFrame({"limit": [limit]}))
+            .mark_rule(color=PALETTE[1], strokeWidth=2, clip=True)
+            .encode(x=x, tooltip=alt.Tooltip("limit:Q", title="budget"))
+        ]
+
+    def tooltip(self) -> list[alt.Tooltip]:
+        x, y = self.axes
+        return [
+            alt.Tooltip("variant:N"),
+            alt.Tooltip("setting:N"),
+            *_value_tooltips("y", y),
+            *_value_tooltips("x", x),
+            alt.Tooltip("num_params:Q", title="parameters", format=","),
+            alt.Tooltip("memory_mib:Q", title="peak memory (MiB)", format=",.0f"),
+            alt.Tooltip("noisy:N", title="noisy (IQR over 10 %)"),
+            alt.Tooltip("measured_in:N", title="measured in"),
+            alt.Tooltip("device:N", title="on"),
+            alt.Tooltip("status:N"),
+        ]
 
 
-def _intervals(points: pd.DataFrame) -> alt.Chart:
-    return (
-        alt.Chart(points.dropna(subset=["low"]))
-        .mark_rule(strokeWidth=1.5)
-        .encode(x=_x(points), y=alt.Y("low:Q", title="Test accuracy (%)"), y2="high:Q",
-                color=_colour(points))
-    )  # fmt: skip
+def _value_tooltips(name: str, axis: Axis) -> list[alt.Tooltip]:
+    n = "seeds (n)" if axis.source == "training" else "rounds (n)"
+    return [
+        alt.Tooltip(f"{name}:Q", title=axis.title, format=".4~g"),
+        alt.Tooltip(f"{name}_low:Q", title="95 % from", format=".4~g"),
+        alt.Tooltip(f"{name}_high:Q", title="95 % to", format=".4~g"),
+        alt.Tooltip(f"{name}_n:Q", title=n),
+    ]
 
 
-def _points(points: pd.DataFrame) -> alt.Chart:
-    return (
-        alt.Chart(points)
-        .mark_point(size=70, filled=True, opacity=1)
-        .encode(x=_x(points), y=_y(), color=_colour(points), shape=freshness_shape(), tooltip=TOOLTIP)
-    )  # fmt: skip
+def _axis_title(axis: Axis, log: bool, side: str) -> str:
+    unit = ", ".join(part for part in (axis.unit, "log scale" if log else "") if part)
+    text = f"{axis.label} ({unit})" if unit else axis.label
+    if axis.better is None:
+        return text
+    return f"← better \u2003 {text}" if side == "left" else f"{text} \u2003 better →"
+
+
+def _ticks(log: bool, domain: list[float]) -> alt.Axis:
+    # Over decades a log axis labels 1, 2 and 5 only: more of them run into each other.
+    if not log or domain[1] < 10 * domain[0]:
+        return alt.Axis(format="~g", labelOverlap=True)
+    expression = (
+        "indexof(['1', '2', '5'], substring(replace(format(datum.value, 'e'), '.', ''), 0, 1)) >= 0"
+    )
+    return alt.Axis(format="~g", labelExpr=f"{expression} ? datum.label : ''", labelOverlap=False)
 
 
 def _colour(points: pd.DataFrame) -> alt.Color:
     # Points of several devices can't be compared: then the device is what must be seen.
-    field = "latency_device" if len(points["latency_device"].unique()) > 1 else "family"
-    return alt.Color(f"{field}:N", scale=alt.Scale(range=PALETTE), title=field.replace("_", " "))
+    devices = points.loc[points["device"] != "", "device"].unique()
+    field = "device" if len(devices) > 1 else "family"
+    domain = sorted(points[field].dropna().unique())
+    return alt.Color(
+        f"{field}:N", title=field,
+        scale=alt.Scale(domain=domain, range=[PALETTE[i % len(PALETTE)] for i in range(len(domain))]),
+    )  # fmt: skip
 
 
-def _labels(points: pd.DataFrame) -> alt.Chart:
-    return (
-        alt.Chart(points)
-        .mark_text(align="left", dx=8, dy=-7, size=10)
-        .encode(x=_x(points), y=_y(), text="variant:N")
-    )
+def _shape(points: pd.DataFrame) -> alt.Shape:
+    stale = (points["freshness"] == "stale").any()
+    return freshness_shape() if stale else freshness_shape().legend(None)
+
+
+def _size(points: pd.DataFrame) -> alt.Size:
+    counts = points["num_params"].dropna().astype(float)
+    if not len(counts):
+        return alt.value(70)
+    return alt.Size(
+        "num_params:Q", title="parameters",
+        scale=alt.Scale(type="sqrt", domain=[0, counts.max()], range=[20, 220]),
+        legend=alt.Legend(format="~s", symbolFillColor=GREY, symbolStrokeWidth=0, values=_round_counts(counts)),
+    )  # fmt: skip
+
+
+def _round_counts(counts: pd.Series) -> list[float]:
+    """Two or three round numbers for the legend."""
+    top = 10 ** math.floor(math.log10(max(counts.max(), 1)))
+    return [v for v in (top / 5, top, 5 * top) if v <= counts.max() * 1.01] or [counts.max()]

@@ -8,7 +8,13 @@ from resnest_bench.specs.data import (
     WeightsSpec,
 )
 from resnest_bench.specs.latency import LatencySpec
-from resnest_bench.specs.load import dump_study, load_study, read_yaml, study_from_config
+from resnest_bench.specs.load import (
+    dump_study,
+    load_study,
+    read_yaml,
+    study_from_config,
+    variant_line,
+)
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec
 from resnest_bench.specs.study import PROTOCOLS, StudySpec
 from resnest_bench.specs.variants import ResNestVariant, TimmVariant, VariantSpec
@@ -31,4 +37,5 @@ __all__ = [
     "load_study",
     "read_yaml",
     "study_from_config",
+    "variant_line",
 ]

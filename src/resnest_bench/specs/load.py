@@ -140,3 +140,11 @@ def _known_keys() -> set[str]:
 def dump_study(spec: StudySpec) -> str:
     """The whole study as JSON with every default filled in; `load_study` reads it back."""
     return json.dumps(spec.model_dump(mode="json"), indent=1) + "\n"
+
+
+def variant_line(variant: variants.VariantSpec) -> str:
+    """The variant as a line of variants.yaml: '- {name: ..., ...}', without fields left at default."""
+    fields = variant.model_dump(mode="json", exclude_defaults=True)
+    ordered = {"name": variant.name, "family": variant.family, **fields}
+    text = yaml.safe_dump(ordered, default_flow_style=True, sort_keys=False, width=10**6)
+    return f"- {text.strip()}"

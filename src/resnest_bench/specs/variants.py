@@ -1,5 +1,6 @@
 """Variants: which network (floor 1)."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -79,6 +80,11 @@ class ResNestVariant(VariantBase):
     def depth(self) -> int:
         return 2 + 3 * sum(self.layers)
 
+    @property
+    def architecture(self) -> str:
+        """What readers call the family; it colours charts and decides nothing."""
+        return "resnest"
+
 
 class TimmVariant(VariantBase):
     """Any model that `timm.list_models()` names."""
@@ -93,6 +99,12 @@ class TimmVariant(VariantBase):
     args: dict[str, str | int | float | bool | None] = Field(
         default_factory=dict, description="More keyword arguments of timm.create_model"
     )
+
+    @property
+    def architecture(self) -> str:
+        """timm's name without its source, version and size: tf_efficientnetv2_s -> efficientnet."""
+        name = re.sub(r"^(tf|legacy|test)_", "", self.model.lower())
+        return re.match(r"([a-z]*?)(?=v?\d|_|\.|$)", name)[1] or self.model
 
     @field_validator("args")
     @classmethod

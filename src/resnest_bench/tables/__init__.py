@@ -10,43 +10,91 @@ from resnest_bench.tables.aggregate import (
     samples_frame,
     samples_of,
 )
+from resnest_bench.tables.axes import Axis, axes_of, default_axes, metric_axis
+from resnest_bench.tables.captions import caption, notes
+from resnest_bench.tables.factors import FactorGroup, factor_groups, factor_table
+from resnest_bench.tables.formats import latex_of
+from resnest_bench.tables.live import live_epochs, running_frame, running_jobs
 from resnest_bench.tables.outcomes import (
+    STATUSES,
     Outcome,
     outcomes,
     prepared_fingerprints,
     unlisted_records,
 )
-from resnest_bench.tables.render import make_tables, summary_text, table_markdown, write_tables
+from resnest_bench.tables.paper_table import PRINTED_FACTS, paper_table
+from resnest_bench.tables.points import (
+    Experiments,
+    best_within,
+    experiments_of,
+    headline_points,
+    points_frame,
+)
+from resnest_bench.tables.render import (
+    display_frame,
+    make_tables,
+    summary_text,
+    table_markdown,
+    write_tables,
+)
+from resnest_bench.tables.scan import scan_records
 from resnest_bench.tables.statistics import (
     binomial_standard_error,
     paired_difference,
     pareto_front,
     summarise,
 )
+from resnest_bench.tables.store import Frames, load_frames, write_frames
 from resnest_bench.tables.tables import ablation_table, tradeoff_table, transfer_table
 
 __all__ = [
+    "PRINTED_FACTS",
+    "STATUSES",
+    "Axis",
+    "Experiments",
+    "FactorGroup",
+    "Frames",
     "Outcome",
     "ablation_table",
+    "axes_of",
+    "best_within",
     "binomial_standard_error",
+    "caption",
     "cells_frame",
     "cells_of",
     "collect",
+    "default_axes",
+    "display_frame",
     "epochs_frame",
     "epochs_of",
+    "experiments_of",
+    "factor_groups",
+    "factor_table",
+    "headline_points",
+    "latex_of",
+    "live_epochs",
+    "load_frames",
     "make_tables",
+    "metric_axis",
+    "notes",
     "outcomes",
     "paired_difference",
+    "paper_table",
     "pareto_front",
+    "points_frame",
     "prepared_fingerprints",
+    "running_frame",
+    "running_jobs",
     "runs_of",
     "samples_frame",
     "samples_of",
+    "scan_records",
     "summarise",
     "summary_text",
     "table_markdown",
     "tradeoff_table",
     "transfer_table",
     "unlisted_records",
+    "write_frames",
     "write_tables",
 ]

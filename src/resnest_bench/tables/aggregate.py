@@ -82,7 +82,7 @@ def runs_of(found: list[Outcome]) -> pd.DataFrame:
         {**_job_row(o, labels), **_metric_values(o), **_origin(o.record), "record": str(o.path)}
         for o in found
     ]
-    return _frame(rows, [*JOB_COLUMNS, *METRICS, *ORIGIN_COLUMNS])
+    return typed_frame(rows, [*JOB_COLUMNS, *METRICS, *ORIGIN_COLUMNS])
 
 
 def cells_of(found: list[Outcome]) -> pd.DataFrame:
@@ -93,7 +93,7 @@ def cells_of(found: list[Outcome]) -> pd.DataFrame:
         if o.job.kind == "latency"
         for cell in _cell_rows(o)
     ]
-    return _frame(rows, CELL_COLUMNS)
+    return typed_frame(rows, CELL_COLUMNS)
 
 
 def epochs_of(found: list[Outcome]) -> pd.DataFrame:
@@ -104,7 +104,7 @@ def epochs_of(found: list[Outcome]) -> pd.DataFrame:
         if o.record and o.record.train
         for epoch in o.record.train.epochs
     ]
-    return _frame(rows, EPOCH_COLUMNS)
+    return typed_frame(rows, EPOCH_COLUMNS)
 
 
 def samples_of(found: list[Outcome]) -> pd.DataFrame:
@@ -119,10 +119,10 @@ def samples_of(found: list[Outcome]) -> pd.DataFrame:
         for cell in o.record.latency.cells
         if cell.samples_ms
     ]
-    return _frame(pd.concat(cells, ignore_index=True) if cells else [], SAMPLE_COLUMNS)
+    return typed_frame(pd.concat(cells, ignore_index=True) if cells else [], SAMPLE_COLUMNS)
 
 
-def _frame(rows: list[dict[str, Any]] | pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+def typed_frame(rows: list[dict[str, Any]] | pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Rows with exactly these columns, in types that don't depend on what is missing."""
     frame = pd.DataFrame(rows, columns=columns)
     types = {}

@@ -1,14 +1,33 @@
-"""What stands in a table's row: accuracy over seeds, latency of one variant, and a status in words."""
+"""What stands in a table's row: accuracy over seeds, latency of one variant, and a status in words.
 
+Rows come as a frame, or as its dicts: a study can have thousands of variants with a handful of rows
+each, and on so few rows dicts are a hundred times faster.
+"""
+
+from collections.abc import Iterable, Mapping
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
+from resnest_bench.tables.formats import known
 from resnest_bench.tables.statistics import binomial_standard_error, summarise
 
+Row = Mapping[str, Any]
+Rows = pd.DataFrame | list[Row]
 
 # What makes two latencies comparable, the device apart.
 CELL_AXES = ["batch_size", "precision", "layout", "mode"]
+DEVICE = ["device_kind", "device_name", "num_cpu_threads"]
+# What is read here, so that callers needn't carry along the rest of `runs` and of `cells`.
+RUN_COLUMNS = [
+    "status", "reason", "seed", "test_accuracy", "num_test", "num_params", "num_macs",
+    "paper_ms_per_image", "reference_drift", "torch", *DEVICE,
+]  # fmt: skip
+CELL_COLUMNS = [
+    "seed", "primary", *CELL_AXES, "available", "unavailable_reason", "n", "p50_ms", "p90_ms",
+    "iqr_ms", "noisy", "throughput_images_per_second",
+]  # fmt: skip
 
 
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
@@ -20,26 +39,42 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
     return ok if len(ok) else rows[rows["status"] == "stale"]
 
 
-def by_seed(rows: pd.DataFrame) -> dict[int, float]:
+def _dicts(rows: Rows, columns: list[str]) -> list[Row]:
+    return rows if isinstance(rows, list) else rows[columns].to_dict("records")
+
+
+def _shown(rows: Rows, columns: list[str]) -> list[Row]:
+    """`shown` as dicts of `columns`."""
+    every = _dicts(rows, columns)
+    ok = [row for row in every if row["status"] == "ok"]
+    return ok or [row for row in every if row["status"] == "stale"]
+
+
+def any_stale(rows: Rows) -> bool:
+    """Whether stale values are shown."""
+    return any(row["status"] == "stale" for row in _shown(rows, ["status"]))
+
+
+def by_seed(rows: Rows) -> dict[int, float]:
     """Seed to test accuracy in %, of the rows that count."""
-    used = shown(rows)
     return {
-        int(seed): 100 * accuracy
-        for seed, accuracy in zip(used["seed"], used["test_accuracy"], strict=True)
-        if pd.notna(accuracy)
+        row["seed"]: 100 * row["test_accuracy"]
+        for row in _shown(rows, ["status", "seed", "test_accuracy"])
+        if known(row["test_accuracy"])
     }
 
 
-def accuracy_values(rows: pd.DataFrame) -> dict[str, Any]:
+def accuracy_values(rows: Rows) -> dict[str, Any]:
     """Test accuracy of one variant over its seeds, in % and points, with n and the data's size."""
-    used, seeds = shown(rows), by_seed(rows)
+    used = _shown(rows, RUN_COLUMNS)
+    seeds = by_seed(used)
     summary = summarise(list(seeds.values()))
-    num_test = _only(used["num_test"])
+    num_test = _first(used, "num_test")
     error = None
     if summary.n and num_test:
         error = 100 * binomial_standard_error(summary.mean / 100, int(num_test))
     return {
-        "num_params": _only(used["num_params"]),
+        "num_params": _first(used, "num_params"),
         "n": summary.n,
         "accuracy_mean_percent": summary.mean,
         "accuracy_std_points": summary.std,
@@ -48,126 +83,170 @@ def accuracy_values(rows: pd.DataFrame) -> dict[str, Any]:
         "seed_accuracies_percent": list(seeds.values()),
         "num_test": num_test,
         "binomial_standard_error_points": error,
-        "stale": bool((used["status"] == "stale").any()),
-        "train_device": devices_text(used),
-        "train_torch": _joined(used["torch"]),
+        "stale": any_stale(used),
+        "train_device": _joined(map(_device_text, used)),
+        "train_torch": _joined(row["torch"] for row in used),
     }
 
 
-def latency_values(runs: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Any]:
+def latency_values(runs: Rows, cells: Rows) -> dict[str, Any]:
     """Latency of one variant from its latency jobs' rows in `runs` and in `cells`, one a round.
 
     Percentiles and times are means over the rounds; the interval is that of the mean of the rounds'
     p50 of the primary cell, whose batch size and setting stand beside it. The throughput is the best
     over the batch sizes of that same setting. The drift is the largest of any round, with its sign.
     """
-    used = shown(runs)
-    timed = cells[cells["seed"].isin(used["seed"])]
-    primary = timed[timed["primary"].fillna(False)]
-    if not len(used) or not len(primary):
+    used = _shown(runs, RUN_COLUMNS)
+    rounds = {row["seed"] for row in used}
+    timed = [cell for cell in _dicts(cells, CELL_COLUMNS) if cell["seed"] in rounds]
+    primary = [cell for cell in timed if _is_true(cell["primary"])]
+    if not primary:
         return {"latency_stale": False}
-    job, cell = used.iloc[0], primary.iloc[0]
+    job, cell = used[0], primary[0]
     # In one round the first setting may not have been available: such a round is another thing.
-    alike = primary[(primary[CELL_AXES] == cell[CELL_AXES]).all(axis=1)]
-    p50 = summarise(alike["p50_ms"])
-    best = _fastest_batch(timed, cell)
+    alike = _alike(primary, cell, CELL_AXES)
+    p50 = summarise([row["p50_ms"] for row in alike])
+    throughput, batch_size = _fastest_batch(timed, cell)
     return {
         "num_params": job["num_params"],
         "num_macs": job["num_macs"],
         "latency_p50_ms": p50.mean,
         "latency_interval_ms": p50.half_width,
         "latency_rounds": p50.n,
-        "latency_p90_ms": alike["p90_ms"].mean(),
-        "latency_iqr_ms": alike["iqr_ms"].mean(),
-        "latency_n": alike["n"].sum(),
-        "latency_noisy": bool(alike["noisy"].any()),
+        "latency_p90_ms": _mean(alike, "p90_ms"),
+        "latency_iqr_ms": _mean(alike, "iqr_ms"),
+        "latency_n": sum(row["n"] for row in alike),
+        "latency_noisy": any(_is_true(row["noisy"]) for row in alike),
         "latency_batch_size": cell["batch_size"],
         "latency_setting": setting_text(cell),
         "latency_stale": job["status"] == "stale",
-        "latency_device": devices_text(used),
-        "latency_torch": _joined(used["torch"]),
-        "throughput_images_per_second": best["throughput_images_per_second"],
-        "throughput_batch_size": best["batch_size"],
-        "paper_ms_per_image": used["paper_ms_per_image"].mean(),
-        "reference_drift": _largest(used["reference_drift"]),
+        "latency_device": _joined(map(_device_text, used)),
+        "latency_torch": _joined(row["torch"] for row in used),
+        "throughput_images_per_second": throughput,
+        "throughput_batch_size": batch_size,
+        "paper_ms_per_image": _mean(used, "paper_ms_per_image"),
+        "reference_drift": max(_known(used, "reference_drift"), key=abs, default=None),
     }
 
 
-def _fastest_batch(cells: pd.DataFrame, cell: pd.Series) -> pd.Series:
-    """Batch size of the highest throughput, as a mean over rounds, in the setting of `cell`."""
-    axes = ["precision", "layout", "mode"]
-    same = cells[cells["available"].fillna(False) & (cells[axes] == cell[axes]).all(axis=1)]
-    means = same.groupby("batch_size")["throughput_images_per_second"].mean().reset_index()
-    rates = means["throughput_images_per_second"]
-    return means.loc[rates.idxmax()] if rates.notna().any() else cell
+def _fastest_batch(cells: list[Row], cell: Row) -> tuple[float | None, int]:
+    """The highest throughput, as a mean over rounds in the setting of `cell`, and its batch size."""
+    same = [row for row in _alike(cells, cell, CELL_AXES[1:]) if _is_true(row["available"])]
+    means = [
+        (mean, batch_size)
+        for (batch_size,), rows in sorted(_grouped(same, ["batch_size"]).items())
+        if (mean := _mean(rows, "throughput_images_per_second")) is not None
+    ]
+    return max(means, key=lambda pair: pair[0], default=(None, cell["batch_size"]))
 
 
-def _largest(values: pd.Series) -> float | None:
-    known = values.dropna()
-    return known.loc[known.abs().idxmax()] if len(known) else None
+def _alike(rows: list[Row], cell: Row, axes: list[str]) -> list[Row]:
+    return [row for row in rows if all(_same(row[axis], cell[axis]) for axis in axes)]
 
 
-def setting_text(cell: pd.Series) -> str:
+def _same(one: Any, other: Any) -> bool:
+    return known(one) and one == other
+
+
+def _is_true(value: Any) -> bool:
+    return known(value) and bool(value)
+
+
+def _grouped(rows: Iterable[Row], keys: list[str]) -> dict[tuple, list[Row]]:
+    """Rows by their values of `keys`, in the order of the first ones; those that lack one are out."""
+    groups: dict[tuple, list[Row]] = {}
+    for row in rows:
+        values = tuple(row[key] for key in keys)
+        if all(map(known, values)):
+            groups.setdefault(values, []).append(row)
+    return groups
+
+
+def _known(rows: list[Row], column: str) -> list[Any]:
+    return [row[column] for row in rows if known(row[column])]
+
+
+def _first(rows: list[Row], column: str) -> Any | None:
+    return next(iter(_known(rows, column)), None)
+
+
+def _mean(rows: list[Row], column: str) -> float | None:
+    values = _known(rows, column)
+    return fmean(values) if values else None
+
+
+def _joined(texts: Iterable[str | None]) -> str | None:
+    return " and ".join(dict.fromkeys(text for text in texts if known(text))) or None
+
+
+def setting_text(cell: Row) -> str:
     """'fp32, channels_last, eager'."""
     return f"{cell['precision']}, {cell['layout']}, {cell['mode']}"
 
 
-def devices_text(rows: pd.DataFrame) -> str | None:
-    """'CPU NAME, 2 threads' or 'GPU NAME'; several joined by ' and '. None without a row."""
-    names = []
-    for kind, name, threads in zip(
-        rows["device_kind"], rows["device_name"], rows["num_cpu_threads"], strict=True
-    ):
-        if pd.notna(kind):
-            names.append(
-                f"GPU {name}"
-                if kind == "cuda"
-                else f"CPU {name}, {threads} thread{'' if threads == 1 else 's'}"
-            )
-    return " and ".join(dict.fromkeys(names)) or None
+def _device_text(row: Row) -> str | None:
+    """'CPU NAME, 2 threads' or 'GPU NAME'; None where the device is not known."""
+    if not known(row["device_kind"]):
+        return None
+    if row["device_kind"] == "cuda":
+        return f"GPU {row['device_name']}"
+    threads = row["num_cpu_threads"]
+    return f"CPU {row['device_name']}, {threads} thread{'' if threads == 1 else 's'}"
 
 
-def _only(values: pd.Series) -> Any | None:
-    known = values.dropna()
-    return known.iloc[0] if len(known) else None
+def device_texts(rows: pd.DataFrame) -> pd.Series:
+    """'CPU NAME, 2 threads' or 'GPU NAME' of each row; NA where the device is not known."""
+    texts = map(_device_text, _dicts(rows, DEVICE))
+    return pd.Series(list(texts), index=rows.index, dtype="string")
 
 
-def _joined(values: pd.Series) -> str | None:
-    return " and ".join(dict.fromkeys(values.dropna())) or None
+def devices_text(rows: Rows) -> str | None:
+    """`device_texts` without repetition; several joined by ' and '. None without a row."""
+    return _joined(map(_device_text, _dicts(rows, DEVICE)))
 
 
-def training_status(rows: pd.DataFrame) -> list[str]:
+def training_status(rows: Rows) -> list[str]:
     """What is wrong with the seeds of one variant; the empty list where nothing is."""
     if not len(rows):
         return ["training not asked for by the study"]
-    bad = rows[rows["status"] != "ok"]
+    bad = _bad(rows)
     parts = []
-    for (status, reason), group in bad.groupby(["status", "reason"], sort=False):
-        seeds = [int(seed) for seed in group["seed"]]
-        word = "seed" if len(seeds) == 1 else "seeds"
-        parts.append(f"{word} {', '.join(map(str, seeds))} {status}: {reason}")
-    if (bad["status"] == "stale").any() and (rows["status"] == "ok").any():
+    for (status, reason), group in _grouped(bad, ["status", "reason"]).items():
+        word = "seed" if len(group) == 1 else "seeds"
+        parts.append(f"{word} {_seeds_text(group)} {status}: {reason}")
+    if _mixed(rows, bad):
         parts.append("stale seeds are not in the mean")
     return parts
 
 
-def latency_status(runs: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+def latency_status(runs: Rows, cells: Rows) -> list[str]:
     """What is wrong with the latency of one variant."""
     if not len(runs):
         return ["latency not asked for by the study"]
-    bad = runs[runs["status"] != "ok"]
+    bad = _bad(runs)
     parts = []
-    for (status, reason), group in bad.groupby(["status", "reason"], sort=False):
-        every = len(group) == len(runs)
-        rounds = "" if every else f" round {', '.join(str(number) for number in group['seed'])}"
+    for (status, reason), group in _grouped(bad, ["status", "reason"]).items():
+        rounds = "" if len(group) == len(runs) else f" round {_seeds_text(group)}"
         parts.append(f"latency{rounds} {status}: {reason}")
-    if (bad["status"] == "stale").any() and (runs["status"] == "ok").any():
+    if _mixed(runs, bad):
         parts.append("stale rounds are not in the mean")
-    gaps = cells[~cells["available"].fillna(False) & cells["unavailable_reason"].notna()]
-    for (why, *axes), group in gaps.groupby(
-        ["unavailable_reason", "precision", "layout", "mode"], sort=False
-    ):
-        known = group["batch_size"].dropna().unique()
-        batches = ", ".join(str(batch) for batch in known) or "any"
+    gaps = [row for row in _dicts(cells, CELL_COLUMNS) if not _is_true(row["available"])]
+    keys = ["unavailable_reason", *CELL_AXES[1:]]
+    for (why, *axes), group in _grouped(gaps, keys).items():
+        batches = ", ".join(map(str, dict.fromkeys(_known(group, "batch_size")))) or "any"
         parts.append(f"latency of batch {batches} in {', '.join(axes)} unavailable: {why}")
     return parts
+
+
+def _bad(rows: Rows) -> list[Row]:
+    every = _dicts(rows, ["status", "reason", "seed"])
+    return [row for row in every if row["status"] != "ok"]
+
+
+def _mixed(rows: Rows, bad: list[Row]) -> bool:
+    """Whether some are stale and others ok."""
+    return len(bad) < len(rows) and any(row["status"] == "stale" for row in bad)
+
+
+def _seeds_text(rows: list[Row]) -> str:
+    return ", ".join(str(row["seed"]) for row in rows)

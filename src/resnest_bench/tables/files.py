@@ -20,6 +20,11 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    records.write_bytes(path, parquet_bytes(frame))
+
+
+def parquet_bytes(frame: pd.DataFrame) -> bytes:
+    """The frame as a Parquet file; its index is left out."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
-    records.write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()

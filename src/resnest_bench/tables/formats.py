@@ -1,8 +1,10 @@
 """Tables for readers: rounded texts, as Markdown and LaTeX. CSV files stay unrounded."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
@@ -78,3 +80,22 @@ def latex_table(display: pd.DataFrame, caption: str, label: str, notes: list[str
         r"\end{table}",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def shown_text(value: Any) -> str:
+    """Any cell for a reader: four significant digits, lists joined, '–' for a gap."""
+    if isinstance(value, list):
+        return ", ".join(shown_text(item) for item in value)
+    if not known(value):
+        return GAP
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return significant(value, 4) if isinstance(value, float) else str(value)
+
+
+def latex_of(
+    frame: pd.DataFrame, caption: str, label: str, headings: Mapping[str, str] | None = None
+) -> str:
+    """`latex_table` of a frame of numbers, with its column names or those of `headings` on top."""
+    display = frame.map(shown_text) if len(frame) else frame.astype(str)
+    return latex_table(display.rename(columns=dict(headings or {})), caption, label, [])

@@ -1,7 +1,7 @@
 """What became of each job of a study: its record, or the reason why there is none to trust."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec
+from resnest_bench.tables.scan import scan_records
 
 STATUSES = ("ok", "stale", "failed", "missing", "invalid")
 NO_RECORD = "no record yet"
@@ -42,13 +43,15 @@ def outcomes(
     paths: StudyPaths,
     fingerprints: Mapping[str, str] | None = None,
     read: Reader = records.read,
+    jobs: Iterable[Job] | None = None,
 ) -> list[Outcome]:
     """One outcome for each of `study.jobs()`, in that order. Never raises for a bad record.
 
     `fingerprints` maps a dataset's name to its data's SHA-256 now; a record of other data is stale.
-    `read` may be a caching stand-in for `records.read`.
+    `read` may be a caching stand-in for `records.read`. `jobs` asks for some of the study's alone.
     """
-    return [_outcome(study, paths, job, fingerprints or {}, read) for job in study.jobs()]
+    asked = study.jobs() if jobs is None else jobs
+    return [_outcome(study, paths, job, fingerprints or {}, read) for job in asked]
 
 
 def _outcome(
@@ -125,9 +128,8 @@ def _leaf(value: Any) -> str:
 
 def unlisted_records(study: StudySpec, paths: StudyPaths) -> list[Path]:
     """Record files that no job of the study asks for, sorted: of a removed variant, say."""
-    asked = {paths.record(job) for job in study.jobs()}
-    found = (path for path in paths.records.rglob("*.json") if not path.name.startswith("."))
-    return sorted(path for path in found if path not in asked)
+    asked = {paths.record_name(job) for job in study.jobs()}
+    return sorted(paths.root / name for name in scan_records(paths).keys() - asked)
 
 
 def prepared_fingerprints(study: StudySpec) -> dict[str, str]:

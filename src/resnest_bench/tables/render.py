@@ -10,7 +10,6 @@ import pandas as pd
 from resnest_bench import records
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import StudySpec
-from resnest_bench.tables.aggregate import cells_of, epochs_of, runs_of
 from resnest_bench.tables.captions import TITLES, caption, notes
 from resnest_bench.tables.files import write_csv, write_parquet
 from resnest_bench.tables.formats import (
@@ -22,12 +21,8 @@ from resnest_bench.tables.formats import (
     significant,
     uncertain_text,
 )
-from resnest_bench.tables.outcomes import (
-    Outcome,
-    outcomes,
-    prepared_fingerprints,
-    unlisted_records,
-)
+from resnest_bench.tables.outcomes import prepared_fingerprints
+from resnest_bench.tables.store import load_frames, write_frames
 from resnest_bench.tables.tables import ablation_table, tradeoff_table, transfer_table
 
 log = logging.getLogger(__name__)
@@ -49,28 +44,29 @@ def make_tables(
 def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     """Write all tables of a study to `paths.tables`; return the files. Same records, same bytes.
 
+    The frames behind them are kept in `paths.frames`, so that unchanged records aren't read again.
     Whatever is missing, failed, invalid or stale is named in them. Raises UserError where a file
     can't be written.
     """
-    found = outcomes(study, paths, prepared_fingerprints(study))
-    runs, cells = runs_of(found), cells_of(found)
-    _log_gaps(found)
+    frames = load_frames(study, paths, prepared_fingerprints(study))
+    _log_gaps(study, frames.runs)
     written = []
-    for name, table in make_tables(study, runs, cells).items():
+    for name, table in make_tables(study, frames.runs, frames.cells).items():
         written += _write_table(name, table, study, paths.tables)
-    frames = {"runs": runs, "latency_cells": cells, "epochs": epochs_of(found)}
-    for name, frame in frames.items():
+    shown = {"runs": frames.runs, "latency_cells": frames.cells, "epochs": frames.epochs}
+    for name, frame in shown.items():
         written.append(paths.tables / f"{name}.csv")
         write_csv(written[-1], frame)
     written.append(paths.tables / "runs.parquet")
-    write_parquet(written[-1], runs)
+    write_parquet(written[-1], frames.runs)
+    write_frames(paths, frames)
     return written
 
 
-def _log_gaps(found: list[Outcome]) -> None:
-    for outcome in found:
-        if outcome.status != "ok":
-            log.warning("%s: %s: %s", outcome.job, outcome.status, outcome.reason)
+def _log_gaps(study: StudySpec, runs: pd.DataFrame) -> None:
+    for job, status, reason in zip(study.jobs(), runs["status"], runs["reason"], strict=True):
+        if status != "ok":
+            log.warning("%s: %s: %s", job, status, reason)
 
 
 def _write_table(name: str, table: pd.DataFrame, study: StudySpec, folder: Path) -> list[Path]:
@@ -85,13 +81,12 @@ def _write_table(name: str, table: pd.DataFrame, study: StudySpec, folder: Path)
 
 def summary_text(study: StudySpec, paths: StudyPaths) -> str:
     """All tables of a study as Markdown for a terminal, and how many jobs are not ok."""
-    found = outcomes(study, paths, prepared_fingerprints(study))
-    runs, cells = runs_of(found), cells_of(found)
+    frames = load_frames(study, paths, prepared_fingerprints(study))
     parts = [
         table_markdown(name, table, study)
-        for name, table in make_tables(study, runs, cells).items()
+        for name, table in make_tables(study, frames.runs, frames.cells).items()
     ]
-    return "\n".join([*parts, _counts_text(runs), *_unlisted_text(study, paths)])
+    return "\n".join([*parts, _counts_text(frames.runs), *_unlisted_text(frames.unlisted)])
 
 
 def _counts_text(runs: pd.DataFrame) -> str:
@@ -99,8 +94,8 @@ def _counts_text(runs: pd.DataFrame) -> str:
     return f"{len(runs)} jobs: " + ", ".join(f"{n} {status}" for status, n in counts.items())
 
 
-def _unlisted_text(study: StudySpec, paths: StudyPaths) -> list[str]:
-    count = len(unlisted_records(study, paths))
+def _unlisted_text(unlisted: list[Path]) -> list[str]:
+    count = len(unlisted)
     return [f"{count} records are of no job of the study, and in no table"] if count else []
 
 
@@ -161,9 +156,7 @@ def _latency(row: Mapping[str, Any]) -> dict[str, str]:
     p50, iqr = row["latency_p50_ms"], row["latency_iqr_ms"]
     half = row["latency_interval_ms"]
     interval = f" ± {significant(half)}" if known(half) else ""
-    text = (
-        f"{significant(p50)}{interval} [{significant(iqr)}] (n={row['latency_rounds']}){marks}"
-    )
+    text = f"{significant(p50)}{interval} [{significant(iqr)}] (n={row['latency_rounds']}){marks}"
     kinds = str(row["latency_device"]).split(" ")[0] if known(row["latency_device"]) else GAP
     throughput, batch = row["throughput_images_per_second"], row["throughput_batch_size"]
     fastest = f"{significant(throughput)} (batch {batch})" if known(throughput) else GAP

@@ -8,6 +8,8 @@ import pandas as pd
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.study import TableSpec
 
+EXPERIMENT = ["kind", "dataset", "recipe", "variant"]
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -63,9 +65,29 @@ def _is_timing(job: Any, chosen: Selection) -> bool:
     return place == ("latency", chosen.latency_dataset, chosen.protocol)
 
 
+class RowGroups:
+    """Rows of `runs` or `cells`, to be asked for one variant after another.
+
+    A row is a dict of `columns`. `labels` is each dataset's name to its label.
+    """
+
+    def __init__(self, frame: pd.DataFrame, columns: list[str]) -> None:
+        places = frame[EXPERIMENT].itertuples(index=False, name=None)
+        self._rows: dict[tuple, list[dict[str, Any]]] = {}
+        for place, row in zip(places, frame[columns].to_dict("records"), strict=True):
+            self._rows.setdefault(place, []).append(row)
+        self.labels = dict(zip(frame["dataset"], frame["dataset_label"], strict=True))
+
+    def of(
+        self, kind: str, dataset: str | None, recipe: str | None, variant: str
+    ) -> list[dict[str, Any]]:
+        """What `rows_of` gives, but without a look at every row."""
+        return self._rows.get((kind, dataset, recipe, variant), [])
+
+
 def rows_of(
     frame: pd.DataFrame, kind: str, dataset: str | None, recipe: str | None, variant: str
 ) -> pd.DataFrame:
     """Rows of `runs` or `cells` of one variant in one experiment."""
-    place = frame[["kind", "dataset", "recipe", "variant"]]
+    place = frame[EXPERIMENT]
     return frame[(place == [kind, dataset or "", recipe or "", variant]).all(axis=1)]

@@ -5,18 +5,21 @@ from typing import Any
 
 import pandas as pd
 
+from resnest_bench.paths import Job
 from resnest_bench.specs import StudySpec, VariantSpec
 from resnest_bench.specs.study import TableSpec
 from resnest_bench.tables import paper
 from resnest_bench.tables.cells import (
+    CELL_COLUMNS,
+    RUN_COLUMNS,
     accuracy_values,
+    any_stale,
     by_seed,
     latency_status,
     latency_values,
-    shown,
     training_status,
 )
-from resnest_bench.tables.selection import Selection, rows_of, select
+from resnest_bench.tables.selection import RowGroups, Selection, select
 from resnest_bench.tables.statistics import paired_difference
 
 ACCURACY_COLUMNS = [
@@ -39,7 +42,9 @@ PRINTED_COLUMNS = [
 GAIN_COLUMNS = ["weights", "gain_n", "gain_mean_points", "gain_std_points", "gain_interval_points"]
 TYPES = {
     **dict.fromkeys(["num_params", "num_macs", "num_test", "n", "gain_n"], "Int64"),
-    **dict.fromkeys(["latency_n", "latency_rounds", "latency_batch_size", "throughput_batch_size"], "Int64"),
+    **dict.fromkeys(
+        ["latency_n", "latency_rounds", "latency_batch_size", "throughput_batch_size"], "Int64"
+    ),
     **dict.fromkeys(["stale", "latency_noisy", "latency_stale"], "boolean"),
     **dict.fromkeys(["seeds", "seed_accuracies_percent"], "object"),
 }
@@ -73,7 +78,8 @@ def _variants_table(
     if spec is None:
         return _frame([], [*columns, "status"])
     chosen = select(study, spec)
-    rows = [_variant_row(study, chosen, name, runs, cells) for name in chosen.variants]
+    groups = RowGroups(runs, RUN_COLUMNS), RowGroups(cells, CELL_COLUMNS)
+    rows = [_variant_row(study, chosen, name, *groups) for name in chosen.variants]
     if chosen.paper:
         columns += PRINTED_COLUMNS
         rows = [{**row, **_printed(row, printed.get(row["variant"]))} for row in rows]
@@ -81,20 +87,20 @@ def _variants_table(
 
 
 def _variant_row(
-    study: StudySpec, chosen: Selection, name: str, runs: pd.DataFrame, cells: pd.DataFrame
+    study: StudySpec, chosen: Selection, name: str, runs: RowGroups, cells: RowGroups
 ) -> dict[str, Any]:
-    trained = rows_of(runs, "train", chosen.dataset, chosen.recipe, name)
+    trained = runs.of("train", chosen.dataset, chosen.recipe, name)
     status = training_status(trained) if chosen.recipe else []
     latency: dict[str, Any] = {}
     if chosen.protocol:
         place = ("latency", chosen.latency_dataset, chosen.protocol, name)
-        timed, cells = rows_of(runs, *place), rows_of(cells, *place)
+        timed, measured = runs.of(*place), cells.of(*place)
         latency = {
             "latency_dataset": chosen.latency_dataset,
             "protocol": chosen.protocol,
-            **latency_values(timed, cells),
+            **latency_values(timed, measured),
         }
-        status += latency_status(timed, cells)
+        status += latency_status(timed, measured)
     accuracy = accuracy_values(trained)
     return {
         **_variant_columns(study.variant(name)),
@@ -114,9 +120,8 @@ def _variant_columns(variant: VariantSpec) -> dict[str, Any]:
     }
 
 
-def _data_columns(runs: pd.DataFrame, dataset: str | None) -> dict[str, Any]:
-    labels = runs.loc[runs["dataset"] == dataset, "dataset_label"]
-    return {"dataset": dataset, "dataset_label": labels.iloc[0] if len(labels) else dataset}
+def _data_columns(runs: RowGroups, dataset: str | None) -> dict[str, Any]:
+    return {"dataset": dataset, "dataset_label": runs.labels.get(dataset, dataset)}
 
 
 def _printed(row: Mapping[str, Any], printed: paper.PrintedRow | None) -> dict[str, Any]:
@@ -147,14 +152,15 @@ def transfer_table(
     groups = dict.fromkeys(
         (job.dataset, job.variant, job.recipe) for job in study.jobs() if job.kind == "finetune"
     )
-    rows = [_transfer_row(study, runs, *group) for group in groups]
+    by_place = RowGroups(runs, RUN_COLUMNS)
+    rows = [_transfer_row(study, by_place, *group) for group in groups]
     return _frame(rows, [*columns, "status"])
 
 
 def _transfer_row(
-    study: StudySpec, runs: pd.DataFrame, dataset: str, variant: str, recipe: str
+    study: StudySpec, runs: RowGroups, dataset: str, variant: str, recipe: str
 ) -> dict[str, Any]:
-    tuned = rows_of(runs, "finetune", dataset, recipe, variant)
+    tuned = runs.of("finetune", dataset, recipe, variant)
     values = accuracy_values(tuned)
     status = training_status(tuned)
     row = {
@@ -166,9 +172,9 @@ def _transfer_row(
     }
     scratch = _scratch_recipe(study, dataset, variant)
     if scratch and scratch != recipe:
-        base = rows_of(runs, "finetune", dataset, scratch, variant)
+        base = runs.of("finetune", dataset, scratch, variant)
         row |= _gain(tuned, base)
-        if (shown(base)["status"] == "stale").any():
+        if any_stale(base):
             status.append(f"the gain is over stale values of {scratch}")
     if study.tables.transfer.paper:
         row |= _printed_transfer(variant, recipe, values["accuracy_mean_percent"])
@@ -187,9 +193,10 @@ def _printed_transfer(variant: str, recipe: str, ours: float | None) -> dict[str
 def _scratch_recipe(study: StudySpec, dataset: str, variant: str) -> str | None:
     """The fine-tuning recipe of this variant that starts from random weights, if there is one."""
     names = (
-        job.recipe
-        for job in study.jobs()
-        if (job.kind, job.dataset, job.variant) == ("finetune", dataset, variant)
+        recipe
+        for block in study.finetune
+        if block.dataset == dataset and variant in block.weights
+        for recipe in block.recipes
     )
     return next((name for name in names if study.recipe(name).init == "scratch"), None)
 
@@ -205,13 +212,7 @@ def _gain(tuned: pd.DataFrame, scratch: pd.DataFrame) -> dict[str, Any]:
 
 
 def _weights_text(study: StudySpec, dataset: str, variant: str, recipe: str) -> str:
-    job = next(
-        job
-        for job in study.jobs()
-        if (job.kind, job.dataset, job.variant, job.recipe)
-        == ("finetune", dataset, variant, recipe)
-    )
-    weights = study.weights(job)
+    weights = study.weights(Job("finetune", dataset, recipe, variant, study.seeds[0]))
     if weights is None:
         return "random"
     given = weights.model_dump(exclude_none=True)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,10 @@ from resnest_bench.measure.evaluation import Evaluation
 from resnest_bench.measure.identity import dataset_identity, now
 from resnest_bench.models.weights import file_sha256, save_weights
 from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.progress import LiveProgress, write_progress
 from resnest_bench.records import (
     Environment,
+    EpochObservation,
     Failure,
     JobIdentity,
     Record,
@@ -120,11 +122,31 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     batches = make_batches(context, recipe, job.seed, expected_stats(study, job, model))
     optimizer = build_optimizer(model, recipe)
     title = f"{job.variant} {job.recipe} seed {job.seed}"
-    progress, test = train_model(model, optimizer, batches, recipe, job.seed, checkpoint, title)
+    progress, test = train_model(
+        model, optimizer, batches, recipe, job.seed, checkpoint, title, _teller(context, job)
+    )
     sha256 = None
     if job.kind == "train" and study.keeps_weights(job):
         sha256 = save_weights(context.paths.weights(job), model)
     return _observations(model, progress, test, initial, sha256), batches
+
+
+def _teller(context: Context, job: Job) -> Callable[[list[EpochObservation]], None]:
+    """Keeps the file that the dashboard follows a running training by."""
+
+    def tell(epochs: list[EpochObservation]) -> None:
+        seen = LiveProgress(
+            job=JobIdentity(**vars(job)),
+            num_epochs=context.study.recipe(job.recipe).epochs,
+            epochs=epochs,
+            dataset_label=context.data.meta.label,
+            device_kind=context.environment.device_kind,
+            device_name=context.environment.device_name,
+            updated_at=now(),
+        )
+        write_progress(context.paths.progress(job), seen)
+
+    return tell
 
 
 def run_seed(context: Context, job: Job) -> Record:
@@ -210,6 +232,7 @@ def run_job(
         for job in jobs:
             record = run_seed(context, job)
             records.write(paths.record(job), record)
+            paths.progress(job).unlink(missing_ok=True)
             done.append(record)
     log.info("%s: %d seeds in %.1f s", variant, len(done), time.perf_counter() - start)
     return done

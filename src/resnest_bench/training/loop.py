@@ -189,13 +189,17 @@ def train_model(
     seed: int,
     checkpoint: Checkpoint,
     title: str,
+    tell: Callable[[list[EpochObservation]], None] = lambda epochs: None,
 ) -> tuple[Progress, Evaluation]:
     """Train to the recipe's last epoch, from the checkpoint where there is one.
+
+    `tell` hears of all epochs so far at the end of each.
 
     Returns all epochs and the final evaluation on the test images: the headline is the last epoch,
     whatever the others were. Raises DivergedError where a loss is not finite.
     """
     progress = checkpoint.load(model, optimizer) or Progress()
+    tell(progress.epochs)
     if progress.epochs:
         progress.num_resumes += 1
         log.info("%s: resuming after epoch %d", title, len(progress.epochs))
@@ -209,6 +213,7 @@ def train_model(
             progress.epochs.append(seen)
             progress.wall_seconds += time.perf_counter() - start
             checkpoint.save(model, optimizer, progress)
+            tell(progress.epochs)
             reporter.epoch(seen, recipe.epochs)
     if test is None:
         # Stopped between the last checkpoint and the record: the same model, evaluated again.

@@ -10,6 +10,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.measure.environment import describe
 from resnest_bench.models import build_model, split_parameters
 from resnest_bench.paths import Job
+from resnest_bench.progress import read_progress
 from resnest_bench.records import read, unpack_bits
 from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training import loop
@@ -98,6 +99,22 @@ def test_another_spec_never_resumes_from_this_one(make_context, config, change):
     assert len(keys) == 2
 
 
+def test_a_running_seed_tells_how_far_it_is(make_context, config, monkeypatch):
+    context = make_context(config)
+    killed_at_epoch(monkeypatch, 3)
+    with pytest.raises(Killed):
+        run_seed(context, JOB)
+    seen = read_progress(context.paths.progress(JOB), JOB)
+    assert [epoch.epoch for epoch in seen.epochs] == [1, 2]
+    assert seen.num_epochs == 3
+
+
+def test_a_finished_job_tells_nothing_more(make_study, config, tmp_path):
+    study = make_study(config)
+    run_job(study, "train", "low", "r", "A", CPU, tmp_path)
+    assert not list((study.paths(tmp_path).root / "progress").rglob("*.json"))
+
+
 def test_the_record_agrees_with_itself(make_context, config):
     record = run_seed(make_context(config), JOB)
     correct = unpack_bits(record.train.test_correct, record.train.num_test)
@@ -167,8 +184,8 @@ def test_the_new_head_is_drawn_as_glorot_says(make_study, config):
     torch.manual_seed(3)
     renew_head(model)
     bound = (6 / (256 + 2)) ** 0.5
-    assert model.fc.weight.abs().max() <= bound
-    assert model.fc.weight.std() == pytest.approx(bound / 3**0.5, rel=0.1)
+    assert model.fc.weight.detach().abs().max() <= bound
+    assert float(model.fc.weight.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.1)
     assert not model.fc.bias.any()
 
 

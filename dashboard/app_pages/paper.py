@@ -1,0 +1,53 @@
+"""What the paper prints, beside what was measured here, and whether the two can be compared."""
+
+import streamlit as st
+
+import data
+import picker
+import views
+from resnest_bench.charts import paper_chart
+from resnest_bench.tables import PRINTED_FACTS
+
+TABLES = {"ablation": "Ablation", "tradeoff": "Trade-off", "transfer": "Transfer"}
+COLUMNS = {
+    "table": None, "variant": None, "printed_text": "printed", "ours": "ours", "half_width": "±",
+    "n": None, "difference": "ours − printed", "ratio": "ours / printed",
+    "covered": "interval covers printed", "run_covered": "one more run would", "comparable": None,
+    "differs": "what differs", "status": None, "device": "on", "data": None,
+}  # fmt: skip
+
+
+def show(one: data.Loaded, table: str, what: str) -> None:
+    rows = data.paper_table(one, one.signature)
+    rows = rows[(rows["table"] == table) & (rows["what"] == what)]
+    name = one.name.replace("/", "_")
+    views.chart(paper_chart(rows, what), f"paper_{table}_{name}")
+    labels = {column: text for column, text in COLUMNS.items() if text}
+    kept = [c for c in COLUMNS if rows[c].notna().any() or c in ("ours", "difference")]
+    views.table(
+        rows[kept], f"paper_table_{name}", labels, f"{TABLES[table]}: {what}, paper and ours"
+    )
+
+
+st.header("Paper beside ours")
+first = picker.loaded_study()
+rows = data.paper_table(first, first.signature)
+left, right = st.columns(2)
+table = left.segmented_control(
+    "Table", list(TABLES), default="ablation", required=True, key="table",
+    format_func=TABLES.__getitem__, bind="query-params",
+)  # fmt: skip
+quantities = list(dict.fromkeys(rows.loc[rows["table"] == table, "what"]))
+what = right.segmented_control(
+    "Quantity", quantities, default=quantities[0], required=True, key="what", bind="query-params"
+)
+for one in picker.side_by_side():
+    show(one, table, what if what in quantities else quantities[0])
+with st.expander("What to know of the printed figures", expanded=True):
+    st.markdown("\n".join(f"- {views.plain(fact)}" for fact in PRINTED_FACTS))
+    st.markdown(
+        "- *Interval covers printed*: our 95 % interval of the mean holds the printed figure. *One more "
+        "run would*: so does the wider interval of a single further run, which is what a paper prints.\n"
+        "- Where data, recipe or device are not the paper's, the difference says little: the table "
+        "says what differs."
+    )

@@ -1,0 +1,79 @@
+"""How did the trainings go, had they settled when they ended, and what did they cost?"""
+
+import pandas as pd
+import streamlit as st
+
+import data
+import picker
+import views
+from resnest_bench.charts import field_title, training_curves_panels
+from resnest_bench.tables import running_frame
+
+FIELDS = [
+    "test_accuracy", "train_accuracy", "validation_accuracy", "test_loss", "train_loss",
+    "images_per_second", "learning_rate",
+]  # fmt: skip
+NUM_SHOWN = 8
+EXPERIMENT = ["kind", "dataset", "recipe"]
+COSTS = {
+    "variant": None, "kind": None, "dataset": None, "recipe": None, "n": "n (seeds)",
+    "wall_seconds": "wall time, mean (s)", "train_seconds": "training alone, mean (s)",
+    "train_images_per_second": "speed, mean (images/s)", "test_accuracy": "test accuracy, mean",
+    "device": "on",
+}  # fmt: skip
+
+
+def costs(one: data.Loaded, names: list[str]) -> pd.DataFrame:
+    """Mean cost over the seeds of each variant and recipe."""
+    runs = one.runs
+    runs = runs[
+        runs["kind"].ne("latency")
+        & runs["variant"].isin(names)
+        & runs["status"].isin(["ok", "stale"])
+    ]
+    keys = ["variant", *EXPERIMENT]
+    means = runs.groupby(keys, sort=False).agg(
+        n=("seed", "count"), wall_seconds=("wall_seconds", "mean"),
+        train_seconds=("train_seconds", "mean"),
+        train_images_per_second=("train_images_per_second", "mean"),
+        test_accuracy=("test_accuracy", "mean"),
+        device=("device_name", lambda names: " and ".join(names.dropna().unique())),
+    )  # fmt: skip
+    return means.reset_index()[list(COSTS)]
+
+
+def show(one: data.Loaded, field: str, names: list[str]) -> None:
+    name = one.name.replace("/", "_")
+    if one.running:
+        st.markdown("**Still running**")
+        st.dataframe(running_frame(list(one.running)), hide_index=True, key=f"running_{name}")
+    epochs = one.epochs
+    epochs = epochs[epochs["variant"].isin(names)]
+    panels = training_curves_panels(epochs, field)
+    for index, panel in enumerate(panels):
+        views.chart(panel, f"curves_{name}_{index}", extra_height=views.legend_height(len(names)))
+    if not panels:
+        st.info("No record holds this yet.")
+    labels = {column: text for column, text in COSTS.items() if text}
+    views.table(costs(one, names), f"costs_{name}", labels, "Cost of training")
+
+
+st.header("Training")
+first = picker.loaded_study()
+trained = first.runs[first.runs["kind"] != "latency"]
+if not len(trained):
+    st.info("This study trains nothing: add a `train:` or `finetune:` block.")
+    st.stop()
+known = [field for field in FIELDS if field in first.epochs and first.epochs[field].notna().any()]
+left, right = st.columns([1, 2])
+with left:
+    field = st.selectbox(
+        "Show", known or FIELDS, key="curve", format_func=field_title, bind="query-params"
+    )
+with right:
+    names = views.pick_variants(list(dict.fromkeys(trained["variant"])), shown=NUM_SHOWN)
+st.caption(
+    "Bold: mean over seeds. Band: lowest to highest seed. Thin: single seeds. Click the legend to filter."
+)
+for one in picker.side_by_side():
+    show(one, field, names)

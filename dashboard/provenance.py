@@ -1,0 +1,98 @@
+"""Where a figure comes from: one record with its machine, its code, its data and itself."""
+
+import json
+import shlex
+from collections.abc import Mapping
+
+import pandas as pd
+import streamlit as st
+
+import data
+import views
+from resnest_bench.paths import Job
+from resnest_bench.records import Record
+
+MAX_JSON_BYTES = 2**20
+
+
+def key_of(job: Job) -> str:
+    return f"{job.kind}/{job.dataset}/{job.recipe}/{job.variant}/{job.seed}"
+
+
+def key_of_row(row: pd.Series) -> str:
+    return f"{row['kind']}/{row['dataset']}/{row['recipe']}/{row['variant']}/{row['seed']}"
+
+
+def choose(loaded: data.Loaded, jobs: Mapping[str, Job]) -> None:
+    """A job picked in the table, in the URL or here; only jobs of the study can be."""
+    name = st.selectbox(
+        "Record", list(jobs), index=None, key="record", bind="query-params",
+        placeholder="kind / dataset / recipe / variant / seed or round",
+    )  # fmt: skip
+    if name in jobs:
+        show(loaded, jobs[name])
+
+
+def show(loaded: data.Loaded, job: Job) -> None:
+    outcome = data.outcomes(loaded, [job])[0]
+    head = f"{views.plain(str(job))}: **{views.plain(outcome.status)}**"
+    st.markdown(head + (f" ({views.plain(outcome.reason)})" if outcome.reason else ""))
+    st.caption("Make it again:")
+    st.code(rerun_command(loaded, job), language="sh", wrap_lines=True)
+    if outcome.record is None:
+        return
+    facts, raw = st.tabs(["Where and how", "Raw record"])
+    with facts:
+        st.dataframe(
+            facts_of(outcome.record), hide_index=True, width="stretch",
+            column_config={"value": st.column_config.TextColumn(width="large")},
+        )  # fmt: skip
+    with raw:
+        text = outcome.path.read_text(encoding="utf-8")
+        st.download_button(
+            "JSON", text, f"{job.kind}_{job.variant}_{job.seed}.json", "application/json",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+        if len(text) <= MAX_JSON_BYTES:
+            # As code: a viewer that makes links or pictures of texts would follow a record's.
+            st.code(text, language="json", height=420)
+        else:
+            st.caption(f"{len(text) / 2**20:.1f} MiB: too long to show here, download it.")
+
+
+def facts_of(record: Record) -> pd.DataFrame:
+    """Environment, code, data and times as two columns of texts."""
+    environment = record.environment.model_dump()
+    versions = environment.pop("versions")
+    facts = {
+        "started": record.started_at, "finished": record.finished_at,
+        "code digest": record.code_digest, **environment,
+        "versions": ", ".join(f"{k} {v}" for k, v in versions.items()),
+    }  # fmt: skip
+    if record.dataset:
+        seen = record.dataset
+        facts |= {
+            "data": seen.label, "data fingerprint": seen.fingerprint,
+            "images": f"{seen.num_train} train, {seen.num_validation} validation, {seen.num_test} test",
+            "classes": ", ".join(seen.classes),
+        }  # fmt: skip
+    facts |= {"spec": json.dumps(record.spec, ensure_ascii=False)}
+    rows = [
+        {"fact": name.replace("_", " "), "value": _text(value)} for name, value in facts.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "–"
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def rerun_command(loaded: data.Loaded, job: Job) -> str:
+    """The workflow's command for this record alone: everything that it needs comes before it."""
+    study = shlex.quote(loaded.paths.study.as_posix())
+    own = loaded.study.paths().record(job).as_posix()
+    return (
+        f"snakemake --cores 1 --resources gpu=1 --configfile {study} --force -- {shlex.quote(own)}"
+    )

@@ -1,0 +1,43 @@
+"""How much of a study is there: jobs of each experiment by what became of them."""
+
+import altair as alt
+import pandas as pd
+
+from resnest_bench.charts.style import GREY, PALETTE, WIDTH, no_data_chart, title
+
+TITLE = "Jobs by status"
+COLOURS = {
+    "ok": PALETTE[2], "stale": PALETTE[4], "failed": PALETTE[1], "invalid": PALETTE[3],
+    "missing": GREY,
+}  # fmt: skip
+
+
+def coverage_chart(runs: pd.DataFrame) -> alt.Chart:
+    """A bar for each kind, dataset and recipe of `runs`, as long as its number of jobs."""
+    if not len(runs):
+        return no_data_chart(TITLE)
+    names = runs["kind"] + ", " + runs["dataset"] + ", " + runs["recipe"]
+    counts = (
+        runs.assign(experiment=names)
+        .groupby(["experiment", "status"], sort=False)
+        .agg(jobs=("seed", "count"), variants=("variant", "nunique"))
+        .reset_index()
+    )
+    counts["rank"] = counts["status"].map({name: rank for rank, name in enumerate(COLOURS)})
+    seen = [name for name in COLOURS if name in set(counts["status"])]
+    order = list(dict.fromkeys(names))
+    return (
+        alt.Chart(counts)
+        .mark_bar()
+        .encode(
+            x=alt.X("jobs:Q", title="Jobs", axis=alt.Axis(tickMinStep=1, format="d")),
+            y=alt.Y("experiment:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)),
+            color=alt.Color(
+                "status:N", sort=seen, title=None, legend=alt.Legend(orient="bottom"),
+                scale=alt.Scale(domain=seen, range=[COLOURS[name] for name in seen]),
+            ),
+            order="rank:Q",
+            tooltip=["experiment:N", "status:N", "jobs:Q", "variants:Q"],
+        )
+        .properties(title=title(TITLE, []), width=WIDTH, height=alt.Step(26))
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+"""The paper's printed figures beside ours, a row a network."""
+
+import altair as alt
+import pandas as pd
+
+from resnest_bench.charts.style import GREY, PALETTE, WIDTH, distinct_text, no_data_chart, title
+
+OURS, PRINTED = "ours", "printed in the paper (T4, full data)"
+
+
+def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
+    """An open diamond at the printed figure and a dot with its 95 % interval at ours.
+
+    `rows` are those of `paper_table` of one table and of one quantity, `what`. Networks that the study
+    does not have keep their row with the diamond alone.
+    """
+    text = f"{what[:1].upper()}{what[1:]}: the paper's and ours"
+    if not len(rows):
+        return no_data_chart(text)
+    data = distinct_text(rows, "data")
+    ours = rows.dropna(subset=["ours"])
+    marks = pd.concat(
+        [
+            rows[["variant", "printed"]]
+            .rename(columns={"printed": "value"})
+            .assign(figure=PRINTED),
+            ours[["variant", "ours", "n", "status"]]
+            .rename(columns={"ours": "value"})
+            .assign(figure=OURS),
+        ],
+        ignore_index=True,
+    ).dropna(subset=["value"])
+    order = list(dict.fromkeys(rows["variant"]))
+    y = alt.Y("variant:N", sort=order, title=None, scale=alt.Scale(domain=order),
+              axis=alt.Axis(labelLimit=220, grid=True))  # fmt: skip
+    scale = alt.Scale(zero=False)
+    ends = ours.assign(
+        low=ours["ours"] - ours["half_width"], high=ours["ours"] + ours["half_width"]
+    )
+    if what.startswith("accuracy"):
+        ends[["low", "high"]] = ends[["low", "high"]].clip(0, 100)
+    links = rows.dropna(subset=["ours", "printed"])[["variant", "ours", "printed"]]
+    looks = {"scale": alt.Scale(domain=[OURS, PRINTED], range=["circle", "diamond"])}
+    legend = alt.Legend(orient="bottom", title=None, labelLimit=400)
+    layers = [
+        alt.Chart(links)
+        .mark_rule(color=GREY, strokeDash=[2, 3])
+        .encode(x=alt.X("ours:Q", title=what, scale=scale), x2="printed:Q", y=y),
+        alt.Chart(ends.dropna(subset=["low"])[["variant", "low", "high"]])
+        .mark_rule(strokeWidth=2, color=PALETTE[0])
+        .encode(x=alt.X("low:Q", title=what, scale=scale), x2="high:Q", y=y),
+        alt.Chart(marks)
+        .mark_point(size=85, strokeWidth=2, opacity=1)
+        .encode(
+            x=alt.X("value:Q", title=what, scale=scale), y=y,
+            shape=alt.Shape("figure:N", legend=legend, **looks),
+            stroke=alt.Stroke("figure:N", legend=legend,
+                              scale=alt.Scale(domain=[OURS, PRINTED], range=PALETTE[:2])),
+            fill=alt.Fill("figure:N", legend=legend,
+                          scale=alt.Scale(domain=[OURS, PRINTED], range=[PALETTE[0], "transparent"])),
+            tooltip=["variant:N", "figure:N", alt.Tooltip("value:Q", title=what, format=".5~g"),
+                     alt.Tooltip("n:Q", title="n"), "status:N"],
+        ),
+    ]  # fmt: skip
+    differs = sorted({reason for reason in rows["differs"].dropna() if reason})
+    notes = [
+        f"Ours: {data}, on {distinct_text(rows, 'device')}. Bar: 95 % t-interval of the mean"
+        if len(ours)
+        else "This study has none of these figures yet",
+        f"Not the paper's: {'; '.join(differs[:2])}" if differs else "",
+    ]
+    return alt.layer(*layers).properties(title=title(text, notes), width=WIDTH, height=alt.Step(28))

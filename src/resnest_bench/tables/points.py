@@ -1,0 +1,259 @@
+"""One point a variant, device and setting: any two axes with their intervals, and the front."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student_t
+
+from resnest_bench.specs import StudySpec
+from resnest_bench.tables.axes import Axis, metric_axis
+from resnest_bench.tables.cells import by_seed, device_texts, training_status
+from resnest_bench.tables.selection import select
+from resnest_bench.tables.statistics import CONFIDENCE, paired_difference, pareto_front
+
+SETTING = ["precision", "layout", "mode"]
+# A front compares what was measured alike.
+PANEL = ["device", "measured_in"]
+COLUMNS = [
+    "variant", "family", "setting", "num_params", *PANEL, "x", "x_low", "x_high", "x_n", "y", "y_low",
+    "y_high", "y_n", "memory_mib", "noisy", "stale", "front", "status",
+]  # fmt: skip
+
+
+MARKS = ["x_noisy", "x_stale", "y_noisy", "y_stale"]
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """Which trainings or fine-tunings and which latencies a chart is about; None for none."""
+
+    training: tuple[str, str, str] | None  # kind, dataset, recipe
+    latency: tuple[str, str] | None  # dataset, protocol
+
+    def runs(self, frame: pd.DataFrame, kinds: Sequence[str] = ()) -> pd.DataFrame:
+        """Rows of `frame` (runs or cells) that belong here, or those of some kinds of them."""
+        wanted = [self.training, self.latency and ("latency", *self.latency)]
+        keep = pd.Series(False, index=frame.index)
+        for place in filter(None, wanted):
+            if not kinds or place[0] in kinds:
+                kind, dataset, recipe = place
+                keep |= (
+                    (frame["kind"] == kind)
+                    & (frame["dataset"] == dataset)
+                    & (frame["recipe"] == recipe)
+                )
+        return frame[keep]
+
+
+def experiments_of(study: StudySpec) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
+    """(kind, dataset, recipe) of all trainings and (dataset, protocol) of all latencies.
+
+    The ones that the study's trade-off table is about come first.
+    """
+    jobs = study.jobs()
+    trained = list(
+        dict.fromkeys((j.kind, j.dataset, j.recipe) for j in jobs if j.kind != "latency")
+    )
+    timed = list(dict.fromkeys((j.dataset, j.recipe) for j in jobs if j.kind == "latency"))
+    if study.tables.tradeoff:
+        chosen = select(study, study.tables.tradeoff)
+        trained.sort(key=lambda e: e != ("train", chosen.dataset, chosen.recipe))
+        timed.sort(key=lambda e: e != (chosen.latency_dataset, chosen.protocol))
+    return trained, timed
+
+
+def headline_points(
+    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame
+) -> tuple[pd.DataFrame, Axis, Axis]:
+    """`points_frame` of test accuracy against p50 for the rows of the trade-off table, and its axes."""
+    trained, timed = experiments_of(study)
+    chosen = Experiments(trained[0] if trained else None, timed[0] if timed else None)
+    x, y = metric_axis("latency_p50_ms"), metric_axis("test_accuracy")
+    points = points_frame(study, runs, cells, chosen, x, y)
+    if study.tables.tradeoff:
+        points = points[points["variant"].isin(select(study, study.tables.tradeoff).variants)]
+    return points, x, y
+
+
+def points_frame(
+    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame, chosen: Experiments, x: Axis, y: Axis
+) -> pd.DataFrame:
+    """One row for each variant of the experiments, and for each device and setting it was timed in.
+
+    `x` and `y` are means over seeds (trainings) or rounds (latencies) in the axis' unit, with the
+    ends of the 95 % t-interval of the mean (NaN below two) and their n. A variant that lacks a value
+    has a row with NaN and its reason in `status`. `front` is over the rows of one device and setting.
+    """
+    runs, cells = chosen.runs(runs), chosen.runs(cells)
+    names = list(dict.fromkeys(runs["variant"]))
+    if not names:
+        return pd.DataFrame(columns=COLUMNS)
+    rows = _joined_sides(names, _side(x, runs, cells), _side(y, runs, cells))
+    rows = rows.merge(_facts(runs), how="left", on="variant").reindex(
+        columns=[*COLUMNS, *MARKS, "trained_on"]
+    )
+    rows["device"] = rows["device"].fillna(rows["trained_on"]).fillna("")
+    rows["measured_in"] = rows["measured_in"].fillna("")
+    rows["noisy"] = rows["x_noisy"].eq(True) | rows["y_noisy"].eq(True)
+    rows["stale"] = rows["x_stale"].eq(True) | rows["y_stale"].eq(True)
+    specs = {v.name: v for v in study.variants}
+    rows["family"] = [specs[name].architecture for name in rows["variant"]]
+    rows["setting"] = [getattr(specs[name], "setting", None) for name in rows["variant"]]
+    problems = _statuses(runs)
+    rows["status"] = [problems.get(name, "ok") for name in rows["variant"]]
+    rows["front"] = _fronts(rows, x, y)
+    return rows[COLUMNS]
+
+
+def _joined_sides(names: list[str], x: pd.DataFrame, y: pd.DataFrame) -> pd.DataFrame:
+    """A row a variant, and for each device and setting that both sides know, or one of them."""
+    rows = pd.DataFrame({"variant": names})
+    for name, side in (("x", x), ("y", y)):
+        renamed = side.rename(columns={c: f"{name}{c}" for c in side if c.startswith("_") or not c})
+        shared = ["variant", *(c for c in PANEL if c in rows and c in renamed)]
+        rows = rows.merge(renamed, how="left", on=shared)
+    return rows
+
+
+def _fresh(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The ok rows of each group; only where there is none, its stale ones (as `cells.shown`)."""
+    usable = rows[rows["status"].isin(["ok", "stale"])]
+    ok = usable["status"].eq("ok")
+    any_ok = ok.groupby([usable[key] for key in keys]).transform("any")
+    return usable[ok | ~any_ok]
+
+
+def _side(axis: Axis, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Mean, interval and n of one axis, by variant; of a time also by device and setting."""
+    if axis.source == "training":
+        rows = _fresh(runs[runs["kind"] != "latency"], ["variant"])
+        return _summaries(rows, ["variant"], axis)
+    if axis.source == "latency":
+        rows = _fresh(runs[runs["kind"] == "latency"], ["variant"])
+        primary = cells[cells["primary"].eq(True)]
+        texts = _setting_texts(primary).groupby([primary["variant"], primary["seed"]]).first()
+        keys = pd.MultiIndex.from_frame(rows[["variant", "seed"]])
+        rows = rows.assign(
+            device=device_texts(rows),
+            measured_in=texts.reindex(keys).to_numpy() if len(texts) else "",
+            noisy=_noisy_rounds(primary).reindex(keys).eq(True).to_numpy(),
+        )
+        return _summaries(rows, ["variant", *PANEL], axis)
+    rows = cells[cells["available"].eq(True) & (cells["batch_size"] == axis.batch_size)]
+    rows = _fresh(rows, ["variant"])
+    rows = rows.assign(device=device_texts(rows), measured_in=_setting_texts(rows))
+    return _summaries(rows, ["variant", *PANEL], axis)
+
+
+def _setting_texts(cells: pd.DataFrame) -> pd.Series:
+    return cells["precision"] + ", " + cells["layout"] + ", " + cells["mode"]
+
+
+def _noisy_rounds(primary: pd.DataFrame) -> pd.Series:
+    return primary["noisy"].groupby([primary["variant"], primary["seed"]]).any()
+
+
+def _summaries(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
+    """`statistics.summarise` of a column for all groups at once: '', '_low', '_high' and '_n'."""
+    known = rows.dropna(subset=[axis.column])
+    grouped = known.assign(value=known[axis.column].astype(float) * axis.factor).groupby(
+        keys, sort=False
+    )
+    found = grouped["value"].agg(["mean", "std", "count"])
+    n = found["count"].to_numpy()
+    factor = student_t.ppf((1 + CONFIDENCE) / 2, np.maximum(n - 1, 1)) / np.sqrt(np.maximum(n, 1))
+    half = np.where(n > 1, factor * found["std"], np.nan)
+    marks = known.assign(
+        _stale=known["status"].eq("stale"), _noisy=known.get("noisy", False)
+    ).groupby(keys, sort=False)[["_stale", "_noisy"]]
+    summary = {"": found["mean"], "_low": found["mean"] - half, "_high": found["mean"] + half}
+    return pd.DataFrame({**summary, "_n": found["count"], **marks.any()}).reset_index()
+
+
+def _facts(runs: pd.DataFrame) -> pd.DataFrame:
+    """Parameters, memory in MiB and the device of the training, by variant."""
+    by_variant = runs.groupby("variant", sort=False)
+    memory = by_variant["peak_memory_bytes"].max().astype(float)
+    memory = memory.fillna(by_variant["peak_rss_bytes"].max().astype(float)) / 2**20
+    trained = runs[(runs["kind"] != "latency") & runs["device_kind"].notna()]
+    devices = (
+        device_texts(trained).groupby(trained["variant"]).agg(lambda t: " and ".join(t.unique()))
+    )
+    return pd.DataFrame(
+        {"num_params": by_variant["num_params"].first(), "memory_mib": memory, "trained_on": devices}
+    ).rename_axis("variant").reset_index()  # fmt: skip
+
+
+def _statuses(runs: pd.DataFrame) -> Mapping[str, str]:
+    """What is wrong with a variant, for those with which something is."""
+    bad = runs[runs["status"] != "ok"]
+    texts = {}
+    for name in bad["variant"].unique():
+        rows = runs[runs["variant"] == name]
+        trained, timed = rows[rows["kind"] != "latency"], rows[rows["kind"] == "latency"]
+        parts = training_status(trained) if len(trained) else []
+        parts += [
+            f"latency round {seed} {status}: {reason}"
+            for seed, status, reason in timed.loc[
+                timed["status"] != "ok", ["seed", "status", "reason"]
+            ].itertuples(index=False)
+        ]
+        texts[name] = "; ".join(parts)
+    return texts
+
+
+def _fronts(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
+    if x.better is None or y.better is None:
+        return pd.Series(False, index=rows.index)
+    turned = rows.assign(
+        x=rows["x"] if x.better == "lower" else -rows["x"],
+        y=rows["y"] if y.better == "higher" else -rows["y"],
+    )
+    fronts = [pareto_front(group, "x", "y") for _, group in turned.groupby(PANEL, sort=False)]
+    return pd.concat(fronts).reindex(rows.index)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best variant within a budget, and those that the seeds can't tell from it."""
+
+    row: Mapping[str, Any]
+    not_told_apart: list[str]
+
+
+def best_within(
+    points: pd.DataFrame,
+    x: Axis,
+    y: Axis,
+    x_limit: float | None,
+    memory_limit_mib: float | None,
+    trained: pd.DataFrame,
+) -> Choice | None:
+    """The row with the best mean y whose x and memory keep the limits; None where none does.
+
+    A limit of None is no limit; a variant whose memory is unknown keeps no memory limit. `trained`
+    holds the rows of `runs` of the trainings: where y is the test accuracy, `not_told_apart` names
+    the other candidates whose paired 95 % interval of the difference to the best covers 0, or that
+    have fewer than two seeds in common with it.
+    """
+    fits = points.dropna(subset=["x", "y"])
+    if x_limit is not None:
+        fits = fits[fits["x"] >= x_limit] if x.better == "higher" else fits[fits["x"] <= x_limit]
+    if memory_limit_mib is not None:
+        fits = fits[fits["memory_mib"] <= memory_limit_mib]
+    if not len(fits):
+        return None
+    best = fits.loc[fits["y"].idxmin() if y.better == "lower" else fits["y"].idxmax()]
+    others = fits.loc[fits["variant"] != best["variant"], "variant"].unique()
+    alike = []
+    if y.column == "test_accuracy":
+        rows = dict(tuple(trained.groupby("variant")))
+        first = by_seed(rows[best["variant"]])
+        for name in others:
+            gap = paired_difference(first, by_seed(rows[name]))
+            if gap.half_width is None or gap.mean - gap.half_width <= 0:
+                alike.append(name)
+    return Choice(best.to_dict(), alike)

@@ -1,0 +1,209 @@
+"""Every page in a real browser, on the shipped records.
+
+Needs Debian's chromium (or another one on the PATH); `.ci/run` installs it. Screenshots go to the
+folder that RESNEST_BENCH_SCREENSHOTS names, else to pytest's own.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from support import records_factory
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+PAGES = {
+    "": "Trade-off", "ablation": "Ablation", "training": "Training", "latency": "Latency",
+    "transfer": "Transfer", "paper": "Paper beside ours", "coverage": "Coverage and provenance",
+}  # fmt: skip
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
+         "--disable-component-update", "--no-first-run"]  # fmt: skip
+DRAWN = '[data-testid="stVegaLiteChart"] svg.marks'
+DOTS = f"{DRAWN} .mark-symbol.role-mark path"
+CELLS = '[data-testid="stDataFrame"] [role="gridcell"]'
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The shipped reference runs, and a synthetic study that has everything."""
+    folder = tmp_path_factory.mktemp("results")
+    shutil.copytree(ROOT / "results" / "reference", folder / "reference")
+    study = records_factory.make_study(
+        latency=[{"dataset": "low", "protocol": "fast", "rounds": 2}]
+    )
+    records_factory.write_study(study, study.paths(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(results):
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py",
+               "--server.headless", "true", "--server.port", str(port)]  # fmt: skip
+    environ = {**os.environ, "RESNEST_BENCH_RESULTS": str(results)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)
+    address = f"http://localhost:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.25)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, server, request):
+    """A page of 1280x720; it must ask no other machine for anything."""
+    options = {"viewport": {"width": 1280, "height": 720}, "base_url": server}
+    context = browser.new_context(**{**options, **getattr(request, "param", {})})
+    opened = context.new_page()
+    opened.set_default_timeout(60_000)
+    outside = []
+    opened.on("request", lambda r: outside.append(r.url) if _is_outside(r.url) else None)
+    yield opened
+    context.close()
+    assert not outside
+
+
+def _is_outside(url):
+    return not url.startswith(("http://localhost:", "ws://localhost:", "data:", "blob:"))
+
+
+@pytest.fixture(scope="module")
+def screenshots(tmp_path_factory):
+    named = os.environ.get("RESNEST_BENCH_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def open_drawn(page, address):
+    page.goto(address)
+    page.wait_for_selector(f"{DRAWN}, [data-testid='stAlert']")
+    # Streamlit marks the page while a script runs.
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    page.wait_for_timeout(400)
+
+
+def shoot(page, folder, name, full=True):
+    """Without a page of its own: streamlit scrolls inside the window."""
+    size = page.viewport_size
+    if full:
+        height = page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollHeight")
+        page.set_viewport_size(
+            {"width": size["width"], "height": min(max(height, size["height"]), 2600)}
+        )
+        page.wait_for_timeout(400)
+    page.screenshot(path=folder / f"{name}.png")
+    page.set_viewport_size(size)
+
+
+def reference_studies():
+    folder = ROOT / "results"
+    return sorted(
+        f.parent.relative_to(folder).as_posix() for f in folder.glob("reference/*/*/study.json")
+    )
+
+
+@pytest.mark.parametrize("study", ["synthetic", *reference_studies()])
+def test_no_page_shows_an_error(page, screenshots, study):
+    for name, title in PAGES.items():
+        open_drawn(page, f"/{name}?study={study}")
+        assert page.locator('[data-testid="stException"]').count() == 0, name
+        assert page.get_by_role("heading", name=title, exact=True).count() == 1
+        assert not page.get_by_text("Traceback").count()
+        shoot(page, screenshots, f"{study.rpartition('/')[2]}_{name or 'tradeoff'}")
+
+
+def test_a_click_on_a_point_picks_it_and_table_and_url_follow(page, screenshots):
+    open_drawn(page, "/?study=synthetic")
+    dot = page.locator(f"{DOTS}[aria-label*='variant: B;']").first
+    dot.click()
+    page.wait_for_url(re.compile(r"[?&]pick=B\b"))
+    page.get_by_text("Selected", exact=True).wait_for()
+    page.wait_for_timeout(1500)
+    cells = page.locator(CELLS).all_inner_texts()
+    assert "B" in cells
+    assert "A" not in cells
+    shoot(page, screenshots, "picked")
+    # It stays picked: a redrawn chart must not take the selection back.
+    page.wait_for_timeout(2500)
+    assert "pick=B" in page.url
+
+
+def test_a_copied_link_shows_the_same(page, browser, server):
+    link = "/?study=synthetic&x=MACs+of+one+image+(million)&pick=A&pick=T"
+    open_drawn(page, link)
+    assert page.get_by_text("Test accuracy against MACs of one image").count() == 1
+    cells = page.locator(CELLS).all_inner_texts()
+    assert {"A", "T"} <= set(cells)
+    assert "B" not in cells
+    page.get_by_role("link", name="Training").click()
+    page.wait_for_url(re.compile(r"/training\?.*study=synthetic"))
+    page.wait_for_url(re.compile(r"[?&]pick=A&pick=T"))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [{"viewport": {"width": 390, "height": 844}}, {"color_scheme": "dark"}],
+    ids=["phone", "dark"],
+    indirect=True,
+)
+def test_a_phone_and_the_dark_theme(page, screenshots, request):
+    name = request.node.callspec.id
+    open_drawn(page, "/?study=synthetic")
+    assert page.locator('[data-testid="stException"]').count() == 0
+    if name == "phone":
+        width = page.evaluate("document.querySelector('[data-testid=\"stMain\"]').scrollWidth")
+        assert width <= 390, "nothing may be wider than the screen"
+    shoot(page, screenshots, name)
+
+
+def test_a_running_study_redraws_by_itself(page, results):
+    study = records_factory.make_study(study="running")
+    records_factory.write_study(study, study.paths(results))
+    jobs = [job for job in study.jobs() if job.kind == "train"]
+    paths = study.paths(results)
+    hidden = {paths.record(job): paths.record(job).read_text() for job in jobs[:2]}
+    for path in hidden:
+        path.unlink()
+    try:
+        open_drawn(page, "/coverage?study=running&search=quick")
+        page.get_by_text("22 of 24 records").wait_for()
+        path, text = next(iter(hidden.items()))
+        path.write_text(text)
+        page.get_by_text("23 of 24 records").wait_for()
+        assert "search=quick" in page.url
+    finally:
+        shutil.rmtree(paths.root)
