@@ -7,7 +7,14 @@ import pytest
 import yaml
 
 from resnest_bench.errors import UserError
-from resnest_bench.specs import dump_study, load_study, read_yaml, study_from_config
+from resnest_bench.specs import (
+    TimmVariant,
+    dump_study,
+    load_study,
+    read_yaml,
+    study_from_config,
+    variant_line,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -147,3 +154,26 @@ def test_the_variant_sheet_can_be_inline(monkeypatch):
     config = yaml.safe_load(Path("config/demo/config.yaml").read_text())
     config["variants"] = yaml.safe_load(Path(config["variants"]).read_text())
     assert study_from_config(config, "x") == load_study(Path("config/demo/config.yaml"))
+
+
+@pytest.mark.parametrize("name", ["ResNeSt-14-2s1x64d", "ResNet-18", "EfficientNet-b0"])
+def test_a_variant_line_reads_back_as_the_same_variant(name):
+    study = load_study(ROOT / "config/config.yaml")
+    line = variant_line(study.variant(name))
+    assert "\n" not in line
+    again = study_from_config(
+        {"study": "x", "variants": yaml.safe_load(line), "datasets": {"d": {"source": "digits"}},
+         "latency": [{"dataset": "d"}]}, "test"
+    )  # fmt: skip
+    assert again.variant(name) == study.variant(name)
+
+
+@pytest.mark.parametrize(
+    ("model", "architecture"),
+    [("resnet18", "resnet"), ("efficientnet_b0", "efficientnet"), ("convnext_nano", "convnext"),
+     ("tf_efficientnetv2_s", "efficientnet"), ("mobilenetv3_small_100", "mobilenet"),
+     ("test_resnet", "resnet"), ("vit_tiny_patch16_224", "vit"), ("inception_v3", "inception")],
+)  # fmt: skip
+def test_the_architecture_is_the_name_without_version_and_size(model, architecture):
+    variant = TimmVariant(name="x", family="timm", model=model)
+    assert variant.architecture == architecture
