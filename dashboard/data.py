@@ -3,9 +3,9 @@
 import argparse
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -17,10 +17,11 @@ from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.progress import LiveProgress
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec, load_study
-from resnest_bench.tables import Frames
+from resnest_bench.tables import Axis, Experiments, Frames
 
 MAX_STUDIES = 20
 MAX_RECORDS = 400
+FRESH_SECONDS = 10.0
 Stamp = tuple[str, int, int]
 
 
@@ -32,6 +33,10 @@ class Loaded:
     study: StudySpec
     paths: StudyPaths
     frames: Frames
+    # Differs whenever the frames do: what derived tables are cached by.
+    signature: str
+    # `change_mark` from just before the records were read.
+    mark: str
     running: tuple[tuple[Job, LiveProgress], ...]
 
     @property
@@ -48,11 +53,6 @@ class Loaded:
         if not self.running:
             return self.frames.epochs
         return pd.concat([self.frames.epochs, tables.live_epochs(list(self.running))])
-
-    @cached_property
-    def signature(self) -> str:
-        """Differs whenever the frames do: what derived tables are cached by."""
-        return digest_of([self.name, self.frames.key, sorted(self.frames.stamps.items())])
 
 
 def results_folder() -> Path:
@@ -103,21 +103,51 @@ def _read_study(key: Stamp) -> StudySpec:
     return load_study(Path(key[0]))
 
 
+@dataclass
+class _Last:
+    """What was last made of a folder, when it was last looked at, and for which study."""
+
+    frames: Frames
+    signature: str
+    mark: str
+    study: StudySpec
+    at: float
+
+
 @st.cache_resource(max_entries=MAX_STUDIES, show_spinner=False)
-def _last_frames(folder: str) -> dict[str, Frames]:
-    """A place for the frames that were last made of a folder: the next ones start from them."""
-    return {}
+def _last_of(folder: str) -> list[_Last]:
+    """A place for one `_Last`, shared by all sessions."""
+    return []
 
 
 def load(name: str, study: StudySpec, folder: Path) -> Loaded:
-    """Frames of all records. Bad records are rows with a reason, never an exception."""
-    paths = StudyPaths(folder)
-    last = _last_frames(str(folder))
-    frames = tables.load_frames(
-        study, paths, tables.prepared_fingerprints(study), previous=last.get("frames")
-    )
-    last["frames"] = frames
-    return Loaded(name, study, paths, frames, tuple(tables.running_jobs(study, paths)))
+    """Frames of all records. Bad records are rows with a reason, never an exception.
+
+    A folder that was looked at within FRESH_SECONDS is not looked at again: a changed widget must
+    not wait for ten thousand files.
+    """
+    paths, place = StudyPaths(folder), _last_of(str(folder))
+    last = place[0] if place else None
+    if last is None or last.study is not study or time.monotonic() - last.at > FRESH_SECONDS:
+        mark = change_mark(folder)
+        frames = tables.load_frames(
+            study, paths, tables.prepared_fingerprints(study), previous=last and last.frames
+        )
+        known = last and last.frames is frames
+        signature = last.signature if known else _signature(name, frames)
+        last = _Last(frames, signature, mark, study, time.monotonic())
+        place[:] = [last]
+    running = tuple(tables.running_jobs(study, paths))
+    return Loaded(name, study, paths, last.frames, last.signature, last.mark, running)
+
+
+def _signature(name: str, frames: Frames) -> str:
+    return digest_of([name, frames.key, sorted(frames.stamps.items())])
+
+
+def look_again(folder: Path) -> None:
+    """The folder has changed: `load` reads it anew."""
+    _last_of(str(folder)).clear()
 
 
 def change_mark(folder: Path) -> str:
@@ -143,6 +173,16 @@ def outcomes(loaded: Loaded, jobs: Sequence[Job]) -> list[tables.Outcome]:
         read=lambda path, job: _read_record(stamp(path), job),
         jobs=jobs,
     )
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def points(_loaded: Loaded, signature: str, chosen: Experiments, x: Axis, y: Axis) -> pd.DataFrame:
+    return tables.points_frame(_loaded.study, _loaded.runs, _loaded.cells, chosen, x, y)
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def axes(_loaded: Loaded, signature: str, chosen: Experiments) -> dict[str, Axis]:
+    return tables.axes_of(chosen.runs(_loaded.runs), chosen.runs(_loaded.cells))
 
 
 @st.cache_data(max_entries=30, show_spinner=False)

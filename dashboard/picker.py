@@ -11,7 +11,8 @@ from resnest_bench.errors import UserError
 from resnest_bench.specs import StudySpec
 
 KEY = "loaded_studies"
-FOLLOW_SECONDS = 4
+DRAWN_NOW = "drawn_now"
+FOLLOW_SECONDS, LOOK_SECONDS = 4, 15
 NOTHING = (
     "Nothing here yet: run `make demo`, then reload this page. Results are looked for in {folder} "
     "(`--results`, or RESNEST_BENCH_RESULTS, says where else)."
@@ -77,22 +78,28 @@ def _say_what_is_wrong(loaded: data.Loaded) -> None:
 
 
 def _follow(loaded: data.Loaded, folder: Path) -> None:
-    """While a study is not whole, look every few seconds whether it has changed, and only then redraw."""
-    if loaded.paths.is_reference or not (loaded.runs["status"] == "missing").any():
+    """Look every few seconds whether a study has changed, and only then draw anew."""
+    if loaded.paths.is_reference:
         return
-    mark = data.change_mark(folder)
+    missing = int((loaded.runs["status"] == "missing").sum())
 
-    @st.fragment(run_every=FOLLOW_SECONDS)
+    @st.fragment(run_every=FOLLOW_SECONDS if missing else LOOK_SECONDS)
     def watch() -> None:
-        if data.change_mark(folder) != mark:
+        # With the page itself the folder has just been looked at; the timer's runs look again.
+        if st.session_state.pop(DRAWN_NOW, False):
+            pass
+        elif data.change_mark(folder) != loaded.mark:
+            data.look_again(folder)
             st.rerun(scope="app")
-        counts = loaded.runs["status"].value_counts()
-        done = int(len(loaded.runs) - counts.get("missing", 0))
-        st.progress(done / len(loaded.runs), f"{done} of {len(loaded.runs)} records")
+        if not missing:
+            return
+        whole = len(loaded.runs)
+        st.progress((whole - missing) / whole, f"{whole - missing} of {whole} records")
         for job, live in loaded.running:
             text = f"{job.variant}, {job.recipe}, seed {job.seed}"
             st.caption(views.plain(f"{text}: epoch {len(live.epochs)} of {live.num_epochs}"))
 
+    st.session_state[DRAWN_NOW] = True
     with st.sidebar:
         watch()
 

@@ -17,6 +17,7 @@ from table_columns import config
 # Everything that Markdown, streamlit's directives (:red[...], :material/...:) or TeX ($...$) would
 # make of a record's text. Records come from others: no image, link or HTML of theirs is drawn.
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&\"'=^@/])")
+MAX_NAMES = 12
 PICKED = "picked_variants"
 LIGHT_TEXT = "#DDDDDD"
 
@@ -24,6 +25,12 @@ LIGHT_TEXT = "#DDDDDD"
 def plain(text: str) -> str:
     """`text` so that Markdown shows it letter by letter, on one line."""
     return MARKUP.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def few(names: Sequence[str]) -> str:
+    """The first dozen names, and how many more there are."""
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(plain(name) for name in names[:MAX_NAMES]) + more
 
 
 def chart(

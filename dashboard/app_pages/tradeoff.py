@@ -14,11 +14,9 @@ from resnest_bench.specs import variant_line
 from resnest_bench.tables import (
     Axis,
     Experiments,
-    axes_of,
     best_within,
     default_axes,
     experiments_of,
-    points_frame,
 )
 
 PANEL = ["device", "measured_in"]
@@ -112,10 +110,8 @@ def show_choice(
 ) -> None:  # fmt: skip
     front = list(dict.fromkeys(points.loc[points["front"], "variant"]))
     if front:
-        names = ", ".join(views.plain(name) for name in front)
-        st.markdown(
-            f"**On the Pareto front** ({len(front)} of {points['variant'].nunique()}): {names}"
-        )
+        count = f"{len(front)} of {points['variant'].nunique()}"
+        st.markdown(f"**On the Pareto front** ({count}): {views.few(front)}")
     if y.better is None:
         return
     trained = chosen.runs(loaded.runs, ("train", "finetune"))
@@ -130,8 +126,7 @@ def show_choice(
         f"{row['y']:.4g} {views.plain(y.unit)} at {row['x']:.4g} {views.plain(x.unit)}"
     )
     if best.not_told_apart:
-        names = ", ".join(views.plain(name) for name in best.not_told_apart)
-        text += f". These seeds don't tell it from: {names}"
+        text += f". These seeds don't tell it from: {views.few(best.not_told_apart)}"
     st.markdown(text + ".")
     st.code(variant_line(loaded.study.variant(row["variant"])), language="yaml", wrap_lines=True)
 
@@ -170,7 +165,7 @@ def show_beside(all_points: list[pd.DataFrame], names: list[str], x: Axis, y: Ax
 st.header("Trade-off")
 first = picker.loaded_study()
 chosen = choose_experiments(first)
-axes = axes_of(chosen.runs(first.runs), chosen.runs(first.cells))
+axes = data.axes(first, first.signature, chosen)
 if not axes:
     st.info(
         "No record of this study can be drawn yet: see Coverage and provenance for what became of "
@@ -179,8 +174,7 @@ if not axes:
     st.stop()
 x, y, log = choose_axes(axes)
 every = [
-    (one, points_frame(one.study, one.runs, one.cells, chosen, x, y))
-    for one in st.session_state[picker.KEY]
+    (one, data.points(one, one.signature, chosen, x, y)) for one in st.session_state[picker.KEY]
 ]
 drawable = [points.dropna(subset=["x", "y"]) for _, points in every]
 drawable = [points for points in drawable if len(points)]

@@ -17,6 +17,8 @@ def results(tmp_path, monkeypatch):
     # `streamlit run` puts the script's folder on the path; AppTest does not.
     monkeypatch.syspath_prepend(str(ROOT / "dashboard"))
     monkeypatch.setenv("RESNEST_BENCH_RESULTS", str(tmp_path / "results"))
+    # Tests change files faster than people do.
+    monkeypatch.setattr("data.FRESH_SECONDS", -1.0)
     st.cache_resource.clear()
     st.cache_data.clear()
     return tmp_path / "results"

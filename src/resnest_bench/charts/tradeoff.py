@@ -21,6 +21,7 @@ from resnest_bench.tables.axes import Axis
 
 HEIGHT = 380
 MAX_LABELS = 40
+MANY = 150
 COLUMNS = [
     "variant", "family", "setting", "num_params", "device", "measured_in", "x", "x_low", "x_high",
     "x_n", "y", "y_low", "y_high", "y_n", "memory_mib", "noisy", "freshness", "front", "status",
@@ -50,8 +51,10 @@ def tradeoff_chart(
         return no_data_chart(text, [gaps])
     shown = _clipped(points[drawn], x, y, log_x, log_y)
     plane = _Plane(x, y, log_x, log_y, *(domains or shared_domains([shown], x, y, log_x, log_y)))
+    # Of hundreds of networks the bars would hide the dots: those of the front and the picked ones stay.
+    barred = shown if len(shown) <= MANY else shown[shown["front"] | shown["variant"].isin(picked)]
     layers = [
-        *plane.budget(limit), plane.front(shown), *plane.intervals(shown),
+        *plane.budget(limit), plane.front(shown), *plane.intervals(barred),
         plane.dots(shown, interactive, picked), plane.labels(shown),
     ]  # fmt: skip
     return alt.layer(*layers).properties(
@@ -111,7 +114,8 @@ def _subtitle(points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
     bars = f"Bars: 95 % t-interval of the mean ({'; '.join(sorted(ns))}). " if ns else ""
     front = "Line: Pareto front" if points["front"].any() else ""
     where = f"Measured {'in ' + timed + ', ' if timed else ''}on {on}" if on else ""
-    return [where, bars + front]
+    crowd = ". Bars of the front only" if bars and len(points) > MANY else ""
+    return [where, bars + front + crowd]
 
 
 def _n_text(counts: pd.Series) -> str:
@@ -180,7 +184,8 @@ class _Plane:
 
     def dots(self, points: pd.DataFrame, interactive: bool, picked: tuple[str, ...]) -> alt.Chart:
         rows = points.assign(picked=points["variant"].isin(picked) if picked else True)
-        opacity = alt.condition("datum.picked", alt.value(1.0), alt.value(0.25))
+        full = 1.0 if len(points) <= MANY else 0.6
+        opacity = alt.condition("datum.picked", alt.value(full), alt.value(0.25 * full))
         chart = alt.Chart(rows).mark_point(filled=True, strokeWidth=1, clip=True)
         if interactive:
             click = alt.selection_point(name="picked", fields=["variant"], empty=False)
@@ -293,9 +298,10 @@ def _size(points: pd.DataFrame) -> alt.Size:
     counts = points["num_params"].dropna().astype(float)
     if not len(counts):
         return alt.value(70)
+    largest = 220 if len(points) <= MANY else 60
     return alt.Size(
         "num_params:Q", title="parameters",
-        scale=alt.Scale(type="sqrt", domain=[0, counts.max()], range=[20, 220]),
+        scale=alt.Scale(type="sqrt", domain=[0, counts.max()], range=[largest / 11, largest]),
         legend=alt.Legend(format="~s", symbolFillColor=GREY, symbolStrokeWidth=0, values=_round_counts(counts)),
     )  # fmt: skip
 

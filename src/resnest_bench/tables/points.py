@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables.axes import Axis, metric_axis
-from resnest_bench.tables.cells import by_seed, device_texts, training_status
+from resnest_bench.tables.cells import DEVICE, device_texts, training_status
 from resnest_bench.tables.selection import select
-from resnest_bench.tables.statistics import CONFIDENCE, paired_difference, pareto_front
+from resnest_bench.tables.statistics import half_widths, pareto_front
 
 SETTING = ["precision", "layout", "mode"]
 # A front compares what was measured alike.
@@ -163,9 +161,7 @@ def _summaries(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
         keys, sort=False
     )
     found = grouped["value"].agg(["mean", "std", "count"])
-    n = found["count"].to_numpy()
-    factor = student_t.ppf((1 + CONFIDENCE) / 2, np.maximum(n - 1, 1)) / np.sqrt(np.maximum(n, 1))
-    half = np.where(n > 1, factor * found["std"], np.nan)
+    half = half_widths(found["std"], found["count"])
     marks = known.assign(
         _stale=known["status"].eq("stale"), _noisy=known.get("noisy", False)
     ).groupby(keys, sort=False)[["_stale", "_noisy"]]
@@ -179,9 +175,8 @@ def _facts(runs: pd.DataFrame) -> pd.DataFrame:
     memory = by_variant["peak_memory_bytes"].max().astype(float)
     memory = memory.fillna(by_variant["peak_rss_bytes"].max().astype(float)) / 2**20
     trained = runs[(runs["kind"] != "latency") & runs["device_kind"].notna()]
-    devices = (
-        device_texts(trained).groupby(trained["variant"]).agg(lambda t: " and ".join(t.unique()))
-    )
+    places = trained[["variant", *DEVICE]].drop_duplicates()
+    devices = device_texts(places).groupby(places["variant"]).agg(" and ".join)
     return pd.DataFrame(
         {"num_params": by_variant["num_params"].first(), "memory_mib": memory, "trained_on": devices}
     ).rename_axis("variant").reset_index()  # fmt: skip
@@ -189,20 +184,23 @@ def _facts(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _statuses(runs: pd.DataFrame) -> Mapping[str, str]:
     """What is wrong with a variant, for those with which something is."""
-    bad = runs[runs["status"] != "ok"]
-    texts = {}
-    for name in bad["variant"].unique():
-        rows = runs[runs["variant"] == name]
-        trained, timed = rows[rows["kind"] != "latency"], rows[rows["kind"] == "latency"]
-        parts = training_status(trained) if len(trained) else []
-        parts += [
-            f"latency round {seed} {status}: {reason}"
-            for seed, status, reason in timed.loc[
-                timed["status"] != "ok", ["seed", "status", "reason"]
-            ].itertuples(index=False)
-        ]
-        texts[name] = "; ".join(parts)
-    return texts
+    bad = runs.loc[runs["status"] != "ok", "variant"].unique()
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in bad}
+    columns = ["variant", "kind", "seed", "status", "reason"]
+    for row in runs.loc[runs["variant"].isin(bad), columns].to_dict("records"):
+        rows[row["variant"]].append(row)
+    return {name: _status(found) for name, found in rows.items()}
+
+
+def _status(rows: list[dict[str, Any]]) -> str:
+    trained = [row for row in rows if row["kind"] != "latency"]
+    parts = training_status(trained) if trained else []
+    parts += [
+        f"latency round {row['seed']} {row['status']}: {row['reason']}"
+        for row in rows
+        if row["kind"] == "latency" and row["status"] != "ok"
+    ]
+    return "; ".join(parts)
 
 
 def _fronts(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
@@ -249,11 +247,16 @@ def best_within(
     best = fits.loc[fits["y"].idxmin() if y.better == "lower" else fits["y"].idxmax()]
     others = fits.loc[fits["variant"] != best["variant"], "variant"].unique()
     alike = []
-    if y.column == "test_accuracy":
-        rows = dict(tuple(trained.groupby("variant")))
-        first = by_seed(rows[best["variant"]])
-        for name in others:
-            gap = paired_difference(first, by_seed(rows[name]))
-            if gap.half_width is None or gap.mean - gap.half_width <= 0:
-                alike.append(name)
+    if y.column == "test_accuracy" and len(others):
+        alike = _not_told_apart(trained, best["variant"], others)
     return Choice(best.to_dict(), alike)
+
+
+def _not_told_apart(trained: pd.DataFrame, best: str, others: Sequence[str]) -> list[str]:
+    """`statistics.paired_difference` of `best` to all `others` at once: those whose interval covers 0."""
+    fresh = _fresh(trained, ["variant"])
+    accuracy = fresh.pivot_table(index="variant", columns="seed", values="test_accuracy")
+    gaps = -accuracy.loc[others].sub(accuracy.loc[best], axis="columns")
+    n = gaps.notna().sum(axis="columns")
+    low = gaps.mean(axis="columns") - half_widths(gaps.std(axis="columns", ddof=1), n)
+    return gaps.index[n.lt(2) | low.le(0)].tolist()

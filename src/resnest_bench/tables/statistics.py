@@ -41,6 +41,13 @@ def summarise(values: Sequence[float]) -> Summary:
     return Summary(n, float(array.mean()), std, factor * std / math.sqrt(n))
 
 
+def half_widths(stds: pd.Series, counts: pd.Series) -> pd.Series:
+    """`Summary.half_width` of many at once: t(0.975, n - 1) * std / sqrt(n), NaN below n = 2."""
+    n = counts.to_numpy(dtype=float)
+    factor = student_t.ppf((1 + CONFIDENCE) / 2, np.maximum(n - 1, 1)) / np.sqrt(np.maximum(n, 1))
+    return pd.Series(np.where(n > 1, factor * stds.to_numpy(dtype=float), np.nan), index=stds.index)
+
+
 def paired_difference(ours: Mapping[int, float], base: Mapping[int, float]) -> Summary:
     """Summary of ours - base over the seeds (keys) that both have."""
     return summarise([ours[seed] - base[seed] for seed in sorted(ours.keys() & base.keys())])
