@@ -1,6 +1,12 @@
 import pytest
 
-from resnest_bench.digests import _code_lines, code_digest, digest_of, reached_modules
+from resnest_bench.digests import (
+    _code_lines,
+    code_digest,
+    digest_of,
+    reached_modules,
+    uncounted_digest,
+)
 
 
 @pytest.fixture
@@ -41,6 +47,16 @@ def test_touch_comment_and_foreign_edit_do_not(package):
     (package / "tables" / "__init__.py").write_text("import numpy\n")
     (package / "specs.py").write_text("A = 2\n")
     assert digest(package) == before
+
+
+def test_what_a_jobs_digest_leaves_out_has_one_of_its_own(package):
+    before = uncounted_digest(package)
+    uncounted_digest.cache_clear()
+    (package / "shapes.py").write_text("SIZE = 4\n")
+    assert uncounted_digest(package) == before
+    uncounted_digest.cache_clear()
+    (package / "specs.py").write_text("A = 2\n")
+    assert uncounted_digest(package) != before
 
 
 def test_a_hash_inside_a_line_counts(tmp_path):

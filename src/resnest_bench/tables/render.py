@@ -11,6 +11,7 @@ from resnest_bench import records
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables.captions import TITLES, caption, notes
+from resnest_bench.tables.factors import factor_table
 from resnest_bench.tables.files import write_csv, write_parquet
 from resnest_bench.tables.formats import (
     GAP,
@@ -22,7 +23,8 @@ from resnest_bench.tables.formats import (
     uncertain_text,
 )
 from resnest_bench.tables.outcomes import prepared_fingerprints
-from resnest_bench.tables.store import load_frames, write_frames
+from resnest_bench.tables.paper_table import paper_table
+from resnest_bench.tables.store import Frames, load_frames, write_frames
 from resnest_bench.tables.tables import ablation_table, tradeoff_table, transfer_table
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     for name, table in make_tables(study, frames.runs, frames.cells).items():
         written += _write_table(name, table, study, paths.tables)
     shown = {"runs": frames.runs, "latency_cells": frames.cells, "epochs": frames.epochs}
+    shown |= _comparisons(study, frames)
     for name, frame in shown.items():
         written.append(paths.tables / f"{name}.csv")
         write_csv(written[-1], frame)
@@ -61,6 +64,17 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     write_parquet(written[-1], frames.runs)
     write_frames(paths, frames)
     return written
+
+
+def _comparisons(study: StudySpec, frames: Frames) -> dict[str, pd.DataFrame]:
+    """Paired differences by factor, and the paper beside ours: where the study asks for them."""
+    made = {}
+    if study.tables.ablation:
+        made["factors"] = factor_table(study, frames.runs)
+    tables = (study.tables.ablation, study.tables.tradeoff, study.tables.transfer)
+    if any(table and table.paper for table in tables):
+        made["paper"] = paper_table(study, frames.runs, frames.cells)
+    return made
 
 
 def _log_gaps(study: StudySpec, runs: pd.DataFrame) -> None:

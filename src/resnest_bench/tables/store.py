@@ -124,7 +124,7 @@ def _readdressed(known: Frames, files: list[str]) -> Frames:
 
 def _places_to_read(known: Frames, names: list[str], stamps: Stamps, moved: bool) -> list[int]:
     """Places in the list of jobs of those whose record is new, changed or gone."""
-    changed = [stamps.get(name) != known.stamps.get(name) for name in names]
+    changed = np.array([stamps.get(name) != known.stamps.get(name) for name in names])
     if moved:
         # What is wrong with an invalid record is said with its path.
         changed |= (known.runs["status"] == "invalid").to_numpy()

@@ -104,6 +104,25 @@ def test_defaults_are_filled_in_and_survive_the_round_trip(tmp_path):
     assert study.variants[0].avg_down is True
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": [1, 1e-4, true, null], "b": "\\u00e9\\ud83d\\ude00"}', {"a": [1, 1e-4, True, None], "b": "é😀"}),
+        ("{a: 1}", {"a": 1}),
+        ('{"a": NaN}', {"a": "NaN"}),
+    ],
+)  # fmt: skip
+def test_json_is_read_as_json_and_what_is_not_as_yaml(tmp_path, text, value):
+    (tmp_path / "study.json").write_text(text)
+    assert read_yaml(tmp_path / "study.json") == value
+
+
+def test_a_key_given_twice_in_json_is_refused(tmp_path):
+    (tmp_path / "study.json").write_text('{\n "seeds": 1,\n "seeds": 2\n}')
+    with pytest.raises(UserError, match=r"key 'seeds' is given twice.*line 3"):
+        read_yaml(tmp_path / "study.json")
+
+
 def test_a_key_given_twice_is_refused(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("study: a\nseeds: [1]\nseeds: [2]\n")

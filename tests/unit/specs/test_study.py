@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from resnest_bench.paths import Job
-from resnest_bench.specs import study_from_config
+from resnest_bench.specs import dump_study, study_from_config
 
 CONFIG = {
     "study": "s",
@@ -87,3 +87,21 @@ def test_another_dataset_spec_has_another_folder(config):
     before = study_from_config(config, "c").prepared("digits")
     config["datasets"]["digits"]["classes"] = [0, 1]
     assert study_from_config(config, "c").prepared("digits") != before
+
+
+def test_what_was_computed_of_a_study_goes_into_no_comparison_and_no_copy(config):
+    study, fresh = study_from_config(config, "c"), study_from_config(config, "c")
+    tuned = Job("finetune", "half", "paper_finetune", "A", 0)
+    spec, digest, trained = study.job_spec(tuned), study.digest, study.jobs()[:4]
+    assert study == fresh
+    assert dump_study(study) == dump_study(fresh)
+    copied = study.model_copy(update={"seeds": (5,), "variants": study.variants[:1]})
+    assert copied.jobs()[0] == Job("train", "digits", "smoke", "A", 5)
+    assert copied.digest != digest
+    assert (study.digest, study.job_spec(tuned), study.jobs()[:4]) == (digest, spec, trained)
+
+
+def test_the_list_of_jobs_is_the_callers_own(config):
+    study = study_from_config(config, "c")
+    study.jobs().clear()
+    assert study.jobs()

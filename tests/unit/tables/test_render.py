@@ -33,8 +33,19 @@ def test_all_files_are_written_and_named(study, paths):
     tables = {
         f"{t}.{e}" for t in ("ablation", "tradeoff", "transfer") for e in ("csv", "md", "tex")
     }
-    assert names == tables | {"runs.csv", "runs.parquet", "latency_cells.csv", "epochs.csv"}
+    more = {"runs.csv", "runs.parquet", "latency_cells.csv", "epochs.csv", "factors.csv"}
+    assert names == tables | more
     assert names == {path.name for path in paths.tables.iterdir()}
+
+
+def test_the_paper_is_beside_ours_where_the_study_asks_for_it(study, paths):
+    asked = make_study(tables={"ablation": {"paper": True}})
+    write_tables(asked, paths)
+    paper = pd.read_csv(paths.tables / "paper.csv")
+    assert paper.loc[paper["what"] == "accuracy %", "printed"].count() == 18
+    factors = pd.read_csv(paths.tables / "factors.csv").set_index(["base", "variant"])
+    # B minus A is 10 points in each seed.
+    assert factors.loc[("A", "B"), "difference_mean_points"] == pytest.approx(10)
 
 
 def test_writing_again_changes_no_byte(study, paths):

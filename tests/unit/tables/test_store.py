@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,9 +12,14 @@ from resnest_bench import records
 from resnest_bench.digests import code_digest
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
-from resnest_bench.tables import outcomes as outcomes_of
-from resnest_bench.tables import unlisted_records, write_tables
-from resnest_bench.tables.aggregate import cells_of, epochs_of, runs_of
+from resnest_bench.tables import (
+    cells_of,
+    epochs_of,
+    outcomes,
+    runs_of,
+    unlisted_records,
+    write_tables,
+)
 from resnest_bench.tables.files import parquet_bytes
 from resnest_bench.tables.store import (
     frames_key,
@@ -43,10 +49,9 @@ class Reader:
 
 
 def assert_as_read_anew(frames, study, paths, fingerprints=None):
-    found = outcomes_of(study, paths, fingerprints)
-    pd.testing.assert_frame_equal(frames.runs, runs_of(found))
-    pd.testing.assert_frame_equal(frames.cells, cells_of(found))
-    pd.testing.assert_frame_equal(frames.epochs, epochs_of(found))
+    found = outcomes(study, paths, fingerprints)
+    for name, make in {"runs": runs_of, "cells": cells_of, "epochs": epochs_of}.items():
+        pd.testing.assert_frame_equal(getattr(frames, name), make(found))
     assert frames.unlisted == unlisted_records(study, paths)
 
 
@@ -70,8 +75,7 @@ def reload(request, study, paths):
 
 
 def test_without_a_store_every_record_is_read(study, paths):
-    read = Reader()
-    frames = load_frames(study, paths, {}, read=read)
+    frames = load_frames(study, paths, {}, read=(read := Reader()))
     assert read.jobs == study.jobs()
     assert_as_read_anew(frames, study, paths)
     assert not paths.frames.exists()
@@ -86,13 +90,9 @@ def test_of_no_record_at_all(study, tmp_path):
     assert_as_read_anew(load_frames(study, paths, {}), study, paths)
 
 
-def test_what_is_unchanged_is_given_back_as_it_is(study, paths):
+def test_what_is_unchanged_is_given_back_without_a_record(study, paths):
     before = load_frames(study, paths, {})
     assert load_frames(study, paths, {}, before, read=None) is before
-
-
-def test_a_stored_study_is_read_without_a_record(study, paths):
-    before = load_frames(study, paths, {})
     write_frames(paths, before)
     after = load_frames(study, paths, {}, read=None)
     assert_as_read_anew(after, study, paths)
@@ -128,8 +128,7 @@ def fail(study, paths):
 )
 def test_only_what_changed_is_read(reload, study, paths, job, act, status, accuracy):
     act(study, paths)
-    read = Reader()
-    frames = reload(read=read)
+    frames = reload(read=(read := Reader()))
     assert read.jobs == ([] if status == "missing" else [job])
     row = row_of(frames, job)
     assert row["status"] == status
@@ -142,8 +141,7 @@ def test_a_new_record_is_read(study, paths):
     paths.record(TRAIN).unlink()
     write_frames(paths, load_frames(study, paths, {}))
     paths.record(TRAIN).write_text(text)
-    read = Reader()
-    frames = load_frames(study, paths, {}, read=read)
+    frames = load_frames(study, paths, {}, read=(read := Reader()))
     assert read.jobs == [TRAIN]
     assert row_of(frames, TRAIN)["test_accuracy"] == 0.61
     assert_as_read_anew(frames, study, paths)
@@ -159,8 +157,7 @@ def test_many_changes_at_once_keep_the_order(reload, study, paths):
 
 def test_another_study_reads_all(reload, study, paths):
     edited = make_study(seeds=[0, 1])
-    read = Reader()
-    frames = reload(edited, read=read)
+    frames = reload(edited, read=(read := Reader()))
     assert read.jobs == edited.jobs()
     assert len(frames.unlisted) == 7
     assert_as_read_anew(frames, edited, paths)
@@ -176,11 +173,9 @@ def test_other_data_read_all(reload, study, paths):
 @pytest.mark.parametrize("kind", ["train", "finetune", "latency", "tables"])
 def test_other_code_reads_all(reload, study, paths, monkeypatch, kind):
     for name in ("outcomes", "store"):
-        # The package has a function of the module's name.
         module = sys.modules[f"resnest_bench.tables.{name}"]
         monkeypatch.setattr(module, "code_digest", lambda k: "new" if k == kind else code_digest(k))
-    read = Reader()
-    frames = reload(read=read)
+    frames = reload(read=(read := Reader()))
     assert read.jobs == study.jobs()
     stale = frames.runs.loc[frames.runs["reason"] == "code changed since", "kind"]
     assert set(stale) == {kind} - {"tables"}
@@ -263,6 +258,11 @@ def truncate(paths):
     file.write_bytes(file.read_bytes()[:-100])
 
 
+def of_another_time(paths):
+    frame = runs_stored(paths).assign(test_accuracy=0.5)
+    (paths.frames / "runs.parquet").write_bytes(parquet_bytes(frame))
+
+
 def folder_in_its_place(paths):
     (paths.frames / "index.json").unlink()
     (paths.frames / "index.json").mkdir()
@@ -273,6 +273,7 @@ def folder_in_its_place(paths):
     [
         lambda paths: shutil.rmtree(paths.frames),
         truncate,
+        of_another_time,
         lambda paths: (paths.frames / "epochs.parquet").unlink(),
         lambda paths: shutil.copy(paths.frames / "runs.parquet", paths.frames / "cells.parquet"),
         lambda paths: (paths.frames / "index.json").write_text('{"key": '),
@@ -292,15 +293,14 @@ def folder_in_its_place(paths):
         ),
         lambda paths: replace(paths, "runs", parquet_bytes(runs_stored(paths)[:5])),
     ],
-    ids=["none", "torn", "file gone", "file swapped", "not JSON", "not an object", "not text",
+    ids=["none", "torn", "half new", "file gone", "file swapped", "not JSON", "not an object", "not text",
          "a folder", "another key", "bad stamps", "no digests", "not Parquet", "a pickle",
          "a type", "a column", "too few rows"],
 )  # fmt: skip
 def test_a_store_that_is_not_whole_is_not_used(study, paths, damage):
     write_frames(paths, load_frames(study, paths, {}))
     damage(paths)
-    read = Reader()
-    frames = load_frames(study, paths, {}, read=read)
+    frames = load_frames(study, paths, {}, read=(read := Reader()))
     assert read.jobs == study.jobs()
     assert_as_read_anew(frames, study, paths)
 
@@ -311,10 +311,9 @@ def test_a_moved_folder_keeps_its_rows_and_says_where_it_is(study, paths, tmp_pa
     write_frames(paths, before)
     paths.root.rename(tmp_path / "elsewhere")
     monkeypatch.chdir(tmp_path)
-    moved = StudyPaths(tmp_path.relative_to(tmp_path) / "elsewhere")
+    moved = StudyPaths(Path("elsewhere"))
     for previous in (None, before):
-        read = Reader()
-        frames = load_frames(study, moved, {}, previous, read)
+        frames = load_frames(study, moved, {}, previous, read=(read := Reader()))
         assert read.jobs == [TRAIN]
         assert (
             row_of(frames, LATENCY)["record"] == "elsewhere/records/latency/low/fast/B/seed-0.json"
@@ -368,8 +367,7 @@ def test_what_the_system_would_not_give_is_asked_for_again(study, paths):
     assert "Permission denied" in row_of(before, TRAIN)["reason"]
     write_frames(paths, before)
     for previous in (before, None):
-        read = Reader()
-        frames = load_frames(study, paths, {}, previous, read)
+        frames = load_frames(study, paths, {}, previous, read=(read := Reader()))
         assert read.jobs == [TRAIN]
         assert_as_read_anew(frames, study, paths)
 
