@@ -16,7 +16,7 @@ FLOORS = [
     ["models", "data"],
     ["measure"],
     ["training"],
-    ["tables"], ["charts"],
+    ["tables"], ["charts"], ["export"],
     ["cli", "generate"],
 ]  # fmt: skip
 RANK = {name: rank for rank, names in enumerate(FLOORS) for name in names}
@@ -53,7 +53,7 @@ def foreign_imports(file: Path) -> set[str]:
     return names
 
 
-BELOW_TORCH = {name for names in FLOORS[:6] for name in names} | {"tables", "charts"}
+BELOW_TORCH = {name for names in FLOORS[:6] for name in names} | {"tables", "charts", "export"}
 NO_TORCH = [file for file in FILES if top(file) in BELOW_TORCH]
 DASHBOARD = sorted((ROOT / "dashboard").rglob("*.py"))
 

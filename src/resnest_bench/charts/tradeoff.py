@@ -53,10 +53,12 @@ def tradeoff_chart(
     plane = _Plane(x, y, log_x, log_y, *(domains or shared_domains([shown], x, y, log_x, log_y)))
     # Of hundreds of networks the bars would hide the dots: those of the front and the picked ones stay.
     barred = shown if len(shown) <= MANY else shown[shown["front"] | shown["variant"].isin(picked)]
-    layers = [
-        *plane.budget(limit), plane.front(shown), *plane.intervals(barred),
-        plane.dots(shown, interactive, picked), plane.labels(shown),
-    ]  # fmt: skip
+    # A click on the legend filters, in the dashboard as in a page that was exported. Vega-Lite asks that
+    # the first layer with that legend holds the selection.
+    legend = alt.selection_point(name="family", fields=[_colour_field(shown)], bind="legend")
+    coloured = [*plane.intervals(barred), plane.dots(shown, interactive, picked, legend)]
+    coloured[0] = coloured[0].add_params(legend)
+    layers = [*plane.budget(limit), plane.front(shown), *coloured, plane.labels(shown)]
     return alt.layer(*layers).properties(
         title=title(text, [*_subtitle(shown, x, y), gaps]), width=WIDTH, height=HEIGHT
     )
@@ -182,10 +184,20 @@ class _Plane:
             )
         return rules
 
-    def dots(self, points: pd.DataFrame, interactive: bool, picked: tuple[str, ...]) -> alt.Chart:
+    def dots(
+        self,
+        points: pd.DataFrame,
+        interactive: bool,
+        picked: tuple[str, ...],
+        legend: alt.Parameter,
+    ) -> alt.Chart:
         rows = points.assign(picked=points["variant"].isin(picked) if picked else True)
         full = 1.0 if len(points) <= MANY else 0.6
-        opacity = alt.condition("datum.picked", alt.value(full), alt.value(0.25 * full))
+        opacity = (
+            alt.when(legend, alt.datum.picked)
+            .then(alt.value(full))
+            .otherwise(alt.value(0.25 * full))
+        )
         chart = alt.Chart(rows).mark_point(filled=True, strokeWidth=1, clip=True)
         if interactive:
             click = alt.selection_point(name="picked", fields=["variant"], empty=False)
@@ -278,10 +290,14 @@ def _ticks(log: bool, domain: list[float]) -> alt.Axis:
     return alt.Axis(format="~g", labelExpr=f"{expression} ? datum.label : ''", labelOverlap=False)
 
 
-def _colour(points: pd.DataFrame) -> alt.Color:
+def _colour_field(points: pd.DataFrame) -> str:
     # Points of several devices can't be compared: then the device is what must be seen.
     devices = points.loc[points["device"] != "", "device"].unique()
-    field = "device" if len(devices) > 1 else "family"
+    return "device" if len(devices) > 1 else "family"
+
+
+def _colour(points: pd.DataFrame) -> alt.Color:
+    field = _colour_field(points)
     domain = sorted(points[field].dropna().unique())
     return alt.Color(
         f"{field}:N", title=field,

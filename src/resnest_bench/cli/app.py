@@ -226,6 +226,20 @@ def show(
     )
 
 
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write [default: FOLDER/STUDY.html]")
+    ] = None,
+) -> None:
+    """Write a study as one HTML file, to be read without Python and without a network."""
+    from resnest_bench.export import write_page
+    from resnest_bench.paths import StudyPaths
+
+    typer.echo(write_page(_study_in(folder), StudyPaths(folder), out))
+
+
 def _study_in(folder: Path) -> StudySpec:
     if not (folder / "study.json").exists():
         raise UserError(f"{folder} holds no study.json: run the workflow first, like `make demo`")

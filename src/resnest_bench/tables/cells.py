@@ -43,7 +43,7 @@ def _dicts(rows: Rows, columns: list[str]) -> list[Row]:
     return rows if isinstance(rows, list) else rows[columns].to_dict("records")
 
 
-def _shown(rows: Rows, columns: list[str]) -> list[Row]:
+def shown_rows(rows: Rows, columns: list[str] = RUN_COLUMNS) -> list[Row]:
     """`shown` as dicts of `columns`."""
     every = _dicts(rows, columns)
     ok = [row for row in every if row["status"] == "ok"]
@@ -52,29 +52,29 @@ def _shown(rows: Rows, columns: list[str]) -> list[Row]:
 
 def any_stale(rows: Rows) -> bool:
     """Whether stale values are shown."""
-    return any(row["status"] == "stale" for row in _shown(rows, ["status"]))
+    return any(row["status"] == "stale" for row in shown_rows(rows, ["status"]))
 
 
 def by_seed(rows: Rows) -> dict[int, float]:
     """Seed to test accuracy in %, of the rows that count."""
     return {
         row["seed"]: 100 * row["test_accuracy"]
-        for row in _shown(rows, ["status", "seed", "test_accuracy"])
+        for row in shown_rows(rows, ["status", "seed", "test_accuracy"])
         if known(row["test_accuracy"])
     }
 
 
 def accuracy_values(rows: Rows) -> dict[str, Any]:
     """Test accuracy of one variant over its seeds, in % and points, with n and the data's size."""
-    used = _shown(rows, RUN_COLUMNS)
+    used = shown_rows(rows)
     seeds = by_seed(used)
     summary = summarise(list(seeds.values()))
-    num_test = _first(used, "num_test")
+    num_test = first_known(used, "num_test")
     error = None
     if summary.n and num_test:
         error = 100 * binomial_standard_error(summary.mean / 100, int(num_test))
     return {
-        "num_params": _first(used, "num_params"),
+        "num_params": first_known(used, "num_params"),
         "n": summary.n,
         "accuracy_mean_percent": summary.mean,
         "accuracy_std_points": summary.std,
@@ -96,7 +96,7 @@ def latency_values(runs: Rows, cells: Rows) -> dict[str, Any]:
     p50 of the primary cell, whose batch size and setting stand beside it. The throughput is the best
     over the batch sizes of that same setting. The drift is the largest of any round, with its sign.
     """
-    used = _shown(runs, RUN_COLUMNS)
+    used = shown_rows(runs)
     rounds = {row["seed"] for row in used}
     timed = [cell for cell in _dicts(cells, CELL_COLUMNS) if cell["seed"] in rounds]
     primary = [cell for cell in timed if _is_true(cell["primary"])]
@@ -166,7 +166,8 @@ def _known(rows: list[Row], column: str) -> list[Any]:
     return [row[column] for row in rows if known(row[column])]
 
 
-def _first(rows: list[Row], column: str) -> Any | None:
+def first_known(rows: list[Row], column: str) -> Any | None:
+    """The first value of `column` that is known, or None."""
     return next(iter(_known(rows, column)), None)
 
 

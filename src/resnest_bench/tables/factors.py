@@ -9,8 +9,17 @@ import pandas as pd
 from resnest_bench.specs import ResNestVariant, StudySpec
 from resnest_bench.specs.study import TableSpec
 from resnest_bench.tables import paper
-from resnest_bench.tables.cells import by_seed, devices_text, shown, training_status
-from resnest_bench.tables.selection import Selection, rows_of, select
+from resnest_bench.tables.cells import (
+    RUN_COLUMNS,
+    Row,
+    any_stale,
+    by_seed,
+    devices_text,
+    first_known,
+    shown_rows,
+    training_status,
+)
+from resnest_bench.tables.selection import RowGroups, Selection, select
 from resnest_bench.tables.statistics import paired_difference
 
 FACTORS = ("radix", "cardinality", "width", "stem", "layers")
@@ -191,8 +200,9 @@ def factor_table(
     """
     chosen = _select(study, spec)
     twins = _twins(_networks(study, study.variant_names, chosen.recipe))
+    by_variant = RowGroups(runs, RUN_COLUMNS)
     rows = [
-        {**_pair_row(runs, chosen, group, *pair), **_printed(chosen, twins, group, *pair)}
+        {**_pair_row(by_variant, chosen, group, *pair), **_printed(chosen, twins, group, *pair)}
         for group in factor_groups(study, spec)
         for pair in group.pairs()
     ]
@@ -201,18 +211,22 @@ def factor_table(
 
 def _twins(networks: Mapping[str, Network]) -> dict[str, list[str]]:
     """Name to the names of all variants that are the same network, its own first."""
+    alike: dict[Network, list[str]] = {}
+    for name, network in networks.items():
+        alike.setdefault(network, []).append(name)
     return {
-        name: [name, *(n for n, other in networks.items() if other == network and n != name)]
-        for name, network in networks.items()
+        name: [name, *(other for other in names if other != name)]
+        for names in alike.values()
+        for name in names
     }
 
 
 def _pair_row(
-    runs: pd.DataFrame, chosen: Selection, group: FactorGroup, low: int, high: int
+    runs: RowGroups, chosen: Selection, group: FactorGroup, low: int, high: int
 ) -> dict[str, Any]:
     names = group.variants[low], group.variants[high]
-    sides = [rows_of(runs, "train", chosen.dataset, chosen.recipe, name) for name in names]
-    used = pd.concat([shown(side) for side in sides])
+    sides = [runs.of("train", chosen.dataset, chosen.recipe, name) for name in names]
+    used = [row for side in sides for row in shown_rows(side)]
     base, ours = (by_seed(side) for side in sides)
     return {
         "factor": group.factor,
@@ -224,11 +238,11 @@ def _pair_row(
         "adjacent": high == low + 1,
         **_difference(ours, base),
         "params_ratio": _params_ratio(*sides),
-        "stale": bool((used["status"] == "stale").any()),
+        "stale": any(map(any_stale, sides)),
         "dataset": chosen.dataset,
-        "dataset_label": _first(pd.concat(sides)["dataset_label"]),
+        "dataset_label": runs.labels.get(chosen.dataset) if any(sides) else None,
         "recipe": chosen.recipe,
-        "num_test": _first(used["num_test"]),
+        "num_test": first_known(used, "num_test"),
         "train_device": devices_text(used),
         "status": _status(names, sides, bool(base.keys() & ours.keys())),
     }
@@ -247,24 +261,19 @@ def _difference(ours: Mapping[int, float], base: Mapping[int, float]) -> dict[st
     }
 
 
-def _params_ratio(base: pd.DataFrame, ours: pd.DataFrame) -> float | None:
-    counts = [_first(shown(side)["num_params"]) for side in (ours, base)]
+def _params_ratio(base: list[Row], ours: list[Row]) -> float | None:
+    counts = [first_known(shown_rows(side), "num_params") for side in (ours, base)]
     return None if None in counts else counts[0] / counts[1]
 
 
-def _first(values: pd.Series) -> Any | None:
-    known = values.dropna()
-    return known.iloc[0] if len(known) else None
-
-
-def _status(names: tuple[str, str], sides: list[pd.DataFrame], any_pair: bool) -> str:
+def _status(names: tuple[str, str], sides: list[list[Row]], any_pair: bool) -> str:
     problems = [
         f"{name}: {problem}"
         for name, side in zip(names, sides, strict=True)
         for problem in training_status(side)
     ]
     # Both may have seeds, and none of them in common.
-    if not any_pair and all(len(shown(side)) for side in sides):
+    if not any_pair and all(map(shown_rows, sides)):
         problems.append("no seed is in both")
     return "; ".join(problems) or "ok"
 

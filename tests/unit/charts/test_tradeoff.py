@@ -82,8 +82,9 @@ def test_a_budget_is_a_line_and_picked_points_stand_out():
     assert rows_of(drawn, layers(drawn, "rule")[0]) == [{"limit": 2.5}]
     dots = layers(drawn, "point")[0]
     assert {r["variant"]: r["picked"] for r in rows_of(drawn, dots)} == {"A": False, "B": True}
-    assert {param["name"] for param in drawn["params"]} == {"picked", "brush"}
-    assert "params" not in tradeoff_chart(TWO, LATENCY, ACCURACY).to_dict()
+    assert {param["name"] for param in drawn["params"]} == {"picked", "brush", "family"}
+    still = tradeoff_chart(TWO, LATENCY, ACCURACY).to_dict()
+    assert [(p["name"], p["bind"]) for p in still["params"]] == [("family", "legend")]
 
 
 def test_panels_with_shared_domains_can_be_compared():

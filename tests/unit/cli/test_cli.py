@@ -10,11 +10,12 @@ import yaml
 from typer.testing import CliRunner
 
 from resnest_bench.cli.app import app
+from support.records_factory import make_study, write_study
 
 ROOT = Path(__file__).parents[3]
 COMMAND = Path(sys.executable).parent / "resnest-bench"
 SUBCOMMANDS = ["plan", "describe", "data", "train", "latency", "finetune", "tables", "figures",
-               "show", "doctor"]  # fmt: skip
+               "show", "export", "doctor"]  # fmt: skip
 
 
 def run(*args, cwd=ROOT):
@@ -109,6 +110,25 @@ def test_doctor_says_what_to_do(study):
 
 def test_show_before_a_run_says_what_to_run(tmp_path):
     done = run("show", "results/none", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "make demo" in done.stderr
+
+
+def test_export_writes_one_file_and_says_which(tmp_path):
+    study = make_study(latency=[], finetune=[])
+    write_study(study, study.paths(tmp_path))
+    folder = tmp_path / "synthetic"
+    done = CliRunner().invoke(app, ["export", str(folder)])
+    assert done.exit_code == 0
+    assert done.output.strip() == str(folder / "synthetic.html")
+    out = tmp_path / "elsewhere" / "page.html"
+    done = CliRunner().invoke(app, ["export", str(folder), "--out", str(out)])
+    assert done.output.strip() == str(out)
+    assert out.read_bytes() == (folder / "synthetic.html").read_bytes()
+
+
+def test_export_without_a_study_says_what_to_run(tmp_path):
+    done = run("export", "results/none", cwd=tmp_path)
     assert done.returncode == 1
     assert "make demo" in done.stderr
 

@@ -1,0 +1,151 @@
+"""What a page is made of: figures, tables, lists and files. How they look is the template's matter."""
+
+import base64
+import json
+import re
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import altair as alt
+import pandas as pd
+
+from resnest_bench.charts import CONTINUED
+
+MAX_ROWS = 1000
+MAX_LINE = 36  # letters of a cell that is not wrapped
+MAX_TEXT = 800
+MAX_FILE_BYTES = 2 * 2**20
+EMPTY = "no data yet"
+NUMBER = re.compile(r"[+\-−]?\d[\d,]*(\.\d+)?([eE][+-]?\d+)?[MkG]?( [±\[(].*)?")
+GAP = "–"
+# Vega writes names into its expressions, and can't read a string there that holds one of these.
+LINE_ENDS = {0x2028: " ", 0x2029: " "}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart's title and subtitle as text, which wraps, and its Vega-Lite spec; None for no data."""
+
+    kind: ClassVar[str] = "figure"
+    head: str
+    lines: tuple[str, ...]
+    spec: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts under headings. `name` is what a screen reader calls it."""
+
+    kind: ClassVar[str] = "table"
+    name: str
+    caption: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        """By column: 'number' of numbers and gaps alone, 'long' of a text that must wrap, or ''."""
+        columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.headings)
+        return tuple(map(_look, columns))
+
+
+def _look(cells: tuple[str, ...]) -> str:
+    if all(cell == GAP or NUMBER.fullmatch(cell) for cell in cells):
+        return "number"
+    return "long" if max(map(len, cells)) > MAX_LINE else ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names, each with one line or several."""
+
+    kind: ClassVar[str] = "facts"
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Bullets:
+    kind: ClassVar[str] = "bullets"
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to download from within the page. `href` is None where it is too large for that."""
+
+    name: str
+    size: str
+    href: str | None
+
+
+@dataclass(frozen=True)
+class Files:
+    kind: ClassVar[str] = "files"
+    files: tuple[File, ...]
+
+
+Block = Figure | Table | Facts | Bullets | Files
+
+
+@dataclass(frozen=True)
+class Section:
+    """`key` is its address within the page, `text` the paragraphs above its blocks."""
+
+    key: str
+    title: str
+    text: tuple[str, ...]
+    blocks: tuple[Block, ...]
+
+
+def figure_of(chart: alt.TopLevelMixin) -> Figure:
+    """The figure of a chart of ours."""
+    spec = json.loads(chart.to_json(indent=None, ensure_ascii=False).translate(LINE_ENDS))
+    title = spec.get("title", "")
+    head, lines = (
+        (title["text"], title.get("subtitle", [])) if isinstance(title, dict) else (title, [])
+    )
+    # What was wrapped for a file is one line here: it wraps as the screen asks.
+    whole = "\n".join(lines).replace(f"{CONTINUED}\n", " ").split("\n")
+    # A line that names all that is missing has no end in a study that has just begun.
+    short = (
+        textwrap.shorten(line, MAX_TEXT, placeholder=" … (all under Coverage)") for line in whole
+    )
+    return Figure(head, tuple(filter(None, short)), None if _is_empty(spec) else spec)
+
+
+def _is_empty(spec: dict[str, Any]) -> bool:
+    mark = spec.get("mark")
+    return isinstance(mark, dict) and mark.get("text") == EMPTY
+
+
+def table_of(
+    name: str, display: pd.DataFrame, caption: str = "", notes: Iterable[str] = ()
+) -> Table:
+    """The table of a frame of texts: its first 1,000 rows and notes. What is left out is counted."""
+    rows = tuple(display.head(MAX_ROWS).astype(str).itertuples(index=False, name=None))
+    notes = list(notes)
+    shown = notes[:MAX_ROWS]
+    if len(notes) > len(shown):
+        shown.append(f"and {len(notes) - len(shown):,} notes more")
+    if len(display) > len(rows):
+        shown.insert(0, f"Only the first {len(rows):,} of {len(display):,} rows are shown")
+    return Table(name, caption, tuple(display.columns), rows, tuple(shown))
+
+
+def file_of(name: str, text: str, mime: str) -> File:
+    """A file of UTF-8 within the page, up to 2 MiB."""
+    content = text.encode()
+    if len(content) > MAX_FILE_BYTES:
+        return File(name, size_text(len(content)), None)
+    encoded = base64.b64encode(content).decode()
+    return File(name, size_text(len(content)), f"data:{mime};charset=utf-8;base64,{encoded}")
+
+
+def size_text(num_bytes: int) -> str:
+    """'12.3 KiB' or '1.5 MiB'."""
+    if num_bytes < 2**20:
+        return f"{num_bytes / 2**10:.1f} KiB"
+    return f"{num_bytes / 2**20:.1f} MiB"

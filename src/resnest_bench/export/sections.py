@@ -1,0 +1,303 @@
+"""A study's results as sections of a page. What a study doesn't have, has no section."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas as pd
+
+from resnest_bench.charts import (
+    FACTOR_TITLES,
+    ablation_chart,
+    batch_sweep_chart,
+    drift_chart,
+    factor_chart,
+    latency_distribution_panels,
+    paper_chart,
+    startup_chart,
+    tradeoff_chart,
+    training_curves_panels,
+    transfer_chart,
+)
+from resnest_bench.export.about import about, coverage, files
+from resnest_bench.export.blocks import Block, Bullets, Section, Table, figure_of, table_of
+from resnest_bench.export.results import Results
+from resnest_bench.tables import (
+    PRINTED_FACTS,
+    Axis,
+    Experiments,
+    best_within,
+    caption,
+    display_frame,
+    experiments_of,
+    headline_points,
+    notes,
+    paper_table,
+    samples_of,
+)
+from resnest_bench.tables.formats import GAP, known, shown_text, significant, uncertain_text
+
+# A point of the trade-off is a dot, two bars and a label: 4,000 marks.
+MAX_POINTS = 1000
+MAX_PAIRS = 30
+MAX_NAMES = 12
+RATE, PARAMETERS = "images/s", "parameters"
+PAPER_TABLES = {"ablation": "Ablation", "tradeoff": "Trade-off", "transfer": "Transfer"}
+CURVES_TEXT = (
+    "Bold: mean over seeds. Band: lowest to highest seed. Thin: single seeds. A click on a name in the "
+    "legend shows it alone, with shift several."
+)
+
+
+def sections_of(results: Results) -> list[Section]:
+    """All sections that the study has, in the page's order."""
+    makers: list[Callable[[Results], Section | None]] = [
+        about, tradeoff, ablation, training, latency, transfer, paper, coverage, files,
+    ]  # fmt: skip
+    made = [make(results) for make in makers]
+    return [section for section in made if section is not None]
+
+
+def _rounded(name: str, results: Results) -> list[Table]:
+    """The table as the workflow prints it, with its caption and its notes."""
+    if name not in results.tables:
+        return []
+    table = results.tables[name]
+    return [
+        table_of(
+            f"Table: {name}",
+            display_frame(table),
+            caption(name, table, results.study),
+            notes(table),
+        )
+    ]
+
+
+def tradeoff(results: Results) -> Section | None:
+    """Test accuracy against latency, what to choose by it, and the table."""
+    study = results.study
+    blocks: list[Block] = []
+    text: list[str] = []
+    if study.train and study.latency:
+        points, x, y = headline_points(study, results.runs, results.cells)
+        text = _choice(results, points, x, y)
+        if len(points) > MAX_POINTS:
+            text.append(
+                f"The chart shows {MAX_POINTS:,} of {len(points):,} points, the front first."
+            )
+            points = points.sort_values("front", ascending=False, kind="stable").head(MAX_POINTS)
+        blocks.append(figure_of(tradeoff_chart(points, x, y, _label(results.runs, "train"))))
+    blocks += _rounded("tradeoff", results)
+    if not blocks:
+        return None
+    return Section("tradeoff", "Accuracy against latency", tuple(text), tuple(blocks))
+
+
+def _label(runs: pd.DataFrame, kind: str) -> str:
+    return " and ".join(dict.fromkeys(runs.loc[runs["kind"] == kind, "dataset_label"]))
+
+
+def _choice(results: Results, points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
+    """The front, the network with the best mean, and those that the seeds can't tell from it."""
+    front = list(dict.fromkeys(points.loc[points["front"].eq(True), "variant"]))
+    trained, _ = experiments_of(results.study)
+    rows = Experiments(trained[0], None).runs(results.runs)
+    best = best_within(points, x, y, None, None, rows)
+    if best is None:
+        return []
+    row = best.row
+    text = (
+        f"Best {y.label.lower()}: {row['variant']}, {row['y']:.4g} {y.unit} at "
+        f"{significant(row['x'])} {x.unit}."
+    )
+    if best.not_told_apart:
+        text += f" These seeds don't tell it from: {_few(best.not_told_apart)}."
+    count = points["variant"].nunique()
+    return [f"On the Pareto front, {len(front):,} of {count:,}: {_few(front)}.", text]
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
+
+
+def ablation(results: Results) -> Section | None:
+    """Accuracies of the ablation's networks, then what each factor does with the others held."""
+    factors = results.factors
+    if "ablation" not in results.tables and not len(factors):
+        return None
+    blocks: list[Block] = []
+    if "ablation" in results.tables:
+        blocks.append(figure_of(ablation_chart(results.of_drawn(results.tables["ablation"]))))
+        blocks += _rounded("ablation", results)
+    for factor in dict.fromkeys(factors["factor"]):
+        # Of networks that are not drawn elsewhere either, the pairs stand in the table alone.
+        rows = factors[factors["factor"] == factor]
+        drawn = rows[rows["base"].isin(results.drawn) & rows["variant"].isin(results.drawn)]
+        blocks.append(figure_of(factor_chart(drawn.head(MAX_PAIRS), factor)))
+    text = [*results.cut_text]
+    if len(factors):
+        text.append(
+            "A factor's difference is that of two networks that are alike but for it, paired by seed. "
+            "An interval that covers 0 says: these seeds show no difference."
+        )
+        blocks.append(_factor_rows(factors))
+    return Section("ablation", "Ablation", tuple(text), tuple(blocks))
+
+
+def _factor_rows(factors: pd.DataFrame) -> Table:
+    rows = [
+        {
+            "factor": FACTOR_TITLES[row["factor"]],
+            "from": row["base"],
+            "to": row["variant"],
+            "levels": f"{row['base_level']} → {row['level']}",
+            "held": row["held"],
+            "difference (points)": uncertain_text(
+                row["difference_mean_points"],
+                row["difference_interval_points"],
+                row["n"],
+                sign="+",
+            ),
+            "paper's (points)": _signed(row["printed_difference_points"]),
+            "parameters, ratio": shown_text(row["params_ratio"]),
+            "status": row["status"],
+        }
+        for row in factors.to_dict("records")
+    ]
+    display = pd.DataFrame(rows)
+    if factors["printed_difference_points"].isna().all():
+        display = display.drop(columns="paper's (points)")
+    note = [f"A factor's chart shows its first {MAX_PAIRS} pairs"]
+    longest = factors["factor"].value_counts().max()
+    return table_of(
+        "Table: factors", display,
+        "Second network minus first in test accuracy, mean over n paired seeds ± half of the 95 % "
+        "t-interval (none for n=1), in percentage points.",
+        note if longest > MAX_PAIRS else [],
+    )  # fmt: skip
+
+
+def _signed(value: float | None) -> str:
+    return f"{value:+.2f}" if known(value) else GAP
+
+
+def _curves(results: Results, kind: str) -> list[Block]:
+    epochs = results.of_drawn(results.epochs)
+    panels = training_curves_panels(epochs[epochs["kind"] == kind])
+    return [figure_of(panel) for panel in panels]
+
+
+def training(results: Results) -> Section | None:
+    """The test accuracy of each training over its epochs."""
+    if not results.study.train:
+        return None
+    blocks = _curves(results, "train")
+    text = (*results.cut_text, CURVES_TEXT) if blocks else ("No data yet.",)
+    return Section("training", "Training curves", text, tuple(blocks))
+
+
+def latency(results: Results) -> Section | None:
+    """Batch sizes, the raw samples at the smallest one, cold start, and drift of the machine."""
+    if not results.study.latency:
+        return None
+    runs, cells = results.of_drawn(results.runs), results.of_drawn(results.cells)
+    samples = latency_distribution_panels(_smallest_batch(results))
+    text = [*results.cut_text]
+    if len(samples) > 1:
+        text.append(f"The raw samples are of the first of {len(samples)} settings.")
+    charts = [batch_sweep_chart(cells), samples[0], startup_chart(runs), drift_chart(runs)]
+    return Section("latency", "Latency", tuple(text), tuple(figure_of(chart) for chart in charts))
+
+
+def _smallest_batch(results: Results) -> pd.DataFrame:
+    """Raw samples at the smallest batch size: read from the records, which alone have them."""
+    drawn = set(results.drawn)
+    jobs = [j for j in results.study.jobs() if j.kind == "latency" and j.variant in drawn]
+    samples = samples_of(results.outcomes_of(jobs))
+    return samples[samples["batch_size"] == samples["batch_size"].min()]
+
+
+def transfer(results: Results) -> Section | None:
+    """Fine-tunings by recipe, one chart a dataset, their table and their curves."""
+    if not results.study.finetune:
+        return None
+    table = results.of_drawn(results.tables["transfer"])
+    charts = [transfer_chart(rows) for _, rows in table.groupby("dataset", sort=False)]
+    curves = _curves(results, "finetune")
+    text = (*results.cut_text, *([CURVES_TEXT] if curves else []))
+    blocks = [*map(figure_of, charts), *_rounded("transfer", results), *curves]
+    return Section("transfer", "Transfer", text, tuple(blocks))
+
+
+def paper(results: Results) -> Section | None:
+    """The paper's printed figures beside ours, of the tables that ask for them."""
+    tables = results.study.tables
+    asked = [name for name in PAPER_TABLES if (spec := getattr(tables, name)) and spec.paper]
+    if not asked:
+        return None
+    rows = paper_table(results.study, results.runs, results.cells)
+    blocks: list[Block] = []
+    for (table, what), of_one in rows.groupby(["table", "what"], sort=False):
+        if table not in asked:
+            continue
+        name = f"{PAPER_TABLES[table]}, {what}"
+        # Images per second are the reciprocal of ms/image, and parameters are equal or not.
+        if what not in (RATE, PARAMETERS):
+            blocks.append(replace(figure_of(paper_chart(of_one, what)), head=name))
+        blocks.append(_paper_rows(name, of_one))
+    text = (
+        "Covers printed: our 95 % interval of the mean holds the printed figure. One more run would: so "
+        "does the wider interval of a single further run, which is what a paper prints. Where data, "
+        "recipe or device are not the paper's, the difference says little: the notes say what differs.",
+    )
+    blocks.append(Bullets(PRINTED_FACTS))
+    return Section("paper", "The paper's figures beside ours", text, tuple(blocks))
+
+
+def _paper_rows(name: str, rows: pd.DataFrame) -> Table:
+    display = pd.DataFrame(
+        [
+            {
+                "variant": row["variant"],
+                "printed": row["printed_text"],
+                "ours": _ours_text(row),
+                "ours − printed": _difference_text(row),
+                "ours / printed": shown_text(row["ratio"]),
+                "covers printed": shown_text(row["covered"]),
+                "one more run would": shown_text(row["run_covered"]),
+                "comparable": shown_text(row["comparable"]),
+                "status": "ok" if row["status"] == "ok" else "see notes",
+            }
+            for row in rows.to_dict("records")
+        ]
+    )
+    empty = [c for c in ("ours / printed", "one more run would") if display[c].eq(GAP).all()]
+    caption = f"{name}: mean of ours over n seeds or rounds ± half of the 95 % t-interval."
+    notes = [*_shared_texts(rows, "differs"), *_shared_texts(rows, "status")]
+    return table_of(f"Table: {name}, paper and ours", display.drop(columns=empty), caption, notes)
+
+
+def _ours_text(row: dict) -> str:
+    if not known(row["ours"]):
+        return GAP
+    if row["what"] == PARAMETERS:
+        return f"{int(row['ours']):,}"
+    half = f" ± {significant(row['half_width'])}" if known(row["half_width"]) else ""
+    return f"{significant(row['ours'], 4)}{half} (n={row['n']})"
+
+
+def _difference_text(row: dict) -> str:
+    value = row["difference"]
+    if not known(value):
+        return GAP
+    text = f"{round(value):,}" if row["what"] == PARAMETERS else significant(value)
+    return text if value < 0 else f"+{text}"
+
+
+def _shared_texts(rows: pd.DataFrame, column: str) -> list[str]:
+    """'NAMES: TEXT' for each text of a column that says that something is not as it should be."""
+    said = rows[rows[column].notna() & ~rows[column].isin(["", "ok"])]
+    return [
+        f"{'all' if len(names) == len(rows) > 1 else ', '.join(names)}: {text}"
+        for text, names in said.groupby(column, sort=False)["variant"]
+    ]
