@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from resnest_bench.charts import CONTINUED, png_bytes, svg_text
+from resnest_bench.charts import png_bytes, svg_text, title_text
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables import caption, display_frame, latex_of, notes
 from table_columns import config
@@ -43,7 +43,7 @@ def chart(
     makes room for a legend below: streamlit fits legends and axes into the chart's height.
     """
     untitled = drawn.copy(deep=False)
-    head, lines = _title_of(drawn)
+    head, lines = title_text(drawn.title)
     untitled.title = alt.Undefined
     if extra_height and isinstance(untitled.height, int):
         untitled.height += extra_height
@@ -60,16 +60,6 @@ def chart(
             {"on_select": on_select, "selection_mode": list(selection_mode)} if on_select else {}
         )
         st.altair_chart(untitled, width="stretch", key=key, **select)
-
-
-def _title_of(drawn: alt.TopLevelMixin) -> tuple[str, list[str]]:
-    title = drawn.title
-    if not isinstance(title, alt.TitleParams):
-        return ("" if title is alt.Undefined else str(title)), []
-    lines = title.subtitle if isinstance(title.subtitle, list | tuple) else []
-    # What was wrapped for a file is one line here: it wraps as the screen asks.
-    joined = "\n".join(lines).replace(f"{CONTINUED}\n", " ")
-    return str(title.text), joined.split("\n") if joined else []
 
 
 def _figure_buttons(drawn: alt.TopLevelMixin, key: str) -> None:

@@ -16,7 +16,7 @@ rule finetune:
         CONDA
     resources:
         gpu=1,
-        mem_mb=16000,
+        mem_mb=24000,
         runtime=720,
     params:
         study=STUDY_FILE,

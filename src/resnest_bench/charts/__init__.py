@@ -15,13 +15,12 @@ from resnest_bench.charts.latency import latency_distribution_chart, latency_dis
 from resnest_bench.charts.modes import modes_chart
 from resnest_bench.charts.paper import paper_chart
 from resnest_bench.charts.startup import startup_chart
-from resnest_bench.charts.style import CONTINUED, no_data_chart
+from resnest_bench.charts.style import no_data_chart, title_text
 from resnest_bench.charts.sweep import SWEEP_FIELDS, batch_sweep_chart
 from resnest_bench.charts.tradeoff import shared_domains, tradeoff_chart
 from resnest_bench.charts.transfer import transfer_chart
 
 __all__ = [
-    "CONTINUED",
     "FACTOR_TITLES",
     "SWEEP_FIELDS",
     "ablation_chart",
@@ -40,6 +39,7 @@ __all__ = [
     "shared_domains",
     "startup_chart",
     "svg_text",
+    "title_text",
     "tradeoff_chart",
     "training_curves_chart",
     "training_curves_panels",

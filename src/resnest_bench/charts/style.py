@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -13,6 +14,7 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]]
 GREY = "#767676"
 WIDTH = 560
 SUBTITLE_COLUMNS = 100
+MAX_NAMED = 12
 # Can't be seen (a space of no width), but tells a wrapped line from two.
 CONTINUED = "\u200b"
 INTERVAL = "Bars: 95 % t-interval of the mean over seeds, cut at 0 and 100 %; none for n=1"
@@ -23,6 +25,15 @@ def title(text: str, subtitle: Iterable[str]) -> alt.TitleParams:
     wrapped = [textwrap.wrap(part, SUBTITLE_COLUMNS) for part in subtitle if part]
     lines = [row for rows in wrapped for row in f"{CONTINUED}\n".join(rows).split("\n")]
     return alt.TitleParams(text, subtitle=lines, anchor="start", subtitleColor=GREY)
+
+
+def title_text(title: Any) -> tuple[str, list[str]]:
+    """Head and lines of a title made by `title`, for who shows them as text: what was wrapped is whole."""
+    if not isinstance(title, alt.TitleParams):
+        return ("" if title is alt.Undefined else str(title)), []
+    lines = title.subtitle if isinstance(title.subtitle, list | tuple) else []
+    joined = "\n".join(lines).replace(f"{CONTINUED}\n", " ")
+    return str(title.text), joined.split("\n") if joined else []
 
 
 def no_data_chart(text: str, reasons: Iterable[str] = ()) -> alt.Chart:
@@ -60,10 +71,17 @@ def with_marks(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def left_out(frame: pd.DataFrame, drawn: pd.Series) -> str:
-    """Names what a chart can't draw, with its status: no row disappears silently."""
+    """Names what a chart can't draw, with its status: no row disappears silently.
+
+    Rows of one status are named together, and of hundreds the first few.
+    """
     gaps = frame[~drawn]
-    names = [f"{name} ({s})" for name, s in zip(gaps["variant"], gaps["status"], strict=True)]
-    return f"Not drawn: {'; '.join(names)}" if names else ""
+    parts = []
+    for status, rows in gaps.groupby("status", sort=False):
+        names = rows["variant"].tolist()
+        more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+        parts.append(f"{', '.join(names[:MAX_NAMED])}{more} ({status})")
+    return f"Not drawn: {'; '.join(parts)}" if parts else ""
 
 
 def freshness_shape() -> alt.Shape:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from resnest_bench.charts.labels import place_labels
+from resnest_bench.charts.marks import NUMBER
 from resnest_bench.charts.style import (
     GREY,
     PALETTE,
@@ -283,11 +284,11 @@ def _axis_title(axis: Axis, log: bool, side: str) -> str:
 def _ticks(log: bool, domain: list[float]) -> alt.Axis:
     # Over decades a log axis labels 1, 2 and 5 only: more of them run into each other.
     if not log or domain[1] < 10 * domain[0]:
-        return alt.Axis(format="~g", labelOverlap=True)
+        return alt.Axis(format=NUMBER, labelOverlap=True)
     expression = (
         "indexof(['1', '2', '5'], substring(replace(format(datum.value, 'e'), '.', ''), 0, 1)) >= 0"
     )
-    return alt.Axis(format="~g", labelExpr=f"{expression} ? datum.label : ''", labelOverlap=False)
+    return alt.Axis(format=NUMBER, labelExpr=f"{expression} ? datum.label : ''", labelOverlap=False)
 
 
 def _colour_field(points: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import altair as alt
 import pandas as pd
 
-from resnest_bench.charts import CONTINUED
+from resnest_bench.charts import title_text
 
 MAX_ROWS = 1000
 MAX_LINE = 36  # letters of a cell that is not wrapped
@@ -20,8 +20,6 @@ MAX_FILE_BYTES = 2 * 2**20
 EMPTY = "no data yet"
 NUMBER = re.compile(r"[+\-−]?\d[\d,]*(\.\d+)?([eE][+-]?\d+)?[MkG]?( [±\[(].*)?")
 GAP = "–"
-# Vega writes names into its expressions, and can't read a string there that holds one of these.
-LINE_ENDS = {0x2028: " ", 0x2029: " "}
 
 
 @dataclass(frozen=True)
@@ -102,13 +100,8 @@ class Section:
 
 def figure_of(chart: alt.TopLevelMixin) -> Figure:
     """The figure of a chart of ours."""
-    spec = json.loads(chart.to_json(indent=None, ensure_ascii=False).translate(LINE_ENDS))
-    title = spec.get("title", "")
-    head, lines = (
-        (title["text"], title.get("subtitle", [])) if isinstance(title, dict) else (title, [])
-    )
-    # What was wrapped for a file is one line here: it wraps as the screen asks.
-    whole = "\n".join(lines).replace(f"{CONTINUED}\n", " ").split("\n")
+    spec = json.loads(chart.to_json(indent=None, ensure_ascii=False))
+    head, whole = title_text(chart.title)
     # A line that names all that is missing has no end in a study that has just begun.
     short = (
         textwrap.shorten(line, MAX_TEXT, placeholder=" … (all under Coverage)") for line in whole

@@ -136,9 +136,18 @@ def typed_frame(rows: list[dict[str, Any]] | pd.DataFrame, columns: list[str]) -
     return frame.astype(types)
 
 
+def one_line(text: str) -> str:
+    """`text` without line ends of any kind: Vega can't read a name with a U+2028 in its expressions."""
+    return " ".join(text.split())
+
+
 def _labels(found: Iterable[Outcome]) -> dict[str, str]:
     """Dataset's name to its label, as far as any record says it: gaps are labelled alike."""
-    return {o.job.dataset: o.record.dataset.label for o in found if o.record and o.record.dataset}
+    return {
+        o.job.dataset: one_line(o.record.dataset.label)
+        for o in found
+        if o.record and o.record.dataset
+    }
 
 
 def _job_row(outcome: Outcome, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -151,7 +160,7 @@ def _job_row(outcome: Outcome, labels: Mapping[str, str]) -> dict[str, Any]:
         "variant": job.variant,
         "seed": job.seed,
         "status": outcome.status,
-        "reason": outcome.reason,
+        "reason": one_line(outcome.reason),
     }
 
 
@@ -172,7 +181,7 @@ def _origin(record: Record | None) -> dict[str, Any]:
     environment, data = record.environment, record.dataset
     return {
         "device_kind": environment.device_kind,
-        "device_name": environment.device_name,
+        "device_name": one_line(environment.device_name),
         "num_cpu_threads": environment.num_cpu_threads,
         "torch": environment.versions.get("torch"),
         "num_test": data and data.num_test,
@@ -189,9 +198,9 @@ def _origin(record: Record | None) -> dict[str, Any]:
 def _axes(cell: LatencyCell | UnavailableCell) -> dict[str, Any]:
     return {
         "batch_size": cell.batch_size,
-        "precision": cell.precision,
-        "layout": cell.layout,
-        "mode": cell.mode,
+        "precision": one_line(cell.precision),
+        "layout": one_line(cell.layout),
+        "mode": one_line(cell.mode),
     }
 
 

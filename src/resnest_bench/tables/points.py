@@ -102,6 +102,9 @@ def points_frame(
     rows["setting"] = [getattr(specs[name], "setting", None) for name in rows["variant"]]
     problems = _statuses(runs)
     rows["status"] = [problems.get(name, "ok") for name in rows["variant"]]
+    for name, axis in (("y", y), ("x", x)):
+        absent = rows[name].isna() & rows["status"].eq("ok")
+        rows.loc[absent, "status"] = f"the study asks for no {axis.label.lower()} of it"
     rows["front"] = _fronts(rows, x, y)
     return rows[COLUMNS]
 

@@ -20,7 +20,7 @@ from resnest_bench import records
 from resnest_bench.digests import code_digest, digest_of, uncounted_digest
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import StudySpec
-from resnest_bench.tables.aggregate import cells_of, epochs_of, runs_of
+from resnest_bench.tables.aggregate import cells_of, epochs_of, one_line, runs_of
 from resnest_bench.tables.files import parquet_bytes
 from resnest_bench.tables.outcomes import Outcome, Reader, outcomes
 from resnest_bench.tables.scan import Stamps, scan_records, stamps_of
@@ -154,7 +154,7 @@ def _rows(
         found = ask(jobs=jobs[start : start + RECORDS_AT_ONCE])
         parts.append(_frames(found))
         labels |= {
-            paths.record_name(o.job): o.record.dataset.label
+            paths.record_name(o.job): one_line(o.record.dataset.label)
             for o in found
             if o.record and o.record.dataset
         }

@@ -42,6 +42,7 @@ from resnest_bench.training.optimizer import build_optimizer
 log = logging.getLogger(__name__)
 
 EVALUATION_BATCH_SIZE = 500
+EVALUATION_PIXELS = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple |
         train_indices, held_out = train_validation_split(
             data.train.labels, recipe.validation_fraction, seed
         )
-    batch = min(EVALUATION_BATCH_SIZE, recipe.batch_size * 2)
+    batch = evaluation_batch(recipe.batch_size, data.meta.image_size)
 
     def validation() -> Iterator:
         return plain.iterate_eval(batch, held_out)
@@ -78,6 +79,12 @@ def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple |
         test=lambda: testing.iterate_eval(batch),
         num_classes=len(data.meta.classes),
     )
+
+
+def evaluation_batch(batch_size: int, image_size: int) -> int:
+    """Images in one evaluated batch. Of photos fewer, or evaluation takes more memory than training."""
+    fitting = max(16, EVALUATION_PIXELS // image_size**2)
+    return min(EVALUATION_BATCH_SIZE, 2 * batch_size, fitting)
 
 
 def checkpoint_of(context: Context, job: Job) -> Checkpoint:

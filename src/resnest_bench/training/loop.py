@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from resnest_bench.data.batches import BatchLoader, mixup_batch
 from resnest_bench.data.splits import batch_slices, epoch_order
+from resnest_bench.measure.allocator import release_memory
 from resnest_bench.measure.evaluation import Evaluation, evaluate
 from resnest_bench.models import head_module
 from resnest_bench.records import EpochObservation
@@ -209,7 +210,9 @@ def train_model(
         for epoch in range(len(progress.epochs) + 1, recipe.epochs + 1):
             start = time.perf_counter()
             trained = train_epoch(model, optimizer, batches, recipe, seed, epoch, reporter)
+            release_memory()
             seen, test = observe_epoch(model, batches, recipe, epoch, trained)
+            release_memory()
             progress.epochs.append(seen)
             progress.wall_seconds += time.perf_counter() - start
             checkpoint.save(model, optimizer, progress)

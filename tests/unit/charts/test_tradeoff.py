@@ -2,8 +2,9 @@ import json
 
 import pandas as pd
 import pytest
+import vl_convert
 
-from resnest_bench.charts import shared_domains, tradeoff_chart
+from resnest_bench.charts import shared_domains, svg_text, tradeoff_chart
 from resnest_bench.tables import metric_axis
 from resnest_bench.tables.points import COLUMNS
 
@@ -120,3 +121,17 @@ def test_families_have_colours_and_devices_win_over_them():
     frame = points(("A", 1.0, 1.0, {}), ("B", 2.0, 2.0, {"device": "GPU Y"}))
     drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
     assert layers(drawn, "point")[0]["encoding"]["color"]["field"] == "device"
+
+
+def test_a_click_on_the_legend_filters():
+    wide = {"y_low": 40.0, "y_high": 60.0}
+    for frame in (TWO, points(("A", 1.0, 50.0, wide), ("B", 4.0, 60.0, wide))):
+        drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
+        compiled = vl_convert.vegalite_to_vega(drawn)
+        legends = {legend["title"]: legend for legend in compiled["legends"]}
+        assert legends["family"]["encode"]["entries"]["interactive"], "else no click reaches it"
+
+
+def test_ticks_are_plain_numbers():
+    frame = points(("A", 1.0, 60.0, {}), ("B", 4.0, 100.0, {}))
+    assert "e+" not in svg_text(tradeoff_chart(frame, LATENCY, ACCURACY))

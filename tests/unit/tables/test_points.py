@@ -130,6 +130,7 @@ def test_fine_tunings_are_experiments_too(study, draw):
     frame = draw(chosen=Experiments(("finetune", "high", "fresh"), ("low", "fast")))
     assert frame.loc["A", "y"] == pytest.approx(41)
     assert pd.isna(frame.loc["T", "y"])
+    assert frame.loc["T", "status"] == "the study asks for no test accuracy of it"
 
 
 def test_the_headline_holds_the_rows_of_the_table(paths):

@@ -16,7 +16,7 @@ from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training import loop
 from resnest_bench.training.checkpoints import Checkpoint
 from resnest_bench.training.initial import build_initial, renew_head
-from resnest_bench.training.jobs import run_job, run_seed
+from resnest_bench.training.jobs import evaluation_batch, run_job, run_seed
 
 CPU = torch.device("cpu")
 JOB = Job("train", "low", "r", "A", 0)
@@ -176,6 +176,14 @@ def test_fine_tuning_starts_from_the_trained_weights(make_study, config, tmp_pat
     saved = load_file(paths.weights(JOB))
     assert torch.equal(model.layer1[0].conv1.weight, saved["layer1.0.conv1.weight"])
     assert model.fc.weight.shape != saved["fc.weight"].shape
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "image_size", "expected"),
+    [(32, 32, 64), (256, 32, 500), (128, 224, 79), (8, 224, 16), (128, 1000, 16)],
+)
+def test_photos_are_evaluated_in_smaller_batches(batch_size, image_size, expected):
+    assert evaluation_batch(batch_size, image_size) == expected
 
 
 def test_the_new_head_is_drawn_as_glorot_says(make_study, config):
