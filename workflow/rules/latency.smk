@@ -10,9 +10,9 @@ rule latency:
         side_file("logs", "latency", "-{round}.log"),
     benchmark:
         side_file("benchmarks", "latency", "-{round}.tsv")
+    priority: shuffled
     conda:
         CONDA
-    priority: shuffled
     threads: ALL_CORES
     resources:
         gpu=1,
