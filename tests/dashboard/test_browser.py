@@ -116,6 +116,12 @@ def open_drawn(page, address):
     page.wait_for_timeout(400)
 
 
+def wait_for_cells(page, there, gone):
+    """Until a table shows the one text and no longer the other: it is drawn after the page."""
+    texts = f"[...document.querySelectorAll('{CELLS}')].map(cell => cell.innerText)"
+    page.wait_for_function(f"{texts}.includes('{there}') && !{texts}.includes('{gone}')")
+
+
 def shoot(page, folder, name, full=True):
     """Without a page of its own: streamlit scrolls inside the window."""
     size = page.viewport_size
@@ -152,10 +158,7 @@ def test_a_click_on_a_point_picks_it_and_table_and_url_follow(page, screenshots)
     dot.click()
     page.wait_for_url(re.compile(r"[?&]pick=B\b"))
     page.get_by_text("Selected", exact=True).wait_for()
-    page.wait_for_timeout(1500)
-    cells = page.locator(CELLS).all_inner_texts()
-    assert "B" in cells
-    assert "A" not in cells
+    wait_for_cells(page, there="B", gone="A")
     shoot(page, screenshots, "picked")
     # It stays picked: a redrawn chart must not take the selection back.
     page.wait_for_timeout(2500)
@@ -166,9 +169,7 @@ def test_a_copied_link_shows_the_same(page, browser, server):
     link = "/?study=synthetic&x=MACs+of+one+image+(million)&pick=A&pick=T"
     open_drawn(page, link)
     assert page.get_by_text("Test accuracy against MACs of one image").count() == 1
-    cells = page.locator(CELLS).all_inner_texts()
-    assert {"A", "T"} <= set(cells)
-    assert "B" not in cells
+    wait_for_cells(page, there="A", gone="B")
     page.get_by_role("link", name="Training").click()
     page.wait_for_url(re.compile(r"/training\?.*study=synthetic"))
     page.wait_for_url(re.compile(r"[?&]pick=A&pick=T"))
