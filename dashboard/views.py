@@ -124,14 +124,21 @@ def pick_one(label: str, options: list, key: str, text: Callable[[Any], str] = s
     return st.selectbox(label, options, format_func=text, key=key, bind="query-params")
 
 
-def pick_variants(names: list[str], label: str = "Variants", shown: int | None = None) -> list[str]:
-    """The variants that the reader picked on this or another page; all, or the first few, without."""
+def picked_of(names: list[str]) -> list[str]:
+    """Those of `names` that are picked, before the widget that picks is drawn."""
     # Not bound to the URL as other widgets are: a bound value is lost from it with a change of page.
     # A widget's value goes with its page; what is picked stays with the reader.
     picked = st.session_state.get("pick", st.session_state.get(PICKED))
     if picked is None:
         picked = st.query_params.get_all("pick")
-    st.session_state["pick"] = [name for name in dict.fromkeys(picked) if name in names]
+    known = set(names)
+    st.session_state["pick"] = [name for name in dict.fromkeys(picked) if name in known]
+    return st.session_state["pick"]
+
+
+def pick_variants(names: list[str], label: str = "Variants", shown: int | None = None) -> list[str]:
+    """The variants that the reader picked on this or another page; all, or the first few, without."""
+    picked_of(names)
     chosen = st.multiselect(
         label, names, key="pick",
         placeholder="all" if shown is None or len(names) <= shown else f"the first {shown} of {len(names)}",

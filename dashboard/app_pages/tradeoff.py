@@ -85,20 +85,16 @@ def panels_of(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def show_panels(
     loaded: data.Loaded, points: pd.DataFrame, x: Axis, y: Axis, log: bool, limit: float | None,
-    domains: tuple | None,
+    domains: tuple | None, picked: list[str], apart: bool,
 ) -> None:  # fmt: skip
     label = " and ".join(loaded.runs["dataset_label"].unique())
-    panels = panels_of(points)
-    one_device = points.loc[points["device"] != "", "device"].nunique() < 2
-    apart = len(panels) > 1 and (one_device or st.toggle(
-        "One panel for each device and setting", value=True, key="facets", bind="query-params"
-    ))  # fmt: skip
-    columns = st.columns(min(len(panels), 2)) if apart else [st.container()]
-    for index, (place, rows) in enumerate(panels if apart else [("", points)]):
+    panels = panels_of(points) if apart else [("", points)]
+    columns = st.columns(2) if len(panels) > 1 else [st.container()]
+    for index, (place, rows) in enumerate(panels):
         key = f"tradeoff_{loaded.name}_{index}".replace("/", "_")
         drawn = tradeoff_chart(
             rows, x, y, place or label, log_x=log, limit=limit, domains=domains, interactive=True,
-            picked=tuple(st.session_state.get("pick", ())),
+            picked=tuple(picked),
         )  # fmt: skip
         with columns[index % len(columns)]:
             views.chart(drawn, key, partial(take_selection, key, rows), ["picked", "brush"])
@@ -178,7 +174,16 @@ every = [
 ]
 drawable = [points.dropna(subset=["x", "y"]) for _, points in every]
 drawable = [points for points in drawable if len(points)]
-several = len(every) > 1 or len(panels_of(every[0][1])) > 1
+num_panels = max(len(panels_of(points)) for _, points in every)
+several = len(every) > 1 or num_panels > 1
+# On one plane points of several devices have its colours; those of several settings look alike.
+devices = pd.concat([points["device"] for points in drawable]).nunique() if drawable else 0
+apart = num_panels > 1 and (
+    devices < 2
+    or st.toggle(
+        "One panel for each device and setting", value=True, key="facets", bind="query-params"
+    )
+)
 positive = all(points["x"].gt(0).all() for points in drawable)
 domains = shared_domains(drawable, x, y, log and positive, False) if several and drawable else None
 # The budget stands beside the chart, and the chart needs it: the columns are filled out of order.
@@ -188,13 +193,14 @@ chart_place, side_place = (
 with side_place:
     limit, memory = choose_budget(x)
 points_by_name = {one.name: points for one, points in every}
+names = list(dict.fromkeys(chosen.runs(first.runs)["variant"]))
+marked = views.picked_of(names)
 with chart_place:
     for one in picker.side_by_side():
-        show_panels(one, points_by_name[one.name], x, y, log, limit, domains)
+        show_panels(one, points_by_name[one.name], x, y, log, limit, domains, marked, apart)
 with side_place:
     for one in picker.side_by_side():
         show_choice(one, chosen, points_by_name[one.name], x, y, limit, memory)
-names = list(dict.fromkeys(chosen.runs(first.runs)["variant"]))
 picked = views.pick_variants(names, "Selected (click or drag in the chart, or choose here)")
 for one in picker.side_by_side():
     points = points_by_name[one.name]

@@ -219,6 +219,12 @@ def test_each_device_has_a_panel_with_the_same_axes(open_page, results, study):
     domains = [spec["layer"][-1]["encoding"]["x"]["scale"]["domain"] for spec in drawn]
     assert domains[0] == domains[1]
     assert len(charts(open_page(facets="false"))) == 1
+    other = records_factory.make_study(study="other")
+    records_factory.write_study(other, other.paths(results))
+    records.write(
+        other.paths(results).record(job), make_record(other, job, device=records_factory.GPU)
+    )
+    assert len(charts(open_page(study="synthetic", beside="other"))) == 4
 
 
 def test_a_running_training_is_shown_live(open_page, results, study):
