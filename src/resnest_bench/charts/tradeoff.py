@@ -199,7 +199,9 @@ class _Plane:
             .then(alt.value(full))
             .otherwise(alt.value(0.25 * full))
         )
-        chart = alt.Chart(rows).mark_point(filled=True, strokeWidth=1, clip=True)
+        # Of thousands of dots nobody hears each described.
+        spoken = len(points) <= MANY
+        chart = alt.Chart(rows).mark_point(filled=True, strokeWidth=1, clip=True, aria=spoken)
         if interactive:
             click = alt.selection_point(name="picked", fields=["variant"], empty=False)
             drag = alt.selection_interval(name="brush", empty=False)

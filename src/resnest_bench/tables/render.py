@@ -28,6 +28,7 @@ from resnest_bench.tables.store import Frames, load_frames, write_frames
 from resnest_bench.tables.tables import ablation_table, tradeoff_table, transfer_table
 
 log = logging.getLogger(__name__)
+MAX_LOGGED = 50
 
 
 def make_tables(
@@ -78,9 +79,14 @@ def _comparisons(study: StudySpec, frames: Frames) -> dict[str, pd.DataFrame]:
 
 
 def _log_gaps(study: StudySpec, runs: pd.DataFrame) -> None:
-    for job, status, reason in zip(study.jobs(), runs["status"], runs["reason"], strict=True):
-        if status != "ok":
-            log.warning("%s: %s: %s", job, status, reason)
+    """A line for each job that is not ok; one line for all where hundreds have the same reason."""
+    bad = runs[runs["status"] != "ok"]
+    for (status, reason), rows in bad.groupby(["status", "reason"], sort=False):
+        if len(rows) > MAX_LOGGED:
+            log.warning("%d jobs: %s: %s", len(rows), status, reason)
+            continue
+        for place in rows.index:
+            log.warning("%s: %s: %s", study.jobs()[place], status, reason)
 
 
 def _write_table(name: str, table: pd.DataFrame, study: StudySpec, folder: Path) -> list[Path]:

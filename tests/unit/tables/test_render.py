@@ -10,7 +10,7 @@ from resnest_bench import records
 from resnest_bench.errors import UserError
 from resnest_bench.metrics import METRICS
 from resnest_bench.paths import Job
-from resnest_bench.tables import summary_text, write_tables
+from resnest_bench.tables import render, summary_text, write_tables
 from resnest_bench.tables.formats import (
     latex_table,
     latex_text,
@@ -208,3 +208,18 @@ def test_uncertain_texts():
     assert uncertain_text(float("nan"), float("nan"), 0) == "–"
     assert uncertain_text(1.0, 2.0, 3, sign="+") == "+1.00 ± 2.00 (n=3)"
     assert (millions(8_583_178), millions(85_831), millions(pd.NA)) == ("8.58M", "85.8k", "–")
+
+
+def test_many_jobs_of_one_reason_are_one_line_in_the_log(study, paths, monkeypatch, caplog):
+    monkeypatch.setattr(render, "MAX_LOGGED", 2)
+    for seed in (0, 1, 2):
+        paths.record(Job("train", "low", "quick", "A", seed)).unlink()
+    failed = Job("train", "low", "quick", "B", 0)
+    records.write(
+        paths.record(failed), make_failed_record(failed, study.job_spec(failed), "it diverged")
+    )
+    write_tables(study, paths)
+    assert [r.getMessage() for r in caplog.records] == [
+        "3 jobs: missing: no record yet",
+        "train B on low (quick, seed 0): failed: it diverged",
+    ]
