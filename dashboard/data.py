@@ -65,7 +65,8 @@ def results_folder() -> Path:
 def study_folders() -> dict[str, Path]:
     """Name to folder of every study: results/<study>, the newest first, then the reference runs.
 
-    A linked folder that leads out of the results folder is left out.
+    Studies without any record come last: a dry run leaves one, and there is nothing to see in it. A
+    linked folder that leads out of the results folder is left out.
     """
     root = results_folder()
     own = sorted(root.glob("*/study.json"), key=_time, reverse=True)
@@ -73,6 +74,7 @@ def study_folders() -> dict[str, Path]:
     reference = sorted(root.glob("reference/*/*/study.json"), key=_size, reverse=True)
     inside = root.resolve()
     folders = [f.parent for f in own + reference if f.resolve().is_relative_to(inside)]
+    folders.sort(key=lambda folder: not (StudyPaths(folder).records.is_dir() or _tells(folder)))
     return {folder.relative_to(root).as_posix(): folder for folder in folders}
 
 
@@ -83,6 +85,11 @@ def stamp(path: Path) -> Stamp:
     except OSError:
         return str(path), 0, 0
     return str(path), stat.st_mtime_ns, stat.st_size
+
+
+def _tells(folder: Path) -> bool:
+    """Whether a training of this study has told of itself: its first record is still to come."""
+    return StudyPaths(folder).progress_root.is_dir()
 
 
 def _time(path: Path) -> int:
@@ -153,7 +160,7 @@ def look_again(folder: Path) -> None:
 def change_mark(folder: Path) -> str:
     """A text that differs once a record, a running training or the study's spec has changed."""
     paths = StudyPaths(folder)
-    progress = sorted((paths.root / "progress").rglob("*.json"))
+    progress = sorted(paths.progress_root.rglob("*.json"))
     stamps = sorted(tables.scan_records(paths).items())
     return digest_of([stamp(paths.study), stamps, [stamp(path) for path in progress]])
 

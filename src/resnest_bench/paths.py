@@ -88,10 +88,14 @@ class StudyPaths:
     def record(self, job: Job) -> Path:
         return self.root / self.record_name(job)
 
+    @property
+    def progress_root(self) -> Path:
+        return self.root / "progress"
+
     def progress(self, job: Job) -> Path:
         """What a training that still runs says of itself."""
         name = f"seed-{job.seed}.json"
-        return self.root / "progress" / job.kind / job.dataset / job.recipe / job.variant / name
+        return self.progress_root / job.kind / job.dataset / job.recipe / job.variant / name
 
     def weights(self, job: Job) -> Path:
         """Final weights, kept where a fine-tuning starts from them."""

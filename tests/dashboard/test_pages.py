@@ -10,12 +10,21 @@ import pytest
 from resnest_bench import records
 from resnest_bench.paths import Job
 from resnest_bench.progress import LiveProgress, write_progress
+from resnest_bench.specs import dump_study
 from support import records_factory
 from support.records_factory import make_epochs, make_record
 
 PAGES = ["tradeoff", "ablation", "training", "latency", "transfer", "paper", "coverage"]
 TRAINING = Job("train", "low", "quick", "A", 1)
 HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) $x$ :red[y] [z](javascript:0)"
+
+
+def progress(epochs):
+    return LiveProgress.model_validate(
+        {"job": vars(TRAINING), "num_epochs": 2, "epochs": make_epochs(0.5, epochs),
+         "dataset_label": "Synthetic low", "device_kind": "cpu", "device_name": "X",
+         "updated_at": "2026-01-01T00:00:00+00:00"}
+    )  # fmt: skip
 
 
 def charts(app):
@@ -114,6 +123,19 @@ def test_a_fresh_clone_opens_on_the_reference(open_page, results):
     app = open_page("ablation")
     assert app.selectbox(key="study").value == "reference/a-machine/made"
     assert app.selectbox(key="study").options == ["made (reference / a-machine)"]
+
+
+def test_a_study_that_a_dry_run_left_is_not_what_opens(open_page, results):
+    made = records_factory.make_study(study="made")
+    records_factory.write_study(made, made.paths(results / "reference" / "a-machine"))
+    planned = records_factory.make_study(study="planned")
+    planned.paths(results).root.mkdir(parents=True)
+    planned.paths(results).study.write_text(dump_study(planned))
+    picker = open_page().selectbox(key="study")
+    assert picker.options == ["made (reference / a-machine)", "planned"]
+    paths = planned.paths(results)
+    write_progress(paths.progress(TRAINING), progress(epochs=1))
+    assert open_page().selectbox(key="study").value == "planned"
 
 
 def test_a_link_out_of_the_results_folder_is_not_followed(open_page, results, study, tmp_path):
@@ -232,12 +254,7 @@ def test_a_running_training_is_shown_live(open_page, results, study):
     app = open_page("training")
     before = charts(app)
     paths.record(TRAINING).unlink()
-    seen = LiveProgress.model_validate(
-        {"job": vars(TRAINING), "num_epochs": 2, "epochs": make_epochs(0.5, 1),
-         "dataset_label": "Synthetic low", "device_kind": "cpu", "device_name": "X",
-         "updated_at": "2026-01-01T00:00:00+00:00"}
-    )  # fmt: skip
-    write_progress(paths.progress(TRAINING), seen)
+    write_progress(paths.progress(TRAINING), progress(epochs=1))
     app.run()
     assert not app.exception
     assert "epoch 1 of 2" in " ".join(texts(app))

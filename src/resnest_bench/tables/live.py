@@ -17,8 +17,8 @@ RUNNING_COLUMNS = [
 
 def running_jobs(study: StudySpec, paths: StudyPaths) -> list[tuple[Job, LiveProgress]]:
     """Jobs that have told of an epoch and have no record yet. A damaged file is left out."""
-    folder = paths.root / "progress"
-    files = {path for path in folder.rglob("*.json") if not path.name.startswith(".")}
+    found_files = paths.progress_root.rglob("*.json")
+    files = {path for path in found_files if not path.name.startswith(".")}
     if not files:
         return []
     found = []
