@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from support.chromium import CHROMIUM, QUIET
+
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
@@ -13,3 +15,22 @@ def test_data() -> Path:
     if not folder:
         pytest.skip("RESNEST_BENCH_TEST_DATA is not set: it names the folder of the test images")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The system's chromium, headless. A module's: its event loop is in the way of other tests."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory) -> Path:
+    """The folder that RESNEST_BENCH_SCREENSHOTS names, else one of pytest's own."""
+    named = os.environ.get("RESNEST_BENCH_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -17,25 +17,18 @@ from pathlib import Path
 import pytest
 
 from support import records_factory
+from support.chromium import NEEDS_CHROMIUM
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 PAGES = {
     "": "Trade-off", "ablation": "Ablation", "training": "Training", "latency": "Latency",
     "transfer": "Transfer", "paper": "Paper beside ours", "coverage": "Coverage and provenance",
 }  # fmt: skip
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
-         "--disable-component-update", "--no-first-run"]  # fmt: skip
 DRAWN = '[data-testid="stVegaLiteChart"] svg.marks'
 DOTS = f"{DRAWN} .mark-symbol.role-mark path"
 CELLS = '[data-testid="stDataFrame"] [role="gridcell"]'
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH: apt-get install chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +66,6 @@ def server(results):
         process.wait(timeout=20)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
 def page(browser, server, request):
     """A page of 1280x720; it must ask no other machine for anything."""
@@ -98,14 +82,6 @@ def page(browser, server, request):
 
 def _is_outside(url):
     return not url.startswith(("http://localhost:", "ws://localhost:", "data:", "blob:"))
-
-
-@pytest.fixture(scope="module")
-def screenshots(tmp_path_factory):
-    named = os.environ.get("RESNEST_BENCH_SCREENSHOTS")
-    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def open_drawn(page, address):

@@ -4,8 +4,6 @@ Needs Debian's chromium (or another one on the PATH); `.ci/run` installs it. Scr
 folder that RESNEST_BENCH_SCREENSHOTS names, else to pytest's own.
 """
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,22 +11,15 @@ import pytest
 from resnest_bench.export import write_page
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import load_study
+from support.chromium import NEEDS_CHROMIUM
 from support.hostile_study import write_hostile_study
 from support.records_factory import make_study, write_study
 
 ROOT = Path(__file__).parents[3]
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
-         "--disable-component-update", "--no-first-run"]  # fmt: skip
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
 FADED = "#training-1 .mark-line path[opacity='0.03']"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="no chromium on the PATH: apt-get install chromium"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +38,6 @@ def pages(tmp_path_factory):
         study.study: write_page(study, paths, folder / "pages" / f"{study.study}.html")
         for study, paths in studies
     }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -77,14 +59,6 @@ def page(browser, request):
 
 def _is_outside(url):
     return not url.startswith(("file:", "data:", "blob:"))
-
-
-@pytest.fixture(scope="module")
-def screenshots(tmp_path_factory):
-    named = os.environ.get("RESNEST_BENCH_SCREENSHOTS")
-    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def open_drawn(page, file):
