@@ -86,9 +86,8 @@ def _follow(loaded: data.Loaded, folder: Path) -> None:
     @st.fragment(run_every=FOLLOW_SECONDS if missing else LOOK_SECONDS)
     def watch() -> None:
         # With the page itself the folder has just been looked at; the timer's runs look again.
-        if st.session_state.pop(DRAWN_NOW, False):
-            pass
-        elif data.change_mark(folder) != loaded.mark:
+        drawn_now = st.session_state.pop(DRAWN_NOW, False)
+        if not drawn_now and data.change_mark(folder) != loaded.mark:
             data.look_again(folder)
             st.rerun(scope="app")
         if not missing:

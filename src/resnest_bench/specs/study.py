@@ -73,8 +73,8 @@ class TableSpec(Spec):
     variants: VariantNames = Field(default="all", description="Rows in this order, or all")
     paper: bool = Field(
         default=False,
-        description="Show the paper's printed values beside ours: only where the data and the recipe "
-        "are the paper's",
+        description="Show the paper's printed values beside ours; the caption says where data or "
+        "recipe are not the paper's",
     )
 
 

@@ -33,7 +33,19 @@ def caption(name: str, table: pd.DataFrame, study: StudySpec) -> str:
             "'Printed' is the paper's own figure (on a T4, where it is a time), not a measurement of "
             "ours; its ms are a reciprocal throughput"
         )
+        if _other_than_the_paper(table, study):
+            parts.append(
+                "Data or recipe here are not the paper's: differences to it say little of the networks"
+            )
     return ". ".join(parts) + "."
+
+
+def _other_than_the_paper(table: pd.DataFrame, study: StudySpec) -> bool:
+    """Whether trained rows are of other data than CIFAR-10's archive, or of another recipe."""
+    if "gain_n" in table:
+        return False
+    sources = {study.dataset(name).source for name in distinct(table, "dataset")}
+    return sources != {"cifar10"} or set(distinct(table, "recipe")) != {"paper20"}
 
 
 def _data(table: pd.DataFrame) -> str:

@@ -223,3 +223,14 @@ def test_many_jobs_of_one_reason_are_one_line_in_the_log(study, paths, monkeypat
         "3 jobs: missing: no record yet",
         "train B on low (quick, seed 0): failed: it diverged",
     ]
+
+
+@pytest.mark.parametrize(("dataset", "says"), [("low", True), ("cifar", False)])
+def test_the_caption_says_where_the_paper_had_other_data(paths, dataset, says):
+    study = make_study(
+        datasets={"low": {"source": "digits"}, "cifar": {"source": "cifar10"}},
+        train=[{"dataset": dataset, "recipe": "paper20"}],
+        latency=[], finetune=[], tables={"ablation": {"paper": True}},
+    )  # fmt: skip
+    write_tables(study, paths)
+    assert ("are not the paper's" in text_of(paths, "ablation.md")) is says
