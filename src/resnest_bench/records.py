@@ -72,6 +72,26 @@ class WeightsObservation(RecordModel):
     license: str | None = None
 
 
+class ProbeObservation(RecordModel):
+    """One way to run the steps of a training, timed before it began."""
+
+    layout: str
+    mode: str
+    batch_size: Count
+    step_ms: NonNegative = Field(description="Median of a few steps, taken in turn with the others")
+
+
+class ExecutionObservation(RecordModel):
+    """How a training was run. It changes results by rounding alone; precision is the recipe's."""
+
+    layout: str
+    mode: str
+    probe: list[ProbeObservation] = Field(description="Empty where the recipe leaves nothing open")
+    seeds_at_once: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="Trainings that shared the device in this process"
+    )
+
+
 class TrainObservations(RecordModel):
     num_params: Count
     num_trainable_params: Count
@@ -84,6 +104,9 @@ class TrainObservations(RecordModel):
     num_resumes: Count
     initial_weights: WeightsObservation | None
     final_weights_sha256: str | None = Field(description="Of the kept .safetensors file, if any")
+    execution: ExecutionObservation | None = Field(
+        default=None, description="Null in records from before it was kept"
+    )
 
 
 class DeviceState(RecordModel):
@@ -113,6 +136,9 @@ class LatencyCell(RecordModel):
     device_samples_ms: list[NonNegative] | None = Field(description="CUDA events; null on a CPU")
     peak_memory_bytes: Count | None = Field(
         description="GPU: peak allocated. CPU: null, since a process has one peak, not one a cell"
+    )
+    output_error: NonNegative | None = Field(
+        default=None, description="||logits - eager logits|| / ||eager logits||; null for eager"
     )
 
 

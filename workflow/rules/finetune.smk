@@ -18,10 +18,13 @@ rule finetune:
         gpu=1,
         mem_mb=24000,
         runtime=720,
+        # On a large GPU, a profile may raise it (set-resources): the numbers stay the same.
+        seeds_at_once=1,
     params:
         study=STUDY_FILE,
         spec=row("finetune"),
         code=training_code("finetune"),
     shell:
         "resnest-bench finetune --study {params.study} --dataset {wildcards.dataset}"
-        " --recipe {wildcards.recipe} --variant {wildcards.variant} --log {log}"
+        " --recipe {wildcards.recipe} --variant {wildcards.variant}"
+        " --seeds-at-once {resources.seeds_at_once} --log {log}"

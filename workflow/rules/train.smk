@@ -16,6 +16,8 @@ rule train:
         gpu=1,
         mem_mb=16000,
         runtime=720,
+        # On a large GPU, a profile may raise it (set-resources): the numbers stay the same.
+        seeds_at_once=1,
     params:
         study=STUDY_FILE,
         spec=row("train"),
@@ -23,4 +25,4 @@ rule train:
         code=training_code("train"),
     shell:
         "resnest-bench train --study {params.study} --dataset {wildcards.dataset} --recipe {wildcards.recipe}"
-        " --variant {wildcards.variant} --log {log}"
+        " --variant {wildcards.variant} --seeds-at-once {resources.seeds_at_once} --log {log}"

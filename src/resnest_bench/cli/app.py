@@ -31,6 +31,15 @@ DeviceOption = Annotated[
 ]
 LogOption = Annotated[Path | None, typer.Option("--log", help="Also write plain log lines here")]
 
+SeedsAtOnceOption = Annotated[
+    int,
+    typer.Option(
+        "--seeds-at-once",
+        min=1,
+        help="Seeds that take turns on the device; the numbers are the same",
+    ),
+]
+
 DEFAULT_STUDY = Path("config/config.yaml")
 DEFAULT_RESULTS = Path("results")
 
@@ -125,10 +134,11 @@ def train(
     study: StudyOption = DEFAULT_STUDY,
     results: ResultsOption = DEFAULT_RESULTS,
     device: DeviceOption = "auto",
+    seeds_at_once: SeedsAtOnceOption = 1,
     log: LogOption = None,
 ) -> None:
     """Train one variant over all seeds of the study; resumes what was stopped."""
-    _run("train", study, dataset, recipe, variant, results, device, log)
+    _run("train", study, dataset, recipe, variant, results, device, seeds_at_once, log)
 
 
 @app.command()
@@ -139,15 +149,16 @@ def finetune(
     study: StudyOption = DEFAULT_STUDY,
     results: ResultsOption = DEFAULT_RESULTS,
     device: DeviceOption = "auto",
+    seeds_at_once: SeedsAtOnceOption = 1,
     log: LogOption = None,
 ) -> None:
     """Fine-tune one variant over all seeds of the study; resumes what was stopped."""
-    _run("finetune", study, dataset, recipe, variant, results, device, log)
+    _run("finetune", study, dataset, recipe, variant, results, device, seeds_at_once, log)
 
 
 def _run(
     kind: str, study: Path, dataset: str, recipe: str, variant: str,
-    results: Path, device: str, log_file: Path | None,
+    results: Path, device: str, seeds_at_once: int, log_file: Path | None,
 ) -> None:  # fmt: skip
     _start_logging(log_file)
     spec = load_study(study)
@@ -155,7 +166,7 @@ def _run(
     from resnest_bench.training.jobs import run_job
 
     with leased_device(device) as leased:
-        run_job(spec, kind, dataset, recipe, variant, leased, results)
+        run_job(spec, kind, dataset, recipe, variant, leased, results, seeds_at_once)
 
 
 @app.command()

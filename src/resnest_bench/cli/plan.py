@@ -1,6 +1,5 @@
 """What a study will run and cost, and every mistake that shows without running it."""
 
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -19,8 +18,8 @@ from resnest_bench.models.weights import apply_weights, load_weights_file
 from resnest_bench.paths import Job
 from resnest_bench.specs import RecipeSpec, StudySpec, WeightsSpec
 from resnest_bench.tables import collect
-from resnest_bench.training.loop import loss_of
-from resnest_bench.training.optimizer import build_optimizer
+from resnest_bench.training.execution import Execution, layouts_of, measure, mode_of
+from resnest_bench.training.step import probe_step_maker
 
 PROBE_BATCH_SIZE = 32
 
@@ -90,25 +89,12 @@ def image_counts(study: StudySpec, dataset: str) -> tuple[int, int, int] | None:
 def step_seconds_per_image(
     study: StudySpec, variant: str, recipe: RecipeSpec, image_size: int, device: torch.device
 ) -> float:
-    """Seconds of forward, backward and update, per image; the second of two steps is timed."""
-    model = build_model(study.variant(variant), 10).to(device).train()
-    if recipe.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    optimizer = build_optimizer(model, recipe)
-    images = torch.randn(PROBE_BATCH_SIZE, 3, image_size, image_size, device=device)
-    labels = torch.zeros(PROBE_BATCH_SIZE, dtype=torch.long, device=device)
-    if recipe.channels_last:
-        images = images.to(memory_format=torch.channels_last)
-    for _ in range(2):
-        start = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            logits = model(images)
-        loss_of(logits.float(), labels, recipe).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-    return (time.perf_counter() - start) / PROBE_BATCH_SIZE
+    """Seconds of one training step, per image, in the faster layout; nothing is compiled."""
+    model = build_model(study.variant(variant), 10)
+    mode = "eager" if recipe.mode == "compiled" else mode_of(recipe, device)
+    candidates = [Execution(layout, mode) for layout in layouts_of(recipe)]
+    maker = probe_step_maker(model, recipe, device, PROBE_BATCH_SIZE, image_size, 10)
+    return min(measure(candidates, maker, device, rounds=1).values()) / PROBE_BATCH_SIZE
 
 
 def _unfinished(study: StudySpec, results: Path) -> list[Job]:
@@ -134,7 +120,7 @@ def estimate_seconds(study: StudySpec, jobs: list[Job], device: torch.device) ->
             return None
         num_train, num_test, size = counts
         recipe = study.recipe(job.recipe)
-        key = (job.variant, recipe.precision, recipe.channels_last, size)
+        key = (job.variant, recipe.precision, recipe.layout, size)
         if key not in speeds:
             speeds[key] = step_seconds_per_image(study, job.variant, recipe, size, device)
         total += recipe.epochs * (num_train + num_test / 3) * speeds[key]

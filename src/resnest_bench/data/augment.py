@@ -1,17 +1,21 @@
 """Augmentation of uint8 batches. All random numbers come from a given numpy generator.
 
 torch's global generator is left alone: a prefetching thread would share it with dropout, and then
-no two runs would be equal. Parameters are drawn on the CPU, so that they are the same on any device.
+no two runs would be equal. What is random is drawn on the CPU, batch by batch, so that it is the
+same on any device; applied it may be to many batches at once.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from torchvision.transforms.v2 import functional
+
+from resnest_bench.specs import RecipeSpec
 
 SCALE = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
@@ -21,22 +25,95 @@ RAND_AUGMENT_OPERATIONS = 2
 RAND_AUGMENT_STRENGTH = 9 / 30  # magnitude 9 of 0 to 30
 
 
-def flip_batch(images_BHWC: Tensor, rng: np.random.Generator) -> Tensor:
-    """Mirror each image left to right with probability 1/2."""
-    mirrored_B = torch.from_numpy(rng.random(len(images_BHWC)) < 0.5).to(images_BHWC.device)
-    return torch.where(mirrored_B[:, None, None, None], images_BHWC.flip(2), images_BHWC)
+@dataclass(frozen=True)
+class Draws:
+    """What was drawn for a batch of B images; None for what the recipe doesn't ask for."""
+
+    corner_B2: np.ndarray | None = None
+    mirrored_B: np.ndarray | None = None
+    operations_BR: np.ndarray | None = None
+    signs_BR: np.ndarray | None = None
+    hole_B2: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, recipe: RecipeSpec, num: int, side: int, rng: np.random.Generator) -> "Draws":
+        """Draw for `num` images of side x side, in an order that never changes."""
+        corner = mirrored = operations = signs = hole = None
+        if recipe.crop == "pad4":
+            corner = rng.integers(0, 2 * (side // 8) + 1, (2, num)).T
+        if recipe.flip:
+            mirrored = rng.random(num) < 0.5
+        if recipe.random_augment:
+            rounds = [
+                (rng.integers(0, len(RAND_AUGMENT), num), rng.choice((-1, 1), num))
+                for _ in range(RAND_AUGMENT_OPERATIONS)
+            ]
+            operations, signs = (np.stack(part, axis=1) for part in zip(*rounds, strict=True))
+        if recipe.cutout:
+            hole = rng.integers(0, side, (num, 2))
+        return cls(corner, mirrored, operations, signs, hole)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Draws"]) -> "Draws":
+        """The draws of several batches, as of one."""
+        together = {}
+        for field in fields(cls):
+            values = [getattr(part, field.name) for part in parts]
+            together[field.name] = None if values[0] is None else np.concatenate(values)
+        return cls(**together)
 
 
-def shift_batch(images_BHWC: Tensor, rng: np.random.Generator) -> Tensor:
-    """Pad each image by an eighth of its side with black, and cut the old size out anywhere."""
+def augment_batch(images_BHWC: Tensor, draws: Draws, cutout: int = 0) -> Tensor:
+    """Shift, mirror, RandAugment and cutout, each where it was drawn; uint8 on any device."""
+    if draws.corner_B2 is not None:
+        images_BHWC = shift_batch(images_BHWC, draws.corner_B2)
+    if draws.mirrored_B is not None:
+        images_BHWC = flip_batch(images_BHWC, draws.mirrored_B)
+    if draws.operations_BR is not None:
+        images_BCHW = images_BHWC.permute(0, 3, 1, 2).contiguous()
+        augmented_BCHW = rand_augment_batch(images_BCHW, draws.operations_BR, draws.signs_BR)
+        images_BHWC = augmented_BCHW.permute(0, 2, 3, 1)
+    if draws.hole_B2 is not None:
+        images_BHWC = cutout_batch(images_BHWC, draws.hole_B2, cutout)
+    return images_BHWC
+
+
+def flip_batch(images_BHWC: Tensor, mirrored_B: np.ndarray) -> Tensor:
+    """Mirror the images that are `mirrored_B` (booleans) left to right."""
+    which_B = torch.from_numpy(mirrored_B).to(images_BHWC.device)
+    return torch.where(which_B[:, None, None, None], images_BHWC.flip(2), images_BHWC)
+
+
+def shift_batch(images_BHWC: Tensor, corner_B2: np.ndarray) -> Tensor:
+    """Pad each image by an eighth of its side with black, and cut the old size out at a corner.
+
+    `corner_B2`: row and column, from 0 to twice the padding.
+    """
     num, height, width, _ = images_BHWC.shape
     margin = height // 8
-    corner_2B = torch.from_numpy(rng.integers(0, 2 * margin + 1, (2, num))).to(images_BHWC.device)
+    corner = torch.from_numpy(np.ascontiguousarray(corner_B2)).to(images_BHWC.device)
     padded = pad(images_BHWC, (0, 0, margin, margin, margin, margin))
-    rows_BH = corner_2B[0, :, None] + torch.arange(height, device=padded.device)
-    columns_BW = corner_2B[1, :, None] + torch.arange(width, device=padded.device)
+    rows_BH = corner[:, :1] + torch.arange(height, device=padded.device)
+    columns_BW = corner[:, 1:] + torch.arange(width, device=padded.device)
     image_B = torch.arange(num, device=padded.device)
     return padded[image_B[:, None, None], rows_BH[:, :, None], columns_BW[:, None, :]]
+
+
+def cutout_batch(images_BHWC: Tensor, hole_B2: np.ndarray, side: int) -> Tensor:
+    """Black out a square of `side` pixels around each centre (row, column), cut at the border.
+
+    Source: DeVries and Taylor, Cutout, arXiv:1708.04552, section 3.2. They blank to the mean of the
+    normalised image; black is what `shift_batch` pads with.
+    """
+    _, height, width, _ = images_BHWC.shape
+    top_B2 = torch.from_numpy(hole_B2 - side // 2).to(images_BHWC.device)
+
+    def inside(length: int, axis: int) -> Tensor:
+        offset = torch.arange(length, device=images_BHWC.device) - top_B2[:, axis, None]
+        return (offset >= 0) & (offset < side)
+
+    hole_BHW = inside(height, 0)[:, :, None] & inside(width, 1)[:, None, :]
+    return images_BHWC.masked_fill(hole_BHW[..., None], 0)
 
 
 def random_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
@@ -108,15 +185,16 @@ RAND_AUGMENT: dict[str, Callable[[Tensor, float], Tensor]] = {
 }
 
 
-def rand_augment_batch(images_BCHW: Tensor, rng: np.random.Generator) -> Tensor:
-    """Two operations for each image, drawn uniformly, at magnitude 9 of 30 with a random sign.
+def rand_augment_batch(
+    images_BCHW: Tensor, operations_BR: np.ndarray, signs_BR: np.ndarray
+) -> Tensor:
+    """R operations of each image one after the other, at magnitude 9 of 30 with the drawn signs.
 
-    Images that drew the same operation go through it together, which is what makes it quick.
+    `operations_BR` counts in the order of RAND_AUGMENT. Images that drew the same operation go
+    through it together, which is what makes it quick.
     """
     names = list(RAND_AUGMENT)
-    for _ in range(RAND_AUGMENT_OPERATIONS):
-        drawn_B = rng.integers(0, len(names), len(images_BCHW))
-        sign_B = rng.choice((-1, 1), len(images_BCHW))
+    for drawn_B, sign_B in zip(operations_BR.T, signs_BR.T, strict=True):
         result_BCHW = torch.empty_like(images_BCHW)
         for number, sign in sorted(set(zip(drawn_B.tolist(), sign_B.tolist(), strict=True))):
             members = np.flatnonzero((drawn_B == number) & (sign_B == sign))

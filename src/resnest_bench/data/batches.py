@@ -13,19 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from resnest_bench.data.augment import (
-    center_crop,
-    flip_batch,
-    rand_augment_batch,
-    random_resized_crop,
-    shift_batch,
-)
+from resnest_bench.data.augment import Draws, augment_batch, center_crop, random_resized_crop
 from resnest_bench.data.prepared import PreparedMeta, Split, Triple
 from resnest_bench.data.splits import AUGMENT_TAG
 from resnest_bench.specs import RecipeSpec
 
 # Uniform images below this stay on a GPU as uint8, so that no batch crosses the bus again.
 KEEP_ON_DEVICE_BYTES = 1 << 30
+# There, so many are augmented at once: an operation costs its launch, whatever the batch.
+CHUNK_IMAGES = 1 << 14
 PREFETCH_DEPTH = 2
 
 
@@ -71,20 +67,25 @@ class BatchLoader:
         """The batches of one epoch: `order` holds indices, `slices` cuts it.
 
         Photos are cropped and scaled by a thread, two batches ahead; what it raises is raised here,
-        and closing the generator ends it.
+        and closing the generator ends it. On a GPU many batches are augmented at once, which gives
+        the same images as one by one.
         """
 
         def pixels(step: int) -> _Pixels:
             return self._training_pixels(order[slices[step]], seed, epoch, step)
 
-        # Where all is done on whole batches, there is nothing worth a thread.
-        ahead = self.crop == "random_resized" or not self.split.uniform
-        source = prefetched(pixels, len(slices)) if ahead else map(pixels, range(len(slices)))
-        try:
-            yield from map(self._augment, source)
-        finally:
-            if ahead:
+        if not self.split.uniform or self.crop == "random_resized":
+            source = prefetched(pixels, len(slices))
+            try:
+                yield from map(self._augment, source)
+            finally:
                 source.close()
+            return
+        # Where all is done on whole batches, there is nothing worth a thread.
+        for steps in step_chunks(slices, CHUNK_IMAGES if self.device.type == "cuda" else 1):
+            images_BCHW, labels_B = self._augment(_joined([pixels(step) for step in steps]))
+            sizes = [slices[step].stop - slices[step].start for step in steps]
+            yield from zip(images_BCHW.split(sizes), labels_B.split(sizes), strict=True)
 
     def iterate_eval(
         self, batch_size: int, indices: np.ndarray | None = None
@@ -99,20 +100,17 @@ class BatchLoader:
         rng = np.random.default_rng([seed, epoch, step, AUGMENT_TAG])
         if self.crop == "random_resized":
             crops = [random_resized_crop(self.split.image(i), self.side, rng) for i in indices]
-            return torch.stack(crops), indices, rng
-        return self._pixels(indices), indices, rng
+            images_BHWC = torch.stack(crops)
+        else:
+            images_BHWC = self._pixels(indices)
+        recipe = self.recipe
+        draws = Draws.of(recipe, len(indices), self.side, rng) if recipe else Draws()
+        return images_BHWC, indices, draws
 
     def _augment(self, pixels: "_Pixels") -> tuple[Tensor, Tensor]:
-        images_BHWC, indices, rng = pixels
-        images_BHWC = images_BHWC.to(self.device)
-        if self.crop == "pad4":
-            images_BHWC = shift_batch(images_BHWC, rng)
-        if self.recipe and self.recipe.flip:
-            images_BHWC = flip_batch(images_BHWC, rng)
-        if self.recipe and self.recipe.random_augment:
-            images_BCHW = images_BHWC.permute(0, 3, 1, 2).contiguous()
-            augmented_BCHW = rand_augment_batch(images_BCHW, rng)
-            images_BHWC = augmented_BCHW.permute(0, 2, 3, 1)
+        images_BHWC, indices, draws = pixels
+        cutout = self.recipe.cutout if self.recipe else 0
+        images_BHWC = augment_batch(images_BHWC.to(self.device), draws, cutout)
         return self._normalise(images_BHWC), self._labels(indices)
 
     def _pixels(self, indices: np.ndarray) -> Tensor:
@@ -135,8 +133,24 @@ class BatchLoader:
         return (images_BCHW.float() / 255 - self.mean_C11) / self.std_C11
 
 
-# uint8 images (B, S, S, 3), their indices, and the generator that goes on drawing for them.
-_Pixels = tuple[Tensor, np.ndarray, np.random.Generator]
+# uint8 images (B, S, S, 3), their indices, and what was drawn for them.
+_Pixels = tuple[Tensor, np.ndarray, Draws]
+
+
+def _joined(parts: list[_Pixels]) -> _Pixels:
+    images, indices, draws = zip(*parts, strict=True)
+    if len(parts) == 1:
+        return parts[0]
+    return torch.cat(images), np.concatenate(indices), Draws.joined(draws)
+
+
+def step_chunks(slices: list[slice], num_images: int) -> Iterator[range]:
+    """Runs of consecutive steps of about `num_images` images, each of one step at least."""
+    first = 0
+    for step, part in enumerate(slices):
+        if part.stop - slices[first].start >= num_images or step + 1 == len(slices):
+            yield range(first, step + 1)
+            first = step + 1
 
 
 def prefetched(make: Callable[[int], _Pixels], num: int) -> Iterator[_Pixels]:

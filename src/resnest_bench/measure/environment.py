@@ -14,7 +14,9 @@ import torch
 from resnest_bench.digests import PACKAGE
 from resnest_bench.records import DeviceState, Environment
 
-PACKAGES = ("torch", "torchvision", "timm", "numpy", "pandas", "snakemake", "resnest-bench")
+PACKAGES = (
+    "torch", "torchvision", "timm", "onnxruntime", "numpy", "pandas", "snakemake", "resnest-bench",
+)  # fmt: skip
 
 # Bits of nvidia-smi's clocks_throttle_reasons.active, from NVML's nvmlClocksThrottleReasons.
 THROTTLE_BITS = {
@@ -172,3 +174,14 @@ def precision(name: str):
     finally:
         torch.set_float32_matmul_precision(matmul)
         torch.backends.cudnn.allow_tf32 = cudnn
+
+
+@contextmanager
+def tuned_convolutions(device: torch.device):
+    """Let cuDNN time its algorithms for each shape and keep the fastest; nothing on a CPU."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

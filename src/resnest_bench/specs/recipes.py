@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from resnest_bench.specs.base import (
+    CountInt,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
@@ -55,6 +56,9 @@ class RecipeSpec(Spec):
     random_augment: bool = Field(
         default=False, description="torchvision's RandAugment (2 operations, magnitude 9)"
     )
+    cutout: CountInt = Field(
+        default=0, description="Side in pixels of a square that is blacked out; 0 is off"
+    )
     init: Literal["scratch", "pretrained"] = Field(
         default="scratch", description="pretrained: the fine-tuning's weights, with a new head"
     )
@@ -64,8 +68,15 @@ class RecipeSpec(Spec):
     precision: Literal["fp32", "tf32", "bf16"] = Field(
         default="fp32", description="Of training and of evaluation; tf32 needs an NVIDIA GPU"
     )
-    channels_last: bool = Field(
-        default=True, description="Memory layout NHWC, faster for most CNNs"
+    layout: Literal["auto", "contiguous", "channels_last"] = Field(
+        default="auto",
+        description="Memory layout of training, NCHW or NHWC. auto: which is faster for the variant "
+        "is measured at the start of its job. It changes results by rounding alone",
+    )
+    mode: Literal["auto", "eager", "compiled", "cudagraph"] = Field(
+        default="auto",
+        description="How a step is run. auto: on a GPU a CUDA graph, on a CPU eager, and compiled "
+        "where that pays for itself within the job. It changes results by rounding alone",
     )
     validation_fraction: Probability = Field(
         default=0.0,

@@ -78,8 +78,6 @@ def build_initial(
         renew_head(model)
     if recipe.trainable == "head":
         freeze_backbone(model)
-    if recipe.channels_last:
-        model = model.to(memory_format=torch.channels_last)
     return model, initial and initial[1]
 
 

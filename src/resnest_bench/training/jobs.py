@@ -2,12 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from rich.progress import Progress as Bars
 from torch import nn
 
 from resnest_bench import records
@@ -16,9 +17,9 @@ from resnest_bench.data.batches import BatchLoader
 from resnest_bench.data.splits import train_validation_split
 from resnest_bench.digests import code_digest, digest_of
 from resnest_bench.errors import UserError
-from resnest_bench.measure.allocator import keep_memory
+from resnest_bench.measure.allocator import keep_memory, release_memory
 from resnest_bench.measure.complexity import count_params
-from resnest_bench.measure.environment import describe, precision
+from resnest_bench.measure.environment import describe, precision, tuned_convolutions
 from resnest_bench.measure.evaluation import Evaluation
 from resnest_bench.measure.identity import dataset_identity, now
 from resnest_bench.models.weights import file_sha256, save_weights
@@ -27,6 +28,7 @@ from resnest_bench.progress import LiveProgress, write_progress
 from resnest_bench.records import (
     Environment,
     EpochObservation,
+    ExecutionObservation,
     Failure,
     JobIdentity,
     Record,
@@ -35,9 +37,12 @@ from resnest_bench.records import (
 )
 from resnest_bench.specs import RecipeSpec, StudySpec
 from resnest_bench.training.checkpoints import Checkpoint, Progress
+from resnest_bench.training.execution import Execution, choose, decided, probe_batch
 from resnest_bench.training.initial import SourceFailedError, build_initial, expected_stats
 from resnest_bench.training.loop import Batches, DivergedError, train_model
-from resnest_bench.training.optimizer import build_optimizer
+from resnest_bench.training.reporting import Reporter, terminal_bars
+from resnest_bench.training.step import make_step, probe_step_maker
+from resnest_bench.training.together import take_turns
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +59,8 @@ class Context:
     data: PreparedDataset
     device: torch.device
     environment: Environment
+    bars: Bars | None = None
+    seeds_at_once: int = 1
 
 
 def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple | None) -> Batches:
@@ -107,6 +114,7 @@ def _observations(
     test: Evaluation,
     initial: WeightsObservation | None,
     weights_sha256: str | None,
+    execution: ExecutionObservation,
 ) -> TrainObservations:
     return TrainObservations(
         num_params=count_params(model),
@@ -118,24 +126,48 @@ def _observations(
         num_resumes=progress.num_resumes,
         initial_weights=initial,
         final_weights_sha256=weights_sha256,
+        execution=execution,
     )
 
 
-def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
-    study, recipe = context.study, context.study.recipe(job.recipe)
+def _train(
+    context: Context, job: Job, checkpoint: Checkpoint
+) -> Generator[None, None, tuple[TrainObservations, Batches]]:
+    study, recipe, device = context.study, context.study.recipe(job.recipe), context.device
     num_classes = len(context.data.meta.classes)
     model, initial = build_initial(study, job, context.paths, num_classes)
-    model = model.to(context.device)
     batches = make_batches(context, recipe, job.seed, expected_stats(study, job, model))
-    optimizer = build_optimizer(model, recipe)
-    title = f"{job.variant} {job.recipe} seed {job.seed}"
-    progress, test = train_model(
-        model, optimizer, batches, recipe, job.seed, checkpoint, title, _teller(context, job)
+    seen = _execution_of(context, job, checkpoint, model, len(batches.train_indices))
+    step = make_step(model, recipe, device, Execution(seen.layout, seen.mode))
+    reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
+    progress, test = yield from train_model(
+        step, batches, job.seed, checkpoint, reporter, _teller(context, job)
     )
     sha256 = None
     if job.kind == "train" and study.keeps_weights(job):
-        sha256 = save_weights(context.paths.weights(job), model)
-    return _observations(model, progress, test, initial, sha256), batches
+        sha256 = save_weights(context.paths.weights(job), step.model)
+    ran = {"mode": step.execution.mode, "seeds_at_once": context.seeds_at_once}
+    execution = seen.model_copy(update=ran)
+    return _observations(step.model, progress, test, initial, sha256, execution), batches
+
+
+def _execution_of(
+    context: Context, job: Job, checkpoint: Checkpoint, model: nn.Module, num_train: int
+) -> ExecutionObservation:
+    """Layout and mode of all seeds of this job, decided once."""
+    recipe, meta = context.study.recipe(job.recipe), context.data.meta
+    batch = probe_batch(recipe, meta.image_size)
+    num_images = recipe.epochs * num_train * len(context.study.seeds)
+
+    def decide() -> ExecutionObservation:
+        maker = probe_step_maker(
+            model, recipe, context.device, batch, meta.image_size, len(meta.classes)
+        )
+        seen = choose(recipe, context.device, maker, num_images, batch)
+        release_memory()
+        return seen
+
+    return decided(checkpoint.folder.parent / "execution.json", decide)
 
 
 def _teller(context: Context, job: Job) -> Callable[[list[EpochObservation]], None]:
@@ -156,8 +188,11 @@ def _teller(context: Context, job: Job) -> Callable[[list[EpochObservation]], No
     return tell
 
 
-def run_seed(context: Context, job: Job) -> Record:
-    """Train one seed, or take it from where it was stopped. A diverged seed gives a record too."""
+def run_seed(context: Context, job: Job) -> Generator[None, None, Record]:
+    """Train one seed, or take it from where it was stopped; yields after every step.
+
+    Returns its record: a diverged seed gives one too.
+    """
     checkpoint = checkpoint_of(context, job)
     finished = checkpoint.finished_record()
     if finished is not None and _weights_are_there(context, job, finished):
@@ -166,7 +201,7 @@ def run_seed(context: Context, job: Job) -> Record:
     started, num_train = now(), len(context.data.train)
     observations, failure = None, None
     try:
-        observations, batches = _train(context, job, checkpoint)
+        observations, batches = yield from _train(context, job, checkpoint)
         num_train = len(batches.train_indices)
     except DivergedError as error:
         failure = Failure(reason=str(error), epoch=error.epoch, step=error.step)
@@ -200,6 +235,12 @@ def _weights_are_there(context: Context, job: Job, record: Record) -> bool:
 
 
 def check_recipe(recipe: RecipeSpec, device: torch.device) -> None:
+    """Raise UserError for what this device can't do."""
+    if recipe.mode == "cudagraph" and device.type != "cuda":
+        raise UserError(
+            "the recipe asks for mode cudagraph, which needs an NVIDIA GPU, but this runs on a CPU: "
+            "take auto, eager or compiled"
+        )
     if recipe.precision == "tf32" and device.type != "cuda":
         raise UserError(
             "the recipe asks for precision tf32, which needs an NVIDIA GPU, but this runs on a CPU: "
@@ -209,9 +250,11 @@ def check_recipe(recipe: RecipeSpec, device: torch.device) -> None:
 
 def run_job(
     study: StudySpec, kind: str, dataset: str, recipe: str, variant: str,
-    device: torch.device, results: Path = Path("results"),
+    device: torch.device, results: Path = Path("results"), seeds_at_once: int = 1,
 ) -> list[Record]:  # fmt: skip
     """Run a training or fine-tuning over all seeds and write one record a seed.
+
+    `seeds_at_once` of them take turns on the device, step by step; their numbers are the same.
 
     Raises UserError for whatever the user can repair. A seed that diverges is no error: its record
     says so, and the next seed goes on.
@@ -227,19 +270,20 @@ def run_job(
     records.check_writable(paths.root)
     allocator = "keeps memory" if device.type == "cpu" and keep_memory() else None
     start = time.perf_counter()
-    done = []
-    with precision(spec.precision):
-        context = Context(
-            study,
-            paths,
-            open_prepared(study.prepared(dataset)),
-            device,
-            describe(device, allocator),
-        )
-        for job in jobs:
-            record = run_seed(context, job)
-            records.write(paths.record(job), record)
-            paths.progress(job).unlink(missing_ok=True)
-            done.append(record)
+    done: list[Record] = []
+    with precision(spec.precision), tuned_convolutions(device), terminal_bars() as bars:
+        data = open_prepared(study.prepared(dataset))
+        seen = describe(device, allocator)
+        context = Context(study, paths, data, device, seen, bars, min(seeds_at_once, len(jobs)))
+        for first in range(0, len(jobs), context.seeds_at_once):
+            group = jobs[first : first + context.seeds_at_once]
+            done += take_turns([_write_seed(context, job) for job in group], device)
     log.info("%s: %d seeds in %.1f s", variant, len(done), time.perf_counter() - start)
     return done
+
+
+def _write_seed(context: Context, job: Job) -> Generator[None, None, Record]:
+    record = yield from run_seed(context, job)
+    records.write(context.paths.record(job), record)
+    context.paths.progress(job).unlink(missing_ok=True)
+    return record

@@ -3,30 +3,23 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from resnest_bench.data.batches import BatchLoader, mixup_batch
 from resnest_bench.data.splits import batch_slices, epoch_order
 from resnest_bench.measure.allocator import release_memory
-from resnest_bench.measure.evaluation import Evaluation, evaluate
-from resnest_bench.models import head_module
+from resnest_bench.measure.evaluation import Evaluation, Evaluator
 from resnest_bench.records import EpochObservation
-from resnest_bench.specs import RecipeSpec
 from resnest_bench.training.checkpoints import Checkpoint, Progress
-from resnest_bench.training.optimizer import set_learning_rate
 from resnest_bench.training.reporting import Reporter
 from resnest_bench.training.schedules import learning_rate
+from resnest_bench.training.step import EpochSums, TrainStep, set_train_mode
 
 log = logging.getLogger(__name__)
-
-# A look at the loss waits for a GPU: there, only every so many steps.
-CUDA_CHECK_EVERY = 20
 
 
 class DivergedError(RuntimeError):
@@ -53,43 +46,6 @@ def derived_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def set_train_mode(model: nn.Module, recipe: RecipeSpec) -> None:
-    """Training mode; a frozen backbone keeps its norm statistics and drops nothing."""
-    if recipe.trainable == "head":
-        model.eval()
-        head_module(model).train()
-    else:
-        model.train()
-
-
-def loss_of(logits_BK: Tensor, target: Tensor, recipe: RecipeSpec) -> Tensor:
-    """Mean cross entropy in nats, of class indices (B,) or of class probabilities (B, K)."""
-    return functional.cross_entropy(logits_BK, target, label_smoothing=recipe.label_smoothing)
-
-
-@dataclass
-class RunningMean:
-    """Loss and accuracy over an epoch, summed on the device."""
-
-    loss: Tensor
-    hits: Tensor
-    seen: int = 0
-
-    @classmethod
-    def on(cls, device: torch.device) -> "RunningMean":
-        zero = torch.zeros((), device=device, dtype=torch.float64)
-        return cls(zero.clone(), zero.clone())
-
-    def add(self, loss: Tensor, logits_BK: Tensor, target: Tensor) -> None:
-        labels_B = target if target.ndim == 1 else target.argmax(dim=1)
-        self.loss += loss.detach() * len(labels_B)
-        self.hits += (logits_BK.detach().argmax(dim=1) == labels_B).sum()
-        self.seen += len(labels_B)
-
-    def means(self) -> tuple[float, float]:
-        return float(self.loss) / self.seen, float(self.hits) / self.seen
-
-
 @dataclass(frozen=True)
 class TrainPass:
     """What one pass over the training images gave."""
@@ -102,69 +58,66 @@ class TrainPass:
 
 
 def train_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: Batches,
-    recipe: RecipeSpec,
-    seed: int,
-    epoch: int,
-    reporter: Reporter,
-) -> TrainPass:
-    """One pass over the training images; `epoch` counts from 1."""
-    device = batches.train.device
-    set_train_mode(model, recipe)
-    # Dropout draws from torch's global generators; everything else has its own.
-    torch.manual_seed(derived_seed(seed, epoch, 1))
+    step: TrainStep, batches: Batches, seed: int, epoch: int, reporter: Reporter
+) -> Generator[None, None, TrainPass]:
+    """One pass over the training images; `epoch` counts from 1. Yields after every step.
+
+    On a GPU nothing is waited for before the last step: a loss that is not finite shows at the end,
+    with the step that it came in.
+    """
+    recipe, on_cpu = step.recipe, step.device.type == "cpu"
+    set_train_mode(step.model, recipe)
     mixup_generator = torch.Generator().manual_seed(derived_seed(seed, epoch, 2))
     order = batches.train_indices[epoch_order(len(batches.train_indices), seed, epoch)]
     slices = batch_slices(len(order), recipe.batch_size)
-    mean = RunningMean.on(device)
-    check_every = 1 if device.type == "cpu" else CUDA_CHECK_EVERY
     first_step = (epoch - 1) * len(slices)
-    running_loss = running_accuracy = 0.0
+    step.sums.reset()
     start = time.perf_counter()
 
     stream = batches.train.iterate_train(order, slices, seed, epoch)
     for index, (images_BCHW, target) in enumerate(stream):
-        set_learning_rate(optimizer, learning_rate(first_step + index, len(slices), recipe))
         if recipe.mixup_alpha:
             images_BCHW, target = mixup_batch(
                 images_BCHW, target, batches.num_classes, recipe.mixup_alpha, mixup_generator
             )
-        if recipe.channels_last:
-            images_BCHW = images_BCHW.to(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            logits_BK = model(images_BCHW)
-        loss = loss_of(logits_BK.float(), target, recipe)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        mean.add(loss, logits_BK, target)
-        if (index + 1) % check_every == 0 or index + 1 == len(slices):
-            running_loss, running_accuracy = mean.means()
-            if not math.isfinite(running_loss):
-                raise DivergedError("the training loss", epoch, index + 1)
-        speed = mean.seen / (time.perf_counter() - start)
-        reporter.step(epoch, running_loss, running_accuracy, speed)
+        rate = learning_rate(first_step + index, len(slices), recipe)
+        # Dropout draws from torch's global generator; everything else has its own.
+        step(images_BCHW, target, rate, derived_seed(seed, epoch, index, 1))
+        if on_cpu:
+            check_finite(step.sums, epoch)
+            reporter.figures(epoch, *step.sums.means(), step.sums.num_images / _since(start))
+        reporter.advance()
+        yield
 
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    seconds = time.perf_counter() - start
-    loss, accuracy = mean.means()
+    if not on_cpu:
+        torch.cuda.synchronize(step.device)
+    seconds = _since(start)
+    check_finite(step.sums, epoch)
+    loss, accuracy = step.sums.means()
+    reporter.figures(epoch, loss, accuracy, step.sums.num_images / seconds)
     peak = learning_rate(first_step, len(slices), recipe)
-    return TrainPass(peak, loss, accuracy, mean.seen, seconds)
+    return TrainPass(peak, loss, accuracy, step.sums.num_images, seconds)
+
+
+def _since(start: float) -> float:
+    return time.perf_counter() - start
+
+
+def check_finite(sums: EpochSums, epoch: int) -> None:
+    """Raise DivergedError with the first step of this epoch whose loss was not finite."""
+    if bad := int(sums.bad_step):
+        raise DivergedError("the training loss", epoch, bad)
 
 
 def observe_epoch(
-    model: nn.Module, batches: Batches, recipe: RecipeSpec, epoch: int, trained: TrainPass
+    evaluator: Evaluator, batches: Batches, epoch: int, trained: TrainPass
 ) -> tuple[EpochObservation, Evaluation]:
     """Evaluate after a pass. Raises DivergedError where the loss on the test is not finite."""
     start = time.perf_counter()
-    autocast = recipe.precision == "bf16"
     validation = None
     if batches.validation is not None:
-        validation = evaluate(model, batches.validation(), autocast).accuracy
-    test = evaluate(model, batches.test(), autocast)
+        validation = evaluator(batches.validation()).accuracy
+    test = evaluator(batches.test())
     if not math.isfinite(test.loss):
         raise DivergedError("the loss on the test images", epoch, None)
     seen = EpochObservation(
@@ -176,49 +129,50 @@ def observe_epoch(
         test_accuracy=test.accuracy,
         test_loss=test.loss,
         train_seconds=trained.seconds,
-        evaluation_seconds=time.perf_counter() - start,
+        evaluation_seconds=_since(start),
         images_per_second=trained.num_images / trained.seconds,
     )
     return seen, test
 
 
 def train_model(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    step: TrainStep,
     batches: Batches,
-    recipe: RecipeSpec,
     seed: int,
     checkpoint: Checkpoint,
-    title: str,
+    reporter: Reporter,
     tell: Callable[[list[EpochObservation]], None] = lambda epochs: None,
-) -> tuple[Progress, Evaluation]:
+) -> Generator[None, None, tuple[Progress, Evaluation]]:
     """Train to the recipe's last epoch, from the checkpoint where there is one.
 
+    A generator that yields after every step, so that several trainings can share a device.
     `tell` hears of all epochs so far at the end of each.
 
     Returns all epochs and the final evaluation on the test images: the headline is the last epoch,
     whatever the others were. Raises DivergedError where a loss is not finite.
     """
-    progress = checkpoint.load(model, optimizer) or Progress()
+    recipe = step.recipe
+    evaluator = Evaluator(step.model, recipe.precision == "bf16", step.capture)
+    progress = checkpoint.load(step.model, step.optimizer) or Progress()
     tell(progress.epochs)
     if progress.epochs:
         progress.num_resumes += 1
-        log.info("%s: resuming after epoch %d", title, len(progress.epochs))
+        log.info("%s: resuming after epoch %d", reporter.title, len(progress.epochs))
     steps = len(batch_slices(len(batches.train_indices), recipe.batch_size))
     test: Evaluation | None = None
-    with Reporter(title, recipe.epochs * steps, len(progress.epochs) * steps) as reporter:
+    with reporter.bar_of(recipe.epochs * steps, len(progress.epochs) * steps):
         for epoch in range(len(progress.epochs) + 1, recipe.epochs + 1):
             start = time.perf_counter()
-            trained = train_epoch(model, optimizer, batches, recipe, seed, epoch, reporter)
+            trained = yield from train_epoch(step, batches, seed, epoch, reporter)
             release_memory()
-            seen, test = observe_epoch(model, batches, recipe, epoch, trained)
+            seen, test = observe_epoch(evaluator, batches, epoch, trained)
             release_memory()
             progress.epochs.append(seen)
-            progress.wall_seconds += time.perf_counter() - start
-            checkpoint.save(model, optimizer, progress)
+            progress.wall_seconds += _since(start)
+            checkpoint.save(step.model, step.optimizer, progress)
             tell(progress.epochs)
             reporter.epoch(seen, recipe.epochs)
     if test is None:
         # Stopped between the last checkpoint and the record: the same model, evaluated again.
-        test = evaluate(model, batches.test(), recipe.precision == "bf16")
+        test = evaluator(batches.test())
     return progress, test

@@ -31,15 +31,41 @@ def parameter_groups(model: nn.Module, recipe: RecipeSpec) -> list[dict]:
     return groups
 
 
-def build_optimizer(model: nn.Module, recipe: RecipeSpec) -> torch.optim.SGD:
+def build_optimizer(
+    model: nn.Module, recipe: RecipeSpec, device: torch.device | None = None
+) -> torch.optim.SGD:
+    """SGD in one kernel for all parameters. With `device`, its learning rates are tensors there.
+
+    A recorded CUDA graph reads them; a number would be recorded as it was.
+    """
+    rate = recipe.learning_rate
+    groups = parameter_groups(model, recipe)
+    if device is not None:
+        # A tensor of its own for each group: factors differ.
+        for group in groups:
+            group["lr"] = torch.tensor(rate, device=device)
     return torch.optim.SGD(
-        parameter_groups(model, recipe),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
+        groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
     )
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate * group["factor"]
+        value = learning_rate * group["factor"]
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(value)
+        else:
+            group["lr"] = value
+
+
+def init_momenta(optimizer: torch.optim.SGD) -> None:
+    """Give every parameter a momentum of zeros where it has none.
+
+    The first step then is momentum * 0 + gradient, as without; and a graph can be recorded, whose
+    tensors must be there before it.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            state = optimizer.state[parameter]
+            if state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(parameter)

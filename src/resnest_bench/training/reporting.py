@@ -2,13 +2,15 @@
 
 import logging
 import sys
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -19,49 +21,55 @@ from resnest_bench.records import EpochObservation
 log = logging.getLogger(__name__)
 
 
+def terminal_bars() -> AbstractContextManager[Progress | None]:
+    """Bars on standard error, where that is a terminal; else None."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
 class Reporter:
-    """Context manager. The bar goes to standard error, and only where that is a terminal."""
+    """One training's bar among `bars`, and its lines in the log."""
 
-    def __init__(self, title: str, total_steps: int, done_steps: int = 0) -> None:
-        self.title = title
-        self.bar: Progress | None = None
-        if sys.stderr.isatty():
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[figures]}"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self.task = self.bar.add_task(
-                title, total=total_steps, completed=done_steps, figures=""
-            )
+    def __init__(self, title: str, bars: Progress | None = None) -> None:
+        self.title, self.bars = title, bars
+        self.task: TaskID | None = None
 
-    def __enter__(self) -> "Reporter":
-        if self.bar:
-            self.bar.start()
-        return self
+    @contextmanager
+    def bar_of(self, total_steps: int, done_steps: int = 0) -> Iterator[None]:
+        """Show a bar meanwhile."""
+        if self.bars is None:
+            yield
+            return
+        self.task = self.bars.add_task(
+            self.title, total=total_steps, completed=done_steps, figures=""
+        )
+        try:
+            yield
+        finally:
+            self.bars.remove_task(self.task)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self.bar:
-            self.bar.stop()
+    def advance(self) -> None:
+        if self.task is not None:
+            self.bars.update(self.task, advance=1)
 
-    def step(self, epoch: int, loss: float, accuracy: float, images_per_second: float) -> None:
-        if self.bar:
-            figures = (
+    def figures(self, epoch: int, loss: float, accuracy: float, images_per_second: float) -> None:
+        if self.task is not None:
+            text = (
                 f"epoch {epoch}  loss {loss:.3f}  accuracy {accuracy:.1%}  "
                 f"{images_per_second:,.0f} images/s"
             )
-            self.bar.update(self.task, advance=1, figures=figures)
+            self.bars.update(self.task, figures=text)
 
     def epoch(self, seen: EpochObservation, total: int) -> None:
         log.info(

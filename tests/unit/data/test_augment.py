@@ -8,17 +8,25 @@ from torchvision.transforms import v2
 from resnest_bench.data.augment import (
     RAND_AUGMENT,
     RAND_AUGMENT_STRENGTH,
+    Draws,
+    augment_batch,
     center_crop,
+    cutout_batch,
     flip_batch,
     rand_augment_batch,
     random_box,
     random_resized_crop,
     shift_batch,
 )
+from resnest_bench.specs import RecipeSpec
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
+
+
+def draws_of(num, seed=0, **recipe):
+    return Draws.of(RecipeSpec(epochs=1, learning_rate=0.1, **recipe), num, 32, rng(seed))
 
 
 @pytest.fixture
@@ -28,7 +36,7 @@ def images():
 
 def test_a_flipped_image_is_a_mirror_image():
     images = torch.from_numpy(rng().integers(0, 256, (400, 4, 5, 3), dtype=np.uint8))
-    flipped = flip_batch(images, rng(1))
+    flipped = flip_batch(images, draws_of(400, flip=True).mirrored_B)
     mirrored = [bool((f == i.flip(1)).all()) for f, i in zip(flipped, images, strict=True)]
     same = [bool((f == i).all()) for f, i in zip(flipped, images, strict=True)]
     assert all(a != b for a, b in zip(mirrored, same, strict=True))
@@ -40,7 +48,8 @@ def test_a_shift_moves_by_up_to_an_eighth_onto_black():
     number = 1 + torch.arange(32)[:, None] * 32 + torch.arange(32)
     image = torch.stack([number // 256, number % 256, number * 0], dim=-1).to(torch.uint8)
     shifts = set()
-    for shifted in shift_batch(image.expand(500, -1, -1, -1), rng()):
+    corners = draws_of(500, crop="pad4").corner_B2
+    for shifted in shift_batch(image.expand(500, -1, -1, -1), corners):
         value = shifted[..., 0].int() * 256 + shifted[..., 1].int()
         y, x = 16, 16  # the centre is never cut off
         dy, dx = divmod(int(value[y, x]) - 1, 32)
@@ -115,8 +124,41 @@ def test_each_operation_gives_what_torchvision_gives(images, name, sign):
 
 def test_rand_augment_draws_from_its_generator_alone(images):
     state = torch.random.get_rng_state()
-    first, again, other = (rand_augment_batch(images, rng(s)) for s in (1, 1, 2))
+    draws = [draws_of(6, seed, random_augment=True) for seed in (1, 1, 2)]
+    first, again, other = (
+        rand_augment_batch(images, drawn.operations_BR, drawn.signs_BR) for drawn in draws
+    )
     assert (first == again).all()
     assert (first != other).any()
     assert (torch.random.get_rng_state() == state).all()
     assert first.dtype == torch.uint8
+
+
+@pytest.mark.parametrize(
+    ("centre", "rows", "columns"),
+    [((16, 16), (12, 20), (12, 20)), ((0, 31), (0, 4), (27, 32)), ((31, 0), (27, 32), (0, 4))],
+)
+def test_a_hole_of_8_pixels_lies_around_its_centre_and_is_cut_at_the_border(centre, rows, columns):
+    images = torch.full((1, 32, 32, 3), 200, dtype=torch.uint8)
+    expected = images.clone()
+    expected[0, slice(*rows), slice(*columns)] = 0
+    assert torch.equal(cutout_batch(images, np.array([centre]), 8), expected)
+
+
+def test_several_batches_at_once_are_each_as_alone():
+    recipe = {"crop": "pad4", "flip": True, "random_augment": True, "cutout": 8}
+    images = torch.from_numpy(rng().integers(0, 256, (24, 32, 32, 3), dtype=np.uint8))
+    parts = [draws_of(8, seed, **recipe) for seed in range(3)]
+    alone = [
+        augment_batch(batch, drawn, 8) for batch, drawn in zip(images.split(8), parts, strict=True)
+    ]
+    together = augment_batch(images, Draws.joined(parts), 8)
+    assert torch.equal(together, torch.cat(alone))
+    assert not torch.equal(together, images)
+
+
+def test_nothing_is_drawn_that_is_not_asked_for():
+    assert draws_of(8) == Draws()
+    assert torch.equal(
+        augment_batch(torch.ones(8, 32, 32, 3), draws_of(8)), torch.ones(8, 32, 32, 3)
+    )

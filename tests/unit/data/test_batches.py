@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from resnest_bench.data import batches
-from resnest_bench.data.batches import BatchLoader, mixup_batch
+from resnest_bench.data.batches import BatchLoader, mixup_batch, step_chunks
 from resnest_bench.data.prepared import PreparedMeta, Split
 from resnest_bench.data.splits import batch_slices, epoch_order
 from resnest_bench.specs import RecipeSpec
@@ -95,7 +95,7 @@ AUGMENTED = [
     {"crop": "pad4", "flip": True},
     {"crop": "random_resized", "flip": True},
     {"crop": "pad4", "flip": True, "random_augment": True},
-    {"crop": "random_resized", "random_augment": True},
+    {"crop": "random_resized", "random_augment": True, "cutout": 8},
 ]
 
 
@@ -123,6 +123,27 @@ def test_an_epoch_is_its_batches_in_order(kind, recipe):
         expected = loader.train_batch(order[slices[step]], 1, 2, step)
         assert torch.equal(images, expected[0])
         assert torch.equal(labels, expected[1])
+
+
+def test_a_chunk_of_batches_gives_the_same_batches(monkeypatch):
+    """What a GPU does to save launches."""
+    loader = loader_of(crop="pad4", flip=True, random_augment=True, cutout=8)
+    order, slices = epoch_order(20, 1, 2), batch_slices(20, 8)
+    alone = list(loader.iterate_train(order, slices, 1, 2))
+    monkeypatch.setattr(batches, "step_chunks", lambda slices, num: [range(2), range(2, 3)])
+    chunked = list(loader.iterate_train(order, slices, 1, 2))
+    for a, b in zip(alone, chunked, strict=True):
+        assert torch.equal(a[0], b[0])
+        assert torch.equal(a[1], b[1])
+
+
+@pytest.mark.parametrize(
+    ("num_images", "expected"),
+    [(1, [[0], [1], [2]]), (8, [[0], [1], [2]]), (9, [[0, 1], [2]]), (99, [[0, 1, 2]])],
+)
+def test_a_chunk_has_at_least_the_images_asked_for(num_images, expected):
+    chunks = step_chunks(batch_slices(20, 8), num_images)
+    assert [list(chunk) for chunk in chunks] == expected
 
 
 @pytest.mark.parametrize("kind", SPLITS)

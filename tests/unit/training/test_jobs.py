@@ -13,13 +13,18 @@ from resnest_bench.paths import Job
 from resnest_bench.progress import read_progress
 from resnest_bench.records import read, unpack_bits
 from resnest_bench.training import jobs as jobs_module
-from resnest_bench.training import loop
+from resnest_bench.training import loop, step
 from resnest_bench.training.checkpoints import Checkpoint
 from resnest_bench.training.initial import build_initial, renew_head
-from resnest_bench.training.jobs import evaluation_batch, run_job, run_seed
+from resnest_bench.training.jobs import evaluation_batch, run_job
+from resnest_bench.training.together import finish
 
 CPU = torch.device("cpu")
 JOB = Job("train", "low", "r", "A", 0)
+
+
+def run_seed(context, job):
+    return finish(jobs_module.run_seed(context, job))
 
 
 def without_times(record):
@@ -41,7 +46,7 @@ def killed_at_epoch(monkeypatch, number):
     original = loop.train_epoch
 
     def train_epoch(*args, **kwargs):
-        if args[5] == number:
+        if args[3] == number:
             raise Killed
         return original(*args, **kwargs)
 
@@ -130,13 +135,13 @@ def test_variants_of_one_seed_see_the_same_batches(make_context, config, monkeyp
     seen = {}
     for name in "AB":
         batches = seen.setdefault(name, [])
-        original = loop.loss_of
+        original = step.loss_of
 
         def spy(logits, target, recipe, batches=batches, original=original):
             batches.append(target.clone())
             return original(logits, target, recipe)
 
-        monkeypatch.setattr(loop, "loss_of", spy)
+        monkeypatch.setattr(step, "loss_of", spy)
         run_seed(make_context(config), Job("train", "low", "r", name, 1))
         monkeypatch.undo()
     assert len(seen["A"]) == len(seen["B"]) > 3
@@ -202,11 +207,11 @@ def test_head_only_leaves_the_backbone_as_it_was(make_study, config, tmp_path, m
     run_job(study, "train", "low", "r", "A", CPU, tmp_path)
     kept = {}
 
-    def spy(model, optimizer, *args):
-        before = {name: value.clone() for name, value in model.state_dict().items()}
-        result = loop.train_model(model, optimizer, *args)
+    def spy(step, *args):
+        before = {name: value.clone() for name, value in step.model.state_dict().items()}
+        result = yield from loop.train_model(step, *args)
         kept["changed"] = {
-            n for n, v in model.state_dict().items() if not torch.equal(v, before[n])
+            n for n, v in step.model.state_dict().items() if not torch.equal(v, before[n])
         }
         return result
 

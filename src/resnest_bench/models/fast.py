@@ -1,0 +1,117 @@
+"""The same networks with less work: what is computed stays, but for rounding.
+
+`make_fast` changes the classes of a network's modules in place: parameters, their names and the
+state dict stay as they are, so that weights and checkpoints know nothing of it. Training uses it;
+latencies are measured without it, on the network as its library has it.
+"""
+
+import torch
+from timm.layers import SplitAttn
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+
+class CentreTapConv2d(nn.Conv2d):
+    """A convolution that is a matrix product wherever it sees a single pixel.
+
+    Networks for 224x224 images shrink one of 32x32 to 1x1 in their last stage. There a k x k kernel
+    meets the image with its centre tap alone, and the others meet padding: one of 9 (3x3) or of 25
+    (5x5) products is needed, and the convolution's gradient is zero in all other taps. On larger
+    maps it is `nn.Conv2d`.
+    """
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        if x_BCHW.shape[-2:] != (1, 1):
+            return super().forward(x_BCHW)
+        x_BC = x_BCHW.flatten(1)
+        row, column = (size // 2 for size in self.kernel_size)
+        weight_OI = self.weight[:, :, row, column]
+        if self.groups == 1:
+            out_BO = functional.linear(x_BC, weight_OI, self.bias)
+        else:
+            out_BO = _grouped_linear(x_BC, weight_OI, self.groups)
+            if self.bias is not None:
+                out_BO = out_BO + self.bias.to(out_BO.dtype)
+        return out_BO[:, :, None, None]
+
+
+def _grouped_linear(x_BC: Tensor, weight_OI: Tensor, groups: int) -> Tensor:
+    """Groups of C / groups inputs, each with its own O / groups outputs: (B, C) to (B, O)."""
+    if weight_OI.shape[1] == 1 and len(weight_OI) == groups:
+        return x_BC * weight_OI[:, 0].to(x_BC.dtype)
+    x_GBI = x_BC.unflatten(1, (groups, -1)).transpose(0, 1)
+    weight_GIO = weight_OI.unflatten(0, (groups, -1)).transpose(1, 2)
+    return torch.bmm(x_GBI, weight_GIO).transpose(0, 1).flatten(1)
+
+
+def _meets_its_centre(conv: nn.Conv2d) -> bool:
+    """Whether the one output pixel of a 1x1 map is the input times the kernel's centre tap."""
+    if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
+        return False
+    return all(
+        size % 2 == 1 and pad == dilation * (size // 2)
+        for size, pad, dilation in zip(conv.kernel_size, conv.padding, conv.dilation, strict=True)
+    )
+
+
+class WeightedSplits(torch.autograd.Function):
+    """V = sum over r of a_r * U_r in one pass over U (B, R * C, H, W), with a (B, R * C).
+
+    Written as a product and a sum, autograd keeps the product of U's size and loses the memory
+    layout on the way; here nothing but U and a is kept. The gradients, with g = dL/dV:
+    dL/dU_r = a_r * g, and dL/da_r = sum over H and W of g * U_r.
+    """
+
+    @staticmethod
+    def forward(ctx, U_BCHW: Tensor, a_BC: Tensor, radix: int) -> Tensor:
+        ctx.save_for_backward(U_BCHW, a_BC)
+        ctx.radix = radix
+        (U_0, *splits), (a_0, *weights) = _splits(U_BCHW, a_BC, radix)
+        V_BCHW = U_0 * a_0
+        for U_r, a_r in zip(splits, weights, strict=True):
+            V_BCHW.addcmul_(U_r, a_r)
+        return V_BCHW
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g_BCHW: Tensor) -> tuple[Tensor, Tensor, None]:
+        U_BCHW, a_BC = ctx.saved_tensors
+        dU_BCHW, da_BC = torch.empty_like(U_BCHW), torch.empty_like(a_BC)
+        for U_r, a_r, dU_r, da_r in zip(
+            *_splits(U_BCHW, a_BC, ctx.radix), *_splits(dU_BCHW, da_BC, ctx.radix), strict=True
+        ):
+            torch.mul(g_BCHW, a_r, out=dU_r)
+            da_r.copy_((g_BCHW * U_r).sum((2, 3), keepdim=True))
+        return dU_BCHW, da_BC, None
+
+
+def _splits(U_BCHW: Tensor, a_BC: Tensor, radix: int) -> tuple[tuple, tuple]:
+    return U_BCHW.chunk(radix, dim=1), a_BC[:, :, None, None].chunk(radix, dim=1)
+
+
+class OnePassSplitAttn(SplitAttn):
+    """timm's split attention, radix-major, with fewer passes over its maps.
+
+    The global context sums the splits' means instead of averaging the splits' sum: the sum is then
+    over (B, R, C), not over maps.
+    """
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        U_BCHW = self.act0(self.drop(self.bn0(self.conv(x_BCHW))))
+        means_BRC = U_BCHW.mean((2, 3)).unflatten(1, (self.radix, -1))
+        gap_BC11 = means_BRC.sum(1)[:, :, None, None]
+        logits = self.fc2(self.act1(self.bn1(self.fc1(gap_BC11))))
+        a_BC = self.rsoftmax(logits).flatten(1)
+        return WeightedSplits.apply(U_BCHW, a_BC.to(U_BCHW.dtype), self.radix)
+
+
+def make_fast(model: nn.Module, compiled: bool = False) -> nn.Module:
+    """Change `model` in place and return it. What torch.compile fuses itself is left to it."""
+    for module in model.modules():
+        # Subclasses do something of their own: they stay.
+        if type(module) is nn.Conv2d and _meets_its_centre(module):
+            module.__class__ = CentreTapConv2d
+        elif type(module) is SplitAttn and module.radix > 1 and not compiled:
+            module.__class__ = OnePassSplitAttn
+    return model

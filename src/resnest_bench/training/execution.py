@@ -1,0 +1,167 @@
+"""How a training is run: memory layout and mode, measured where the recipe leaves it open.
+
+What is computed is the recipe's, precision included. Layout and mode change it by rounding alone,
+and speed by up to four times, differently for each network, processor and batch.
+"""
+
+import json
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from resnest_bench import records
+from resnest_bench.models import make_fast
+from resnest_bench.records import ExecutionObservation, ProbeObservation
+from resnest_bench.specs import RecipeSpec
+
+log = logging.getLogger(__name__)
+
+PROBE_PIXELS = 256 * 32 * 32
+PROBE_ROUNDS = 5
+PROBE_SECONDS = 4.0
+# What usually is faster stays, unless another one is clearly so: noise must not decide.
+CLEARLY_FASTER = 0.95
+# Compiling takes one to one and a half minutes on two cores: it must be a small part of the job.
+COMPILED_FROM_SECONDS = 1800.0
+
+
+@dataclass(frozen=True)
+class Execution:
+    layout: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.layout}, {self.mode}"
+
+
+def prepared_network(model: nn.Module, execution: Execution) -> nn.Module:
+    """`model` in its fast form and layout, changed in place."""
+    model = make_fast(model, compiled=execution.mode == "compiled")
+    if execution.layout == "channels_last":
+        return model.to(memory_format=torch.channels_last)
+    return model.to(memory_format=torch.contiguous_format)
+
+
+def probe_batch(recipe: RecipeSpec, image_size: int) -> int:
+    """Images in a probed step: a whole batch of small images, few photos."""
+    return min(recipe.batch_size, max(4, PROBE_PIXELS // image_size**2))
+
+
+# Makes a function that does one step of a copy of the network in this execution.
+StepMaker = Callable[[Execution], Callable[[], None]]
+
+
+def _timed(step: Callable[[], None], device: torch.device) -> float:
+    start = time.perf_counter()
+    step()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def measure(
+    candidates: list[Execution],
+    make_step: StepMaker,
+    device: torch.device,
+    rounds: int = PROBE_ROUNDS,
+) -> dict[Execution, float]:
+    """Median seconds of a step of each candidate; they take turns, after one untimed step each."""
+    steps = {candidate: make_step(candidate) for candidate in candidates}
+    seconds: dict[Execution, list[float]] = {candidate: [] for candidate in candidates}
+    for step in steps.values():
+        _timed(step, device)
+    start = time.perf_counter()
+    for done in range(rounds):
+        if done >= 2 and time.perf_counter() - start > PROBE_SECONDS:
+            break
+        for candidate, step in steps.items():
+            seconds[candidate].append(_timed(step, device))
+    return {candidate: statistics.median(values) for candidate, values in seconds.items()}
+
+
+def fastest(measured: dict[Execution, float]) -> Execution:
+    """The first one, unless another is clearly faster."""
+    first, *_ = measured
+    best = min(measured, key=measured.get)
+    return best if measured[best] < CLEARLY_FASTER * measured[first] else first
+
+
+def layouts_of(recipe: RecipeSpec) -> list[str]:
+    return ["channels_last", "contiguous"] if recipe.layout == "auto" else [recipe.layout]
+
+
+def mode_of(recipe: RecipeSpec, device: torch.device) -> str:
+    """The mode to start from: what is asked for, or the device's usual one."""
+    if recipe.mode == "auto":
+        return "cudagraph" if device.type == "cuda" else "eager"
+    return recipe.mode
+
+
+def choose(
+    recipe: RecipeSpec,
+    device: torch.device,
+    make_step: StepMaker,
+    num_images: int,
+    batch_size: int,
+) -> ExecutionObservation:
+    """Pick layout and mode, by measuring where the recipe says `auto`.
+
+    Args:
+        make_step: see `StepMaker`; a step sees `batch_size` images.
+        num_images: how many images the job will train on in all, over its epochs and seeds.
+    """
+    mode = mode_of(recipe, device)
+    candidates = [Execution(layout, mode) for layout in layouts_of(recipe)]
+    if len(candidates) == 1 and recipe.mode != "auto":
+        return observation(candidates[0], {})
+    measured = measure(candidates, make_step, device)
+    chosen = fastest(measured)
+    num_steps = num_images / batch_size
+    if recipe.mode == "auto" and num_steps * measured[chosen] > COMPILED_FROM_SECONDS:
+        try:
+            compiled = Execution(chosen.layout, "compiled")
+            measured |= measure([compiled], make_step, device)
+        except Exception as error:
+            # A compiler fails in many ways, and eager works all the same.
+            log.warning("torch.compile does not work here, so it is not used: %s", error)
+        # The one that was measured first of all is the usual one.
+        chosen = fastest({chosen: measured[chosen], **measured})
+    seen = observation(chosen, measured, batch_size)
+    log.info("%s (%s)", chosen, ", ".join(f"{k}: {v * 1e3:.0f} ms" for k, v in measured.items()))
+    return seen
+
+
+def observation(
+    chosen: Execution, measured: dict[Execution, float], batch_size: int | None = None
+) -> ExecutionObservation:
+    return ExecutionObservation(
+        layout=chosen.layout,
+        mode=chosen.mode,
+        probe=[
+            ProbeObservation(layout=e.layout, mode=e.mode, batch_size=batch_size, step_ms=s * 1e3)
+            for e, s in measured.items()
+        ],
+    )
+
+
+def decided(file: Path, decide: Callable[[], ExecutionObservation]) -> ExecutionObservation:
+    """What `file` says, or else what `decide` finds, kept there.
+
+    A job that was stopped goes on as it began, whatever a second measurement would say: only so are
+    its numbers those of a job that never stopped.
+    """
+    if file.exists():
+        try:
+            return ExecutionObservation.model_validate(json.loads(file.read_text("utf-8")))
+        except (OSError, ValueError, ValidationError) as error:
+            log.warning("%s can't be used (%s): measuring again", file, error)
+    seen = decide()
+    records.write_text(file, seen.model_dump_json(indent=1) + "\n")
+    return seen
