@@ -6,6 +6,7 @@ and speed by up to four times, differently for each network, processor and batch
 
 import json
 import logging
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -25,7 +26,9 @@ log = logging.getLogger(__name__)
 
 PROBE_PIXELS = 256 * 32 * 32
 PROBE_ROUNDS = 5
+# After two rounds, it stops at this many seconds or at this share of the job.
 PROBE_SECONDS = 4.0
+PROBE_SHARE = 0.02
 # What usually is faster stays, unless another one is clearly so: noise must not decide.
 CLEARLY_FASTER = 0.95
 # Compiling takes one to one and a half minutes on two cores: it must be a small part of the job.
@@ -70,17 +73,24 @@ def measure(
     candidates: list[Execution],
     make_step: StepMaker,
     device: torch.device,
+    num_steps: float = math.inf,
     rounds: int = PROBE_ROUNDS,
 ) -> dict[Execution, float]:
-    """Median seconds of a step of each candidate; they take turns, after one untimed step each."""
+    """Median seconds of a step of each candidate; they take turns, after one untimed step each.
+
+    `num_steps`: how many the job has in all; a short job is probed for a shorter time.
+    """
     steps = {candidate: make_step(candidate) for candidate in candidates}
     seconds: dict[Execution, list[float]] = {candidate: [] for candidate in candidates}
     for step in steps.values():
         _timed(step, device)
     start = time.perf_counter()
     for done in range(rounds):
-        if done >= 2 and time.perf_counter() - start > PROBE_SECONDS:
-            break
+        if done >= 2:
+            fastest_step = min(min(values) for values in seconds.values())
+            budget = min(PROBE_SECONDS, PROBE_SHARE * num_steps * fastest_step)
+            if time.perf_counter() - start > budget:
+                break
         for candidate, step in steps.items():
             seconds[candidate].append(_timed(step, device))
     return {candidate: statistics.median(values) for candidate, values in seconds.items()}
@@ -121,13 +131,13 @@ def choose(
     candidates = [Execution(layout, mode) for layout in layouts_of(recipe)]
     if len(candidates) == 1 and recipe.mode != "auto":
         return observation(candidates[0], {})
-    measured = measure(candidates, make_step, device)
-    chosen = fastest(measured)
     num_steps = num_images / batch_size
+    measured = measure(candidates, make_step, device, num_steps)
+    chosen = fastest(measured)
     if recipe.mode == "auto" and num_steps * measured[chosen] > COMPILED_FROM_SECONDS:
         try:
             compiled = Execution(chosen.layout, "compiled")
-            measured |= measure([compiled], make_step, device)
+            measured |= measure([compiled], make_step, device, num_steps)
         except Exception as error:
             # A compiler fails in many ways, and eager works all the same.
             log.warning("torch.compile does not work here, so it is not used: %s", error)

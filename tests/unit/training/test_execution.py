@@ -90,6 +90,14 @@ def test_a_slow_step_is_measured_fewer_times(monkeypatch):
     assert clock.now == pytest.approx(3 * 21)
 
 
+@pytest.mark.parametrize(("steps", "rounds"), [(50, 2), (1000, 5)])
+def test_a_short_job_is_probed_for_a_short_time(monkeypatch, steps, rounds):
+    """Of 50 steps of 0.1 s, 2 % are 0.1 s: two rounds are the least. Of 1,000 they are 2 s."""
+    clock = Clock(monkeypatch, {LAST: 0.1, CONTIGUOUS: 0.2})
+    chosen(clock, recipe(), num_images=256 * steps)
+    assert clock.now == pytest.approx((1 + rounds) * 0.3)
+
+
 def test_the_usual_one_wins_a_tie():
     assert fastest({LAST: 1.0, CONTIGUOUS: 0.96}) == LAST
     assert fastest({LAST: 1.0, CONTIGUOUS: 0.94}) == CONTIGUOUS
