@@ -1,0 +1,124 @@
+"""Which test images each training got right: variants x seeds x images."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from resnest_bench.records import Record, unpack_bits
+
+
+@dataclass(frozen=True, eq=False)
+class Correctness:
+    """Per-image correctness of final models on one set of test images.
+
+    `bits_VSN` (variants, seeds, images) is boolean and False where `known_VS` is: there is no such
+    training. `seeds` are sorted, `variants` in the order in which they came.
+    """
+
+    variants: tuple[str, ...]
+    seeds: tuple[int, ...]
+    bits_VSN: np.ndarray
+    known_VS: np.ndarray
+    fingerprint: str
+
+    @property
+    def accuracies_VS(self) -> np.ndarray:
+        """Test accuracies as fractions; NaN where there is no such training."""
+        return np.where(self.known_VS, self.bits_VSN.mean(axis=2), np.nan)
+
+    def of(self, variant: str) -> np.ndarray:
+        """Booleans (seeds that it has, images). Raises ValueError for a variant that is not here."""
+        place = self._place(variant)
+        return self.bits_VSN[place, self.known_VS[place]]
+
+    def common_seeds(self, variants: Sequence[str]) -> tuple[int, ...]:
+        """Seeds that all of `variants` have."""
+        shared = self.known_VS[[self._place(name) for name in variants]].all(axis=0)
+        return tuple(seed for seed, known in zip(self.seeds, shared, strict=True) if known)
+
+    def aligned(self, variants: Sequence[str]) -> np.ndarray:
+        """Booleans (variants, seeds that all of them have, images)."""
+        places = [self._place(name) for name in variants]
+        return self.bits_VSN[places][:, self.known_VS[places].all(axis=0)]
+
+    def differences(self, ours: str, base: str) -> np.ndarray:
+        """Correct of `ours` minus correct of `base`, int8 (seeds that both have, images)."""
+        one, other = self.aligned([ours, base]).astype(np.int8)
+        return one - other
+
+    def _place(self, variant: str) -> int:
+        if variant not in self.variants:
+            raise ValueError(f"no training of {variant!r} here, only of {', '.join(self.variants)}")
+        return self.variants.index(variant)
+
+
+def _variant_of(record: Record) -> str:
+    return record.job.variant
+
+
+def correctness_of(
+    records: Iterable[Record], name: Callable[[Record], str] = _variant_of
+) -> Correctness:
+    """The matrix of correctness of finished trainings or fine-tunings on the same test images.
+
+    `name` says what a record's row is called; comparing recipes, let it say variant and recipe.
+    Raises ValueError for no record, for one without a finished training or without a dataset, for
+    data of another fingerprint or another number of test images, for two recipes (or job kinds)
+    under one name, and for two records of one name and seed: none of these can be compared.
+    """
+    rows: dict[str, dict[int, np.ndarray]] = {}
+    first: Record | None = None
+    recipes: dict[str, tuple[str, str]] = {}
+    for record in records:
+        _check_finished(record)
+        first = first or record
+        _check_same_data(record, first)
+        row = name(record)
+        _check_same_recipe(record, row, recipes)
+        seeds = rows.setdefault(row, {})
+        if record.job.seed in seeds:
+            raise ValueError(f"two records of {row!r} with seed {record.job.seed}: give one")
+        seeds[record.job.seed] = unpack_bits(record.train.test_correct, record.train.num_test)
+    if first is None:
+        raise ValueError("no record of a training: there is nothing to compare")
+    return _matrix(rows, first)
+
+
+def _matrix(rows: dict[str, dict[int, np.ndarray]], first: Record) -> Correctness:
+    seeds = sorted({seed for found in rows.values() for seed in found})
+    bits = np.zeros((len(rows), len(seeds), first.train.num_test), dtype=bool)
+    known = np.zeros((len(rows), len(seeds)), dtype=bool)
+    for place, found in enumerate(rows.values()):
+        for seed, correct in found.items():
+            bits[place, seeds.index(seed)] = correct
+            known[place, seeds.index(seed)] = True
+    return Correctness(tuple(rows), tuple(seeds), bits, known, first.dataset.fingerprint)
+
+
+def _check_finished(record: Record) -> None:
+    if record.status != "ok" or record.train is None or record.dataset is None:
+        raise ValueError(f"{record.job.job} is no finished training: leave it out")
+
+
+def _check_same_data(record: Record, first: Record) -> None:
+    if record.dataset.fingerprint != first.dataset.fingerprint:
+        raise ValueError(
+            f"{record.job.job} saw data {record.dataset.fingerprint[:12]}, but {first.job.job} saw "
+            f"{first.dataset.fingerprint[:12]}: only trainings on the same data can be compared"
+        )
+    if record.train.num_test != first.train.num_test:
+        raise ValueError(
+            f"{record.job.job} has {record.train.num_test} test images, but {first.job.job} has "
+            f"{first.train.num_test}: their images can't be matched"
+        )
+
+
+def _check_same_recipe(record: Record, row: str, recipes: dict[str, tuple[str, str]]) -> None:
+    recipe = record.job.kind, record.job.recipe
+    known = recipes.setdefault(row, recipe)
+    if known != recipe:
+        raise ValueError(
+            f"{row!r} comes from {' '.join(known)} and from {' '.join(recipe)}: "
+            "give the records of one of them, or a `name` that tells them apart"
+        )
