@@ -23,7 +23,8 @@ NUM_SHOWN = 24
 COLUMNS = [
     "variant", "seed", "status", "batch_size", "precision", "layout", "mode", "n", "p50_ms", "p90_ms",
     "p99_ms", "iqr_ms", "noisy", "ms_per_image", "throughput_images_per_second", "device_p50_ms",
-    "first_call_ms", "peak_memory_bytes", "reference_drift", "device_name", "unavailable_reason",
+    "first_call_ms", "peak_memory_bytes", "output_error", "reference_drift", "device_name",
+    "unavailable_reason",
 ]  # fmt: skip
 
 

@@ -3,9 +3,7 @@
 The rules behind it are in docs/methods.md.
 """
 
-import copy
 import gc
-import itertools
 import logging
 import resource
 import sys
@@ -19,6 +17,19 @@ from torch import Tensor, nn
 
 from resnest_bench.errors import UserError
 from resnest_bench.measure.complexity import complexity
+from resnest_bench.measure.deployment import (
+    MODES,
+    Call,
+    NotAvailableError,
+    Output,
+    Setting,
+    check_available,
+    checked_error,
+    in_setting,
+    make_input,
+    set_statistics,
+    settings_of,
+)
 from resnest_bench.measure.environment import device_state, precision
 from resnest_bench.models import build_model
 from resnest_bench.records import (
@@ -34,20 +45,6 @@ log = logging.getLogger(__name__)
 
 MIN_SAMPLES_AT_TIME_LIMIT = 5
 MS = 1e3
-
-
-class NotAvailableError(RuntimeError):
-    """This setting can't be measured here; the message says why."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    precision: str
-    layout: str
-    mode: str
-
-    def __str__(self) -> str:
-        return f"{self.precision}, {self.layout}, {self.mode}"
 
 
 @dataclass(frozen=True)
@@ -122,82 +119,49 @@ def sample(call: Callable[[], object], device: torch.device, spec: LatencySpec) 
     return Samples(wall, events if device.type == "cuda" else None)
 
 
-def check_available(setting: Setting, device: torch.device) -> None:
-    """Raise NotAvailableError for what needs an NVIDIA GPU on another device."""
-    if device.type != "cuda":
-        if setting.precision == "tf32":
-            raise NotAvailableError("tf32 needs an NVIDIA GPU")
-        if setting.mode == "cudagraph":
-            raise NotAvailableError("CUDA graphs need an NVIDIA GPU")
-
-
-def make_input(batch: int, size: int, setting: Setting, device: torch.device) -> Tensor:
-    """Standard normal images (batch, 3, size, size), the same ones each time."""
-    generator = torch.Generator().manual_seed(0)
-    image_BCHW = torch.randn(batch, 3, size, size, generator=generator).to(device)
-    if setting.precision == "bf16":
-        image_BCHW = image_BCHW.to(torch.bfloat16)
-    if setting.layout == "channels_last":
-        return image_BCHW.to(memory_format=torch.channels_last)
-    return image_BCHW
-
-
-def in_setting(model: nn.Module, setting: Setting) -> nn.Module:
-    """A copy of `model` in this layout and precision: bf16 converts the weights, no autocast."""
-    model = copy.deepcopy(model).eval()
-    if setting.precision == "bf16":
-        model = model.to(torch.bfloat16)
-    if setting.layout == "channels_last":
-        model = model.to(memory_format=torch.channels_last)
-    return model
-
-
-def capture_graph(model: nn.Module, image: Tensor) -> Callable[[], object]:
-    """A CUDA graph of one forward pass: replaying it costs one launch from Python."""
-    # Capture needs the lazy initialisation of every library to be over, on a side stream.
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(3):
-            model(image)
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        model(image)
-    return graph.replay
-
-
 def first_call(
-    model: nn.Module, image: Tensor, mode: str, device: torch.device
-) -> tuple[Callable[[], object], float]:
-    """The callable to time, and the ms of its first call: compilation or capture included."""
+    network: nn.Module, image: Tensor, mode: str, device: torch.device
+) -> tuple[Call, Output, float]:
+    """The call to time, its first output, and the ms that it took.
+
+    Folding, compilation, capture, export and the start of a session are in them.
+    """
     synchronise(device)
     start = time.perf_counter()
-    if mode == "cudagraph":
-        call = capture_graph(model, image)
-    else:
-        network = torch.compile(model, dynamic=False) if mode == "compiled" else model
-
-        def call() -> object:
-            return network(image)
-
-    call()
+    call = MODES[mode](network, image)
+    output = call()
     synchronise(device)
-    return call, (time.perf_counter() - start) * MS
+    return call, output, (time.perf_counter() - start) * MS
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """The most bytes that torch has had on the GPU since the last call of this; None on a CPU."""
+    if device.type != "cuda":
+        return None
+    peak = torch.cuda.max_memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return peak
 
 
 def measure_cell(
-    model: nn.Module, batch: int, size: int, setting: Setting, spec: LatencySpec,
+    network: nn.Module, batch: int, size: int, setting: Setting, spec: LatencySpec,
     device: torch.device,
 ) -> LatencyCell:  # fmt: skip
-    """Steady state of `model`, which is already `in_setting`, at one batch size."""
+    """Steady state of `network`, which is already `in_setting`, at one batch size.
+
+    Raises NotAvailableError where the mode gives other outputs than the network itself, eagerly.
+    """
     image = make_input(batch, size, setting, device)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    call, first_ms = first_call(model, image, setting.mode, device)
+    peak_memory(device)
+    call, output, first_ms = first_call(network, image, setting.mode, device)
+    first_peak, error = peak_memory(device), None
+    if setting.mode != "eager":
+        # After the first call, which must find nothing done for it; before the warm-up.
+        error = checked_error(output, network(image), setting.precision)
+    peak_memory(device)
     num_warmup = warm_up(call, device, spec)
     samples = sample(call, device, spec)
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+    peak = peak_memory(device)
     return LatencyCell(
         batch_size=batch,
         precision=setting.precision,
@@ -207,12 +171,15 @@ def measure_cell(
         num_warmup=num_warmup,
         samples_ms=samples.wall_ms,
         device_samples_ms=samples.device_ms,
-        peak_memory_bytes=peak,
+        peak_memory_bytes=None if peak is None else max(first_peak, peak),
+        output_error=error,
     )
 
 
 def _why(error: Exception) -> str:
     """The first line of an error that one cell ends with, for its row in the table."""
+    if isinstance(error, NotAvailableError):
+        return str(error)
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:300]
 
@@ -231,15 +198,16 @@ def measure_setting(
     try:
         check_available(setting, device)
     except NotAvailableError as error:
-        give_up(None, str(error))
+        give_up(None, _why(error))
         return cells, missing
     with precision(setting.precision):
         network = in_setting(model, setting)
         for batch in spec.batch_sizes:
             try:
                 cells.append(measure_cell(network, batch, size, setting, spec, device))
-            except (RuntimeError, OSError, MemoryError) as error:
-                # Out of memory, no C++ compiler, an operator without a bf16 kernel.
+            # Out of memory, no C++ compiler, an operator without a bf16 kernel: compiler, exporter and
+            # runtime have exceptions of their own, and none may cost the other cells.
+            except Exception as error:
                 give_up(batch, _why(error))
                 continue
             log.info("batch %d in %s: %s", batch, setting, _median_text(cells[-1].samples_ms))
@@ -317,10 +285,11 @@ def measure_latency(
     log.info("cold start %.1f ms, of which %.1f ms the first call", cold_ms, first_ms)
     reference_before = time_reference(image_size, spec, device)
     counts = complexity(model, image_size)
+    set_statistics(model)
     cells: list[LatencyCell] = []
     missing: list[UnavailableCell] = []
-    for axes in itertools.product(spec.precisions, spec.layouts, spec.modes):
-        done, failed = measure_setting(model, image_size, Setting(*axes), spec, device)
+    for setting in settings_of(spec):
+        done, failed = measure_setting(model, image_size, setting, spec, device)
         cells += done
         missing += failed
     paper_setting = Setting("fp32", spec.layouts[0], "eager")

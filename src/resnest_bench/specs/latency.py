@@ -8,7 +8,7 @@ from resnest_bench.specs.base import CountInt, NonNegativeFloat, PositiveFloat, 
 
 Precision = Literal["fp32", "tf32", "bf16"]
 Layout = Literal["contiguous", "channels_last"]
-Mode = Literal["eager", "compiled", "cudagraph"]
+Mode = Literal["eager", "folded", "compiled", "cudagraph", "onnxruntime"]
 
 
 class LatencySpec(Spec):
@@ -23,7 +23,12 @@ class LatencySpec(Spec):
         "cell is listed as unavailable",
     )
     layouts: tuple[Layout, ...] = Field(default=("channels_last",), description="Memory layouts")
-    modes: tuple[Mode, ...] = Field(default=("eager",), description="How the network is called")
+    modes: tuple[Mode, ...] = Field(
+        default=("eager",),
+        description="How the network is called. folded: eager, with batch norm in the weights before "
+        "it; compiled: torch.compile; cudagraph: a replayed CUDA graph; onnxruntime: ONNX Runtime, on "
+        "the CPU in fp32 alone, and once whatever the layouts",
+    )
     min_samples: PositiveInt = Field(default=30, description="Timed calls at least, in a cell")
     min_seconds: NonNegativeFloat = Field(default=2.0, description="And seconds at least")
     max_seconds: PositiveFloat = Field(

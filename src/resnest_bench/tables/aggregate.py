@@ -28,7 +28,8 @@ CELL_COLUMNS = [
     "unavailable_reason", "primary", "n",
     "mean_ms", "p50_ms", "p90_ms", "p99_ms", "iqr_ms", "noisy", "ms_per_image",
     "throughput_images_per_second", "device_p50_ms", "first_call_ms", "peak_memory_bytes",
-    "peak_rss_bytes", "reference_drift", "device_kind", "device_name", "num_cpu_threads", "torch",
+    "output_error", "peak_rss_bytes", "reference_drift", "device_kind", "device_name",
+    "num_cpu_threads", "torch",
 ]  # fmt: skip
 EPOCH_FIELDS = list(EpochObservation.model_fields)
 EPOCH_COLUMNS = [*JOB_COLUMNS, *EPOCH_FIELDS, "device_kind", "device_name"]
@@ -46,6 +47,7 @@ BOOLEANS = {"git_dirty", "available", "primary", "noisy"}
 FLOATS = {
     *(m.name for m in METRICS.values() if not m.is_count), *EPOCH_FIELDS, "mean_ms", "p50_ms",
     "p90_ms", "p99_ms", "iqr_ms", "ms_per_image", "device_p50_ms", "wall_ms", "device_ms",
+    "output_error",
 } - INTEGERS  # fmt: skip
 
 
@@ -235,6 +237,7 @@ def _cell_row(cell: LatencyCell) -> dict[str, Any]:
         "device_p50_ms": on_device["p50"],
         "first_call_ms": cell.first_call_ms,
         "peak_memory_bytes": cell.peak_memory_bytes,
+        "output_error": cell.output_error,
     }
 
 

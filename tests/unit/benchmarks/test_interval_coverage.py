@@ -20,7 +20,9 @@ STUDIES = 400
 @pytest.fixture(scope="module")
 def coverage():
     # Not by its name alone: there is a package on PyPI that is called so.
-    spec = importlib.util.spec_from_file_location("simulated_coverage", FOLDER / "interval_coverage.py")
+    spec = importlib.util.spec_from_file_location(
+        "simulated_coverage", FOLDER / "interval_coverage.py"
+    )
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(FOLDER)

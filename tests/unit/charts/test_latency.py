@@ -237,6 +237,27 @@ def test_settings_that_are_missing_at_this_batch_are_named():
     assert "another batch" not in text
 
 
+def test_a_backend_with_a_layout_of_its_own_stands_beside_the_modes():
+    """Of three modes one is measured in another layout; B lacks it, and T gives other outputs in one."""
+    ort = {"mode": "onnxruntime", "layout": "contiguous"}
+    cells = [make_cell(8, [4.0]), make_cell(8, [3.0], mode="folded"), make_cell(8, [1.0], **ort)]
+    missing = "ONNX Runtime's packages are missing: install onnx onnxscript onnxruntime"
+    wrong = "outputs differ from eager's by 0.03 (relative); fp32 allows 0.0001"
+    found = [
+        outcome("A", cells=cells),
+        outcome("B", cells=cells[:2], unavailable=[{**NO_GPU, **ort, "reason": missing}]),
+        outcome("T", cells=[cells[0], cells[2]],
+                unavailable=[{**OOM, "mode": "folded", "reason": wrong}]),
+    ]  # fmt: skip
+    spec = charts.modes_chart(cells_of(found), 8).to_dict()
+    encoding, rows = layer(spec, "point")
+    settings = ["channels_last, eager", "channels_last, folded", "contiguous, onnxruntime"]
+    assert encoding["yOffset"]["scale"]["domain"] == settings
+    assert len(rows) == 7
+    assert f"B (contiguous, onnxruntime): {missing}" in text_of(spec)
+    assert f"T (channels_last, folded, batch 8): {wrong}" in text_of(spec)
+
+
 def test_a_batch_size_that_nobody_measured_has_no_data():
     spec = charts.modes_chart(cells_of(two_rounds()), 5).to_dict()
     assert "no data yet" in json.dumps(spec)

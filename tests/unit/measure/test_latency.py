@@ -1,5 +1,6 @@
 """The measuring logic, with a clock of our own where time matters, and one real measurement."""
 
+import copy
 import types
 
 import pytest
@@ -7,8 +8,8 @@ import torch
 from torch import nn
 
 from resnest_bench.errors import UserError
-from resnest_bench.measure import latency
-from resnest_bench.measure.evaluation import evaluate
+from resnest_bench.measure import deployment, latency
+from resnest_bench.measure.evaluation import Evaluator
 from resnest_bench.specs import LatencySpec, ResNestVariant, TimmVariant
 
 CPU = torch.device("cpu")
@@ -135,6 +136,130 @@ def test_a_cell_that_fails_is_listed_and_the_others_go_on(monkeypatch):
     assert seen.unavailable[0].reason == "RuntimeError: CUDA out of memory. Tried to allocate"
 
 
+def with_modes(*modes, **more):
+    return QUICK.model_copy(update={"modes": modes, "batch_sizes": (1,), **more})
+
+
+def test_modes_are_timed_and_their_error_is_recorded():
+    spec = with_modes("eager", "folded", "onnxruntime")
+    seen = latency.measure_latency(SMALL, 10, 32, spec, CPU)
+    assert [(c.layout, c.mode) for c in seen.cells] == [
+        ("channels_last", "eager"), ("channels_last", "folded"), ("contiguous", "onnxruntime"),
+    ]  # fmt: skip
+    assert seen.unavailable == []
+    assert seen.cells[0].output_error is None
+    assert all(0 <= c.output_error < 1e-5 for c in seen.cells[1:])
+    assert all(len(c.samples_ms) == 6 for c in seen.cells)
+
+
+@pytest.mark.parametrize("wrong", [lambda y: 1.001 * y, lambda y: y[:, :5], lambda y: y * 0])
+def test_a_mode_that_computes_something_else_is_never_timed(monkeypatch, wrong):
+    calls = []
+
+    def cheat(network, image):
+        return lambda: calls.append(1) or wrong(network(image))
+
+    monkeypatch.setitem(deployment.MODES, "folded", cheat)
+    seen = latency.measure_latency(SMALL, 10, 32, with_modes("eager", "folded"), CPU)
+    assert [c.mode for c in seen.cells] == ["eager"]
+    (missing,) = seen.unavailable
+    assert (missing.batch_size, missing.mode) == (1, "folded")
+    assert missing.reason.startswith("outputs differ from eager's by ")
+    assert missing.reason.endswith("(relative); fp32 allows 0.0001")
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_mode_that_forgets_the_norms_is_found_out(monkeypatch, precision):
+    def forgetful(network, image):
+        network = copy.deepcopy(network)
+        for name, module in list(network.named_modules()):
+            if isinstance(module, nn.BatchNorm2d):
+                network.set_submodule(name, nn.Identity())
+        return lambda: network(image)
+
+    monkeypatch.setitem(deployment.MODES, "folded", forgetful)
+    spec = with_modes("folded", precisions=(precision,))
+    seen = latency.measure_latency(SMALL, 10, 32, spec, CPU)
+    assert seen.cells == []
+    assert "outputs differ from eager's" in seen.unavailable[0].reason
+
+
+def test_the_first_call_holds_the_preparation(monkeypatch):
+    clock = Clock(monkeypatch, 2.0)
+
+    def slow(network, image):
+        clock.now += 5.0
+        return clock.call
+
+    monkeypatch.setitem(deployment.MODES, "compiled", slow)
+    _, _, first_ms = latency.first_call(nn.Identity(), torch.zeros(1), "compiled", CPU)
+    assert first_ms == 7000.0
+
+
+def test_a_graphs_output_is_compared_too(monkeypatch):
+    """On a CPU, with a recording that copies to one tensor as a graph does."""
+
+    def recorded(body):
+        static = body().clone()
+        return lambda: static.copy_(body())
+
+    def graph(network, image):
+        return deployment.cudagraph(network, image, recorded)
+
+    monkeypatch.setitem(deployment.MODES, "cudagraph", graph)
+    monkeypatch.setattr(latency, "check_available", lambda *_: None)
+    seen = latency.measure_latency(SMALL, 10, 32, with_modes("cudagraph"), CPU)
+    assert [c.output_error for c in seen.cells] == [0.0]
+
+
+def test_peak_memory_is_that_of_the_mode_alone(monkeypatch):
+    """Before the first call, after it, after eager's output, after the samples: 1, 10, 99, 7 bytes."""
+    peaks = iter([1, 10, 99, 7])
+    monkeypatch.setattr(latency, "peak_memory", lambda _: next(peaks))
+    setting = deployment.Setting("fp32", "contiguous", "folded")
+    monkeypatch.setitem(deployment.MODES, "folded", deployment.eager)
+    cell = latency.measure_cell(nn.Flatten(), 2, 8, setting, QUICK, CPU)
+    assert cell.peak_memory_bytes == 10
+    assert cell.output_error == 0
+
+
+def test_without_onnxruntime_the_row_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(deployment, "find_spec", lambda name: None)
+    seen = latency.measure_latency(SMALL, 10, 32, with_modes("eager", "onnxruntime"), CPU)
+    assert [c.mode for c in seen.cells] == ["eager"]
+    (missing,) = seen.unavailable
+    assert missing.batch_size is None
+    assert missing.reason.endswith("install onnx onnxscript onnxruntime")
+
+
+def test_an_error_of_any_kind_costs_one_cell(monkeypatch):
+    class OddError(Exception):
+        pass
+
+    def broken(network, image):
+        raise OddError("no such operator")
+
+    monkeypatch.setitem(deployment.MODES, "compiled", broken)
+    seen = latency.measure_latency(SMALL, 10, 32, with_modes("compiled", "eager"), CPU)
+    assert [c.mode for c in seen.cells] == ["eager"]
+    assert seen.unavailable[0].reason == "OddError: no such operator"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_all_modes_on_a_gpu():
+    spec = with_modes("eager", "folded", "cudagraph", "onnxruntime", precisions=("fp32", "tf32"))
+    seen = latency.measure_latency(SMALL, 10, 32, spec, GPU)
+    assert {(c.precision, c.mode) for c in seen.cells} == {
+        (precision, mode)
+        for precision in ("fp32", "tf32")
+        for mode in ("eager", "folded", "cudagraph")
+    }
+    assert all(c.peak_memory_bytes > 0 and len(c.device_samples_ms) == 6 for c in seen.cells)
+    assert all(c.output_error is not None for c in seen.cells if c.mode != "eager")
+    assert {u.mode for u in seen.unavailable} == {"onnxruntime"}
+
+
 def test_a_network_that_cannot_take_the_image_is_an_error():
     variant = TimmVariant(name="V", family="timm", model="vit_tiny_patch16_224")
     with pytest.raises(UserError, match="cannot take one image of 32x32"):
@@ -157,7 +282,7 @@ def test_evaluation_by_hand():
     model = nn.Identity().train()
     batches = [(torch.tensor([[2.0, 0.0]]), torch.tensor([0])),
                (torch.tensor([[2.0, 0.0]]), torch.tensor([1]))]  # fmt: skip
-    seen = evaluate(model, batches)
+    seen = Evaluator(model)(batches)
     assert seen.correct.tolist() == [True, False]
     assert seen.accuracy == 0.5
     # log(1 + e^-2) and log(1 + e^2), averaged.

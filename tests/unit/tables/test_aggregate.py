@@ -201,6 +201,15 @@ def test_cells_hold_measured_and_unavailable_ones(study, paths):
     assert cells["primary"].fillna(False).tolist() == [True, False, False]
 
 
+def test_a_cells_output_error_is_a_number_or_a_gap(study, paths):
+    cells = [make_cell(1, [1.0]), make_cell(1, [0.5], mode="folded", output_error=3e-7)]
+    records.write(paths.record(LATENCY), make_record(study, LATENCY, cells=cells))
+    found = cells_frame(study, paths)
+    found = found[found["variant"] == "B"]
+    assert found["output_error"].tolist() == [pytest.approx(float("nan"), nan_ok=True), 3e-7]
+    assert found["output_error"].dtype == "float64"
+
+
 def test_a_missing_latency_has_a_row_with_its_reason(study, paths):
     paths.record(LATENCY).unlink()
     cells = cells_frame(study, paths)
