@@ -210,3 +210,10 @@ def ablation_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
 @st.cache_data(max_entries=30, show_spinner=False)
 def transfer_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
     return tables.transfer_table(_loaded.study, _loaded.runs)
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def claims(_loaded: Loaded, signature: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A row a claim, and a row a comparison. Reads the few records that tell single images apart."""
+    found = outcomes(_loaded, tables.claim_jobs(_loaded.study))
+    return tables.claim_tables(_loaded.study, _loaded.runs, _loaded.cells, found)

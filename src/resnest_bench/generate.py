@@ -15,6 +15,7 @@ from resnest_bench.specs import (
     PROTOCOLS,
     RECIPES,
     Cifar10Dataset,
+    ClaimSpec,
     DigitsDataset,
     ImageFolderDataset,
     LatencySpec,
@@ -26,6 +27,7 @@ from resnest_bench.specs import (
     WeightsSpec,
 )
 from resnest_bench.specs.base import Spec
+from resnest_bench.specs.claims import TESTS, ClaimTest
 from resnest_bench.specs.study import (
     FinetuneBlock,
     LatencyBlock,
@@ -53,6 +55,9 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`datasets`: name to `source: digits`", DigitsDataset, ""),
     ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
     ("`variants.yaml`: `family: timm`", TimmVariant, ""),
+    ("`claims.yaml`: a list of", ClaimSpec, "[docs/methods.md](../docs/methods.md#claims) says how they are tested."),
+    ("`claims.yaml`: `test`, of any `kind`", ClaimTest, ""),
+    *((f"`claims.yaml`: `test`, `kind: {kind}`", test, "") for kind, test in TESTS.items()),
 ]  # fmt: skip
 
 
@@ -61,17 +66,23 @@ def _dumps(value: Any) -> str:
 
 
 def config_schema() -> dict[str, Any]:
-    """JSON Schema of config.yaml. `variants` may also be the path of the sheet."""
+    """JSON Schema of config.yaml. `variants` and `claims` may also be paths of their lists."""
     schema = StudySpec.model_json_schema()
-    variants = schema["properties"]["variants"]
-    listed = {key: variants.pop(key) for key in ("items", "type")}
-    variants["anyOf"] = [{"type": "string"}, listed]
+    for name in ("variants", "claims"):
+        entry = schema["properties"][name]
+        listed = {key: entry.pop(key) for key in ("items", "type")}
+        entry["anyOf"] = [{"type": "string"}, listed]
     return {"$schema": DIALECT, **schema, "title": "resnest-bench study"}
 
 
 def variants_schema() -> dict[str, Any]:
     schema = TypeAdapter(list[VariantSpec]).json_schema()
     return {"$schema": DIALECT, **schema, "title": "resnest-bench variants"}
+
+
+def claims_schema() -> dict[str, Any]:
+    schema = TypeAdapter(list[ClaimSpec]).json_schema()
+    return {"$schema": DIALECT, **schema, "title": "resnest-bench claims"}
 
 
 def _default_text(field: Any) -> str:
@@ -88,7 +99,11 @@ def _default_text(field: Any) -> str:
 def _section(title: str, spec: type[Spec], intro: str) -> list[str]:
     intro = intro or (spec.__doc__ or "").strip().splitlines()[0]
     lines = [f"## {title}", "", intro, "", "| key | meaning | default |", "|---|---|---|"]
+    # What all tests share has a table of its own.
+    known = {*ClaimTest.model_fields, "kind"} if spec in TESTS.values() else set()
     for name, field in spec.model_fields.items():
+        if name in known:
+            continue
         meaning = (field.description or "Which kind of entry this is").replace("|", "\\|")
         lines.append(f"| `{name}` | {meaning} | {_default_text(field)} |")
     return [*lines, ""]
@@ -124,6 +139,7 @@ def generated_files() -> dict[str, str]:
     return {
         "workflow/schemas/config.schema.json": _dumps(config_schema()),
         "workflow/schemas/variants.schema.json": _dumps(variants_schema()),
+        "workflow/schemas/claims.schema.json": _dumps(claims_schema()),
         "workflow/schemas/record.schema.json": _dumps(records.json_schema()),
         "config/README.md": config_readme(),
     }

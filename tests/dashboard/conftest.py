@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from support import records_factory
+from support.claims_study import SOME_CLAIMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +28,7 @@ def results(tmp_path, monkeypatch):
 @pytest.fixture
 def study(results):
     """A whole synthetic study in it."""
-    study = records_factory.make_study()
+    study = records_factory.make_study(claims=SOME_CLAIMS)
     records_factory.write_study(study, study.paths(results))
     return study
 

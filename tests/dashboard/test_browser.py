@@ -18,10 +18,11 @@ import pytest
 
 from support import records_factory
 from support.chromium import NEEDS_CHROMIUM
+from support.claims_study import SOME_CLAIMS
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
-    "": "Trade-off", "ablation": "Ablation", "training": "Training", "latency": "Latency",
+    "": "Trade-off", "claims": "Claims", "ablation": "Ablation", "training": "Training", "latency": "Latency",
     "transfer": "Transfer", "paper": "Paper beside ours", "coverage": "Coverage and provenance",
 }  # fmt: skip
 DRAWN = '[data-testid="stVegaLiteChart"] svg.marks'
@@ -37,7 +38,7 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     shutil.copytree(ROOT / "results" / "reference", folder / "reference")
     study = records_factory.make_study(
-        latency=[{"dataset": "low", "protocol": "fast", "rounds": 2}]
+        latency=[{"dataset": "low", "protocol": "fast", "rounds": 2}], claims=SOME_CLAIMS
     )
     records_factory.write_study(study, study.paths(folder))
     return folder
@@ -139,6 +140,15 @@ def test_a_click_on_a_point_picks_it_and_table_and_url_follow(page, screenshots)
     # It stays picked: a redrawn chart must not take the selection back.
     page.wait_for_timeout(2500)
     assert "pick=B" in page.url
+
+
+def test_a_click_on_a_claim_opens_it(page):
+    open_drawn(page, "/claims?study=synthetic")
+    table = page.locator('[data-testid="stDataFrame"]').first.bounding_box()
+    # The table is a canvas: the box at the left of the third row, below the headings.
+    page.mouse.click(table["x"] + 15, table["y"] + 35 * 3 + 17)
+    page.wait_for_url(re.compile(r"[?&]claim=alike\b"))
+    page.locator("strong", has_text="It is said that alike").wait_for()
 
 
 def test_a_copied_link_shows_the_same(page, browser, server):

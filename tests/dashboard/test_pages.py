@@ -6,15 +6,17 @@ import shutil
 
 import pandas as pd
 import pytest
+import yaml
 
 from resnest_bench import records
 from resnest_bench.paths import Job
 from resnest_bench.progress import LiveProgress, write_progress
 from resnest_bench.specs import dump_study
 from support import records_factory
+from support.claims_study import claim
 from support.records_factory import make_epochs, make_record
 
-PAGES = ["tradeoff", "ablation", "training", "latency", "transfer", "paper", "coverage"]
+PAGES = ["tradeoff", "claims", "ablation", "training", "latency", "transfer", "paper", "coverage"]
 TRAINING = Job("train", "low", "quick", "A", 1)
 HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) $x$ :red[y] [z](javascript:0)"
 
@@ -155,7 +157,8 @@ HOSTILE_QUERIES = [
     {"training": "train, low, nothing", "protocol": "' OR 1=1 --"},
     {"record": "train/../../../etc/passwd/0", "status": "nothing", "kind": HOSTILE, "search": "[("},
     {"factor": "__import__('os')", "table": "x", "what": "x", "show": "x", "batch": "-1",
-     "curve": "x", "beside": "../..", "facets": "x", "sweep": "x", "adjacent": "x", "of": "x"},
+     "curve": "x", "beside": "../..", "facets": "x", "sweep": "x", "adjacent": "x", "of": "x",
+     "claim": "../../etc/passwd", "verdict": ["x", HOSTILE]},
 ]  # fmt: skip
 
 
@@ -307,6 +310,53 @@ def test_the_paper_page_lists_every_printed_row(open_page, study):
     assert len(frame) == 7
     assert len(open_page("paper", table="Trade-off", what="ms/image").dataframe[0].value) == 9
     assert len(open_page("paper", table="Transfer").dataframe[0].value) == 2
+
+
+def test_claims_are_counted_filtered_and_opened_by_the_url(open_page, results, study):
+    # Two seeds in which B's lead differs: the factory's is the same in each.
+    job = Job("train", "low", "quick", "B", 0)
+    records.write(study.paths(results).record(job), make_record(study, job, accuracy=0.73))
+    app = open_page("claims", claim="alike", verdict=["contradicted", "untested"])
+    counts = {metric.label: metric.value for metric in app.metric}
+    assert counts == {"supported": "1", "contradicted": "2", "undecided": "0", "untested": "2"}
+    table = app.dataframe[0].value
+    assert set(table["verdict"]) == {"contradicted", "untested"}
+    assert named(app, "selectbox", "claim").value == "alike"
+    assert any(text.startswith("**Contradicted:**") and "3 seeds" in text for text in texts(app))
+    assert app.dataframe[1].value["comparison"].tolist() == ["A = B ± 1 points"]
+    other = open_page("claims", claim="gone")
+    assert "no data yet" in json.dumps(charts(other))
+    assert other.dataframe[1].value["status"].tolist() == ["Gone is not in this study"]
+
+
+def test_a_study_without_claims_says_how_to_make_one(open_page, results):
+    study = records_factory.make_study()
+    records_factory.write_study(study, study.paths(results))
+    app = open_page("claims")
+    assert "makes no claim" in app.info[0].value
+    # What it shows is a whole claim.
+    claims = yaml.safe_load(app.code[0].value)["claims"]
+    assert records_factory.make_study(claims=claims).claims[0].name == "mine-is-better"
+
+
+def test_a_claims_text_stays_text(open_page, results):
+    evil = claim("greater", name="evil", a=["B"], b=["A"]) | {"claim": HOSTILE, "source": HOSTILE}
+    study = records_factory.make_study(claims=[evil])
+    records_factory.write_study(study, study.paths(results))
+    app = open_page("claims")
+    assert any("script" in text for text in texts(app))
+    for text in texts(app):
+        assert not any(piece in re.sub(r"\\.", "", text) for piece in ("<", "![", ":red[", "]("))
+
+
+def test_the_claims_of_a_study_stand_beside_those_of_another(open_page, results, study):
+    other = records_factory.make_study(study="other")
+    records_factory.write_study(other, other.paths(results))
+    app = open_page("claims", study="other", beside="synthetic", claim="slower")
+    assert [info.value for info in app.info] == [
+        "This study makes no claim.", "This study doesn't make this claim.",
+    ]  # fmt: skip
+    assert any("on CPU Testium" in text.replace("\\", "") for text in texts(app))
 
 
 def test_the_command_line_names_the_folder(results, monkeypatch):

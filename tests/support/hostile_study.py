@@ -5,6 +5,7 @@ from pathlib import Path
 from resnest_bench import records
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import StudySpec
+from support.claims_study import SOME_CLAIMS
 from support.pages import HOSTILE
 from support.records_factory import (
     FINGERPRINT,
@@ -18,7 +19,8 @@ from support.records_factory import (
 
 def write_hostile_study(results: Path) -> tuple[StudySpec, StudyPaths]:
     """A study with records of all kinds, one of them failed, one that is no JSON."""
-    study = make_study(study="hostile")
+    evil = {"claim": HOSTILE[0], "source": HOSTILE[1]}
+    study = make_study(study="hostile", claims=[made | evil for made in SOME_CLAIMS])
     paths = study.paths(results)
     write_study(study, paths)
     for place, job in enumerate(study.jobs()):

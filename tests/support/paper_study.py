@@ -23,7 +23,8 @@ T4 = {"device_kind": "cuda", "device_name": "Tesla T4", "device_index": 0}
 def paper_study(**changes: Any) -> StudySpec:
     """config/config.yaml with three seeds and with top-level keys replaced."""
     config = read_yaml(ROOT / "config/config.yaml")
-    config["variants"] = read_yaml(ROOT / "config/variants.yaml")
+    for name in ("variants", "claims"):
+        config[name] = read_yaml(ROOT / f"config/{name}.yaml")
     return study_from_config({**config, "seeds": [0, 1, 2], **changes}, "test")
 
 

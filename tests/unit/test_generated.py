@@ -8,7 +8,12 @@ import jsonschema
 import pytest
 import yaml
 
-from resnest_bench.generate import config_schema, generated_files, variants_schema
+from resnest_bench.generate import (
+    claims_schema,
+    config_schema,
+    generated_files,
+    variants_schema,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,6 +39,14 @@ def test_shipped_configs_satisfy_the_published_schema(config):
 @pytest.mark.parametrize("sheet", ["config/variants.yaml", "config/demo/variants.yaml"])
 def test_shipped_variants_satisfy_the_published_schema(sheet):
     jsonschema.validate(yaml.safe_load((ROOT / sheet).read_text()), variants_schema())
+
+
+def test_shipped_claims_satisfy_the_published_schema():
+    claims = yaml.safe_load((ROOT / "config/claims.yaml").read_text())
+    jsonschema.validate(claims, claims_schema())
+    claims[0]["test"]["metrik"] = "accuracy"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(claims, claims_schema())
 
 
 def test_the_published_schema_is_closed():

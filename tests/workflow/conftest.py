@@ -60,6 +60,13 @@ TINY = {
         {"dataset": "high", "recipes": ["tune"], "weights": {"B": {"train": "low/quick"}}}
     ],
     "tables": {"ablation": {}, "tradeoff": {}},
+    "claims": [
+        {
+            "name": "better",
+            "claim": "B is better than A.",
+            "test": {"kind": "greater", "metric": "accuracy", "a": ["B"], "b": ["A"]},
+        }
+    ],
 }
 
 

@@ -35,7 +35,7 @@ def test_it_makes_every_record_table_and_figure(finished):
     runs = pd.read_csv(paths.tables / "runs.csv")
     assert set(runs["status"]) == {"ok"}
     assert len(runs) == len(study.jobs()) == 10
-    for name in ("ablation", "tradeoff", "transfer"):
+    for name in ("ablation", "tradeoff", "transfer", "claims"):
         for ending in ("csv", "md", "tex"):
             assert (paths.tables / f"{name}.{ending}").stat().st_size > 100
     figures = {path.name for path in paths.figures.iterdir()}
@@ -45,6 +45,7 @@ def test_it_makes_every_record_table_and_figure(finished):
 def test_it_ends_with_the_tables_and_the_way_to_the_dashboard(finished):
     output = finished.output.stdout + finished.output.stderr
     assert "make dashboard" in output
+    assert "1 claim: 1 " in output
     assert "| A " in output or "A " in output
     assert "On the CPU" in output or "On the GPU" in output
 
@@ -130,6 +131,11 @@ def test_another_dataset_spec_reruns_only_its_own_jobs(workflow):
 def test_a_note_reruns_only_tables(workflow):
     workflow.config["variants"][0]["note"] = "read this"
     assert jobs_planned(workflow) <= {"tables", "figures"}
+
+
+def test_a_claim_reruns_only_tables(workflow):
+    workflow.config["claims"][0]["test"]["a"] = ["C"]
+    assert jobs_planned(workflow) == {"tables", "figures"}
 
 
 def test_a_lost_record_is_made_again(workflow):

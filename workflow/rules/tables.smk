@@ -4,6 +4,7 @@ TABLES = [
         "ablation": STUDY.tables.ablation,
         "tradeoff": STUDY.tables.tradeoff,
         "transfer": STUDY.finetune,
+        "claims": STUDY.claims,
     }.items()
     if wanted
 ]

@@ -1,6 +1,7 @@
 """Tables to pictures (floor 5): functions DataFrame -> altair chart, for files and dashboard."""
 
 from resnest_bench.charts.ablation import ablation_chart
+from resnest_bench.charts.claims import claim_chart
 from resnest_bench.charts.coverage import coverage_chart
 from resnest_bench.charts.curves import (
     field_title,
@@ -25,6 +26,7 @@ __all__ = [
     "SWEEP_FIELDS",
     "ablation_chart",
     "batch_sweep_chart",
+    "claim_chart",
     "coverage_chart",
     "drift_chart",
     "factor_chart",

@@ -12,6 +12,8 @@ from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables import (
     Outcome,
+    claim_jobs,
+    claim_tables,
     factor_table,
     load_frames,
     make_tables,
@@ -44,6 +46,12 @@ class Results:
         """`factor_table`; of a study that trains nothing, no row."""
         table = factor_table(self.study, self.runs)
         return table if self.study.train else table.iloc[:0]
+
+    @cached_property
+    def claims(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """A row a claim, and a row a comparison."""
+        found = self.outcomes_of(claim_jobs(self.study))
+        return claim_tables(self.study, self.runs, self.cells, found)
 
     @cached_property
     def variants(self) -> list[str]:

@@ -20,6 +20,7 @@ from resnest_bench.charts import (
 )
 from resnest_bench.export.about import about, coverage, files
 from resnest_bench.export.blocks import Block, Bullets, Section, Table, figure_of, table_of
+from resnest_bench.export.claims import claims
 from resnest_bench.export.results import Results
 from resnest_bench.tables import (
     PRINTED_FACTS,
@@ -51,7 +52,7 @@ CURVES_TEXT = (
 def sections_of(results: Results) -> list[Section]:
     """All sections that the study has, in the page's order."""
     makers: list[Callable[[Results], Section | None]] = [
-        about, tradeoff, ablation, training, latency, transfer, paper, coverage, files,
+        about, tradeoff, claims, ablation, training, latency, transfer, paper, coverage, files,
     ]  # fmt: skip
     made = [make(results) for make in makers]
     return [section for section in made if section is not None]

@@ -1,5 +1,6 @@
 """What to run, as frozen, validated values (floor 1). Nothing here imports torch."""
 
+from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import (
     Cifar10Dataset,
     DatasetSpec,
@@ -23,6 +24,7 @@ __all__ = [
     "PROTOCOLS",
     "RECIPES",
     "Cifar10Dataset",
+    "ClaimSpec",
     "DatasetSpec",
     "DigitsDataset",
     "ImageFolderDataset",

@@ -1,6 +1,6 @@
 """What all specs share: frozen, closed, and with defaults that are filled in and recorded."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -10,6 +10,7 @@ from resnest_bench.paths import NAME_PATTERN, check_name
 Name = Annotated[
     str, AfterValidator(check_name), Field(json_schema_extra={"pattern": NAME_PATTERN})
 ]
+VariantNames = Literal["all"] | tuple[Name, ...]
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 CountInt = Annotated[int, Field(ge=0, strict=True)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]

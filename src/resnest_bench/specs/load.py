@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from resnest_bench.errors import UserError
 from resnest_bench.records import first_problem
-from resnest_bench.specs import data, latency, recipes, study, variants
+from resnest_bench.specs import claims, data, latency, recipes, study, variants
 from resnest_bench.specs.base import Spec
 from resnest_bench.specs.study import StudySpec
 
@@ -70,16 +70,17 @@ def _refuse(name: str) -> None:
 
 
 def study_from_config(config: dict[str, Any], origin: str) -> StudySpec:
-    """Validate a config mapping; `variants` may be a path relative to the working directory."""
+    """Validate a config mapping; `variants` and `claims` may be paths from the working directory."""
     if not isinstance(config, dict):
         raise UserError(f"{origin} must be a mapping of keys, but holds a {type(config).__name__}")
     config = dict(config)
-    if isinstance(config.get("variants"), str):
-        sheet = Path(config["variants"])
-        config["variants"] = read_yaml(sheet)
-        origin = f"{origin} with {sheet}"
-    if "variants" in config and not isinstance(config["variants"], list | tuple):
-        raise UserError(f"{origin}: variants must be a list, one entry a variant")
+    for key in ("variants", "claims"):
+        if isinstance(config.get(key), str):
+            sheet = Path(config[key])
+            config[key] = read_yaml(sheet)
+            origin = f"{origin} with {sheet}"
+        if key in config and not isinstance(config[key], list | tuple):
+            raise UserError(f"{origin}: {key} must be a list, one entry a {key.removesuffix('s')}")
     try:
         return StudySpec.model_validate(config)
     except ValidationError as error:
@@ -112,7 +113,7 @@ def _explain(error: ValidationError, config: dict[str, Any]) -> str:
 def _readable_location(loc: tuple, config: dict[str, Any]) -> str:
     """('variants', 3, 'resnest', 'radix') as 'variants[3] (ResNeSt-14).radix'."""
     text = ""
-    tags = {*variants.FAMILIES, "cifar10", "imagefolder", "digits"}
+    tags = {*variants.FAMILIES, *claims.TESTS, "cifar10", "imagefolder", "digits"}
     value: Any = config
     for part in loc:
         if (isinstance(value, dict) and part in value) or (
@@ -130,7 +131,7 @@ def _readable_location(loc: tuple, config: dict[str, Any]) -> str:
 def _known_keys() -> set[str]:
     specs = [
         item
-        for module in (data, latency, recipes, study, variants)
+        for module in (claims, data, latency, recipes, study, variants)
         for item in vars(module).values()
         if isinstance(item, type) and issubclass(item, Spec)
     ]

@@ -3,21 +3,20 @@
 import functools
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from resnest_bench.digests import digest_of
 from resnest_bench.paths import DataPaths, Job, StudyPaths
-from resnest_bench.specs.base import CountInt, Name, PositiveInt, Spec
+from resnest_bench.specs.base import CountInt, Name, PositiveInt, Spec, VariantNames
+from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec
 from resnest_bench.specs.variants import VariantSpec
 
 PROTOCOLS: dict[str, LatencySpec] = {"default": LatencySpec()}
-
-VariantNames = Literal["all"] | tuple[Name, ...]
 
 
 def _as_string(value: Any) -> Any:
@@ -116,6 +115,9 @@ class StudySpec(Spec):
     latency: tuple[LatencyBlock, ...] = Field(default=(), description="Latency experiments")
     finetune: tuple[FinetuneBlock, ...] = Field(default=(), description="Transfer experiments")
     tables: TablesSpec = Field(default=TablesSpec(), description="Which rows the tables show")
+    claims: tuple[ClaimSpec, ...] = Field(
+        default=(), description="Path of a YAML list of claims, or the list itself"
+    )
     rerun_on_code_change: bool = Field(
         default=False,
         description="true: a change of the training code reruns trainings. false: it marks their "
@@ -141,6 +143,16 @@ class StudySpec(Spec):
                 raise ValueError(f"two variants are named {variant.name!r}: rename one of them")
             seen.add(variant.name.lower())
         return variants
+
+    @field_validator("claims")
+    @classmethod
+    def _distinct_claims(cls, claims: tuple[ClaimSpec, ...]) -> tuple[ClaimSpec, ...]:
+        seen: set[str] = set()
+        for claim in claims:
+            if claim.name in seen:
+                raise ValueError(f"two claims are named {claim.name!r}: rename one of them")
+            seen.add(claim.name)
+        return claims
 
     @field_validator("recipes")
     @classmethod

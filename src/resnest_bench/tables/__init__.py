@@ -12,6 +12,16 @@ from resnest_bench.tables.aggregate import (
 )
 from resnest_bench.tables.axes import Axis, axes_of, default_axes, metric_axis
 from resnest_bench.tables.captions import caption, notes
+from resnest_bench.tables.claim_files import (
+    claims_caption,
+    claims_display,
+    claims_notes,
+    counts_text,
+    read_claims,
+)
+from resnest_bench.tables.claim_tables import claim_tables
+from resnest_bench.tables.claim_texts import figure_text
+from resnest_bench.tables.claims import VERDICTS, claim_jobs
 from resnest_bench.tables.factors import FactorGroup, factor_groups, factor_table
 from resnest_bench.tables.formats import latex_of
 from resnest_bench.tables.live import live_epochs, running_frame, running_jobs
@@ -50,6 +60,7 @@ from resnest_bench.tables.tables import ablation_table, tradeoff_table, transfer
 __all__ = [
     "PRINTED_FACTS",
     "STATUSES",
+    "VERDICTS",
     "Axis",
     "Experiments",
     "FactorGroup",
@@ -62,7 +73,13 @@ __all__ = [
     "caption",
     "cells_frame",
     "cells_of",
+    "claim_jobs",
+    "claim_tables",
+    "claims_caption",
+    "claims_display",
+    "claims_notes",
     "collect",
+    "counts_text",
     "default_axes",
     "display_frame",
     "epochs_frame",
@@ -70,6 +87,7 @@ __all__ = [
     "experiments_of",
     "factor_groups",
     "factor_table",
+    "figure_text",
     "headline_points",
     "latex_of",
     "live_epochs",
@@ -83,6 +101,7 @@ __all__ = [
     "pareto_front",
     "points_frame",
     "prepared_fingerprints",
+    "read_claims",
     "running_frame",
     "running_jobs",
     "runs_of",

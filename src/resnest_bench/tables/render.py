@@ -11,6 +11,7 @@ from resnest_bench import records
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables.captions import TITLES, caption, notes
+from resnest_bench.tables.claim_files import claims_summary, read_claims, write_claims
 from resnest_bench.tables.factors import factor_table
 from resnest_bench.tables.files import write_csv, write_parquet
 from resnest_bench.tables.formats import (
@@ -51,11 +52,15 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     Whatever is missing, failed, invalid or stale is named in them. Raises UserError where a file
     can't be written.
     """
-    frames = load_frames(study, paths, prepared_fingerprints(study))
+    fingerprints = prepared_fingerprints(study)
+    frames = load_frames(study, paths, fingerprints)
     _log_gaps(study, frames.runs)
     written = []
     for name, table in make_tables(study, frames.runs, frames.cells).items():
         written += _write_table(name, table, study, paths.tables)
+    if study.claims:
+        claims = read_claims(study, paths, frames, fingerprints)
+        written += write_claims(study, *claims, paths.tables)
     shown = {"runs": frames.runs, "latency_cells": frames.cells, "epochs": frames.epochs}
     shown |= _comparisons(study, frames)
     for name, frame in shown.items():
@@ -100,12 +105,15 @@ def _write_table(name: str, table: pd.DataFrame, study: StudySpec, folder: Path)
 
 
 def summary_text(study: StudySpec, paths: StudyPaths) -> str:
-    """All tables of a study as Markdown for a terminal, and how many jobs are not ok."""
-    frames = load_frames(study, paths, prepared_fingerprints(study))
+    """All tables of a study as Markdown for a terminal, its verdicts, and how many jobs are not ok."""
+    fingerprints = prepared_fingerprints(study)
+    frames = load_frames(study, paths, fingerprints)
     parts = [
         table_markdown(name, table, study)
         for name, table in make_tables(study, frames.runs, frames.cells).items()
     ]
+    if study.claims:
+        parts.append(claims_summary(read_claims(study, paths, frames, fingerprints)[0]))
     return "\n".join([*parts, _counts_text(frames.runs), *_unlisted_text(frames.unlisted)])
 
 

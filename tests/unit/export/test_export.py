@@ -14,6 +14,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.export import blocks, page_html, results, write_page
 from resnest_bench.paths import Job
 from resnest_bench.tables import headline_points, load_frames
+from support.claims_study import SOME_CLAIMS
 from support.hostile_study import write_hostile_study
 from support.pages import HOSTILE, Page
 from support.paper_study import paper_study, train_records
@@ -90,6 +91,25 @@ def test_the_papers_figures_stand_only_where_a_table_asks_for_them(tmp_path):
     # Mean of 62 and 64, t(0.975, 1) * sqrt(2) / sqrt(2) = 12.7062.
     assert "63.00 ± 12.7 (n=2)" in text
     assert "The paper prints one network twice" in text
+
+
+def test_claims_have_a_section_with_a_chart_for_each(tmp_path):
+    study = make_study(claims=SOME_CLAIMS)
+    paths = study.paths(tmp_path)
+    write_study(study, paths)
+    job = Job("train", "low", "quick", "B", 0)
+    records.write(paths.record(job), make_record(study, job, accuracy=0.73))
+    page = page_of(study, paths)
+    assert page.sections[:3] == ["about", "tradeoff", "claims"]
+    text = page.texts_of("section")[2]
+    assert "5 claims: 1 supported, 2 contradicted, 2 untested." in text
+    assert "Supported: B > A: +11.00 points, 95 % from" in text
+    assert "gone: Gone is not in this study." in text
+    assert "better: B > A" not in text  # its chart says so
+    titles = [spec["title"]["text"] for spec in page.specs]
+    assert [t for t in titles if t.startswith("It is said")] == [
+        f"It is said that {name}" for name in ("better", "slower", "alike", "larger")
+    ]
 
 
 def test_about_says_how_it_was_made(study, paths):

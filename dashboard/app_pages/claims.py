@@ -1,0 +1,106 @@
+"""Do the claims hold? What was said of these networks, and what the records say."""
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+import data
+import picker
+import views
+from resnest_bench.charts import claim_chart
+from resnest_bench.tables import VERDICTS, claims_caption, counts_text, figure_text
+
+SNIPPET = """\
+claims:
+  - name: mine-is-better
+    claim: My network is more accurate than ResNet-18.
+    source: a guess
+    test: {kind: greater, metric: accuracy, a: [mine], b: [ResNet-18]}
+"""
+COLUMNS = {
+    "verdict": None, "claim": None, "figure": "what was seen", "n": None, "holm_p": "p (Holm)",
+    "decides": "would decide", "source": None, "stale": None, "name": None,
+}  # fmt: skip
+COMPARISONS = {
+    "comparison": None, "estimate": None, "low": "95 % from", "high": "95 % to", "unit": None,
+    "n": None, "p_for": "p for", "p_against": "p against", "holm_p_against": "p against (Holm)",
+    "lead": "verdict hangs on it", "stale": None, "std": None, "device": "on", "status": None,
+}  # fmt: skip
+
+
+def show(one: data.Loaded, wanted: list[str]) -> None:
+    name = one.name.replace("/", "_")
+    if not one.study.claims:
+        st.info("This study makes no claim.")
+        return
+    claims, _ = data.claims(one, one.signature)
+    counts = claims["verdict"].value_counts()
+    with st.container(horizontal=True):
+        for verdict in VERDICTS:
+            st.metric(verdict, int(counts.get(verdict, 0)))
+    st.caption(views.plain(claims_caption(claims, one.study)))
+    shown = claims[claims["verdict"].isin(wanted)] if wanted else claims
+    figures = [figure_text(row) for row in shown.to_dict("records")]
+    frame = shown.assign(figure=figures)[list(COLUMNS)]
+    labels = {column: text for column, text in COLUMNS.items() if text}
+    key = f"claims_{name}"
+    views.table(
+        frame, key, labels, f"Claims, study {one.name}: {counts_text(claims)}",
+        on_select=partial(take_row, f"{key}_table", shown["name"].tolist()),
+        selection_mode="single-row",
+    )  # fmt: skip
+
+
+def take_row(key: str, names: list[str]) -> None:
+    """A click on a row opens that claim below."""
+    rows = st.session_state[key].selection.rows
+    if rows and rows[0] < len(names):
+        st.session_state["claim"] = names[rows[0]]
+
+
+def show_one(one: data.Loaded, chosen: str) -> None:
+    """The verdict in words, and the comparisons that it comes down to."""
+    if not any(claim.name == chosen for claim in one.study.claims):
+        st.info("This study doesn't make this claim.")
+        return
+    claims, comparisons = data.claims(one, one.signature)
+    row = claims[claims["name"] == chosen].iloc[0]
+    rows = comparisons[comparisons["name"] == chosen]
+    name = one.name.replace("/", "_")
+    stale = " (stale records)" if row["stale"] else ""
+    st.markdown(f"**{row['verdict'].capitalize()}{stale}:** {views.plain(row['explanation'])}")
+    views.chart(claim_chart(rows, row["claim"]), f"claim_{name}", extra_height=90)
+    if len(rows):
+        show_numbers(rows, name, row["claim"])
+
+
+def show_numbers(rows: pd.DataFrame, name: str, claim: str) -> None:
+    labels = {column: text for column, text in COMPARISONS.items() if text}
+    kept = [c for c in COMPARISONS if c == "status" or rows[c].notna().any()]
+    views.table(rows[kept], f"comparisons_{name}", labels, claim)
+
+
+st.header("Claims")
+st.caption(
+    "Do they hold? A claim is a sentence with a test; its verdict may be wrong in 5 % at most."
+)
+first = picker.loaded_study()
+if not any(one.study.claims for one in st.session_state[picker.KEY]):
+    st.info(
+        "This study makes no claim. Write one into its config, under `claims:`, or name a YAML list of "
+        "them there; then run the workflow again. No network is trained anew for it."
+    )
+    st.code(SNIPPET, language="yaml")
+    st.stop()
+wanted = st.multiselect("Verdict", VERDICTS, key="verdict", bind="query-params", placeholder="all")
+for one in picker.side_by_side():
+    show(one, wanted)
+names = [claim.name for one in st.session_state[picker.KEY] for claim in one.study.claims]
+st.subheader("One claim")
+# By name: the address holds what the widget shows, and a sentence is a long address.
+chosen = st.selectbox(
+    "Claim (or click a row above)", list(dict.fromkeys(names)), key="claim", bind="query-params"
+)
+for one in picker.side_by_side():
+    show_one(one, chosen)

@@ -1,0 +1,212 @@
+"""What a claim comes down to: each comparison with its interval, and the band that was claimed."""
+
+import textwrap
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from resnest_bench.charts.style import (
+    GREY,
+    PALETTE,
+    WIDTH,
+    distinct_text,
+    left_out,
+    no_data_chart,
+    title,
+)
+
+AXES = {
+    "points": "Difference in test accuracy, first minus second (percentage points)",
+    "%": "Test accuracy (%)",
+    "ratio": "First over second (ratio)",
+    "ms": "Latency, p50 (ms)",
+    "parameters": "Parameters",
+    "MACs": "Multiply-accumulates of one image",
+}
+FRESH, LEAD = "measured", "the verdict hangs on it"
+STALE = " (stale)"
+# What a dot says by its shape and its colour.
+LOOKS = {
+    FRESH: ("circle", PALETTE[0]), LEAD: ("diamond", PALETTE[1]),
+    FRESH + STALE: ("cross", PALETTE[0]), LEAD + STALE: ("cross", PALETTE[1]),
+}  # fmt: skip
+MAX_NAMED = 4
+MAX_ROWS = 40
+ROW_HEIGHT, LABEL_COLUMNS = 34, 46
+
+
+def claim_chart(rows: pd.DataFrame, claim: str) -> alt.LayerChart | alt.Chart:
+    """A row for each comparison of one claim (of `comparisons_table`): dot, interval, single seeds.
+
+    The shaded band is what the claim says: where the dots would have to lie. Of more than 40
+    comparisons those with the largest p for the claim are drawn.
+    """
+    if not len(rows):
+        return no_data_chart(claim, ["There is nothing to compare"])
+    drawn = rows["estimate"].notna()
+    gaps = _gaps(rows, drawn)
+    if not drawn.any():
+        return no_data_chart(claim, [gaps])
+    points = _chosen(rows[drawn])
+    low, high = _domain(points)
+    x = alt.Scale(domain=[low, high], nice=False, zero=False)
+    y = _y(points)
+    unit = points["unit"].iloc[0]
+    layers = [_band(points, x, unit, low, high), _seeds(points, x, y, unit),
+              _intervals(points, x, y, unit), _counts(points, y), _dots(points, x, y, unit)]  # fmt: skip
+    notes = [*_notes(points, low, high), *_cut_note(int(drawn.sum())), gaps]
+    return alt.layer(*layers).properties(
+        title=title(claim, notes), width=WIDTH, height=max(ROW_HEIGHT * len(points), 60)
+    )
+
+
+def _gaps(rows: pd.DataFrame, drawn: pd.Series) -> str:
+    """What isn't drawn, with its reason; of many their number, and the table says the reasons."""
+    missing = int((~drawn).sum())
+    if missing > MAX_NAMED and drawn.any():
+        return f"Not drawn: {missing} of {len(rows)} comparisons, for which there are no records"
+    return left_out(rows.assign(variant=rows["comparison"]), drawn)
+
+
+def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
+    if len(rows) > MAX_ROWS:
+        keep = rows["p_for"].sort_values(ascending=False, kind="stable").index[:MAX_ROWS]
+        rows = rows[rows.index.isin(keep)]
+    labels = ["\n".join(textwrap.wrap(text, LABEL_COLUMNS)) for text in rows["comparison"]]
+    # Of one comparison alone the verdict hangs on it anyway.
+    leads = rows["lead"].to_numpy(dtype=bool) & (len(rows) > 1)
+    stale = rows["stale"].to_numpy(dtype=bool, na_value=False)
+    looks = [
+        (LEAD if lead else FRESH) + (STALE if is_stale else "")
+        for lead, is_stale in zip(leads, stale, strict=True)
+    ]
+    return rows.assign(label=labels, look=looks)
+
+
+def _domain(points: pd.DataFrame) -> tuple[float, float]:
+    """Ends of x: all seeds and the claim's own ends, and intervals as far as the dots stay readable."""
+    seeds = points["seed_values"].explode().astype(float)
+    edges = points[["claimed_low", "claimed_high"]].to_numpy().ravel()
+    # exp(-inf) is the low end of a ratio that has none.
+    edges = edges[np.isfinite(edges) & ~((points["unit"].iloc[0] != "points") & (edges == 0))]
+    shown = np.concatenate([points["estimate"], seeds.dropna(), edges])
+    first, last = shown.min(), shown.max()
+    room = max(last - first, 1e-3 * abs(last), 1e-9)
+    low = np.nanmin([first, points["low"].min()])
+    high = np.nanmax([last, points["high"].max()])
+    low, high = max(low, first - room), min(high, last + room)
+    margin = 0.05 * (high - low)
+    return float(low - margin), float(high + margin)
+
+
+def _notes(points: pd.DataFrame, low: float, high: float) -> list[str]:
+    data, device = distinct_text(points, "dataset_label"), distinct_text(points, "device")
+    images = " or ".join(f"{int(n):,}" for n in points["num_images"].dropna().unique())
+    cut = points["low"].lt(low).any() or points["high"].gt(high).any()
+    batches = points["batch_size"].dropna().unique()
+    where = [
+        data,
+        f"{images} test images" if images else "",
+        *(f"batch {int(size)}" for size in batches),
+        f"on {device}" if device else "",
+    ]
+    if points["n"].isna().all():
+        return [", ".join(filter(None, where)), "Shaded: what the claim says. Counts have no error"]
+    what = "seeds" if images else "rounds"
+    return [
+        ", ".join(filter(None, where)),
+        f"Shaded: what the claim says. Dots: mean over n {what}. Ticks: single {what}. Bars: 95 % "
+        f"interval for new {what}{' and new test images' if images else ''}, none for n=1"
+        + (", cut where they leave the plot" if cut else ""),
+    ]
+
+
+def _cut_note(count: int) -> list[str]:
+    return [f"The {MAX_ROWS} least clear of {count} comparisons"] if count > MAX_ROWS else []
+
+
+def _x(field: str, scale: alt.Scale, unit: str) -> alt.X:
+    return alt.X(f"{field}:Q", title=AXES[unit], scale=scale, axis=alt.Axis(tickCount=8))
+
+
+def _y(points: pd.DataFrame) -> alt.Y:
+    order = points["label"].tolist()
+    axis = alt.Axis(
+        labelExpr="split(datum.label, '\\n')",
+        labelLimit=400,
+        labelPadding=8,
+        ticks=False,
+        grid=True,
+    )
+    return alt.Y("label:N", sort=order, title=None, scale=alt.Scale(domain=order), axis=axis)
+
+
+def _band(points: pd.DataFrame, x: alt.Scale, unit: str, low: float, high: float) -> alt.Chart:
+    first = points.iloc[0]
+    ends = {"from": max(first["claimed_low"], low), "to": min(first["claimed_high"], high)}
+    mark = alt.Chart(pd.DataFrame([ends])).mark_rect(color=PALETTE[2], opacity=0.15)
+    return mark.encode(x=_x("from", x, unit), x2="to:Q")
+
+
+def _intervals(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
+    return (
+        alt.Chart(points.dropna(subset=["low"])[["label", "low", "high"]])
+        .mark_rule(strokeWidth=2, color=PALETTE[0], clip=True)
+        .encode(x=_x("low", x, unit), x2="high:Q", y=y)
+    )
+
+
+def _seeds(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
+    columns = ["seeds", "seed_values"]
+    long = points[["label", *columns]].explode(columns).dropna(subset=columns)
+    long = long.rename(columns={"seeds": "seed", "seed_values": "value"})
+    return (
+        alt.Chart(long.astype({"seed": int, "value": float}))
+        .mark_tick(thickness=1.5, size=14, color=GREY)
+        .encode(x=_x("value", x, unit), y=y, tooltip=["seed:Q", alt.Tooltip("value:Q", format=".4~g")])
+    )  # fmt: skip
+
+
+def _counts(points: pd.DataFrame, y: alt.Y) -> alt.Chart:
+    texts = points[["label"]].assign(text=["" if pd.isna(n) else f"n={n}" for n in points["n"]])
+    mark = alt.Chart(texts).mark_text(align="left", dx=8, color=GREY)
+    return mark.encode(x=alt.value("width"), y=y, text="text:N")
+
+
+def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
+    seen = [look for look in LOOKS if (points["look"] == look).any()]
+    shapes, colours = zip(*(LOOKS[look] for look in seen), strict=True)
+    legend = alt.Legend(orient="top", title=None, labelLimit=400, offset=8)
+    number = ".4~g"
+    tooltip = [
+        alt.Tooltip("comparison:N"),
+        alt.Tooltip("estimate:Q", title=unit, format=number),
+        alt.Tooltip("low:Q", title="95 % from", format=number),
+        alt.Tooltip("high:Q", title="95 % to", format=number),
+        alt.Tooltip("n:Q", title="n"),
+        alt.Tooltip("p_for:Q", title="p for", format=".2~g"),
+        alt.Tooltip("p_against:Q", title="p against", format=".2~g"),
+        alt.Tooltip("status:N"),
+    ]
+    kept = [
+        "label",
+        "look",
+        "comparison",
+        "estimate",
+        "low",
+        "high",
+        "n",
+        "p_for",
+        "p_against",
+        "status",
+    ]
+    return (
+        alt.Chart(points[kept])
+        .mark_point(size=90, opacity=1, filled=True)
+        .encode(
+            x=_x("estimate", x, unit), y=y, tooltip=tooltip,
+            shape=alt.Shape("look:N", legend=legend, scale=alt.Scale(domain=seen, range=list(shapes))),
+            color=alt.Color("look:N", legend=legend, scale=alt.Scale(domain=seen, range=list(colours))),
+        )
+    )  # fmt: skip

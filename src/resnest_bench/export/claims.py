@@ -1,0 +1,65 @@
+"""The claims of a study: their verdicts, and the comparisons that each comes down to."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from resnest_bench.charts import claim_chart
+from resnest_bench.export.blocks import Block, Section, Table, figure_of, table_of
+from resnest_bench.export.results import Results
+from resnest_bench.tables import (
+    claims_caption,
+    claims_display,
+    claims_notes,
+    counts_text,
+    figure_text,
+)
+from resnest_bench.tables.formats import shown_text, significant
+
+
+def claims(results: Results) -> Section | None:
+    """A table of all verdicts, then a chart for each claim of which anything was measured."""
+    if not results.study.claims:
+        return None
+    verdicts, comparisons = results.claims
+    # A chart says its claim's verdict in words.
+    undrawn = verdicts[verdicts["estimate"].isna()]
+    blocks: list[Block] = [
+        table_of(
+            "Table: claims",
+            claims_display(verdicts),
+            claims_caption(verdicts, results.study),
+            claims_notes(verdicts, undrawn),
+        )
+    ]
+    for row in verdicts.to_dict("records"):
+        rows = comparisons[comparisons["name"] == row["name"]]
+        if rows["estimate"].notna().any():
+            figure = figure_of(claim_chart(rows, row["claim"]))
+            said = f"{row['verdict'].capitalize()}: {row['explanation']}"
+            blocks.append(replace(figure, lines=(said, *figure.lines)))
+    blocks.append(_comparison_rows(comparisons))
+    return Section("claims", "Claims", (f"{counts_text(verdicts)}.",), tuple(blocks))
+
+
+def _comparison_rows(comparisons: pd.DataFrame) -> Table:
+    display = pd.DataFrame(
+        [
+            {
+                "claim": row["name"],
+                "comparison": row["comparison"],
+                "seen": figure_text(row),
+                "n": shown_text(row["n"]),
+                "p for": significant(row["p_for"], 2),
+                "p against": significant(row["p_against"], 2),
+                "status": row["status"],
+            }
+            for row in comparisons.to_dict("records")
+        ],
+        columns=["claim", "comparison", "seen", "n", "p for", "p against", "status"],
+    )
+    return table_of(
+        "Table: comparisons",
+        display,
+        "Every elementary comparison, with one-sided p-values before any correction.",
+    )

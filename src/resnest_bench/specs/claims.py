@@ -1,0 +1,175 @@
+"""Claims: sentences about variants, each with a test that can say it is wrong (floor 1).
+
+A claim may name variants, data or recipes that a study lacks: it is then untested, with the reason.
+So one list of claims serves many studies.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from resnest_bench.specs.base import Name, PositiveFloat, PositiveInt, Spec, VariantNames
+
+ClaimMetric = Literal["accuracy", "latency", "params", "macs"]
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+MARGIN = "of an accuracy in percentage points, else a fraction: 0.1 is 10 %"
+
+
+class ClaimTest(Spec):
+    """What all tests share."""
+
+    metric: ClaimMetric = Field(
+        description="accuracy: on the test images after the last epoch. latency: p50 of one call, as a "
+        "ratio. params, macs: as counted, without an error"
+    )
+    batch_size: PositiveInt = Field(default=1, description="Of a latency: images in one call")
+
+    @property
+    def variants_named(self) -> tuple[str, ...]:
+        """Every variant that the test names; empty where it is about all of them."""
+        return ()
+
+
+class _Sides(ClaimTest):
+    a: Names = Field(description="Names of variants, the greater ones")
+    b: Names = Field(description="Names of variants, the smaller ones")
+
+    @model_validator(mode="after")
+    def _apart(self) -> "_Sides":
+        seen: set[str] = set()
+        for name in self.variants_named:
+            if name in seen:
+                raise ValueError(f"a and b name each variant once, but {name!r} comes twice")
+            seen.add(name)
+        return self
+
+    @property
+    def variants_named(self) -> tuple[str, ...]:
+        return (*self.a, *self.b)
+
+
+class GreaterTest(_Sides):
+    """Every variant of a has a greater value than every variant of b."""
+
+    kind: Literal["greater"]
+
+
+class AtEqualTest(_Sides):
+    """As greater, of those pairs that are alike in size."""
+
+    kind: Literal["at_equal"]
+    equal: Literal["params", "macs"] = Field(description="Which size must be alike")
+    within: PositiveFloat = Field(
+        default=0.1, description="How much larger the larger one may be, as a fraction: 0.1 is 10 %"
+    )
+
+    @model_validator(mode="after")
+    def _two_quantities(self) -> "AtEqualTest":
+        if self.metric == self.equal:
+            raise ValueError(f"metric and equal must differ, but both are {self.equal!r}")
+        return self
+
+
+class OrderedTest(ClaimTest):
+    """Each variant has a greater value than the one before it."""
+
+    kind: Literal["ordered"]
+    variants: tuple[Name, ...] = Field(description="Two names at least, the smallest value first")
+
+    @field_validator("variants")
+    @classmethod
+    def _two_at_least(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise ValueError(f"list at least two names and none twice, but came {list(names)}")
+        return names
+
+    @property
+    def variants_named(self) -> tuple[str, ...]:
+        return self.variants
+
+
+class EquivalentTest(ClaimTest):
+    """Two variants differ by less than a margin."""
+
+    kind: Literal["equivalent"]
+    a: Name = Field(description="Name of a variant")
+    b: Name = Field(description="Name of another one")
+    margin: PositiveFloat = Field(description=f"What would still count as alike; {MARGIN}")
+
+    @model_validator(mode="after")
+    def _two_variants(self) -> "EquivalentTest":
+        if self.a == self.b:
+            raise ValueError(f"a and b must be two variants, but both are {self.a!r}")
+        return self
+
+    @property
+    def variants_named(self) -> tuple[str, ...]:
+        return (self.a, self.b)
+
+
+class WithinTest(ClaimTest):
+    """The mean of one variant lies within a margin of a given value."""
+
+    kind: Literal["within"]
+    a: Name = Field(description="Name of the variant")
+    value: PositiveFloat = Field(description="Accuracy in %, latency in ms, else a count")
+    margin: PositiveFloat = Field(description=f"How far from it would still do; {MARGIN}")
+
+    @model_validator(mode="after")
+    def _percent(self) -> "WithinTest":
+        if self.metric == "accuracy" and not 1 < self.value <= 100:
+            raise ValueError(f"an accuracy is in %, like 95.0, but value is {self.value:g}")
+        return self
+
+    @property
+    def variants_named(self) -> tuple[str, ...]:
+        return (self.a,)
+
+
+class MonotoneTest(ClaimTest):
+    """The value rises (or falls) with each next level of a factor, all else held."""
+
+    kind: Literal["monotone"]
+    factor: Literal["radix", "cardinality", "width", "stem", "layers"] = Field(
+        description="Pairs of variants of family resnest that differ in nothing else are compared"
+    )
+    direction: Literal["rising", "falling"] = Field(description="Of the value, with the factor")
+    variants: VariantNames = Field(default="all", description="Names, or all that were measured")
+
+    @property
+    def variants_named(self) -> tuple[str, ...]:
+        return () if self.variants == "all" else self.variants
+
+
+AnyTest = Annotated[
+    GreaterTest | OrderedTest | AtEqualTest | EquivalentTest | WithinTest | MonotoneTest,
+    Field(discriminator="kind"),
+]
+TESTS: dict[str, type[ClaimTest]] = {
+    "greater": GreaterTest, "ordered": OrderedTest, "at_equal": AtEqualTest,
+    "equivalent": EquivalentTest, "within": WithinTest, "monotone": MonotoneTest,
+}  # fmt: skip
+
+
+class ClaimSpec(Spec):
+    """One sentence, where it comes from, and its test."""
+
+    name: Name = Field(description="Short and unique: in files and addresses")
+    claim: str = Field(min_length=1, description="The sentence, as readers see it")
+    source: str = Field(default="", description="Who says so, and where")
+    dataset: Name | None = Field(
+        default=None, description="A key of datasets; null takes the study's first of its kind"
+    )
+    recipe: Name | None = Field(
+        default=None, description="Of a training or fine-tuning; null takes the study's first"
+    )
+    protocol: Name | None = Field(
+        default=None, description="Of a latency; null takes the study's first"
+    )
+    test: AnyTest = Field(description="One of the tests below, told apart by `kind`")
+
+    @field_validator("claim", "source")
+    @classmethod
+    def _one_line(cls, text: str) -> str:
+        # A folded text of YAML ends with a line break, and a table's cell has one line.
+        return " ".join(text.split())

@@ -1,0 +1,101 @@
+"""Claims for readers: as files beside the other tables, and as lines on a terminal."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from resnest_bench import records
+from resnest_bench.paths import StudyPaths
+from resnest_bench.specs import StudySpec
+from resnest_bench.tables.claim_tables import claim_tables
+from resnest_bench.tables.claim_texts import figure_text
+from resnest_bench.tables.claims import CONTRADICTED, SUPPORTED, UNDECIDED, VERDICTS, claim_jobs
+from resnest_bench.tables.files import write_csv
+from resnest_bench.tables.formats import GAP, known, latex_table, markdown_table, significant
+from resnest_bench.tables.outcomes import outcomes
+from resnest_bench.tables.power import ALPHA
+from resnest_bench.tables.store import Frames
+
+
+def read_claims(
+    study: StudySpec, paths: StudyPaths, frames: Frames, fingerprints: Mapping[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`claim_tables` of a study, with the records that they need read from its folder."""
+    found = outcomes(study, paths, fingerprints, jobs=claim_jobs(study))
+    return claim_tables(study, frames.runs, frames.cells, found)
+
+
+def write_claims(
+    study: StudySpec, claims: pd.DataFrame, comparisons: pd.DataFrame, folder: Path
+) -> list[Path]:
+    """claims.csv (unrounded), .md and .tex, and claim_comparisons.csv; return the files."""
+    files = [folder / f"claims.{ending}" for ending in ("csv", "md", "tex")]
+    files.append(folder / "claim_comparisons.csv")
+    display, above = claims_display(claims), claims_caption(claims, study)
+    below = claims_notes(claims)
+    write_csv(files[0], claims)
+    lines = ["## Claims", "", above, "", markdown_table(display), "", *(f"- {n}" for n in below)]
+    records.write_text(files[1], "\n".join([*lines, ""]))
+    label = f"{study.study}-claims"
+    records.write_text(files[2], latex_table(display, above, label, below))
+    write_csv(files[3], comparisons)
+    return files
+
+
+def counts_text(table: pd.DataFrame) -> str:
+    """'12 claims: 3 supported, 1 contradicted, 8 undecided'."""
+    counts = table["verdict"].value_counts()
+    parts = [f"{counts[word]} {word}" for word in VERDICTS if word in counts]
+    return f"{len(table)} claim{'' if len(table) == 1 else 's'}: {', '.join(parts)}"
+
+
+def claims_caption(table: pd.DataFrame, study: StudySpec) -> str:
+    """One paragraph above the table: what verdicts and intervals mean."""
+    num_tested = int(table["holm_p"].notna().sum())
+    return (
+        f"Claims, study {study.study}. Verdicts at {100 * ALPHA:.0f} % for all claims together (Holm's "
+        f"correction over the {num_tested} that could be tested): the probability that any of them is "
+        "wrong is at most that. Figure: of the comparison that the verdict hangs on, with its 95 % "
+        "interval; accuracies for new seeds on new test images, latencies for new rounds on this "
+        "machine. What would decide a claim is an estimate: for 80 % power at the difference seen, in "
+        "brackets as far as these seeds tell their own spread."
+    )
+
+
+def claims_display(table: pd.DataFrame) -> pd.DataFrame:
+    """The claims as texts under readable headings."""
+    rows = [
+        {
+            "verdict": row["verdict"] + (" (stale)" if row["stale"] is True else ""),
+            "claim": row["claim"],
+            "comparison": row["comparison"] if known(row["comparison"]) else GAP,
+            "figure": figure_text(row),
+            "n": str(row["n"]) if known(row["n"]) else GAP,
+            "p (Holm)": significant(row["holm_p"], 2) if known(row["holm_p"]) else GAP,
+            "would decide": row["decides"] if known(row["decides"]) else GAP,
+            "source": row["source"] or GAP,
+        }
+        for row in table.to_dict("records")
+    ]
+    return pd.DataFrame(rows)
+
+
+def claims_notes(table: pd.DataFrame, explained: pd.DataFrame | None = None) -> list[str]:
+    """Why each claim (or those of `explained` alone) has its verdict, then what the marks mean."""
+    rows = table if explained is None else explained
+    found = [f"{row['name']}: {row['explanation']}" for row in rows.to_dict("records")]
+    if table["stale"].fillna(False).any():
+        found.append("(stale): made by another spec, code or data than the study's is now")
+    return found
+
+
+def claims_summary(table: pd.DataFrame) -> str:
+    """The verdicts for a terminal: a count, then a line a claim that was tested."""
+    lines = [
+        f"- {row['verdict']}: {row['claim']} {row['explanation']}"
+        for word in (SUPPORTED, CONTRADICTED, UNDECIDED)
+        for row in table[table["verdict"] == word].to_dict("records")
+    ]
+    head = f"{counts_text(table)} ({100 * ALPHA:.0f} % for all together)"
+    return "\n".join(["## Claims", "", head, *(["", *lines] if lines else []), ""])

@@ -1,0 +1,231 @@
+"""Claims and what the records say of them: supported, contradicted, undecided or untested.
+
+A claim is a conjunction of elementary comparisons. It is supported by the largest of their p-values
+for it (intersection-union test; Berger, Technometrics 24 (1982) 295), and contradicted by the
+smallest one against it, times their number (Bonferroni): one comparison that is false is enough. Its
+two-sided p is twice the smaller of the two, at most 1, and Holm's correction goes over all tested
+claims of the study: the probability that any verdict of the table is wrong is at most 5 %.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from resnest_bench.paths import Job
+from resnest_bench.specs import ClaimSpec, StudySpec
+from resnest_bench.tables.comparisons import Comparison, comparisons_of
+from resnest_bench.tables.evidence import Evidence, Place, place_of
+from resnest_bench.tables.intervals import Array
+from resnest_bench.tables.outcomes import Outcome
+from resnest_bench.tables.pairs import holm
+from resnest_bench.tables.power import ALPHA, POWER, SeedsNeeded, plan_seeds, seeds_needed
+
+SUPPORTED, CONTRADICTED = "supported", "contradicted"
+UNDECIDED, UNTESTED = "undecided", "untested"
+VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, UNTESTED)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many paired seeds (or rounds), in all, would decide a claim at what was now seen.
+
+    `comparison` is the one that needs them; `why_none` says why no number would do.
+    """
+
+    comparison: Comparison
+    needed: SeedsNeeded | None
+    why_none: str = ""
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """A claim, its comparisons and the verdict. `lead` is the comparison that the verdict hangs on:
+    of an untested claim the first one that was measured, or None.
+
+    `dataset` is that of its accuracy or latency, `label` what records call it.
+    """
+
+    claim: ClaimSpec
+    place: Place
+    label: str | None
+    comparisons: tuple[Comparison, ...]
+    p_for: float
+    p_against: float
+    p: float
+    holm_p: float
+    verdict: str
+    lead: Comparison | None
+    plan: Plan | None
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is about a latency: rounds, not seeds."""
+        return self.claim.test.metric == "latency"
+
+    @property
+    def dataset(self) -> str | None:
+        return self.place.latency_dataset if self.timed else self.place.dataset
+
+    @property
+    def asked(self) -> list[Comparison]:
+        """Comparisons that are part of the claim."""
+        return [c for c in self.comparisons if not c.left_out]
+
+    @property
+    def tested(self) -> list[Comparison]:
+        return [c for c in self.comparisons if c.tested]
+
+
+def claim_jobs(study: StudySpec) -> list[Job]:
+    """Trainings and fine-tunings whose records the claims need: those tell single images apart."""
+    wanted: dict[Job, None] = {}
+    jobs = study.jobs()
+    for claim in study.claims:
+        if claim.test.metric != "accuracy":
+            continue
+        place, names = place_of(study, claim), set(claim.test.variants_named)
+        experiment = place.kind, place.dataset, place.recipe
+        for job in jobs:
+            if (job.kind, job.dataset, job.recipe) == experiment and (
+                not names or job.variant in names
+            ):
+                wanted[job] = None
+    return list(wanted)
+
+
+def claim_results(
+    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame, found: Iterable[Outcome]
+) -> list[ClaimResult]:
+    """What the records say of each claim of the study, in its order.
+
+    `runs` and `cells` are those of `Frames`, `found` the outcomes of `claim_jobs`. Of stale records the
+    rule of all tables holds: they count only where a variant has no others, and are marked.
+    """
+    evidence = Evidence(study, runs, cells, found)
+    places = [place_of(study, claim) for claim in study.claims]
+    every = [
+        comparisons_of(claim, evidence, place)
+        for claim, place in zip(study.claims, places, strict=True)
+    ]
+    p_for, p_against = np.array([_claim_p_values(c) for c in every]).reshape(-1, 2).T
+    two_sided = two_sided_p(p_for, p_against)
+    corrected, words = verdicts(p_for, p_against)
+    size = int(np.sum(np.isfinite(two_sided) & (two_sided > 0)))
+    results = []
+    for i, claim in enumerate(study.claims):
+        verdict, plan = _concluded(every[i], str(words[i]), size)
+        lead = plan.comparison if plan else _lead(every[i], verdict)
+        timed = claim.test.metric == "latency"
+        label = evidence.label(places[i].latency_dataset if timed else places[i].dataset)
+        p_values = map(float, (p_for[i], p_against[i], two_sided[i], corrected[i]))
+        results.append(
+            ClaimResult(claim, places[i], label, tuple(every[i]), *p_values, verdict, lead, plan)
+        )
+    return results
+
+
+def conjunction_p(p_for_K: Array, p_against_K: Array) -> tuple[Array, Array]:
+    """p for and against "all of them", along the last axis: the largest, and K times the smallest."""
+    p_for, p_against = np.asarray(p_for_K), np.asarray(p_against_K)
+    count = p_against.shape[-1]
+    return p_for.max(axis=-1), np.minimum(count * p_against.min(axis=-1), 1.0)
+
+
+def two_sided_p(p_for: Array, p_against: Array) -> Array:
+    """Twice the smaller of the two, at most 1; NaN where there is no test."""
+    return np.minimum(2 * np.minimum(p_for, p_against), 1.0)
+
+
+def verdicts(p_for_C: Array, p_against_C: Array, alpha: float = ALPHA) -> tuple[Array, Array]:
+    """Holm's p-values over the claims of the last axis, and the verdicts as words.
+
+    NaN, of an untested claim, is out of the family. So is, in effect, a claim about counts: its p of 0
+    takes Holm's first step, which leaves the others theirs.
+    """
+    corrected = holm(two_sided_p(p_for_C, p_against_C))
+    direction = np.where(np.less(p_for_C, p_against_C), SUPPORTED, CONTRADICTED)
+    words = np.where(corrected <= alpha, direction, UNDECIDED)
+    return corrected, np.where(np.isnan(corrected), UNTESTED, words)
+
+
+def _claim_p_values(comparisons: Sequence[Comparison]) -> tuple[float, float]:
+    """p of the conjunction. What is not tested may be false: it can't support, only the others can
+    contradict."""
+    asked = [c for c in comparisons if not c.left_out]
+    known = [c for c in asked if c.tested]
+    if not known:
+        return math.nan, math.nan
+    p_for, p_against = conjunction_p([c.p_for for c in known], [c.p_against for c in known])
+    return (float(p_for) if len(known) == len(asked) else 1.0), float(p_against)
+
+
+def _concluded(comparisons: list[Comparison], word: str, size: int) -> tuple[str, Plan | None]:
+    """The verdict, and what would decide it: a claim that lacks a comparison needs no more seeds."""
+    if word != UNDECIDED:
+        return word, None
+    if not all(c.tested or c.left_out for c in comparisons):
+        return UNTESTED, None
+    return UNDECIDED, _plan([c for c in comparisons if c.tested], size)
+
+
+def _lead(comparisons: list[Comparison], verdict: str) -> Comparison | None:
+    known = [c for c in comparisons if c.tested]
+    if not known:
+        return next((c for c in comparisons if c.measured), None)
+    if verdict == CONTRADICTED:
+        return min(known, key=lambda c: c.p_against)
+    return max(known, key=lambda c: c.p_for)
+
+
+def _plan(known: list[Comparison], size: int) -> Plan:
+    """The seeds that the claim would need, were every difference what it now seems.
+
+    Where all comparisons lean towards the claim, those of the most demanding one would support it.
+    Else those of the least demanding of the others would contradict it. The level is Bonferroni's
+    over the `size` claims that were tested, which is what Holm asks at most.
+    """
+    leaning = [c for c in known if not _inside(c)]
+    if leaning:
+        plans = [_comparison_plan(c, ALPHA / (size * len(known)), POWER) for c in leaning]
+        return min(plans, key=_demand)
+    plans = [_comparison_plan(c, ALPHA / size, POWER) for c in known]
+    return max(plans, key=_demand)
+
+
+def _inside(comparison: Comparison) -> bool:
+    mean = comparison.measured.error.mean
+    return comparison.question.low < mean < comparison.question.high
+
+
+def _demand(plan: Plan) -> float:
+    return math.inf if plan.needed is None or plan.needed.seeds is None else plan.needed.seeds
+
+
+def _comparison_plan(comparison: Comparison, alpha: float, wanted: float) -> Plan:
+    question, measured = comparison.question, comparison.measured
+    error = measured.error
+    ends = [end for end in (question.low, question.high) if math.isfinite(end)]
+    distance = min(abs(error.mean - end) for end in ends)
+    sd = math.sqrt(error.seed_part * error.num_seeds)
+    if measured.same_predictions:
+        return Plan(comparison, None, "they made the same predictions in every seed")
+    if distance == 0:
+        return Plan(comparison, None, "no difference was seen")
+    if len(ends) > 1:
+        if _inside(comparison):
+            # Two tests must both succeed: each fails with half of the probability.
+            wanted = 1 - (1 - wanted) / 2
+        else:
+            alpha /= 2
+    image_error = math.sqrt(error.image_part)
+    needed = plan_seeds(distance, sd, error.num_seeds, image_error, alpha, wanted)
+    if needed.seeds is None and seeds_needed(distance, sd, 0.0, alpha, wanted) is not None:
+        why = (
+            f"no number of seeds would: the {measured.num_images:,} test images alone leave a standard "
+            f"error of {image_error:.2g} points, too much for the {distance:.2g} points that decide"
+        )
+        return Plan(comparison, None, why)
+    return Plan(comparison, needed)

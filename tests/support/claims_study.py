@@ -1,0 +1,119 @@
+"""Claims about records that a test makes by hand, in memory: nothing is written."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnest_bench import records
+from resnest_bench.paths import Job
+from resnest_bench.records import Record
+from resnest_bench.specs import StudySpec
+from resnest_bench.tables import Outcome, cells_of, runs_of
+from resnest_bench.tables.claims import ClaimResult, claim_jobs, claim_results
+from support.records_factory import CONFIG, make_cell, make_record, make_study
+
+TRAIN = ("train", "low", "quick")
+LATENCY = ("latency", "low", "fast")
+SEEDS = [0, 1, 2, 3, 4]
+# C is A with two cardinal groups; D is the same network as A.
+MORE = [
+    {"name": "C", "family": "resnest", "layers": [1], "radix": 0, "cardinality": 2, "width": 16,
+     "stem": "small"},
+    {"name": "D", "family": "resnest", "layers": [1], "radix": 0, "width": 16, "stem": "small"},
+]  # fmt: skip
+
+
+def claim(kind: str, metric: str = "accuracy", name: str = "claim", **fields: Any) -> dict:
+    """A claim as a config has it; what a ClaimSpec knows goes there, all else to its test."""
+    places = {key: fields.pop(key) for key in ("dataset", "recipe", "protocol") if key in fields}
+    test = {"kind": kind, "metric": metric, **fields}
+    return {"name": name, "claim": f"It is said that {name}", "test": test, **places}
+
+
+# What a page of claims has to show: each metric, and one that this study can't test.
+SOME_CLAIMS = [
+    claim("greater", name="better", a=["B"], b=["A"]),
+    claim("greater", name="slower", metric="latency", a=["T"], b=["A", "B"]),
+    claim("equivalent", name="alike", a="A", b="B", margin=1),
+    claim("greater", name="larger", metric="params", a=["B"], b=["A"]),
+    claim("greater", name="gone", a=["Gone"], b=["A"]),
+]
+
+
+def claims_study(*claims: dict, **changes: Any) -> StudySpec:
+    """The synthetic study with five seeds, five rounds, variants A, B, T, C and D, and these claims."""
+    fields = {
+        "seeds": SEEDS, "variants": [*CONFIG["variants"], *MORE], "claims": list(claims),
+        "latency": [{"dataset": "low", "protocol": "fast", "rounds": 5}],
+    }  # fmt: skip
+    return make_study(**{**fields, **changes})
+
+
+def trained(
+    study: StudySpec, by_variant: Mapping[str, np.ndarray], place: tuple = TRAIN, **fields: Any
+) -> dict[Job, Record]:
+    """Trainings with these bits, booleans (seeds, images); seeds are the first of the study."""
+    made = {}
+    for name, bits_SN in by_variant.items():
+        for seed, bits in zip(study.seeds, bits_SN, strict=False):
+            job = Job(*place, name, seed)
+            record = make_record(
+                study, job, accuracy=bits.mean(), num_test=len(bits), **fields.get(name, {})
+            )
+            train = record.train.model_copy(update={"test_correct": records.pack_bits(bits)})
+            made[job] = record.model_copy(update={"train": train})
+    return made
+
+
+def timed(
+    study: StudySpec, by_variant: Mapping[str, Sequence[float]], batch_size: int = 1, **fields: Any
+) -> dict[Job, Record]:
+    """Latencies with these medians in ms, one a round."""
+    return {
+        Job(*LATENCY, name, number): make_record(
+            study, Job(*LATENCY, name, number),
+            cells=[make_cell(batch_size, [p50_ms] * 5)], **fields.get(name, {}),
+        )
+        for name, medians in by_variant.items()
+        for number, p50_ms in enumerate(medians)
+    }  # fmt: skip
+
+
+def some_bits(
+    percent: float, seed_points: float, rng: np.random.Generator, num_images: int = 2000,
+    num_seeds: int = 5,
+) -> np.ndarray:  # fmt: skip
+    """Bits with this mean accuracy, seeds that differ by about `seed_points`, and images at random."""
+    accuracies = percent / 100 + seed_points / 100 * rng.standard_normal(num_seeds)
+    return rng.random((num_seeds, num_images)) < accuracies[:, None]
+
+
+def found_of(
+    study: StudySpec, made: Mapping[Job, Record], stale: Collection[Job] = ()
+) -> list[Outcome]:
+    """Outcomes of a study that has these records, some of them stale, and no other."""
+    return [_outcome(job, made.get(job), job in stale) for job in study.jobs()]
+
+
+def _outcome(job: Job, record: Record | None, stale: bool) -> Outcome:
+    status, reason = "ok", ""
+    if record is None:
+        status, reason = "missing", "no record yet"
+    elif record.status == "failed":
+        status, reason = "failed", record.failure.reason
+    elif stale:
+        status, reason = "stale", "code changed since"
+    return Outcome(job, Path("unread"), status, reason, record)
+
+
+def results_of(
+    study: StudySpec, made: Mapping[Job, Record], stale: Collection[Job] = ()
+) -> list[ClaimResult]:
+    """What these records say of the study's claims; of the records only those that claims ask for."""
+    found = found_of(study, made, stale)
+    asked = set(claim_jobs(study))
+    return claim_results(
+        study, runs_of(found), cells_of(found), [o for o in found if o.job in asked]
+    )
