@@ -150,9 +150,27 @@ def describe_plan(study: StudySpec, results: Path, device: str, cost: bool) -> s
     ]
     headers = ["job", "dataset", "recipe", "variants", "seeds", "records", "to do"]
     text = [f"Study {study.study!r}", "", tabulate(rows, headers=headers)]
+    if study.claims:
+        text += ["", _claims_text(study)]
     if todo:
         text += ["", _cost_text(study, todo, device, cost)]
     return "\n".join(text)
+
+
+def _claims_text(study: StudySpec) -> str:
+    """How many claims there are, and which of them name a variant that is not here: a typo, or not.
+
+    Claims may be shared by studies, so that this is no mistake: such a claim stays untested.
+    """
+    known, absent = set(study.variant_names), []
+    for claim in study.claims:
+        names = [name for name in claim.test.variants_named if name not in known]
+        if names:
+            absent.append(f"{claim.name} ({', '.join(names)})")
+    text = f"Claims: {len(study.claims)}."
+    if absent:
+        text += f" Untested, since this study lacks what they name: {'; '.join(absent)}."
+    return text
 
 
 def _cost_text(study: StudySpec, todo: list[Job], device: str, cost: bool) -> str:

@@ -88,6 +88,16 @@ def test_describe_as_a_table_says_what_is_counted():
     assert "not\ncounted" in done.stdout or "not counted" in done.stdout
 
 
+def test_plan_names_claims_about_variants_that_are_not_here(study):
+    config = yaml.safe_load((study / "config.yaml").read_text())
+    test = {"kind": "greater", "metric": "accuracy", "a": ["A"], "b": ["Typo"]}
+    config["claims"] = [{"name": "c", "claim": "A is better.", "source": "us", "test": test}]
+    (study / "config.yaml").write_text(yaml.safe_dump(config))
+    done = run("plan", "--study", "config.yaml", "--no-cost", cwd=study)
+    assert done.returncode == 0, done.stderr
+    assert "Claims: 1. Untested, since this study lacks what they name: c (Typo)." in done.stdout
+
+
 def test_plan_says_device_and_cost(study):
     done = run("plan", "--study", "config.yaml", "--device", "cpu", cwd=study)
     assert done.returncode == 0
