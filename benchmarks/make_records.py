@@ -118,6 +118,12 @@ def _training(size: float, rng: np.random.Generator) -> dict[str, Any]:
             "num_resumes": 0,
             "initial_weights": None,
             "final_weights_sha256": None,
+            "execution": {
+                "layout": "channels_last",
+                "mode": "eager",
+                "probe": [],
+                "seeds_at_once": 1,
+            },
         }
     }
 

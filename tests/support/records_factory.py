@@ -109,6 +109,12 @@ def make_train_record(
         "num_resumes": 0,
         "initial_weights": None,
         "final_weights_sha256": None,
+        "execution": {
+            "layout": "channels_last",
+            "mode": "eager",
+            "probe": [],
+            "seeds_at_once": 1,
+        },
     }
     return _record(job, spec, num_test, device, **{"train": train, **fields})
 

@@ -46,6 +46,12 @@ def raw_record():
             "num_resumes": 0,
             "initial_weights": None,
             "final_weights_sha256": None,
+            "execution": {
+                "layout": "channels_last",
+                "mode": "eager",
+                "probe": [],
+                "seeds_at_once": 1,
+            },
         },
         "latency": None,
         "environment": {
