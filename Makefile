@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 DEMO   := $(BIN)/snakemake --cores 1 --resources gpu=1 --configfile config/demo/config.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-fast dashboard lint format lock generated clean
+.PHONY: help env demo test test-fast fuzz dashboard check lint docs types format lock generated clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,12 +31,25 @@ demo: $(STAMP) ## Run the whole study on embedded images and print its tables
 
 test: $(STAMP) ## Run every test (RESNEST_BENCH_TEST_DATA names a folder with more images)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory check
 
 test-fast: $(STAMP) ## Run the tests that take seconds
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not slow"
 
+fuzz: $(STAMP) ## Try some 20,000 generated inputs, other ones each time
+	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=full
+
 dashboard: $(STAMP) ## Open the dashboard
 	$(BIN)/streamlit run dashboard/app.py
+
+# types is not in it yet: see [tool.mypy] in pyproject.toml.
+check: lint docs ## Check what needs no run: style, and that the docs name what there is
+
+docs: $(STAMP) ## Check the docs: links, commands, paths, keys and pages that they name
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q tests/docs -m "not slow"
+
+types: $(STAMP) ## Check the types
+	$(BIN)/mypy
 
 lint: $(STAMP) ## Check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ from resnest_bench.digests import digest_of
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.progress import LiveProgress
 from resnest_bench.records import Record
-from resnest_bench.specs import StudySpec, load_study
+from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.tables import Axis, Experiments, Frames
 
 MAX_STUDIES = 20
@@ -101,13 +101,19 @@ def _size(path: Path) -> int:
 
 
 def read_study(folder: Path) -> StudySpec:
-    """The validated study.json. Raises UserError; an error is not cached."""
-    return _read_study(stamp(folder / "study.json"))
+    """The validated study.json, with the seeds that its looks added. Raises UserError; an error is not
+    cached."""
+    return _read_study(stamp(folder / "study.json"), _look_stamps(folder))
+
+
+def _look_stamps(folder: Path) -> tuple[Stamp, ...]:
+    return tuple(stamp(path) for path in sorted(StudyPaths(folder).looks.glob("look-*.json")))
 
 
 @st.cache_resource(max_entries=MAX_STUDIES, show_spinner=False)
-def _read_study(key: Stamp) -> StudySpec:
-    return load_study(Path(key[0]))
+def _read_study(key: Stamp, looks: tuple[Stamp, ...]) -> StudySpec:
+    file = Path(key[0])
+    return study_with_looks(load_study(file), StudyPaths(file.parent))
 
 
 @dataclass
@@ -162,7 +168,8 @@ def change_mark(folder: Path) -> str:
     paths = StudyPaths(folder)
     progress = sorted(paths.progress_root.rglob("*.json"))
     stamps = sorted(tables.scan_records(paths).items())
-    return digest_of([stamp(paths.study), stamps, [stamp(path) for path in progress]])
+    looks = _look_stamps(folder)
+    return digest_of([stamp(paths.study), looks, stamps, [stamp(path) for path in progress]])
 
 
 @st.cache_resource(max_entries=MAX_RECORDS, show_spinner=False)
@@ -193,6 +200,21 @@ def axes(_loaded: Loaded, signature: str, chosen: Experiments) -> dict[str, Axis
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
+def noise_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
+    return tables.noise_table(_loaded.runs)
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def latency_ratios(
+    _loaded: Loaded, signature: str, place: tuple[str, str], base: str, names: tuple[str, ...],
+    batch: int,
+) -> pd.DataFrame:  # fmt: skip
+    return tables.latency_ratios(
+        _loaded.study, _loaded.runs, _loaded.cells, place, base, names, batch
+    )
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
 def factor_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
     return tables.factor_table(_loaded.study, _loaded.runs)
 
@@ -210,6 +232,23 @@ def ablation_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
 @st.cache_data(max_entries=30, show_spinner=False)
 def transfer_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
     return tables.transfer_table(_loaded.study, _loaded.runs)
+
+
+@st.cache_resource(max_entries=30, show_spinner=False)
+def differences(
+    _loaded: Loaded, signature: str, place: tuple[str, str, str], variants: tuple[str, ...],
+    base: str | None,
+) -> tables.Differences:  # fmt: skip
+    """Pairs of variants. Reads the records of one experiment, which tell single images apart."""
+    experiment = tables.experiment_of(_loaded.study, place, variants)
+    found = outcomes(_loaded, tables.difference_jobs(_loaded.study, experiment))
+    return tables.differences_of(experiment, found, base)
+
+
+@st.cache_resource(max_entries=30, show_spinner=False)
+def effects(_loaded: Loaded, signature: str) -> tables.FactorEffects | str:
+    """What each factor does, over all variants, or a text that says why there is no estimate."""
+    return tables.study_effects(_loaded.study, _loaded.runs)
 
 
 @st.cache_data(max_entries=30, show_spinner=False)

@@ -14,7 +14,8 @@ KEY = "loaded_studies"
 DRAWN_NOW = "drawn_now"
 FOLLOW_SECONDS, LOOK_SECONDS = 4, 15
 NOTHING = (
-    "Nothing here yet: run `make demo`, then reload this page. Results are looked for in {folder} "
+    "Nothing here yet: run `make demo`, or a study of your own by `resnest-bench run`, then reload this "
+    "page. Results are looked for in {folder} "
     "(`--results`, or RESNEST_BENCH_RESULTS, says where else)."
 )
 

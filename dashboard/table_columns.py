@@ -16,6 +16,7 @@ BY_ENDING = (
     ("_mib", "MiB", "%.0f"),
     ("_images_per_second", "images/s", "%.0f"),
     ("_ratio", "", "%.3f"),
+    ("_probability", "", "%.2f"),
 )
 UNIT_FORMATS = {
     "fraction": "percent", "ratio": "percent", "bytes": "bytes", "ms": "%.3f", "s": "%.1f",

@@ -25,7 +25,8 @@ COLUMNS = {
 COMPARISONS = {
     "comparison": None, "estimate": None, "low": "95 % from", "high": "95 % to", "unit": None,
     "n": None, "p_for": "p for", "p_against": "p against", "holm_p_against": "p against (Holm)",
-    "lead": "verdict hangs on it", "stale": None, "std": None, "device": "on", "status": None,
+    "lead": "verdict hangs on it", "stale": None, "std": None, "device": "on",
+    "noise": "beside the noise floor", "status": None,
 }  # fmt: skip
 
 

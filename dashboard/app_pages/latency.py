@@ -17,7 +17,7 @@ from resnest_bench.charts import (
 
 VIEWS = {
     "sweep": "Batch sweep", "samples": "Raw samples", "settings": "Settings",
-    "start": "Cold start", "drift": "Drift",
+    "start": "Cold start", "drift": "Drift", "ratios": "Against one",
 }  # fmt: skip
 NUM_SHOWN = 24
 COLUMNS = [
@@ -26,6 +26,18 @@ COLUMNS = [
     "first_call_ms", "peak_memory_bytes", "output_error", "reference_drift", "device_name",
     "unavailable_reason",
 ]  # fmt: skip
+
+
+NOISE_LABELS = {
+    "reference_model": "reference network", "reference_batch_size": "its batch size", "num_jobs": "jobs",
+    "num_rounds": "rounds", "floor_percent": "noise floor (%)", "job_percent": "job to job (%)",
+    "round_percent": "round to round (%)", "drift_percent": "within a job (%)",
+    "bias_percent": "before to after (%)", "degrees_of_freedom": "degrees of freedom",
+}  # fmt: skip
+RATIO_LABELS = {
+    "time_ratio": "ratio of latencies", "low_ratio": "95 % from",
+    "high_ratio": "95 % to", "n": "n (rounds)", "noise": "beside the noise floor", "device": "on",
+}  # fmt: skip
 
 
 def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int | None) -> None:
@@ -49,6 +61,33 @@ def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int |
     )
     kept = [c for c in COLUMNS if c == "status" or shown[c].notna().any()]
     views.table(shown[kept], f"cells_{name}", {"seed": "round"}, "Latency")
+
+
+def show_noise(one: data.Loaded) -> None:
+    """Which differences between two latencies are noise, and what that noise is made of."""
+    table = data.noise_table(one, one.signature)
+    for row in table.to_dict("records"):
+        st.markdown(views.plain(tables.floor_sentence(row)))
+    with st.expander("What the noise is made of"):
+        st.caption(views.plain(tables.NOISE_PARTS))
+        shown = table.dropna(axis="columns", how="all")
+        views.table(shown, f"noise_{one.name}".replace("/", "_"), NOISE_LABELS, "Noise floor")
+
+
+def show_ratios(one: data.Loaded, names: list[str], base: str, batch: int) -> None:
+    """Each network's latency over that of `base`, and whether they differ by more than noise."""
+    st.markdown(
+        f"**Latency over that of {views.plain(base)}**, batch {batch}: median of each round, mean over the "
+        "rounds that both have, 95 % interval over rounds"
+    )
+    _, experiments = tables.experiments_of(one.study)
+    for place in experiments:
+        key = f"ratios_{'_'.join((one.name, *place))}".replace("/", "_")
+        if len(experiments) > 1:
+            st.caption(views.plain(", ".join(place)))
+        rows = data.latency_ratios(one, one.signature, place, base, tuple(names), batch)
+        rows = rows.drop(columns="base")
+        views.table(rows, key, RATIO_LABELS, f"Latency over that of {base}")
 
 
 def show_samples(one: data.Loaded, names: list[str], batch: int | None, name: str) -> None:
@@ -86,5 +125,13 @@ with right:
         )  # fmt: skip
     elif view in ("samples", "settings"):
         batch = st.selectbox("Batch size", batches or [1], key="batch", bind="query-params")
+    elif view == "ratios":
+        # Of all networks: the base need not be among those that are picked.
+        base = st.selectbox("Against", timed, key="base", bind="query-params")
+        batch = st.selectbox("Batch size", batches or [1], key="batch", bind="query-params")
 for one in picker.side_by_side():
-    show(one, view, names, field, batch)
+    show_noise(one)
+    if view == "ratios":
+        show_ratios(one, names, base, batch)
+    else:
+        show(one, view, names, field, batch)

@@ -12,11 +12,14 @@ import views
 from resnest_bench.charts import shared_domains, tradeoff_chart
 from resnest_bench.specs import variant_line
 from resnest_bench.tables import (
+    IMAGES,
     Axis,
     Experiments,
     best_within,
     default_axes,
     experiments_of,
+    front_lines,
+    front_notes,
 )
 
 PANEL = ["device", "measured_in"]
@@ -104,10 +107,11 @@ def show_choice(
     loaded: data.Loaded, chosen: Experiments, points: pd.DataFrame, x: Axis, y: Axis,
     limit: float | None, memory: float | None,
 ) -> None:  # fmt: skip
-    front = list(dict.fromkeys(points.loc[points["front"], "variant"]))
-    if front:
-        count = f"{len(front)} of {points['variant'].nunique()}"
-        st.markdown(f"**On the Pareto front** ({count}): {views.few(front)}")
+    for line in front_lines(points):
+        head, colon, rest = line.partition(": ")
+        st.markdown(f"**{views.plain(head)}**{colon}{views.plain(rest)}")
+    for note in front_notes(points, x, y):
+        st.caption(views.plain(note))
     if y.better is None:
         return
     trained = chosen.runs(loaded.runs, ("train", "finetune"))
@@ -128,16 +132,21 @@ def show_choice(
 
 
 def table_of(points: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The points as a table: half-widths instead of the ends of the intervals."""
+    """The points as a table; what an interval is about only where some are not of seeds or rounds."""
+    repeats = {name: f"n ({axis.repeats}s)" for name, axis in (("x", x), ("y", y))}
     columns = {
-        "variant": None, "family": None, "setting": None, "y": y.title, "y_half": f"± {y.unit}",
-        "y_n": f"n ({'seeds' if y.source == 'training' else 'rounds'})", "x": x.title,
-        "x_half": f"± {x.unit} ", "x_n": f"n ({'seeds' if x.source == 'training' else 'rounds'}) ",
-        "num_params": "parameters", "memory_mib": "peak memory (MiB)", "front": "Pareto front",
-        "noisy": None, "stale": None, "measured_in": "measured in", "device": None, "status": None,
+        "variant": None, "family": None, "setting": None, "front": "Pareto front",
+        "front_probability": "P(on the front)", "front_reason": "why no probability",
+        "y": y.title, "y_low": "95 % from", "y_high": "95 % to", "y_n": repeats["y"],
+        "y_about": "interval for", "x": x.title, "x_low": "95 % from ", "x_high": "95 % to ",
+        "x_n": f"{repeats['x']} ", "x_about": "interval for ",
+        "num_params": "parameters", "memory_mib": "peak memory (MiB)", "noisy": None, "stale": None,
+        "measured_in": "measured in", "device": None, "status": None,
     }  # fmt: skip
-    halves = {f"{name}_half": points[f"{name}_high"] - points[name] for name in ("x", "y")}
-    frame = points.assign(**halves)[list(columns)]
+    binomial = points[["x_about", "y_about"]].eq(IMAGES).any(axis=None)
+    hidden = set() if binomial else {"x_about", "y_about"}
+    hidden |= {"front_reason"} if points["front_reason"].eq("").all() else set()
+    frame = points[[name for name in columns if name not in hidden]]
     return frame, {name: text for name, text in columns.items() if text}
 
 

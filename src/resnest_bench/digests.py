@@ -25,12 +25,15 @@ ENTRY_MODULES = {
 # Their effect on a job shows in its spec or in its record, which are compared by value.
 NOT_COUNTED = {
     "paths",
+    "observations",
+    "stopping",
     "records",
     "progress",
     "specs",
     "digests",
     "metrics",
     "errors",
+    "plain",
     "measure.environment",
     "measure.allocator",
 }

@@ -14,8 +14,10 @@ from resnest_bench import records
 from resnest_bench.specs import (
     PROTOCOLS,
     RECIPES,
+    AdaptiveSpec,
     Cifar10Dataset,
     ClaimSpec,
+    ClassicVariant,
     DigitsDataset,
     ImageFolderDataset,
     LatencySpec,
@@ -28,14 +30,8 @@ from resnest_bench.specs import (
 )
 from resnest_bench.specs.base import Spec
 from resnest_bench.specs.claims import TESTS, ClaimTest
-from resnest_bench.specs.study import (
-    FinetuneBlock,
-    LatencyBlock,
-    TableSpec,
-    TablesSpec,
-    TrainBlock,
-    TransferSpec,
-)
+from resnest_bench.specs.study import FinetuneBlock, LatencyBlock, TrainBlock
+from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -55,6 +51,8 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`datasets`: name to `source: digits`", DigitsDataset, ""),
     ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
     ("`variants.yaml`: `family: timm`", TimmVariant, ""),
+    ("`variants.yaml`: `family: classic`", ClassicVariant, ""),
+    ("`adaptive`", AdaptiveSpec, "Seeds that are added while a claim on a trained accuracy is undecided: [docs/methods.md](../docs/methods.md#adaptive-seeds)."),
     ("`claims.yaml`: a list of", ClaimSpec, "[docs/methods.md](../docs/methods.md#claims) says how they are tested."),
     ("`claims.yaml`: `test`, of any `kind`", ClaimTest, ""),
     *((f"`claims.yaml`: `test`, `kind: {kind}`", test, "") for kind, test in TESTS.items()),

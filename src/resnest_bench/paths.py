@@ -81,6 +81,14 @@ class StudyPaths:
         """The tables' own copy of what records say: a cache, to be deleted at will."""
         return self.root / "frames"
 
+    @property
+    def looks(self) -> Path:
+        return self.root / "adaptive"
+
+    def look(self, number: int) -> Path:
+        """What look `number` at an adaptive study decided; the first one is 0."""
+        return self.looks / f"look-{number}.json"
+
     def record_name(self, job: Job) -> str:
         """A record's path relative to `root`, with '/' on every system."""
         return f"records/{job.kind}/{job.dataset}/{job.recipe}/{job.variant}/seed-{job.seed}.json"
@@ -116,6 +124,10 @@ class DataPaths:
     @property
     def downloads(self) -> Path:
         return self.root / "downloads"
+
+    def hub_weights(self, name: str) -> Path:
+        """Pretrained weights that were downloaded once."""
+        return self.root / "weights" / f"{name}.safetensors"
 
     def prepared(self, name: str, spec_digest: str) -> Path:
         return self.root / "prepared" / f"{name}-{spec_digest[:12]}"

@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError
 
 from resnest_bench import records
 from resnest_bench.errors import UserError
+from resnest_bench.observations import EpochObservation, JobIdentity, RecordModel, Time
 from resnest_bench.paths import Job
-from resnest_bench.records import EpochObservation, JobIdentity, RecordModel
 
 
 class LiveProgress(RecordModel):
@@ -23,7 +23,7 @@ class LiveProgress(RecordModel):
     dataset_label: str
     device_kind: Literal["cpu", "cuda"]
     device_name: str
-    updated_at: str = Field(description="UTC, ISO 8601")
+    updated_at: Time = Field(description="UTC, ISO 8601")
 
 
 def write_progress(path: Path, progress: LiveProgress) -> None:
@@ -34,7 +34,7 @@ def write_progress(path: Path, progress: LiveProgress) -> None:
 def read_progress(path: Path, expected: Job) -> LiveProgress:
     """Read and check. Raises UserError that names the file and the reason."""
     try:
-        progress = LiveProgress.model_validate_json(path.read_bytes())
+        progress = LiveProgress.model_validate_json(path.read_bytes(), strict=True)
         job = progress.job.job
     except OSError as error:
         raise UserError(f"progress {path} cannot be read: {error.strerror}") from error

@@ -5,217 +5,49 @@ Nothing derived is stored: means, percentiles and verdicts are computed when tab
 """
 
 import base64
+import contextlib
+import glob
 import json
 import os
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from resnest_bench.errors import UserError
+from resnest_bench.observations import (  # noqa: F401  (the parts of a record are had from here)
+    DatasetIdentity,
+    DeviceState,
+    Environment,
+    EpochObservation,
+    ExecutionObservation,
+    Failure,
+    JobIdentity,
+    LatencyCell,
+    LatencyObservations,
+    PaperTiming,
+    ProbeObservation,
+    RecordModel,
+    ReferenceTiming,
+    ShortageObservation,
+    Time,
+    TrainObservations,
+    UnavailableCell,
+    WeightsObservation,
+)
 from resnest_bench.paths import Job
+from resnest_bench.plain import check_plain
 
 SCHEMA_VERSION = 1
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
-
-
-class RecordModel(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class JobIdentity(RecordModel):
-    kind: Literal["train", "latency", "finetune"]
-    dataset: str
-    recipe: str = Field(description="Training recipe, or the protocol of a latency")
-    variant: str
-    seed: Count = Field(description="Random seed, or the round of a latency measurement")
-
-    @property
-    def job(self) -> Job:
-        return Job(**self.model_dump())
-
-
-class DatasetIdentity(RecordModel):
-    """The arrays that a job saw."""
-
-    name: str
-    label: str = Field(description="How the data must be called wherever a figure is shown")
-    fingerprint: str = Field(description="SHA-256 over images, labels and class names")
-    num_train: Count = Field(description="Training images that the job trained on")
-    num_validation: Count = Field(description="Training images held out by seed; 0 for none")
-    num_test: Count
-    classes: list[str]
-
-
-class EpochObservation(RecordModel):
-    epoch: Annotated[int, Field(ge=1)]
-    learning_rate: NonNegative = Field(description="At the first step of the epoch")
-    train_loss: Finite = Field(description="Mean over the images seen, in nats")
-    train_accuracy: Fraction = Field(description="Running accuracy, in training mode")
-    validation_accuracy: Fraction | None
-    test_accuracy: Fraction
-    test_loss: Finite = Field(description="Mean cross entropy in nats")
-    train_seconds: NonNegative
-    evaluation_seconds: NonNegative
-    images_per_second: NonNegative
-
-
-class WeightsObservation(RecordModel):
-    source: str = Field(description="hub NAME, file PATH or train JOB")
-    sha256: str | None
-    license: str | None = None
-
-
-class ProbeObservation(RecordModel):
-    """One way to run the steps of a training, timed before it began."""
-
-    layout: str
-    mode: str
-    batch_size: Count
-    step_ms: NonNegative = Field(description="Median of a few steps, taken in turn with the others")
-
-
-class ExecutionObservation(RecordModel):
-    """How a training was run. It changes results by rounding alone; precision is the recipe's."""
-
-    layout: str
-    mode: str
-    probe: list[ProbeObservation] = Field(description="Empty where the recipe leaves nothing open")
-    seeds_at_once: Annotated[int, Field(ge=1)] = Field(
-        default=1, description="Trainings that shared the device in this process"
-    )
-
-
-class TrainObservations(RecordModel):
-    num_params: Count
-    num_trainable_params: Count
-    epochs: list[EpochObservation]
-    num_test: Count
-    test_correct: str = Field(
-        description="Final model, one bit an image in test order: base64 of numpy.packbits"
-    )
-    wall_seconds: NonNegative = Field(description="Sum over all sessions, if it was resumed")
-    num_resumes: Count
-    initial_weights: WeightsObservation | None
-    final_weights_sha256: str | None = Field(description="Of the kept .safetensors file, if any")
-    execution: ExecutionObservation | None = Field(
-        default=None, description="Null in records from before it was kept"
-    )
-
-
-class DeviceState(RecordModel):
-    """What the device said of itself. Null where it says nothing."""
-
-    sm_clock_mhz: Finite | None = None
-    memory_clock_mhz: Finite | None = None
-    temperature_c: Finite | None = None
-    power_w: Finite | None = None
-    throttle_reasons: list[str] | None = None
-    num_other_processes: Count | None = None
-    cpu_load_1min: Finite | None = None
-
-
-class LatencyCell(RecordModel):
-    """Steady state at one batch size, precision, layout and mode."""
-
-    batch_size: Annotated[int, Field(ge=1)]
-    precision: str
-    layout: str
-    mode: str
-    first_call_ms: NonNegative = Field(
-        description="First call in this setting: compilation, capture, algorithm choice"
-    )
-    num_warmup: Count
-    samples_ms: list[NonNegative] = Field(description="Wall clock, synchronised at both ends")
-    device_samples_ms: list[NonNegative] | None = Field(description="CUDA events; null on a CPU")
-    peak_memory_bytes: Count | None = Field(
-        description="GPU: peak allocated. CPU: null, since a process has one peak, not one a cell"
-    )
-    output_error: NonNegative | None = Field(
-        default=None, description="||logits - eager logits|| / ||eager logits||; null for eager"
-    )
-
-
-class ReferenceTiming(RecordModel):
-    """A fixed network timed beside the variant: how steady was the machine?"""
-
-    model: str
-    batch_size: int
-    before_ms: list[NonNegative]
-    after_ms: list[NonNegative]
-
-
-class PaperTiming(RecordModel):
-    """The paper's figure: time of consecutive batches, divided by the number of images."""
-
-    batch_size: int
-    num_batches: Annotated[int, Field(ge=1)]
-    total_ms: NonNegative
-
-
-class UnavailableCell(RecordModel):
-    """A setting that could not be measured here, and why."""
-
-    batch_size: int | None
-    precision: str
-    layout: str
-    mode: str
-    reason: str
-
-
-class LatencyObservations(RecordModel):
-    image_size: int
-    num_classes: int
-    num_params: Count
-    num_macs: Count = Field(description="Multiply-accumulates of one image")
-    num_activations: Count = Field(
-        description="Elements of the outputs of convolutions and linears"
-    )
-    uncounted_operators: dict[str, int] = Field(description="Operator to number of calls")
-    build_ms: NonNegative
-    cold_start_ms: NonNegative = Field(
-        description="From before the model is built to its first output, batch 1"
-    )
-    first_call_ms: NonNegative = Field(description="The first call's share of the cold start")
-    cells: list[LatencyCell]
-    unavailable: list[UnavailableCell]
-    paper: PaperTiming | None
-    reference: ReferenceTiming
-    peak_rss_bytes: Count = Field(description="The whole process, all cells")
-    state_before: DeviceState
-    state_after: DeviceState
-
-
-class Environment(RecordModel):
-    git_commit: str | None
-    git_dirty: bool | None
-    python: str
-    versions: dict[str, str]
-    os: str
-    device_kind: Literal["cpu", "cuda"]
-    device_name: str
-    device_index: int | None
-    cuda: str | None
-    cudnn: int | None
-    driver: str | None
-    cpu_model: str
-    num_cpu_threads: int
-    allocator: str | None = Field(
-        default=None, description="How malloc was set; null: as the system has it"
-    )
-    precision_flags: dict[str, bool | str]
-
-
-class Failure(RecordModel):
-    reason: str
-    epoch: int | None = None
-    step: int | None = None
+# Half a character, or NUL: a file that holds none need not be walked for it.
+ODD_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+# No file takes so long to be written.
+ABANDONED_SECONDS = 3600.0
 
 
 class Record(RecordModel):
@@ -231,8 +63,8 @@ class Record(RecordModel):
     train: TrainObservations | None
     latency: LatencyObservations | None
     environment: Environment
-    started_at: str = Field(description="UTC, ISO 8601")
-    finished_at: str = Field(description="UTC, ISO 8601")
+    started_at: Time = Field(description="UTC, ISO 8601")
+    finished_at: Time = Field(description="UTC, ISO 8601")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -245,25 +77,52 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     Raises UserError where the folder can't be written or the disk is full.
     """
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give an empty file beside `path` to be written; at the end it takes the place of `path`.
+
+    Beside it, since a rename is atomic on one file system alone. Where anything is raised, the old
+    file stays and the new one goes. Raises UserError where the system can't write.
+    """
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise UserError(_cannot_write(path, error)) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        os.close(handle)
+        _remove_abandoned(path, temporary)
+        yield temporary
+        _flush(temporary)
         # mkstemp makes a file that its owner alone can read.
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise UserError(_cannot_write(path, error)) from error
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _remove_abandoned(path: Path, temporary: Path) -> None:
+    """Remove what writers of `path` left that were killed: files an hour older than `temporary`.
+
+    Both times are the file system's own: a clock that was set back only leaves them for longer.
+    """
+    now = temporary.stat().st_mtime
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with contextlib.suppress(OSError):
+            if now - other.stat().st_mtime > ABANDONED_SECONDS:
+                other.unlink()
+
+
+def _flush(path: Path) -> None:
+    """Have the system put the file on the disk, or a power cut could leave an empty one renamed."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _umask() -> int:
@@ -302,7 +161,8 @@ def write(path: Path, record: Record) -> None:
 def read(path: Path, expected: Job | None = None) -> Record:
     """Read and check a record. Raises UserError that names the file, the field and the reason."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        text = path.read_text(encoding="utf-8")
+        raw = strict_json(text)
     except FileNotFoundError as error:
         raise UserError(f"record {path} does not exist: run the job that writes it") from error
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -318,13 +178,35 @@ def read(path: Path, expected: Job | None = None) -> Record:
             "rerun its job, or read it with the release that wrote it"
         )
     try:
-        record = Record.model_validate(raw)
+        # Strict: true is no number, and "3" none either.
+        record = Record.model_validate(raw, strict=True)
+        check_plain(record.spec, "spec")
+        if ODD_ESCAPE.search(text):
+            check_plain(raw)
     except ValidationError as error:
         raise UserError(f"record {path}: {first_problem(error)}") from error
+    except ValueError as error:
+        raise UserError(f"record {path}: {error}") from error
     problem = _inconsistency(record, expected)
     if problem:
         raise UserError(f"record {path}: {problem}")
     return record
+
+
+def strict_json(text: str) -> Any:
+    """The value in JSON text. Raises ValueError for a key given twice, NaN and infinities too.
+
+    Python's reader would keep the last of two values.
+    """
+    return json.loads(text, object_pairs_hook=_without_duplicate, parse_constant=_refuse_constant)
+
+
+def _without_duplicate(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"key {twice!r} is given twice")
+    return value
 
 
 def _refuse_constant(name: str) -> None:
@@ -339,13 +221,31 @@ def _inconsistency(record: Record, expected: Job | None) -> str | None:
     if expected is not None and job != expected:
         return f"job is {job}, but the file's place says {expected}: it was moved or renamed"
     if record.status == "failed":
-        return None if record.failure else "failure must say a reason, since status is 'failed'"
-    wanted = "latency" if job.kind == "latency" else "train"
+        return _failed_problem(record)
+    if record.failure:
+        return "failure must be null, since status is 'ok'"
+    wanted, other = ("latency", "train") if job.kind == "latency" else ("train", "latency")
     if getattr(record, wanted) is None:
         return f"{wanted} must hold observations, since status is 'ok', but is null"
-    if wanted == "train":
-        return _bits_problem(record.train)
+    if getattr(record, other) is not None:
+        return f"{other} must be null, since the job's kind is {job.kind}"
+    return _training_problem(record.train) if record.train else None
+
+
+def _failed_problem(record: Record) -> str | None:
+    if not record.failure:
+        return "failure must say a reason, since status is 'failed'"
+    if record.train or record.latency:
+        return "train and latency must be null, since status is 'failed'"
     return None
+
+
+def _training_problem(train: TrainObservations) -> str | None:
+    if [epoch.epoch for epoch in train.epochs] != list(range(1, len(train.epochs) + 1)):
+        return "train.epochs must be numbered 1, 2, 3 and so on"
+    if train.num_trainable_params > train.num_params:
+        return "train.num_trainable_params must be at most num_params"
+    return _bits_problem(train)
 
 
 def _bits_problem(train: TrainObservations) -> str | None:

@@ -22,7 +22,7 @@ from support.claims_study import SOME_CLAIMS
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
-    "": "Trade-off", "claims": "Claims", "ablation": "Ablation", "training": "Training", "latency": "Latency",
+    "": "Trade-off", "differences": "Differences", "claims": "Claims", "ablation": "Ablation", "training": "Training", "latency": "Latency",
     "transfer": "Transfer", "paper": "Paper beside ours", "coverage": "Coverage and provenance",
 }  # fmt: skip
 DRAWN = '[data-testid="stVegaLiteChart"] svg.marks'

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -16,7 +17,17 @@ from support import records_factory
 from support.claims_study import claim
 from support.records_factory import make_epochs, make_record
 
-PAGES = ["tradeoff", "claims", "ablation", "training", "latency", "transfer", "paper", "coverage"]
+PAGES = [
+    "tradeoff",
+    "differences",
+    "claims",
+    "ablation",
+    "training",
+    "latency",
+    "transfer",
+    "paper",
+    "coverage",
+]
 TRAINING = Job("train", "low", "quick", "A", 1)
 HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) $x$ :red[y] [z](javascript:0)"
 
@@ -305,6 +316,74 @@ def test_filters_of_training_and_latency(open_page, study):
         assert charts(open_page("latency", show=show))
 
 
+@pytest.fixture
+def rounds(results, study):
+    """The study with three rounds, whose latencies, reference timings and accuracies have a spread."""
+    whole = records_factory.make_study(
+        latency=[{"dataset": "low", "protocol": "fast", "rounds": 3}]
+    )
+    records_factory.write_study(whole, whole.paths(results))
+    for job in whole.jobs():
+        place = whole.variant_names.index(job.variant)
+        if job.kind == "latency":
+            made = make_record(whole, job, p50_ms=2.0 + place + 0.01 * job.seed * (1 + place))
+            reference = made.latency.reference.model_copy(
+                update={"before_ms": [10.0 + 0.1 * place], "after_ms": [10.0 + 0.1 * place]}
+            )
+            observed = made.latency.model_copy(update={"reference": reference})
+            made = made.model_copy(update={"latency": observed})
+        elif job.kind == "train":
+            accuracy = 0.6 + 0.1 * place + 0.01 * (job.seed + place) % 0.03
+            made = make_record(whole, job, accuracy=accuracy)
+        else:
+            continue
+        records.write(whole.paths(results).record(job), made)
+    return whole
+
+
+def test_the_trade_off_says_how_sure_the_front_is(open_page, results, rounds):
+    app = open_page()
+    said = [text.replace("\\", "") for text in texts(app)]
+    front = next(text for text in said if text.startswith("**On the Pareto front (3 of 3)**"))
+    assert re.search(r"A \(>?0\.\d\d\), B \(>?0\.\d\d\), T \(>?0\.\d\d\)\.", front)
+    assert any("for new seeds and new rounds on the same images" in text for text in said)
+    table = app.dataframe[0].value
+    assert table["front_probability"].gt(0.9).all()
+    assert "front_reason" not in table
+    # One seed of A: no probability, and its bar is a binomial one.
+    for seed in (1, 2):
+        rounds.paths(results).record(Job("train", "low", "quick", "A", seed)).unlink()
+    app = open_page()
+    table = app.dataframe[0].value.set_index("variant")
+    assert "one seed" in table.loc["A", "front_reason"]
+    assert table.loc["A", "y_about"] == "these trained networks, new test images"
+    assert any("No probability of A: one seed" in text.replace("\\", "") for text in texts(app))
+
+
+def test_the_latency_page_says_the_noise_floor_and_compares_with_it(open_page, rounds):
+    app = open_page("latency")
+    said = next(text.replace("\\", "") for text in texts(app) if "Noise floor of" in text)
+    # Logarithms of 10, 10.1 and 10.2 in each of three rounds, twice: t(0.975, 6) = 2.446912.
+    logs = np.log([10, 10.1, 10.2])
+    job = np.sqrt(2 * 3 * ((logs - logs.mean()) ** 2).sum() / (2 * 6))
+    floor = 100 * (np.exp(2.446912 * job * np.sqrt(2 / 3)) - 1)
+    assert (
+        f"in 3 rounds differs by up to {floor:.1f} % (95 %); smaller differences are noise" in said
+    )
+    parts = app.dataframe[0].value
+    assert parts["floor_percent"].item() == pytest.approx(floor, rel=1e-6)
+    app = open_page("latency", show="Against one", base="B", batch="1")
+    ratios = next(f.value for f in app.dataframe if "time_ratio" in f.value).set_index("variant")
+    assert ratios.index.tolist() == ["A", "T"]
+    assert ratios.loc["A", "time_ratio"] == pytest.approx(2 / 3, abs=0.01)
+    assert ratios["noise"].str.contains("above the noise floor").all()
+
+
+def test_a_noise_floor_that_is_not_known_says_why(open_page, study):
+    said = " ".join(texts(open_page("latency"))).replace("\\", "")
+    assert "not known, since all timings of a round are the very same" in said
+
+
 def test_the_paper_page_lists_every_printed_row(open_page, study):
     frame = open_page("paper").dataframe[0].value
     assert len(frame) == 7
@@ -380,3 +459,22 @@ def test_downloads_hold_the_table(open_page, study):
     assert views.flat(frame).to_csv(index=False) == 'a,b\n0.30000000000000004,"[1, 2]"\n'
     labels = {button.label for button in open_page().get("download_button")}
     assert {"CSV", "JSON", "TeX", "SVG", "PNG"} <= labels
+
+
+def test_differences_against_one_network_or_of_every_two(open_page, study):
+    app = open_page("differences")
+    base = named(app, "selectbox", "base")
+    assert base.options[0] == "every two"
+    every = app.dataframe[0].value
+    assert set(zip(every["variant"], every["base"], strict=True)) == {("B", "A")}
+    assert "Holm" in " ".join(texts(app))
+    app = base.select("B").run()
+    assert set(app.dataframe[0].value["base"]) == {"B"}
+    assert not app.exception
+
+
+def test_differences_of_a_fine_tuning_can_be_chosen(open_page, study):
+    app = open_page("differences")
+    named(app, "selectbox", "training").select(("finetune", "high", "tune")).run()
+    assert not app.exception
+    assert app.dataframe[0].value["variant"].tolist() == ["B"]

@@ -90,6 +90,28 @@ def some_bits(
     return rng.random((num_seeds, num_images)) < accuracies[:, None]
 
 
+def bits_of(
+    differences: Sequence[float], rng: np.random.Generator, percent: float = 60.0,
+    num_images: int = 20_000,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Bits of A, B and T: B is `differences` points better than A, one a seed; T is far better."""
+    base = np.full(len(differences), percent)
+    wobble = 0.2 * (-1.0) ** np.arange(len(differences))
+    by_variant = {"A": base, "B": base + np.array(differences), "T": base + 20 + wobble}
+    image = rng.random(num_images)
+    # All networks find the same images hard, so that images leave next to no error.
+    return {name: image < values[:, None] / 100 for name, values in by_variant.items()}
+
+
+def copied(record: Record, job: Job, bits: np.ndarray | None = None) -> Record:
+    """The record of another job, with these bits."""
+    fields = {**record.model_dump(), "job": vars(job)}
+    if bits is not None:
+        fields["train"]["test_correct"] = records.pack_bits(bits)
+        fields["train"]["epochs"][-1]["test_accuracy"] = bits.mean()
+    return Record.model_validate(fields)
+
+
 def found_of(
     study: StudySpec, made: Mapping[Job, Record], stale: Collection[Job] = ()
 ) -> list[Outcome]:

@@ -119,6 +119,24 @@ def test_ablation_holds_means_and_seeds(spec):
     assert "100 test images" in titles(drawn)
 
 
+def test_the_bar_of_one_seed_is_dashed_and_alike_seeds_have_none(spec, study, paths):
+    for seed in (1, 2):
+        paths.record(Job("train", "low", "quick", "A", seed)).unlink()
+    for seed in range(3):
+        job = Job("train", "low", "quick", "B", seed)
+        records.write(paths.record(job), make_record(study, job, accuracy=0.7))
+    drawn = spec("ablation")
+    bars = drawn["layer"][0]
+    # B has no bar: all its seeds are alike. A's is Wilson's, of 60 in 100 images.
+    (row,) = drawn["datasets"][bars["data"]["name"]]
+    assert (row["variant"], row["interval"]) == ("A", "binomial, new test images")
+    assert (row["low"], row["high"]) == pytest.approx((50.2003, 69.0599), abs=1e-3)
+    assert bars["encoding"]["strokeDash"]["field"] == "interval"
+    assert "Dashed, n=1: binomial 95 %" in titles(drawn)
+    assert "No bar where all seeds are alike" in titles(drawn)
+    assert "t-interval" not in titles(drawn)
+
+
 def test_a_variant_without_a_result_keeps_its_row(spec, paths):
     shutil.rmtree(paths.record(Job("train", "low", "quick", "B", 0)).parent)
     drawn = spec("ablation")

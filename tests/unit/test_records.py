@@ -51,6 +51,8 @@ def raw_record():
                 "mode": "eager",
                 "probe": [],
                 "seeds_at_once": 1,
+                "micro_batch_size": None,
+                "shortages": [],
             },
         },
         "latency": None,
@@ -146,12 +148,51 @@ def change(raw, path, value):
         (("train", "num_test"), 300, ["300 images take 38 bytes, but came 1"]),
         (("train", "test_correct"), "???", ["train.test_correct"]),
         (("train", "test_correct"), records.pack_bits([True] * 3), ["has accuracy 1.0"]),
+        (("train", "epochs", 0, "train_loss"), True, ["train.epochs.0.train_loss", "True"]),
+        (("train", "num_params"), "10", ["train.num_params", "'10'"]),
+        (("train", "num_params"), 2**53, ["train.num_params"]),
+        (("train", "epochs", 0, "train_seconds"), 1e39, ["train.epochs.0.train_seconds"]),
+        (("train", "epochs", 0, "epoch"), 2, ["train.epochs must be numbered 1, 2, 3"]),
+        (("train", "num_trainable_params"), 11, ["must be at most num_params"]),
+        (("failure",), {"reason": "diverged"}, ["failure must be null, since status is 'ok'"]),
+        (("environment", "num_cpu_threads"), 0, ["environment.num_cpu_threads"]),
+        (("environment", "num_cpu_threads"), 10**30, ["environment.num_cpu_threads"]),
+        (("started_at",), "yesterday", ["started_at"]),
+        (("spec", "a"), float("inf"), ["Infinity is not a JSON number"]),
+        (("spec", "a"), 10**30, ["spec.a: a whole number is at most 2^53 - 1"]),
+        (("spec", "a"), "\ud800", ["spec.a: text must be whole characters"]),
+        (("environment", "os"), "\ud800", ["environment.os"]),
     ],
 )
 def test_a_broken_field_is_named(file, path, value, parts):
     message = problem(put(file, change(raw_record(), path, value)))
     for part in parts:
         assert part in message
+
+
+def test_a_number_that_overflows_is_refused(file):
+    """Python's reader makes an infinity of it."""
+    text = json.dumps(raw_record() | {"spec": {"a": 12345}}).replace("12345", "1e999")
+    file.write_text(text)
+    assert "spec.a: a number must be finite, but came inf" in problem(file)
+
+
+def test_a_key_given_twice_is_refused(file):
+    file.write_text(json.dumps(raw_record()).replace('"status"', '"code_digest": "x", "status"'))
+    assert "key 'code_digest' is given twice" in problem(file)
+
+
+def test_a_failed_record_holds_no_observations(file):
+    raw = raw_record() | {"status": "failed", "failure": {"reason": "diverged"}}
+    assert "train and latency must be null, since status is 'failed'" in problem(put(file, raw))
+
+
+def test_a_spec_that_is_nested_too_deep_is_refused(file):
+    deep: dict = {}
+    for _ in range(60):
+        deep = {"a": deep}
+    message = problem(put(file, raw_record() | {"spec": deep}))
+    assert "at most 30 levels deep are read" in message
 
 
 def test_a_record_that_was_moved_is_refused(file):

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 from resnest_bench import records
 from resnest_bench.digests import code_digest, digest_of
 from resnest_bench.errors import UserError
-from resnest_bench.paths import Job
+from resnest_bench.paths import DataPaths, Job
 from resnest_bench.specs import dump_study, study_from_config
 
 try:
@@ -30,6 +30,12 @@ DATA_CHECKED = f"{RESULTS}/data.checked"
 CONDA = "../../environment.yml"
 
 
+# What fine-tunings start from and the internet has.
+HUB_NAMES = sorted(
+    {w.hub for block in STUDY.finetune for w in block.weights.values() if w.hub}
+)
+
+
 def any_of(names):
     """A wildcard constraint: these names and no others. (?!) matches nothing."""
     return "|".join(sorted(map(re.escape, names))) or "(?!)"
@@ -39,6 +45,7 @@ wildcard_constraints:
     dataset=any_of(STUDY.datasets),
     recipe=any_of({*STUDY.all_recipes, *STUDY.all_protocols}),
     variant=any_of(STUDY.variant_names),
+    hub=any_of(HUB_NAMES),
     digest="[0-9a-f]{12}",
     round="[0-9]+",
 
@@ -85,8 +92,13 @@ def prepared(wildcards):
     return str(STUDY.prepared(wildcards.dataset) / "meta.json")
 
 
-def records_of_study():
+def records_of_config():
     return [str(PATHS.record(job)) for job in STUDY.jobs()]
+
+
+def records_of_study():
+    """Input of a rule: all records, and of an adaptive study those that its looks ask for."""
+    return records_with_looks if STUDY.adaptive else records_of_config()
 
 
 def finetune_sources(wildcards):
@@ -97,7 +109,11 @@ def finetune_sources(wildcards):
     return [str(PATHS.record(source)) for source in sources if source]
 
 
-def uses_hub():
-    return any(
-        weights.hub for block in STUDY.finetune for weights in block.weights.values()
-    )
+def hub_weights(name):
+    return str(DataPaths(Path(STUDY.data_dir)).hub_weights(name))
+
+
+def finetune_weights(wildcards):
+    """The downloaded file that a fine-tuning starts from, if it is one of the hub's."""
+    weights = STUDY.weights(job_of("finetune", wildcards))
+    return [hub_weights(weights.hub)] if weights and weights.hub else []

@@ -23,13 +23,36 @@ rule data:
         # A photo that came or went makes new arrays, and its records stale.
         source=lambda wildcards: source_fingerprint(STUDY.dataset(wildcards.dataset)),
     shell:
-        "resnest-bench data --study {params.study} --dataset {wildcards.dataset} --log {log}"
+        "resnest-bench data --study {params.study:q} --dataset {wildcards.dataset:q} --log {log:q}"
+
+
+rule weights:
+    """Download pretrained weights once, for all studies. Jobs never ask the hub."""
+    output:
+        hub_weights("{hub}"),
+    log:
+        f"{RESULTS}/logs/weights/{{hub}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/weights/{{hub}}.tsv"
+    # The hub can fail for a moment.
+    retries: 1
+    conda:
+        CONDA
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        study=STUDY_FILE,
+    shell:
+        "resnest-bench weights --study {params.study:q} --hub {wildcards.hub:q} --log {log:q}"
 
 
 rule all_data:
-    """Every dataset is whole: no hour is spent on one while another is broken."""
+    """All data and weights are here: no hour is spent on one while another is missing."""
     input:
         [str(STUDY.prepared(name) / "meta.json") for name in STUDY.datasets],
+        # Known by the SHA-256 in the records: another download reruns nothing.
+        ancient([hub_weights(name) for name in HUB_NAMES]),
     output:
         touch(DATA_CHECKED),
     log:
@@ -37,4 +60,4 @@ rule all_data:
     conda:
         CONDA
     shell:
-        "echo {input} > {log}"
+        "echo {input:q} > {log:q}"

@@ -32,4 +32,4 @@ rule figures:
             for kind in ("figures", "tables", "train", "finetune", "latency")
         ],
     shell:
-        "resnest-bench figures --study {params.study} --log {log}"
+        "resnest-bench figures --study {params.study:q} --log {log:q}"

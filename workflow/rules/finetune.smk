@@ -4,14 +4,14 @@ rule finetune:
         data=prepared,
         checked=ancient(DATA_CHECKED),
         sources=finetune_sources,
+        # Its bytes are known by the record's SHA-256: another download reruns nothing.
+        weights=ancient(finetune_weights),
     output:
         record_pattern("finetune", STUDY.seeds),
     log:
         side_file("logs", "finetune", ".log"),
     benchmark:
         side_file("benchmarks", "finetune", ".tsv")
-    # The hub can fail for a moment.
-    retries: 1 if uses_hub() else 0
     conda:
         CONDA
     resources:
@@ -25,6 +25,6 @@ rule finetune:
         spec=row("finetune"),
         code=training_code("finetune"),
     shell:
-        "resnest-bench finetune --study {params.study} --dataset {wildcards.dataset}"
-        " --recipe {wildcards.recipe} --variant {wildcards.variant}"
-        " --seeds-at-once {resources.seeds_at_once} --log {log}"
+        "resnest-bench finetune --study {params.study:q} --dataset {wildcards.dataset:q}"
+        " --recipe {wildcards.recipe:q} --variant {wildcards.variant:q}"
+        " --seeds-at-once {resources.seeds_at_once} --log {log:q}"

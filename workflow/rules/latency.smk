@@ -23,6 +23,6 @@ rule latency:
         spec=row("latency"),
         code=code_digest("latency"),
     shell:
-        "resnest-bench latency --study {params.study} --dataset {wildcards.dataset}"
-        " --protocol {wildcards.recipe} --variant {wildcards.variant}"
-        " --round {wildcards.round} --log {log}"
+        "resnest-bench latency --study {params.study:q} --dataset {wildcards.dataset:q}"
+        " --protocol {wildcards.recipe:q} --variant {wildcards.variant:q}"
+        " --round {wildcards.round:q} --log {log:q}"

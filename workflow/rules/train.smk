@@ -24,5 +24,5 @@ rule train:
         keep=lambda wildcards: STUDY.keeps_weights(job_of("train", wildcards)),
         code=training_code("train"),
     shell:
-        "resnest-bench train --study {params.study} --dataset {wildcards.dataset} --recipe {wildcards.recipe}"
-        " --variant {wildcards.variant} --seeds-at-once {resources.seeds_at_once} --log {log}"
+        "resnest-bench train --study {params.study:q} --dataset {wildcards.dataset:q} --recipe {wildcards.recipe:q}"
+        " --variant {wildcards.variant:q} --seeds-at-once {resources.seeds_at_once} --log {log:q}"

@@ -8,6 +8,7 @@ from resnest_bench.charts.curves import (
     training_curves_chart,
     training_curves_panels,
 )
+from resnest_bench.charts.differences import effects_chart, pairs_chart
 from resnest_bench.charts.drift import drift_chart
 from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
 from resnest_bench.charts.factors import factor_chart
@@ -29,6 +30,7 @@ __all__ = [
     "claim_chart",
     "coverage_chart",
     "drift_chart",
+    "effects_chart",
     "factor_chart",
     "field_title",
     "latency_distribution_chart",
@@ -36,6 +38,7 @@ __all__ = [
     "make_figures",
     "modes_chart",
     "no_data_chart",
+    "pairs_chart",
     "paper_chart",
     "png_bytes",
     "shared_domains",

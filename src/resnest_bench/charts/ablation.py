@@ -5,11 +5,12 @@ import pandas as pd
 
 from resnest_bench.charts.style import (
     GREY,
-    INTERVAL,
     PALETTE,
     WIDTH,
+    bar_dash,
     distinct_text,
     freshness_shape,
+    interval_text,
     left_out,
     no_data_chart,
     title,
@@ -19,7 +20,7 @@ from resnest_bench.charts.style import (
 TITLE = "Ablation"
 COLUMNS = [
     "variant", "setting", "recipe", "num_params", "n", "accuracy_mean_percent", "low", "high",
-    "freshness", "status", "seeds", "seed_accuracies_percent",
+    "interval", "freshness", "status", "seeds", "seed_accuracies_percent",
 ]  # fmt: skip
 AXIS = "Test accuracy (%)"
 PAPER = "paper (printed, T4, full CIFAR-10)"
@@ -37,7 +38,7 @@ def ablation_chart(ablation: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     text = f"{TITLE}: {distinct_text(ablation, 'dataset_label')}"
     subtitle = [
         training_text(ablation),
-        f"{INTERVAL}. Ticks: single seeds",
+        f"{interval_text(ablation.loc[drawn, 'accuracy_interval_about'])}. Ticks: single seeds",
         left_out(ablation, drawn),
     ]
     if not drawn.any():
@@ -89,8 +90,9 @@ def dots_with_intervals(
     intervals = (
         alt.Chart(base.dropna(subset=["low"]))
         .mark_rule(strokeWidth=2)
-        .encode(x=alt.X("low:Q", title=AXIS), x2="high:Q", y=y, color=colour, **more)
-    )
+        .encode(x=alt.X("low:Q", title=AXIS), x2="high:Q", y=y, color=colour,
+                strokeDash=bar_dash("interval"), **more)
+    )  # fmt: skip
     means = (
         alt.Chart(base)
         .mark_point(size=80, filled=True, opacity=1)
@@ -124,6 +126,9 @@ def _tooltip(rows: pd.DataFrame) -> list[alt.Tooltip]:
         alt.Tooltip("num_params:Q", title="parameters", format=","),
         alt.Tooltip("accuracy_mean_percent:Q", title="test accuracy (%)", format=".2f"),
         alt.Tooltip("n:Q", title="seeds (n)"),
+        alt.Tooltip("low:Q", title="95 % from", format=".2f"),
+        alt.Tooltip("high:Q", title="95 % to", format=".2f"),
+        alt.Tooltip("interval:N", title="interval"),
         *(extra if "gain_mean_points" in rows else []),
         alt.Tooltip("status:N"),
     ]

@@ -37,7 +37,7 @@ def drift_chart(runs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     points, cut = first_rows(drawn, MARKS_PER_POINT)
     points = points.assign(drift_percent=100 * points["reference_drift"])
     subtitle = [
-        "The noise floor: one fixed network, timed before and after each measurement",
+        "One fixed network, timed before and after each measurement",
         f"Median after over median before, minus 1, {place_text(drawn)}",
         ". ".join(filter(None, [f"Band: ±{BAND_PERCENT} %, for orientation", rounds_text(drawn)])),
         *(cut, stale_text(drawn), gaps),

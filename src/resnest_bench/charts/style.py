@@ -7,6 +7,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from resnest_bench.tables.intervals import IMAGES, ROUNDS, SEEDS
+
 # Okabe and Ito's colours, told apart with any colour vision. Yellow can't be seen on white, and black
 # not in the dashboard's dark theme: the last one is the grey that is often put in black's place.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
@@ -17,7 +19,13 @@ SUBTITLE_COLUMNS = 100
 MAX_NAMED = 12
 # Can't be seen (a space of no width), but tells a wrapped line from two.
 CONTINUED = "\u200b"
-INTERVAL = "Bars: 95 % t-interval of the mean over seeds, cut at 0 and 100 %; none for n=1"
+BINOMIAL = "Dashed, n=1: binomial 95 % interval of that one network on new test images"
+# What a tooltip calls an interval, by what it is about.
+BAR_KINDS = {
+    SEEDS: "t, new seeds",
+    ROUNDS: "t, new rounds",
+    IMAGES: "binomial, new test images",
+}
 
 
 def title(text: str, subtitle: Iterable[str]) -> alt.TitleParams:
@@ -63,11 +71,31 @@ def with_marks(frame: pd.DataFrame) -> pd.DataFrame:
     stale = frame["stale"].fillna(False).astype(bool)
     if "latency_stale" in frame:
         stale |= frame["latency_stale"].fillna(False).astype(bool)
-    half = frame["accuracy_interval_points"]
-    mean = frame["accuracy_mean_percent"]
-    # Of two seeds that disagree the interval is wider than an accuracy can be.
-    low, high = (mean - half).clip(lower=0), (mean + half).clip(upper=100)
-    return frame.assign(freshness=stale.map({True: "stale", False: "ok"}), low=low, high=high)
+    return frame.assign(
+        freshness=stale.map({True: "stale", False: "ok"}),
+        low=frame["accuracy_low_percent"],
+        high=frame["accuracy_high_percent"],
+        interval=frame["accuracy_interval_about"].map(BAR_KINDS),
+    )
+
+
+def interval_text(abouts: pd.Series) -> str:
+    """What the bars of accuracies are, from `accuracy_interval_about` of the rows drawn."""
+    parts = []
+    if (abouts == SEEDS).any():
+        parts.append("Bars: 95 % t-interval of the mean over seeds, cut at 0 and 100 %")
+    if (abouts == IMAGES).any():
+        parts.append(BINOMIAL)
+    if abouts.isin([SEEDS, IMAGES]).all():
+        return ". ".join(parts)
+    return ". ".join([*parts, "No bar where all seeds are alike"])
+
+
+def bar_dash(field: str) -> alt.StrokeDash:
+    """Bars of one network on new images are dashed: they are no statement on the variant."""
+    dashes = [DASHES[0], DASHES[0], DASHES[2]]
+    scale = alt.Scale(domain=list(BAR_KINDS.values()), range=dashes)
+    return alt.StrokeDash(f"{field}:N", scale=scale, legend=None)
 
 
 def left_out(frame: pd.DataFrame, drawn: pd.Series) -> str:

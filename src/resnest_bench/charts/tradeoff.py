@@ -9,9 +9,12 @@ import pandas as pd
 from resnest_bench.charts.labels import place_labels
 from resnest_bench.charts.marks import NUMBER
 from resnest_bench.charts.style import (
+    BAR_KINDS,
+    BINOMIAL,
     GREY,
     PALETTE,
     WIDTH,
+    bar_dash,
     distinct_text,
     freshness_shape,
     left_out,
@@ -19,13 +22,16 @@ from resnest_bench.charts.style import (
     title,
 )
 from resnest_bench.tables.axes import Axis
+from resnest_bench.tables.formats import probability_text
+from resnest_bench.tables.intervals import IMAGES, ROUNDS, SEEDS
 
 HEIGHT = 380
 MAX_LABELS = 40
 MANY = 150
 COLUMNS = [
     "variant", "family", "setting", "num_params", "device", "measured_in", "x", "x_low", "x_high",
-    "x_n", "y", "y_low", "y_high", "y_n", "memory_mib", "noisy", "freshness", "front", "status",
+    "x_bar", "x_n", "y", "y_low", "y_high", "y_bar", "y_n", "memory_mib", "noisy", "freshness", "front",
+    "probability", "status",
 ]  # fmt: skip
 
 
@@ -72,7 +78,14 @@ def _positive(values: pd.Series) -> bool:
 
 def _clipped(points: pd.DataFrame, x: Axis, y: Axis, log_x: bool, log_y: bool) -> pd.DataFrame:
     """Interval ends inside what a value can be: a share is from 0 to 100 %, a log above 0."""
-    out = points.assign(freshness=points["stale"].map({True: "stale", False: "ok"}))
+    out = points.assign(
+        freshness=points["stale"].map({True: "stale", False: "ok"}),
+        probability=[
+            row["front_reason"] or probability_text(row["front_probability"])
+            for row in points[["front_probability", "front_reason"]].to_dict("records")
+        ],
+        **{f"{name}_bar": points[f"{name}_about"].map(BAR_KINDS) for name in ("x", "y")},
+    )
     for name, axis, log in (("x", x, log_x), ("y", y, log_y)):
         ends = [f"{name}_low", f"{name}_high"]
         if axis.column.endswith("accuracy"):
@@ -110,11 +123,13 @@ def _subtitle(points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
     on = distinct_text(points[points["device"] != ""], "device")
     ns = {
         f"{axis.label.lower()} over {'seeds' if axis.source == 'training' else 'rounds'}, n = "
-        f"{_n_text(points[f'{name}_n'])}"
+        f"{_n_text(points.loc[barred, f'{name}_n'])}"
         for name, axis in (("x", x), ("y", y))
-        if points[f"{name}_low"].notna().any()
+        if (barred := points[f"{name}_bar"].isin([BAR_KINDS[SEEDS], BAR_KINDS[ROUNDS]])).any()
     }
     bars = f"Bars: 95 % t-interval of the mean ({'; '.join(sorted(ns))}). " if ns else ""
+    if (points[["x_bar", "y_bar"]] == BAR_KINDS[IMAGES]).any(axis=None):
+        bars += f"{BINOMIAL}. "
     front = "Line: Pareto front" if points["front"].any() else ""
     where = f"Measured {'in ' + timed + ', ' if timed else ''}on {on}" if on else ""
     crowd = ". Bars of the front only" if bars and len(points) > MANY else ""
@@ -181,7 +196,7 @@ class _Plane:
             rules.append(
                 alt.Chart(rows)
                 .mark_rule(strokeWidth=1.5, opacity=0.7, clip=True)
-                .encode(color=_colour(points), **encodings)
+                .encode(color=_colour(points), strokeDash=bar_dash(f"{name}_bar"), **encodings)
             )
         return rules
 
@@ -256,6 +271,7 @@ class _Plane:
             alt.Tooltip("setting:N"),
             *_value_tooltips("y", y),
             *_value_tooltips("x", x),
+            alt.Tooltip("probability:N", title="P(on the front)"),
             alt.Tooltip("num_params:Q", title="parameters", format=","),
             alt.Tooltip("memory_mib:Q", title="peak memory (MiB)", format=",.0f"),
             alt.Tooltip("noisy:N", title="noisy (IQR over 10 %)"),
@@ -271,6 +287,7 @@ def _value_tooltips(name: str, axis: Axis) -> list[alt.Tooltip]:
         alt.Tooltip(f"{name}:Q", title=axis.title, format=".4~g"),
         alt.Tooltip(f"{name}_low:Q", title="95 % from", format=".4~g"),
         alt.Tooltip(f"{name}_high:Q", title="95 % to", format=".4~g"),
+        alt.Tooltip(f"{name}_bar:N", title="interval"),
         alt.Tooltip(f"{name}_n:Q", title=n),
     ]
 

@@ -5,10 +5,10 @@ import pandas as pd
 
 from resnest_bench.charts.ablation import COLUMNS, dots_with_intervals, training_text
 from resnest_bench.charts.style import (
-    INTERVAL,
     PALETTE,
     WIDTH,
     distinct_text,
+    interval_text,
     left_out,
     no_data_chart,
     title,
@@ -40,7 +40,8 @@ def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     points = with_marks(rows[drawn])[[*COLUMNS, "gain_mean_points"]]
     offset = alt.YOffset("recipe:N", sort=recipes, scale=alt.Scale(domain=recipes))
     layers = dots_with_intervals(points, y, colour, yOffset=offset)
-    subtitle = [training_text(rows), f"{INTERVAL}. Ticks: single seeds", gaps]
+    bars = interval_text(rows.loc[drawn, "accuracy_interval_about"])
+    subtitle = [training_text(rows), f"{bars}. Ticks: single seeds", gaps]
     return alt.layer(*layers).properties(
         title=title(text, subtitle), width=WIDTH, height=40 + 28 * len(rows)
     )

@@ -1,15 +1,20 @@
 """One subcommand a job kind. torch is imported where it is needed: `--help` answers at once."""
 
+import contextlib
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run
 from resnest_bench.errors import UserError
-from resnest_bench.specs import StudySpec, load_study
+from resnest_bench.paths import StudyPaths
+from resnest_bench.specs import StudySpec, load_study, study_with_looks
+from resnest_bench.stopping import Stopped, listening
 
 app = typer.Typer(
     help="Which CNN to choose, and whether the difference is real.",
@@ -40,8 +45,10 @@ SeedsAtOnceOption = Annotated[
     ),
 ]
 
-DEFAULT_STUDY = Path("config/config.yaml")
 DEFAULT_RESULTS = Path("results")
+
+for command in (init, run, dashboard):
+    app.command()(command)
 
 
 def _start_logging(log_file: Path | None = None) -> None:
@@ -51,6 +58,8 @@ def _start_logging(log_file: Path | None = None) -> None:
         try:
             log_file.parent.mkdir(parents=True, exist_ok=True)
             handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
+            # Lines that a full disk doesn't take stand on standard error: no traceback for each.
+            logging.raiseExceptions = False
         except OSError as error:
             raise UserError(
                 f"cannot write the log {log_file}: {error.strerror}. Make the folder writable or "
@@ -76,13 +85,33 @@ def plan(
     cost: Annotated[
         bool, typer.Option(help="Time one training step of each variant to estimate the hours")
     ] = True,
+    decide: Annotated[
+        bool,
+        typer.Option("--decide", help="Of an adaptive study: which seeds to train next, and why"),
+    ] = False,
+    look: Annotated[
+        int | None,
+        typer.Option("--look", min=0, help="With --decide: which look [default: the next]"),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="With --decide: also write the decision here")
+    ] = None,
+    log: LogOption = None,
 ) -> None:
     """Check the study and say what it will run, and what that costs in hours."""
+    spec = load_study(study)
+    if decide:
+        _start_logging(log)
+        from resnest_bench.cli.decide import decide_next
+
+        typer.echo(decide_next(spec, spec.paths(results), look, json_file))
+        return
+    if look is not None or json_file:
+        raise UserError("--look and --json go with --decide: add it, or leave them out")
     from resnest_bench.cli.plan import check_study, describe_plan
 
-    spec = load_study(study)
     check_study(spec, results)
-    typer.echo(describe_plan(spec, results, device, cost))
+    typer.echo(describe_plan(study_with_looks(spec, spec.paths(results)), results, device, cost))
 
 
 @app.command()
@@ -127,6 +156,29 @@ def data(
 
 
 @app.command()
+def weights(
+    hub: Annotated[
+        str, typer.Option("--hub", help="Name of pretrained weights that the study names")
+    ],
+    study: StudyOption = DEFAULT_STUDY,
+    log: LogOption = None,
+) -> None:
+    """Download pretrained weights once; the jobs themselves never ask the hub."""
+    from resnest_bench.models.weights import fetch_hub_weights
+    from resnest_bench.paths import DataPaths
+
+    _start_logging(log)
+    spec = load_study(study)
+    named = sorted({w.hub for block in spec.finetune for w in block.weights.values() if w.hub})
+    if hub not in named:
+        raise UserError(
+            f"--hub is one of {', '.join(named) or '(none)'} in this study, not {hub!r}"
+        )
+    path = DataPaths(Path(spec.data_dir)).hub_weights(hub)
+    typer.echo(f"{hub}: SHA-256 {fetch_hub_weights(hub, path)}, at {path}")
+
+
+@app.command()
 def train(
     variant: VariantOption,
     dataset: DatasetOption,
@@ -135,10 +187,15 @@ def train(
     results: ResultsOption = DEFAULT_RESULTS,
     device: DeviceOption = "auto",
     seeds_at_once: SeedsAtOnceOption = 1,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", help="These alone, like 5,6; of an adaptive study also added ones"),
+    ] = None,
     log: LogOption = None,
 ) -> None:
     """Train one variant over all seeds of the study; resumes what was stopped."""
-    _run("train", study, dataset, recipe, variant, results, device, seeds_at_once, log)
+    asked = parse_seeds(seeds) if seeds is not None else None
+    _run("train", study, dataset, recipe, variant, results, device, seeds_at_once, log, asked)
 
 
 @app.command()
@@ -159,14 +216,26 @@ def finetune(
 def _run(
     kind: str, study: Path, dataset: str, recipe: str, variant: str,
     results: Path, device: str, seeds_at_once: int, log_file: Path | None,
+    seeds: tuple[int, ...] | None = None,
 ) -> None:  # fmt: skip
     _start_logging(log_file)
+    # Its node may have no internet, and what it needs was fetched before: a library that asks for
+    # more must fail at once, not wait.
+    os.environ["HF_HUB_OFFLINE"] = "1"
     spec = load_study(study)
     from resnest_bench.measure.devices import leased_device
     from resnest_bench.training.jobs import run_job
 
     with leased_device(device) as leased:
-        run_job(spec, kind, dataset, recipe, variant, leased, results, seeds_at_once)
+        run_job(spec, kind, dataset, recipe, variant, leased, results, seeds_at_once, seeds)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """'5,6' to (5, 6). Raises UserError for anything but distinct numbers from 0."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts) or len(set(parts)) < len(parts):
+        raise UserError(f"--seeds takes distinct numbers from 0, like 5,6, but came {text!r}")
+    return tuple(map(int, parts))
 
 
 @app.command()
@@ -202,7 +271,7 @@ def tables(
     from resnest_bench.tables import write_tables
 
     _start_logging(log)
-    spec = load_study(study)
+    spec = _with_looks(study, results)
     for path in write_tables(spec, spec.paths(results)):
         typer.echo(path)
 
@@ -217,7 +286,7 @@ def figures(
     from resnest_bench.charts import write_figures
 
     _start_logging(log)
-    spec = load_study(study)
+    spec = _with_looks(study, results)
     for path in write_figures(spec, spec.paths(results)):
         typer.echo(path)
 
@@ -233,7 +302,7 @@ def show(
     typer.echo(summary_text(spec, spec.paths(folder.parent)))
     typer.echo(
         f"\nTables: {folder}/tables/   Figures: {folder}/figures/\n"
-        "Dashboard: make dashboard   (that is: streamlit run dashboard/app.py)"
+        "Dashboard: resnest-bench dashboard   (in a checkout also: make dashboard)"
     )
 
 
@@ -241,20 +310,32 @@ def show(
 def export(
     folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="File to write [default: FOLDER/STUDY.html]")
+        Path | None,
+        typer.Option("--out", help="File to write, .html or .md [default: FOLDER/STUDY.html]"),
     ] = None,
 ) -> None:
-    """Write a study as one HTML file, to be read without Python and without a network."""
-    from resnest_bench.export import write_page
-    from resnest_bench.paths import StudyPaths
+    """Write a study as one HTML file, or as Markdown with figures, to be read without Python."""
+    from resnest_bench.export import write_document, write_page
 
-    typer.echo(write_page(_study_in(folder), StudyPaths(folder), out))
+    if out and out.suffix == ".md":
+        typer.echo(write_document(_study_in(folder), StudyPaths(folder), out)[0])
+    else:
+        typer.echo(write_page(_study_in(folder), StudyPaths(folder), out))
 
 
 def _study_in(folder: Path) -> StudySpec:
     if not (folder / "study.json").exists():
-        raise UserError(f"{folder} holds no study.json: run the workflow first, like `make demo`")
-    return load_study(folder / "study.json")
+        raise UserError(
+            f"{folder} holds no study.json: run its study first, by `resnest-bench run`, or in a "
+            "checkout by `make demo`"
+        )
+    return study_with_looks(load_study(folder / "study.json"), StudyPaths(folder))
+
+
+def _with_looks(study: Path, results: Path) -> StudySpec:
+    """The study with the seeds that were added to it."""
+    spec = load_study(study)
+    return study_with_looks(spec, spec.paths(results))
 
 
 @app.command()
@@ -272,25 +353,31 @@ def doctor(
 
 
 def main() -> None:
-    """Run the command line. A user's mistake is one line on standard error, and exit code 1."""
+    """Run the command line. A user's mistake is one line on standard error, and exit code 1.
+
+    A signal ends it with 128 + its number, after what is running has kept its state.
+    """
     try:
-        app()
+        with listening():
+            app()
     except UserError as error:
         logging.getLogger("resnest_bench").debug("", exc_info=error)
         _fail(str(error))
     except OSError as error:
         # A full or vanished disk reaches us from any library.
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        _fail("stopped; the same command resumes from the last epoch", code=130)
+    except Stopped as stop:
+        _fail(f"stopped by {stop}; the same command goes on from there", code=stop.exit_code)
 
 
 def _fail(message: str, code: int = 1) -> None:
     line = f"resnest-bench: error: {' '.join(message.split())}"
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
-            handler.stream.write(line + "\n")
-            handler.flush()
+            # The disk may be full: the line below must come all the same.
+            with contextlib.suppress(OSError):
+                handler.stream.write(line + "\n")
+                handler.flush()
     print(line, file=sys.stderr)
     sys.exit(code)
 

@@ -11,6 +11,7 @@ import torch
 from resnest_bench import records
 from resnest_bench.errors import UserError
 from resnest_bench.measure.environment import cpu_model, describe
+from resnest_bench.paths import DataPaths
 from resnest_bench.specs import ImageFolderDataset, StudySpec, load_study
 
 NEEDED_GIB = 5
@@ -99,8 +100,12 @@ def _weights(study: StudySpec) -> list[Finding]:
                 findings.append(Finding(topic, "bad", str(error)))
                 continue
             if weights.hub:
-                text = f"{weights.hub} will come from the weights hub, or from its local cache"
-                findings.append(Finding(topic, "note", text))
+                path = DataPaths(Path(study.data_dir)).hub_weights(weights.hub)
+                text = (
+                    f"{weights.hub} will be downloaded to {path}; offline, give a file with `file:`"
+                )
+                there = Finding(topic, "ok", str(path))
+                findings.append(there if path.exists() else Finding(topic, "note", text))
             else:
                 findings.append(Finding(topic, "ok", str(weights.file or f"train {weights.train}")))
     return findings

@@ -1,11 +1,9 @@
 """Unpacking archives from elsewhere: nothing is written outside, and all of it or nothing."""
 
 import logging
-import lzma
 import shutil
 import tarfile
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
@@ -15,8 +13,6 @@ from resnest_bench.errors import UserError
 from resnest_bench.records import check_writable
 
 log = logging.getLogger(__name__)
-
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, OSError)
 
 
 def unpack(archive: Path, downloads: Path) -> Path:
@@ -60,7 +56,11 @@ def _extract(archive: Path, folder: Path) -> None:
                 f"{archive} must be a whole .zip, .tar, .tar.gz or .tar.xz, but is none of them: "
                 "get the archive again, or give an unpacked folder"
             )
-    except BROKEN as error:
+    except UserError:
+        raise
+    # The bytes are foreign, and the readers of archives fail on them in any way they like: KeyError for a
+    # link to nowhere, NotImplementedError for a method of compression, UnicodeEncodeError for a name...
+    except Exception as error:
         raise UserError(
             f"{archive} cannot be unpacked: {error}: get the archive again, or free space in "
             f"{folder.parent}"
@@ -78,7 +78,9 @@ def _extract_zip(archive: Path, folder: Path) -> None:
 
 def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
     path = PurePosixPath(member.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    # '' and '.' have no part, and name the folder itself.
+    first = path.parts[0] if path.parts else ""
+    if path.is_absolute() or ".." in path.parts or ":" in first:
         raise UserError(
             f"{archive}: a member must stay inside the archive's folder, but one is named "
             f"{member.filename!r}: don't use this archive"

@@ -62,17 +62,19 @@ class BatchLoader:
         return self._normalise(self._pixels(indices)), self._labels(indices)
 
     def iterate_train(
-        self, order: np.ndarray, slices: list[slice], seed: int, epoch: int
+        self, order: np.ndarray, slices: list[slice], seed: int, epoch: int, first: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of one epoch: `order` holds indices, `slices` cuts it.
+        """The batches of one epoch from step `first` on: `order` holds indices, `slices` cuts it.
 
         Photos are cropped and scaled by a thread, two batches ahead; what it raises is raised here,
         and closing the generator ends it. On a GPU many batches are augmented at once, which gives
         the same images as one by one.
         """
 
+        slices = slices[first:]
+
         def pixels(step: int) -> _Pixels:
-            return self._training_pixels(order[slices[step]], seed, epoch, step)
+            return self._training_pixels(order[slices[step]], seed, epoch, first + step)
 
         if not self.split.uniform or self.crop == "random_resized":
             source = prefetched(pixels, len(slices))

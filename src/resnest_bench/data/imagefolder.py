@@ -15,7 +15,7 @@ import numpy as np
 from resnest_bench.data.archives import unpack
 from resnest_bench.data.arrays import Content
 from resnest_bench.data.download import Checksum, fetch
-from resnest_bench.data.images import EXTENSIONS, oriented_size, read_rgb, resize_shorter
+from resnest_bench.data.images import EXTENSIONS, oriented_size, read_resized
 from resnest_bench.data.prepared import PARTS
 from resnest_bench.errors import UserError
 from resnest_bench.specs import ImageFolderDataset
@@ -178,4 +178,4 @@ def decoded(paths: list[tuple[Path, int]], side: int) -> Iterator[tuple[np.ndarr
 
 
 def _decode(path: Path, side: int) -> np.ndarray:
-    return np.asarray(resize_shorter(read_rgb(path), side))
+    return np.asarray(read_resized(path, side))

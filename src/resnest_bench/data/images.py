@@ -11,6 +11,7 @@ EXTENSIONS = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 ORIENTATION_TAG = 0x0112
+MAX_ASPECT = 100
 
 
 def read_rgb(path: Path) -> Image.Image:
@@ -52,6 +53,19 @@ def to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
+
+
+def read_resized(path: Path, side: int) -> Image.Image:
+    """`read_rgb`, scaled by `resize_shorter`. Raises UserError for an image that is a mere line."""
+    image = read_rgb(path)
+    shorter, longer = sorted(image.size)
+    if longer > MAX_ASPECT * shorter:
+        # A file of some hundred bytes could take all of the memory.
+        raise UserError(
+            f"{path} must be at most {MAX_ASPECT} times as long as wide, but has "
+            f"{image.width}x{image.height} pixels: crop it or take it out"
+        )
+    return resize_shorter(image, side)
 
 
 def resize_shorter(image: Image.Image, side: int) -> Image.Image:

@@ -97,7 +97,8 @@ def load_split(folder: Path, part: str, uniform: bool) -> Split:
             arrays[array] = np.load(
                 path, mmap_mode="r" if array == "images" else None, allow_pickle=False
             )
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:
+            # A header is a Python literal: a damaged one ends in a TokenError, SyntaxError, MemoryError...
             raise _broken(path, f"must be a whole .npy array, but: {error}") from error
     return Split(**arrays)
 
@@ -131,7 +132,7 @@ def read_meta(folder: Path) -> PreparedMeta:
             f"{folder} must hold prepared data, but has no meta.json: prepare it with "
             "`resnest-bench data`"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _broken(path, f"must be JSON, but: {error}") from error
     version = raw.get("format_version") if isinstance(raw, dict) else None
     if version != FORMAT_VERSION:

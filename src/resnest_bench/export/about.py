@@ -13,6 +13,8 @@ from resnest_bench.specs import dump_study
 from resnest_bench.tables import STATUSES
 from resnest_bench.tables.cells import device_texts
 
+# What is true of the page and of nothing else.
+PAGE = "Page"
 EXPERIMENT = ["kind", "dataset", "dataset_label", "recipe"]
 # What a record's machine is told by here; of records that share all of it, one is read.
 MACHINE = ["device_kind", "device_name", "torch", "git_commit"]
@@ -31,7 +33,7 @@ def about(results: Results) -> Section:
         "Software": _software(results, known),
         "Commits": _commits(known),
         "Run": _dates(known),
-        "Page": [f"resnest-bench {__version__}; whole in this one file, nothing is loaded"],
+        PAGE: [f"resnest-bench {__version__}; whole in this one file, nothing is loaded"],
     }
     kept = tuple((name, tuple(lines)) for name, lines in rows.items() if lines)
     text = (

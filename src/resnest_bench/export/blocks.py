@@ -20,6 +20,7 @@ MAX_FILE_BYTES = 2 * 2**20
 EMPTY = "no data yet"
 NUMBER = re.compile(r"[+\-−]?\d[\d,]*(\.\d+)?([eE][+-]?\d+)?[MkG]?( [±\[(].*)?")
 GAP = "–"
+CLICK_TEXT = "A click on a name in the legend shows it alone, with shift several."
 
 
 @dataclass(frozen=True)

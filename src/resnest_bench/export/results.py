@@ -11,14 +11,20 @@ import pandas as pd
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables import (
+    Differences,
+    FactorEffects,
     Outcome,
     claim_jobs,
     claim_tables,
+    difference_jobs,
+    differences_of,
     factor_table,
+    headline_experiment,
     load_frames,
     make_tables,
     outcomes,
     prepared_fingerprints,
+    study_effects,
 )
 from resnest_bench.tables.selection import select
 
@@ -52,6 +58,20 @@ class Results:
         """A row a claim, and a row a comparison."""
         found = self.outcomes_of(claim_jobs(self.study))
         return claim_tables(self.study, self.runs, self.cells, found)
+
+    @cached_property
+    def differences(self) -> Differences | None:
+        """The pairs of the study's main experiment; None of a study that trains nothing."""
+        experiment = headline_experiment(self.study)
+        if experiment is None or not experiment.variants:
+            return None
+        found = self.outcomes_of(difference_jobs(self.study, experiment))
+        return differences_of(experiment, found)
+
+    @cached_property
+    def effects(self) -> FactorEffects | str:
+        """What each factor does over all networks, or why there is no estimate."""
+        return study_effects(self.study, self.runs)
 
     @cached_property
     def variants(self) -> list[str]:

@@ -19,10 +19,12 @@ from resnest_bench.charts import (
     transfer_chart,
 )
 from resnest_bench.export.about import about, coverage, files
-from resnest_bench.export.blocks import Block, Bullets, Section, Table, figure_of, table_of
+from resnest_bench.export.blocks import CLICK_TEXT, Block, Bullets, Section, Table, figure_of, table_of
 from resnest_bench.export.claims import claims
+from resnest_bench.export.differences import differences
 from resnest_bench.export.results import Results
 from resnest_bench.tables import (
+    NOISE_PARTS,
     PRINTED_FACTS,
     Axis,
     Experiments,
@@ -30,7 +32,11 @@ from resnest_bench.tables import (
     caption,
     display_frame,
     experiments_of,
+    floor_sentence,
+    front_lines,
+    front_notes,
     headline_points,
+    noise_table,
     notes,
     paper_table,
     samples_of,
@@ -43,16 +49,17 @@ MAX_PAIRS = 30
 MAX_NAMES = 12
 RATE, PARAMETERS = "images/s", "parameters"
 PAPER_TABLES = {"ablation": "Ablation", "tradeoff": "Trade-off", "transfer": "Transfer"}
+# Paragraphs above curves; the second holds where charts are alive.
 CURVES_TEXT = (
-    "Bold: mean over seeds. Band: lowest to highest seed. Thin: single seeds. A click on a name in the "
-    "legend shows it alone, with shift several."
+    "Bold: mean over seeds. Band: lowest to highest seed. Thin: single seeds.",
+    CLICK_TEXT,
 )
 
 
 def sections_of(results: Results) -> list[Section]:
     """All sections that the study has, in the page's order."""
     makers: list[Callable[[Results], Section | None]] = [
-        about, tradeoff, claims, ablation, training, latency, transfer, paper, coverage, files,
+        about, tradeoff, differences, claims, ablation, training, latency, transfer, paper, coverage, files,
     ]  # fmt: skip
     made = [make(results) for make in makers]
     return [section for section in made if section is not None]
@@ -99,7 +106,6 @@ def _label(runs: pd.DataFrame, kind: str) -> str:
 
 def _choice(results: Results, points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
     """The front, the network with the best mean, and those that the seeds can't tell from it."""
-    front = list(dict.fromkeys(points.loc[points["front"].eq(True), "variant"]))
     trained, _ = experiments_of(results.study)
     rows = Experiments(trained[0], None).runs(results.runs)
     best = best_within(points, x, y, None, None, rows)
@@ -112,8 +118,7 @@ def _choice(results: Results, points: pd.DataFrame, x: Axis, y: Axis) -> list[st
     )
     if best.not_told_apart:
         text += f" These seeds don't tell it from: {_few(best.not_told_apart)}."
-    count = points["variant"].nunique()
-    return [f"On the Pareto front, {len(front):,} of {count:,}: {_few(front)}.", text]
+    return [*front_lines(points), *front_notes(points, x, y), text]
 
 
 def _few(names: list[str]) -> str:
@@ -193,7 +198,7 @@ def training(results: Results) -> Section | None:
     if not results.study.train:
         return None
     blocks = _curves(results, "train")
-    text = (*results.cut_text, CURVES_TEXT) if blocks else ("No data yet.",)
+    text = (*results.cut_text, *CURVES_TEXT) if blocks else ("No data yet.",)
     return Section("training", "Training curves", text, tuple(blocks))
 
 
@@ -203,11 +208,34 @@ def latency(results: Results) -> Section | None:
         return None
     runs, cells = results.of_drawn(results.runs), results.of_drawn(results.cells)
     samples = latency_distribution_panels(_smallest_batch(results))
-    text = [*results.cut_text]
+    noise = noise_table(results.runs)
+    text = [*map(floor_sentence, noise.to_dict("records")), *results.cut_text]
     if len(samples) > 1:
         text.append(f"The raw samples are of the first of {len(samples)} settings.")
     charts = [batch_sweep_chart(cells), samples[0], startup_chart(runs), drift_chart(runs)]
-    return Section("latency", "Latency", tuple(text), tuple(figure_of(chart) for chart in charts))
+    blocks = [*map(figure_of, charts), _noise_rows(noise)]
+    return Section("latency", "Latency", tuple(text), tuple(blocks))
+
+
+def _noise_rows(noise: pd.DataFrame) -> Table:
+    parts = {
+        "floor_percent": "noise floor %", "job_percent": "job to job %",
+        "round_percent": "round to round %", "drift_percent": "within a job %",
+        "bias_percent": "before to after %",
+    }  # fmt: skip
+    rows = [
+        {
+            "device": shown_text(row["device"]),
+            "protocol": row["protocol"],
+            "images as in": row["dataset"],
+            "reference network": shown_text(row["reference_model"]),
+            "jobs": shown_text(row["num_jobs"]),
+            "rounds": shown_text(row["num_rounds"]),
+            **{text: significant(row[name], 2) for name, text in parts.items()},
+        }
+        for row in noise.to_dict("records")
+    ]
+    return table_of("Table: noise floor", pd.DataFrame(rows), NOISE_PARTS)
 
 
 def _smallest_batch(results: Results) -> pd.DataFrame:
@@ -225,7 +253,7 @@ def transfer(results: Results) -> Section | None:
     table = results.of_drawn(results.tables["transfer"])
     charts = [transfer_chart(rows) for _, rows in table.groupby("dataset", sort=False)]
     curves = _curves(results, "finetune")
-    text = (*results.cut_text, *([CURVES_TEXT] if curves else []))
+    text = (*results.cut_text, *(CURVES_TEXT if curves else []))
     blocks = [*map(figure_of, charts), *_rounded("transfer", results), *curves]
     return Section("transfer", "Transfer", text, tuple(blocks))
 

@@ -1,5 +1,6 @@
 """Which device a job computes on. Snakemake counts GPUs but assigns none, so a job leases one."""
 
+import logging
 import os
 import tempfile
 import time
@@ -12,6 +13,8 @@ from filelock import FileLock, Timeout
 
 from resnest_bench.errors import UserError
 
+log = logging.getLogger(__name__)
+
 DEVICE_KINDS = ("auto", "cpu", "cuda")
 
 
@@ -21,17 +24,15 @@ def lease_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"resnest-bench-{owner}"
 
 
-def visible_gpus(environ: dict[str, str] | None = None, count: int | None = None) -> list[str]:
-    """A machine-wide name for each visible GPU, in torch's order.
+def visible_gpus() -> list[str]:
+    """A machine-wide name for each visible GPU, in torch's order: its UUID.
 
-    CUDA renumbers the devices in CUDA_VISIBLE_DEVICES from 0, so the lock is named after what
-    stands there, and two processes that see different GPUs never wait for each other.
+    Numbers would not do. CUDA counts the devices in CUDA_VISIBLE_DEVICES from 0, and a scheduler
+    that fences its jobs off, as Slurm does with cgroups, gives each of them a device 0: two jobs on
+    two GPUs would wait for one lock.
     """
-    environ = dict(os.environ) if environ is None else environ
-    count = torch.cuda.device_count() if count is None else count
-    listed = [name.strip() for name in environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
-    named = [name for name in listed if name]
-    return named[:count] if named else [str(index) for index in range(count)]
+    count = torch.cuda.device_count()
+    return [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
 
 
 @contextmanager
@@ -72,6 +73,8 @@ def leased_device(kind: str = "auto") -> Iterator[torch.device]:
     if kind == "cpu" or not torch.cuda.is_available():
         yield torch.device("cpu")
         return
-    with lease(visible_gpus()) as index:
+    gpus = visible_gpus()
+    with lease(gpus) as index:
         torch.cuda.set_device(index)
+        log.info("holds the lease of GPU %s, here cuda:%d", gpus[index], index)
         yield torch.device("cuda", index)

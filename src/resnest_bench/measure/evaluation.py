@@ -1,5 +1,6 @@
 """Accuracy on images that nothing was selected on."""
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from resnest_bench.measure.graphs import Capture
+from resnest_bench.measure.memory import free_memory, is_out_of_memory
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class Evaluator:
 
     With `capture` (see `measure.graphs`) its forward pass is recorded once for each shape of a
     batch, and replayed from then on, whatever the weights have become.
+
+    A batch that does not fit into memory is halved, down to single images: each image's logits are
+    its own, so that only their rounding can differ.
     """
 
     def __init__(
@@ -35,6 +42,7 @@ class Evaluator:
     ) -> None:
         self.model, self.autocast, self.capture = model, autocast, capture
         self.recorded: dict[torch.Size, tuple[Tensor, Callable[[], Tensor]]] = {}
+        self.at_once: int | None = None
 
     @torch.no_grad()
     def __call__(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
@@ -59,6 +67,28 @@ class Evaluator:
         return Evaluation(correct, float(loss_sum) / len(correct))
 
     def _logits(self, images_BCHW: Tensor) -> Tensor:
+        """Logits (B, K) in float32, of as many images at once as fit."""
+        while True:
+            parts = images_BCHW.split(self.at_once or len(images_BCHW))
+            try:
+                # A recording's output is overwritten by its next replay.
+                logits = [self._replayed(part).clone() for part in parts]
+                return logits[0] if len(logits) == 1 else torch.cat(logits)
+            except Exception as error:
+                if not is_out_of_memory(error) or (self.capture is None and len(parts[0]) == 1):
+                    raise
+                log.warning("memory ran out while %d images were evaluated", len(parts[0]))
+            self._make_room(len(parts[0]), images_BCHW.device)
+
+    def _make_room(self, at_once: int, device: torch.device) -> None:
+        """Give up recordings, which keep their memory, and only then half of the images."""
+        if self.capture is None:
+            self.at_once = max(1, at_once // 2)
+        self.capture = None
+        self.recorded.clear()
+        free_memory(device)
+
+    def _replayed(self, images_BCHW: Tensor) -> Tensor:
         if self.capture is None:
             return self._forward(images_BCHW)
         if images_BCHW.shape not in self.recorded:

@@ -28,10 +28,13 @@ def capture_cuda_graph(body: Callable[[], T]) -> Callable[[], T]:
     """
     current, side = torch.cuda.current_stream(), torch.cuda.Stream()
     side.wait_stream(current)
-    with torch.cuda.stream(side):
-        for _ in range(WARMUP_CALLS):
-            body()
-    current.wait_stream(side)
+    try:
+        with torch.cuda.stream(side):
+            for _ in range(WARMUP_CALLS):
+                body()
+    finally:
+        # After a failure too: what puts tensors back must not overtake what still changes them.
+        current.wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         result = body()

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import timm
 import torch
@@ -31,6 +32,7 @@ from resnest_bench.measure.deployment import (
     settings_of,
 )
 from resnest_bench.measure.environment import device_state, precision
+from resnest_bench.measure.memory import free_memory, gib, is_out_of_memory, memory_bytes
 from resnest_bench.models import build_model
 from resnest_bench.records import (
     LatencyCell,
@@ -184,6 +186,22 @@ def _why(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:300]
 
 
+def unavailable(
+    batch: int | None, setting: Setting, error: Exception, device: torch.device
+) -> UnavailableCell:
+    """The row of a setting that was not measured, since `error` came."""
+    if not is_out_of_memory(error):
+        return UnavailableCell(batch_size=batch, reason=_why(error), **vars(setting))
+    memory = memory_bytes(device)
+    return UnavailableCell(
+        batch_size=batch,
+        reason=f"does not fit into {gib(memory)}: {_why(error)}"[:300],
+        does_not_fit=True,
+        memory_bytes=memory,
+        **vars(setting),
+    )
+
+
 def measure_setting(
     model: nn.Module, size: int, setting: Setting, spec: LatencySpec, device: torch.device
 ) -> tuple[list[LatencyCell], list[UnavailableCell]]:
@@ -191,14 +209,15 @@ def measure_setting(
     cells: list[LatencyCell] = []
     missing: list[UnavailableCell] = []
 
-    def give_up(batch: int | None, reason: str) -> None:
-        log.warning("not measured: batch %s in %s: %s", batch or "any", setting, reason)
-        missing.append(UnavailableCell(batch_size=batch, reason=reason, **vars(setting)))
+    def give_up(batch: int | None, error: Exception) -> None:
+        row = unavailable(batch, setting, error, device)
+        log.warning("not measured: batch %s in %s: %s", batch or "any", setting, row.reason)
+        missing.append(row)
 
     try:
         check_available(setting, device)
     except NotAvailableError as error:
-        give_up(None, _why(error))
+        give_up(None, error)
         return cells, missing
     with precision(setting.precision):
         network = in_setting(model, setting)
@@ -208,9 +227,13 @@ def measure_setting(
             # Out of memory, no C++ compiler, an operator without a bf16 kernel: compiler, exporter and
             # runtime have exceptions of their own, and none may cost the other cells.
             except Exception as error:
-                give_up(batch, _why(error))
+                give_up(batch, error)
+            else:
+                median = _median_text(cells[-1].samples_ms)
+                log.info("batch %d in %s: %s", batch, setting, median)
                 continue
-            log.info("batch %d in %s: %s", batch, setting, _median_text(cells[-1].samples_ms))
+            # Only now is the error gone, and with it what it held.
+            free_memory(device)
         if setting.mode == "compiled":
             torch.compiler.reset()
     return cells, missing
@@ -234,7 +257,10 @@ def time_reference(size: int, spec: LatencySpec, device: torch.device) -> list[f
 def paper_timing(
     model: nn.Module, size: int, setting: Setting, spec: LatencySpec, device: torch.device
 ) -> PaperTiming | None:
-    """The paper's figure: batches one after another, the time divided by the images."""
+    """The paper's figure: batches one after another, the time divided by the images.
+
+    None where the protocol leaves it out. Raises what torch does where its batch does not fit.
+    """
     if spec.paper_batch_size is None:
         return None
     with precision(setting.precision):
@@ -250,6 +276,17 @@ def paper_timing(
     return PaperTiming(
         batch_size=spec.paper_batch_size, num_batches=spec.paper_batches, total_ms=total
     )
+
+
+def paper_timing_if_it_fits(*args: Any) -> tuple[PaperTiming | None, bool]:
+    """`paper_timing`, and whether memory ran out."""
+    try:
+        return paper_timing(*args), False
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        log.warning("the paper's figure is left out: its batch does not fit: %s", _why(error))
+    return None, True
 
 
 def peak_rss_bytes() -> int:
@@ -275,7 +312,13 @@ def measure_latency(
     try:
         with precision("fp32"):
             first_ms = timed_ms(lambda: model(image), device)
-    except (RuntimeError, AssertionError, ValueError) as error:
+    except (RuntimeError, AssertionError, ValueError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise UserError(
+                f"{variant.name} does not fit into {gib(memory_bytes(device))}, not even with one "
+                f"image of {image_size}x{image_size} ({_why(error)}): free the device's memory "
+                "(`resnest-bench doctor`), or take one with more"
+            ) from error
         raise UserError(
             f"{variant.name} cannot take one image of {image_size}x{image_size} ({_why(error)}): "
             "choose another image_size or variant"
@@ -293,7 +336,9 @@ def measure_latency(
         cells += done
         missing += failed
     paper_setting = Setting("fp32", spec.layouts[0], "eager")
-    paper = paper_timing(model, image_size, paper_setting, spec, device)
+    paper, no_room = paper_timing_if_it_fits(model, image_size, paper_setting, spec, device)
+    if no_room:
+        free_memory(device)
     return LatencyObservations(
         image_size=image_size,
         num_classes=num_classes,
@@ -307,6 +352,7 @@ def measure_latency(
         cells=cells,
         unavailable=missing,
         paper=paper,
+        paper_does_not_fit=no_room,
         reference=ReferenceTiming(
             model=spec.reference_model,
             batch_size=spec.reference_batch_size,

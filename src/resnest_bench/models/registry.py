@@ -6,11 +6,16 @@ import torch
 from torch import nn
 
 from resnest_bench.errors import UserError
+from resnest_bench.models.classic import build_classic
 from resnest_bench.models.resnest import build_resnest
 from resnest_bench.models.timm_family import build_timm, check_small_image
 from resnest_bench.specs import VariantSpec
 
-FAMILIES: dict[str, Callable[..., nn.Module]] = {"resnest": build_resnest, "timm": build_timm}
+FAMILIES: dict[str, Callable[..., nn.Module]] = {
+    "resnest": build_resnest,
+    "timm": build_timm,
+    "classic": build_classic,
+}
 
 
 def build_model(

@@ -1,8 +1,6 @@
 """Weights from a file or from the hub, into a network with a new head, and to a file."""
 
-import contextlib
 import hashlib
-import os
 import pickle
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 
 from resnest_bench.errors import UserError
 from resnest_bench.models.heads import head_prefixes
+from resnest_bench.records import write_bytes
 
 PICKLED = (".pth", ".pt", ".bin")
 NESTED_UNDER = ("state_dict", "model")
@@ -168,26 +167,23 @@ def save_weights(path: Path, model: nn.Module) -> str:
 
     Raises UserError where the folder can't be written or the disk is full.
     """
+    return _write_state(path, model.state_dict())
+
+
+def fetch_hub_weights(name: str, path: Path) -> str:
+    """Download timm's pretrained weights `name` to `path`; return the file's SHA-256 (hex).
+
+    Raises UserError where the download fails or `path` can't be written; no file is left then.
+    """
+    return _write_state(path, load_hub_weights(name))
+
+
+def _write_state(path: Path, state: dict[str, Tensor]) -> str:
     # Copies: safetensors refuses tensors that share memory or lie in another layout.
-    state = {
+    copies = {
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-        for name, tensor in model.state_dict().items()
+        for name, tensor in state.items()
     }
-    content = safetensors.torch.save(state)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror}. "
-            "Free space or make the folder writable, then run the same command again"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    content = safetensors.torch.save(copies)
+    write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()

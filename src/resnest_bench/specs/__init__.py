@@ -1,5 +1,6 @@
 """What to run, as frozen, validated values (floor 1). Nothing here imports torch."""
 
+from resnest_bench.specs.adaptive import AdaptiveSpec
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import (
     Cifar10Dataset,
@@ -16,19 +17,23 @@ from resnest_bench.specs.load import (
     study_from_config,
     variant_line,
 )
+from resnest_bench.specs.looks import Look, read_looks, study_with_looks
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec
 from resnest_bench.specs.study import PROTOCOLS, StudySpec
-from resnest_bench.specs.variants import ResNestVariant, TimmVariant, VariantSpec
+from resnest_bench.specs.variants import ClassicVariant, ResNestVariant, TimmVariant, VariantSpec
 
 __all__ = [
     "PROTOCOLS",
     "RECIPES",
+    "AdaptiveSpec",
     "Cifar10Dataset",
     "ClaimSpec",
+    "ClassicVariant",
     "DatasetSpec",
     "DigitsDataset",
     "ImageFolderDataset",
     "LatencySpec",
+    "Look",
     "RecipeSpec",
     "ResNestVariant",
     "StudySpec",
@@ -37,7 +42,9 @@ __all__ = [
     "WeightsSpec",
     "dump_study",
     "load_study",
+    "read_looks",
     "read_yaml",
     "study_from_config",
+    "study_with_looks",
     "variant_line",
 ]

@@ -1,8 +1,9 @@
 """What all specs share: frozen, closed, and with defaults that are filled in and recorded."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from resnest_bench.digests import digest_of
 from resnest_bench.paths import NAME_PATTERN, check_name
@@ -10,12 +11,31 @@ from resnest_bench.paths import NAME_PATTERN, check_name
 Name = Annotated[
     str, AfterValidator(check_name), Field(json_schema_extra={"pattern": NAME_PATTERN})
 ]
+
+
+def _as_string(value: Any) -> Any:
+    # YAML reads a study named 2026 as a number, and a folder name is text.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+StudyName = Annotated[Name, BeforeValidator(_as_string)]
 VariantNames = Literal["all"] | tuple[Name, ...]
 PositiveInt = Annotated[int, Field(ge=1, strict=True)]
 CountInt = Annotated[int, Field(ge=0, strict=True)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+
+def _not_bool(value: Any) -> Any:
+    # YAML reads yes, on and true as a boolean, which would pass for 1.0. Text stays allowed: YAML
+    # takes 1e-3 for one.
+    if isinstance(value, bool):
+        raise ValueError(f"a number is needed, but came {value}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_not_bool)]
+PositiveFloat = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
+Probability = Annotated[Number, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
 class Spec(BaseModel):
@@ -30,3 +50,15 @@ class Spec(BaseModel):
     @property
     def digest(self) -> str:
         return digest_of(self.as_dict())
+
+
+def check_known(where: str, name: str, known: Collection[str]) -> None:
+    """Raise ValueError with the nearest of the `known` names where `name` is none of them."""
+    if name in known:
+        return
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+    raise ValueError(f"{where}: unknown name {name!r}: {hint}")

@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from resnest_bench.specs.base import PositiveFloat, PositiveInt, Spec
+from resnest_bench.specs.base import Number, PositiveFloat, PositiveInt, Spec
 
-UnitFloat = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+UnitFloat = Annotated[Number, Field(ge=0, le=1, allow_inf_nan=False)]
+Digit = Annotated[int, Field(strict=True)]
 ChannelMean = tuple[UnitFloat, UnitFloat, UnitFloat]
 ChannelStd = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 
@@ -77,7 +78,7 @@ class DigitsDataset(Spec):
     """scikit-learn's 1,797 handwritten digits of 8x8, shown as 3x32x32. Embedded: no download."""
 
     source: Literal["digits"]
-    classes: tuple[int, ...] = Field(
+    classes: tuple[Digit, ...] = Field(
         default=tuple(range(10)), description="Which digits; others are left out"
     )
 

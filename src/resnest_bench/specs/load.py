@@ -9,8 +9,9 @@ import yaml
 from pydantic import ValidationError
 
 from resnest_bench.errors import UserError
+from resnest_bench.plain import check_plain
 from resnest_bench.records import first_problem
-from resnest_bench.specs import claims, data, latency, recipes, study, variants
+from resnest_bench.specs import adaptive, claims, data, latency, recipes, study, tables, variants
 from resnest_bench.specs.base import Spec
 from resnest_bench.specs.study import StudySpec
 
@@ -39,8 +40,9 @@ def read_yaml(path: Path) -> Any:
         return _strict_json(text) if path.suffix == ".json" else _strict_yaml(text)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    # PyYAML makes numbers and dates of what looks like them, and nests as deep as the file does.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not YAML: {error}") from error
 
 
 def _strict_yaml(text: str) -> Any:
@@ -82,6 +84,10 @@ def study_from_config(config: dict[str, Any], origin: str) -> StudySpec:
         if key in config and not isinstance(config[key], list | tuple):
             raise UserError(f"{origin}: {key} must be a list, one entry a {key.removesuffix('s')}")
     try:
+        check_plain(config)
+    except ValueError as error:
+        raise UserError(f"{origin}: {error}") from error
+    try:
         return StudySpec.model_validate(config)
     except ValidationError as error:
         raise UserError(f"{origin}: {_explain(error, config)}") from error
@@ -98,8 +104,11 @@ def _explain(error: ValidationError, config: dict[str, Any]) -> str:
     where = _readable_location(problem["loc"], config)
     if problem["type"] == "extra_forbidden":
         key = str(problem["loc"][-1])
-        close = get_close_matches(key, _known_keys(), n=1)
+        known = _known_keys()
+        close = get_close_matches(key, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "remove it (config/README.md lists all)"
+        if key in known:
+            hint = "only other kinds of entries have it; remove it (config/README.md lists all)"
         return f"{where}: there is no key {key!r} here: {hint}"
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
         tag, expected = problem["ctx"]["discriminator"], problem["ctx"].get("expected_tags", "")
@@ -131,7 +140,7 @@ def _readable_location(loc: tuple, config: dict[str, Any]) -> str:
 def _known_keys() -> set[str]:
     specs = [
         item
-        for module in (claims, data, latency, recipes, study, variants)
+        for module in (adaptive, claims, data, latency, recipes, study, tables, variants)
         for item in vars(module).values()
         if isinstance(item, type) and issubclass(item, Spec)
     ]

@@ -1,27 +1,33 @@
 """The study: which experiments a config file asks for, expanded to jobs (floor 1)."""
 
 import functools
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from resnest_bench.digests import digest_of
 from resnest_bench.paths import DataPaths, Job, StudyPaths
-from resnest_bench.specs.base import CountInt, Name, PositiveInt, Spec, VariantNames
+from resnest_bench.specs.adaptive import AdaptiveSpec, Extendable, check_adaptive
+from resnest_bench.specs.base import (
+    CountInt,
+    Name,
+    PositiveInt,
+    Spec,
+    StudyName,
+    VariantNames,
+    check_known,
+)
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec
+from resnest_bench.specs.tables import TablesSpec
 from resnest_bench.specs.variants import VariantSpec
 
+MAX_JOBS = 200_000
 PROTOCOLS: dict[str, LatencySpec] = {"default": LatencySpec()}
-
-
-def _as_string(value: Any) -> Any:
-    # YAML reads a study named 2026 as a number, and a folder name is text.
-    return str(value) if isinstance(value, int) else value
 
 
 class TrainBlock(Spec):
@@ -61,42 +67,10 @@ class FinetuneBlock(Spec):
     weights: dict[Name, WeightsSpec] = Field(description="Variant to the weights it starts from")
 
 
-class TableSpec(Spec):
-    """The rows of one table. What is left out is taken from the first block of its kind."""
-
-    dataset: Name | None = Field(
-        default=None, description="Of the trained accuracy and of the latency"
-    )
-    recipe: Name | None = Field(default=None, description="Of the trained accuracy")
-    protocol: Name | None = Field(default=None, description="Of the latency")
-    variants: VariantNames = Field(default="all", description="Rows in this order, or all")
-    paper: bool = Field(
-        default=False,
-        description="Show the paper's printed values beside ours; the caption says where data or "
-        "recipe are not the paper's",
-    )
-
-
-class TransferSpec(Spec):
-    """Every fine-tuning of the study, with its gain over a start from scratch."""
-
-    paper: bool = Field(default=False, description="Show the paper's printed values beside ours")
-
-
-class TablesSpec(Spec):
-    """Which tables are made. A table that is null is left out."""
-
-    ablation: TableSpec | None = Field(default=None, description="Radix, cardinality and width")
-    tradeoff: TableSpec | None = Field(default=None, description="Accuracy against latency")
-    transfer: TransferSpec = Field(default=TransferSpec(), description="All fine-tunings")
-
-
-class StudySpec(Spec):
+class StudySpec(Extendable):
     """Everything that one study runs. What to run, never how."""
 
-    study: Annotated[Name, BeforeValidator(_as_string)] = Field(
-        description="Results go to results/<study>/"
-    )
+    study: StudyName = Field(description="Results go to results/<study>/")
     variants: tuple[VariantSpec, ...] = Field(
         description="Path of a YAML list of variants, or the list itself"
     )
@@ -117,6 +91,9 @@ class StudySpec(Spec):
     tables: TablesSpec = Field(default=TablesSpec(), description="Which rows the tables show")
     claims: tuple[ClaimSpec, ...] = Field(
         default=(), description="Path of a YAML list of claims, or the list itself"
+    )
+    adaptive: AdaptiveSpec | None = Field(
+        default=None, description="Add seeds where a claim is undecided; null: seeds are fixed"
     )
     rerun_on_code_change: bool = Field(
         default=False,
@@ -165,18 +142,19 @@ class StudySpec(Spec):
     def _references_exist(self) -> "StudySpec":
         for field, index, block in self._blocks():
             where = f"{field}[{index}]"
-            _known(f"{where}.dataset", block.dataset, self.datasets)
+            check_known(f"{where}.dataset", block.dataset, self.datasets)
             if isinstance(block, TrainBlock):
-                _known(f"{where}.recipe", block.recipe, self.all_recipes)
+                check_known(f"{where}.recipe", block.recipe, self.all_recipes)
             if isinstance(block, LatencyBlock):
-                _known(f"{where}.protocol", block.protocol, self.all_protocols)
+                check_known(f"{where}.protocol", block.protocol, self.all_protocols)
             if isinstance(block, FinetuneBlock):
                 self._check_finetune(where, block)
             elif block.variants != "all":
                 for name in block.variants:
-                    _known(f"{where}.variants", name, self._variants)
+                    check_known(f"{where}.variants", name, self._variants)
         self._check_jobs()
         self._check_tables()
+        check_adaptive(self.adaptive, self.seeds, self.claims if self.train else ())
         return self
 
     def _blocks(self) -> Iterable[tuple[str, int, Any]]:
@@ -186,10 +164,10 @@ class StudySpec(Spec):
 
     def _check_finetune(self, where: str, block: FinetuneBlock) -> None:
         for name in block.recipes:
-            _known(f"{where}.recipes", name, self.all_recipes)
+            check_known(f"{where}.recipes", name, self.all_recipes)
         trained = {(j.dataset, j.recipe, j.variant) for j in self._train_jobs()}
         for name, weights in block.weights.items():
-            _known(f"{where}.weights", name, self._variants)
+            check_known(f"{where}.weights", name, self._variants)
             if weights.train and (*weights.train.split("/"), name) not in trained:
                 raise ValueError(
                     f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
@@ -202,6 +180,11 @@ class StudySpec(Spec):
                 raise ValueError(
                     f"train: recipe {block.recipe!r} starts from weights: use it in a finetune block"
                 )
+        if (number := self._num_jobs()) > MAX_JOBS:
+            raise ValueError(
+                f"a study has at most {MAX_JOBS:,} jobs, but this one has {number:,}: make several "
+                "studies of it"
+            )
         jobs = self.jobs()
         if not jobs:
             raise ValueError("nothing to do: give at least one of train, latency and finetune")
@@ -210,6 +193,14 @@ class StudySpec(Spec):
             if job in seen:
                 raise ValueError(f"two blocks ask for {job}: remove it from one of them")
             seen.add(job)
+
+    def _num_jobs(self) -> int:
+        """How many there are, without making them: a slip of the pen may ask for billions."""
+        seeds = len(self.seeds)
+        trained = sum(len(self._names(block.variants)) * seeds for block in self.train)
+        timed = sum(len(self._names(block.variants)) * block.rounds for block in self.latency)
+        tuned = sum(len(block.recipes) * len(block.weights) * seeds for block in self.finetune)
+        return trained + timed + tuned
 
     def _check_tables(self) -> None:
         for table in ("ablation", "tradeoff"):
@@ -223,9 +214,9 @@ class StudySpec(Spec):
                 (spec.protocol, self.all_protocols, "protocol"),
             ):
                 if value is not None:
-                    _known(f"{where}.{field}", value, known)
+                    check_known(f"{where}.{field}", value, known)
             for name in () if spec.variants == "all" else spec.variants:
-                _known(f"{where}.variants", name, self._variants)
+                check_known(f"{where}.variants", name, self._variants)
 
     def __copy__(self) -> "StudySpec":
         copied = super().__copy__()
@@ -264,19 +255,19 @@ class StudySpec(Spec):
         return {**PROTOCOLS, **self.protocols}
 
     def variant(self, name: str) -> VariantSpec:
-        _known("variant", name, self._variants)
+        check_known("variant", name, self._variants)
         return self._variants[name]
 
     def recipe(self, name: str) -> RecipeSpec:
-        _known("recipe", name, self.all_recipes)
+        check_known("recipe", name, self.all_recipes)
         return self.all_recipes[name]
 
     def protocol(self, name: str) -> LatencySpec:
-        _known("protocol", name, self.all_protocols)
+        check_known("protocol", name, self.all_protocols)
         return self.all_protocols[name]
 
     def dataset(self, name: str) -> DatasetSpec:
-        _known("dataset", name, self.datasets)
+        check_known("dataset", name, self.datasets)
         return self.datasets[name]
 
     def paths(self, results: Path = Path("results")) -> StudyPaths:
@@ -294,7 +285,7 @@ class StudySpec(Spec):
             Job("train", block.dataset, block.recipe, variant, seed)
             for block in self.train
             for variant in self._names(block.variants)
-            for seed in self.seeds
+            for seed in self.seeds + self.added_seeds(block.dataset, block.recipe, variant)
         ]
 
     def _latency_jobs(self) -> list[Job]:
@@ -372,14 +363,3 @@ class StudySpec(Spec):
         if (part, name) not in self._dumps:
             self._dumps[part, name] = getattr(self, part)(name).as_dict()
         return self._dumps[part, name]
-
-
-def _known(where: str, name: str, known: Collection[str]) -> None:
-    if name in known:
-        return
-    from difflib import get_close_matches
-
-    names = sorted(known)
-    close = get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
-    raise ValueError(f"{where}: unknown name {name!r}: {hint}")

@@ -117,5 +117,25 @@ class TimmVariant(VariantBase):
         return args
 
 
-VariantSpec = Annotated[ResNestVariant | TimmVariant, Field(discriminator="family")]
-FAMILIES = {"resnest": ResNestVariant, "timm": TimmVariant}
+class ClassicVariant(VariantBase):
+    """A network from before ResNet that timm lacks, in a form for small images."""
+
+    family: Literal["classic"]
+    model: Literal["lenet5", "alexnet", "googlenet"] = Field(
+        description="lenet5, alexnet or googlenet; docs/methods.md says how each differs from its paper"
+    )
+
+    @property
+    def stem(self) -> str:
+        """As in the other families; these networks have no other form."""
+        return "small"
+
+    @property
+    def architecture(self) -> str:
+        return self.model.rstrip("0123456789")
+
+
+VariantSpec = Annotated[
+    ResNestVariant | TimmVariant | ClassicVariant, Field(discriminator="family")
+]
+FAMILIES = {"resnest": ResNestVariant, "timm": TimmVariant, "classic": ClassicVariant}

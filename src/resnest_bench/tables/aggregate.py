@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from resnest_bench.metrics import (
@@ -21,11 +22,15 @@ JOB_COLUMNS = ["kind", "dataset", "dataset_label", "recipe", "variant", "seed", 
 ORIGIN_COLUMNS = [
     "device_kind", "device_name", "num_cpu_threads", "torch", "num_test", "num_train",
     "data_fingerprint", "git_commit", "git_dirty", "code_digest", "started_at", "finished_at",
-    "record",
+    "micro_batch_size", "remark", "record",
+]  # fmt: skip
+# Medians of the reference network that a latency job times, and which network that is.
+REFERENCE_COLUMNS = [
+    "reference_before_ms", "reference_after_ms", "reference_model", "reference_batch_size",
 ]  # fmt: skip
 CELL_COLUMNS = [
     *JOB_COLUMNS, "batch_size", "precision", "layout", "mode", "available",
-    "unavailable_reason", "primary", "n",
+    "unavailable_reason", "does_not_fit", "primary", "n",
     "mean_ms", "p50_ms", "p90_ms", "p99_ms", "iqr_ms", "noisy", "ms_per_image",
     "throughput_images_per_second", "device_p50_ms", "first_call_ms", "peak_memory_bytes",
     "output_error", "peak_rss_bytes", "reference_drift", "device_kind", "device_name",
@@ -41,13 +46,15 @@ SAMPLE_COLUMNS = [
 # Nullable types: a missing count stays a gap, and the others stay whole numbers.
 INTEGERS = {
     "seed", "num_cpu_threads", "num_test", "num_train", "batch_size", "n", "sample", "epoch",
+    "reference_batch_size",
+    "micro_batch_size",
     "peak_memory_bytes", "peak_rss_bytes", *(m.name for m in METRICS.values() if m.is_count),
 }  # fmt: skip
-BOOLEANS = {"git_dirty", "available", "primary", "noisy"}
+BOOLEANS = {"git_dirty", "available", "does_not_fit", "primary", "noisy"}
 FLOATS = {
     *(m.name for m in METRICS.values() if not m.is_count), *EPOCH_FIELDS, "mean_ms", "p50_ms",
     "p90_ms", "p99_ms", "iqr_ms", "ms_per_image", "device_p50_ms", "wall_ms", "device_ms",
-    "output_error",
+    "output_error", "reference_before_ms", "reference_after_ms",
 } - INTEGERS  # fmt: skip
 
 
@@ -81,10 +88,11 @@ def samples_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
 def runs_of(found: list[Outcome]) -> pd.DataFrame:
     labels = _labels(found)
     rows = [
-        {**_job_row(o, labels), **_metric_values(o), **_origin(o.record), "record": str(o.path)}
+        {**_job_row(o, labels), **_metric_values(o), **_reference(o), **_origin(o.record),
+         "record": str(o.path)}
         for o in found
-    ]
-    return typed_frame(rows, [*JOB_COLUMNS, *METRICS, *ORIGIN_COLUMNS])
+    ]  # fmt: skip
+    return typed_frame(rows, [*JOB_COLUMNS, *METRICS, *REFERENCE_COLUMNS, *ORIGIN_COLUMNS])
 
 
 def cells_of(found: list[Outcome]) -> pd.DataFrame:
@@ -177,6 +185,17 @@ def _metric_values(outcome: Outcome) -> dict[str, float | None]:
     }
 
 
+def _reference(outcome: Outcome) -> dict[str, Any]:
+    if not outcome.usable or outcome.record.latency is None:
+        return {}
+    reference = outcome.record.latency.reference
+    if not reference.before_ms or not reference.after_ms:
+        return {}
+    medians = map(float, map(np.median, (reference.before_ms, reference.after_ms)))
+    which = one_line(reference.model), reference.batch_size
+    return dict(zip(REFERENCE_COLUMNS, (*medians, *which), strict=True))
+
+
 def _origin(record: Record | None) -> dict[str, Any]:
     if record is None:
         return {}
@@ -194,7 +213,29 @@ def _origin(record: Record | None) -> dict[str, Any]:
         "code_digest": record.code_digest,
         "started_at": record.started_at,
         "finished_at": record.finished_at,
+        "micro_batch_size": _micro_batch_size(record),
+        "remark": remark_of(record),
     }
+
+
+def _micro_batch_size(record: Record) -> int | None:
+    execution = record.train and record.train.execution
+    return execution.micro_batch_size if execution else None
+
+
+def remark_of(record: Record) -> str:
+    """What else a reader must know of values that count: where memory ran out. '' for nothing."""
+    if record.latency and record.latency.paper_does_not_fit:
+        return "the batch of the paper's figure does not fit into memory"
+    size = _micro_batch_size(record)
+    if size is None:
+        return ""
+    # A later seed starts with the size that an earlier one has found.
+    later = [s for s in record.train.execution.shortages if (s.epoch, s.step) != (1, 1)]
+    since = f" from epoch {later[0].epoch}, step {later[0].step}" if later else ""
+    return (
+        f"batch norm saw {size} images at once{since}, since whole batches do not fit into memory"
+    )
 
 
 def _axes(cell: LatencyCell | UnavailableCell) -> dict[str, Any]:
@@ -216,11 +257,17 @@ def _cell_rows(outcome: Outcome) -> list[dict[str, Any]]:
     }
     primary = primary_cell(latency)
     measured = [{**_cell_row(cell), "primary": cell is primary, **shared} for cell in latency.cells]
-    gaps = [
-        {**_axes(cell), "available": False, "unavailable_reason": cell.reason, **shared}
-        for cell in latency.unavailable
-    ]
+    gaps = [{**_gap_row(cell), **shared} for cell in latency.unavailable]
     return measured + gaps
+
+
+def _gap_row(cell: UnavailableCell) -> dict[str, Any]:
+    return {
+        **_axes(cell),
+        "available": False,
+        "unavailable_reason": cell.reason,
+        "does_not_fit": cell.does_not_fit,
+    }
 
 
 def _cell_row(cell: LatencyCell) -> dict[str, Any]:
@@ -229,6 +276,7 @@ def _cell_row(cell: LatencyCell) -> dict[str, Any]:
     return {
         **_axes(cell),
         "available": True,
+        "does_not_fit": False,
         "n": seen["n"],
         **{f"{name}_ms": seen[name] for name in ("mean", "p50", "p90", "p99", "iqr")},
         "noisy": seen["noisy"],

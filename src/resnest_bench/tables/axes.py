@@ -38,6 +38,11 @@ class Axis:
     batch_size: int | None = None
 
     @property
+    def repeats(self) -> str:
+        """What its values are means over: 'seed' or 'round'."""
+        return "seed" if self.source == "training" else "round"
+
+    @property
     def title(self) -> str:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 

@@ -3,11 +3,23 @@
 import pandas as pd
 
 from resnest_bench.specs import StudySpec
+from resnest_bench.tables.intervals import IMAGES
+from resnest_bench.tables.noise import floor_clause
 
+MAX_NAMED = 12
 TITLES = {"ablation": "Ablation", "tradeoff": "Accuracy against latency", "transfer": "Transfer"}
 PLUS_MINUS = (
-    "± is half of the 95 % t-interval of the mean over n seeds (none for n=1); "
-    "std is the sample standard deviation (n − 1), in points"
+    "± is half of the 95 % t-interval of the mean over n seeds (new seeds, these test images; none "
+    "where all are alike); std is the sample standard deviation (n − 1), in points"
+)
+BINOMIAL = (
+    "[low, high] with n=1 is the binomial 95 % interval (Wilson) of that one network on new test "
+    "images: it says nothing of another seed"
+)
+
+ADAPTIVE = (
+    "Seeds were added where a claim was undecided, so that n differs; these intervals are as of seeds "
+    "that were fixed beforehand: those of the claims allow for the looks"
 )
 
 
@@ -26,6 +38,8 @@ def caption(name: str, table: pd.DataFrame, study: StudySpec) -> str:
     parts = [f"{TITLES[name]}, study {study.study}: {_data(table)}", *_accuracy(table, study)]
     if "latency_p50_ms" in table:
         parts += _latency(table, study)
+    if "front_probability" in table and table["front_probability"].notna().any():
+        parts.append(_front_text(table))
     if "gain_n" in table:
         parts.append("Gain: accuracy minus that from scratch, paired by seed, in points")
     if "printed_accuracy_percent" in table:
@@ -38,6 +52,18 @@ def caption(name: str, table: pd.DataFrame, study: StudySpec) -> str:
                 "Data or recipe here are not the paper's: differences to it say little of the networks"
             )
     return ". ".join(parts) + "."
+
+
+def _front_text(table: pd.DataFrame) -> str:
+    counts = [
+        " or ".join(str(int(n)) for n in distinct(table, name))
+        for name in ("front_seeds", "front_rounds")
+    ]
+    return (
+        "On the front: on the Pareto front of mean accuracy and mean p50, among the rows of one device and "
+        "setting; P: the probability of lying on it, for new seeds and new rounds on the same images and "
+        f"machine, from the {counts[0]} seeds and {counts[1]} rounds that the compared rows share"
+    )
 
 
 def _other_than_the_paper(table: pd.DataFrame, study: StudySpec) -> bool:
@@ -63,7 +89,9 @@ def _accuracy(table: pd.DataFrame, study: StudySpec) -> list[str]:
     return [
         f"Test accuracy in % after the last epoch, recipe {', '.join(recipes)}{on}",
         PLUS_MINUS,
+        *([BINOMIAL] if IMAGES in distinct(table, "accuracy_interval_about") else []),
         *(["These trainings ran on several devices"] if several(devices) else []),
+        *([ADAPTIVE] if study.adaptive else []),
     ]
 
 
@@ -104,7 +132,44 @@ def notes(table: pd.DataFrame) -> list[str]:
         found.insert(0, "(stale): made by another spec, code or data than the study's is now")
     if _any(table, "latency_noisy"):
         found.insert(0, "(noisy): interquartile range over 10 % of the median")
-    return found + _differing_settings(table)
+    return found + _front_notes(table) + _floor_notes(table) + _differing_settings(table)
+
+
+def _front_notes(table: pd.DataFrame) -> list[str]:
+    """Why rows have no probability of lying on the front: those of one reason together."""
+    if "front_reason" not in table:
+        return []
+    gaps = table[table["front"].notna() & table["front_probability"].isna()]
+    return [
+        f"{_who(rows, table)}: no probability of lying on the front: {reason}"
+        for reason, rows in gaps.groupby("front_reason", sort=False)
+    ]
+
+
+def _who(rows: pd.DataFrame, table: pd.DataFrame) -> str:
+    names = rows["variant"].tolist()
+    if len(names) == len(table) > 1:
+        return "all"
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
+
+
+def _floor_notes(table: pd.DataFrame) -> list[str]:
+    """What two latencies must differ by to be more than noise: a line a device and n."""
+    if "noise_floor_percent" not in table:
+        return []
+    keys = [
+        "protocol",
+        "latency_device",
+        "noise_floor_percent",
+        "latency_rounds",
+        "noise_floor_reason",
+    ]
+    timed = table.dropna(subset=["latency_device"])[keys].drop_duplicates()
+    return [
+        f"Noise floor, protocol {protocol}, on {device}: {floor_clause(*floor)}"
+        for protocol, device, *floor in timed.itertuples(index=False, name=None)
+    ]
 
 
 def _any(table: pd.DataFrame, column: str) -> bool:

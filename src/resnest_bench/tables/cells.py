@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from resnest_bench.tables.formats import known
-from resnest_bench.tables.statistics import binomial_standard_error, summarise
+from resnest_bench.tables.intervals import IMAGES, SEEDS, wilson_interval
+from resnest_bench.tables.statistics import Summary, binomial_standard_error, summarise
 
 Row = Mapping[str, Any]
 Rows = pd.DataFrame | list[Row]
@@ -19,14 +20,15 @@ Rows = pd.DataFrame | list[Row]
 # What makes two latencies comparable, the device apart.
 CELL_AXES = ["batch_size", "precision", "layout", "mode"]
 DEVICE = ["device_kind", "device_name", "num_cpu_threads"]
+NO_SPREAD = "none: every seed has the same accuracy"
 # What is read here, so that callers needn't carry along the rest of `runs` and of `cells`.
 RUN_COLUMNS = [
     "status", "reason", "seed", "test_accuracy", "num_test", "num_params", "num_macs",
-    "paper_ms_per_image", "reference_drift", "torch", *DEVICE,
+    "paper_ms_per_image", "reference_drift", "torch", "remark", *DEVICE,
 ]  # fmt: skip
 CELL_COLUMNS = [
-    "seed", "primary", *CELL_AXES, "available", "unavailable_reason", "n", "p50_ms", "p90_ms",
-    "iqr_ms", "noisy", "throughput_images_per_second",
+    "seed", "primary", *CELL_AXES, "available", "unavailable_reason", "does_not_fit", "n", "p50_ms",
+    "p90_ms", "iqr_ms", "noisy", "throughput_images_per_second",
 ]  # fmt: skip
 
 
@@ -65,7 +67,11 @@ def by_seed(rows: Rows) -> dict[int, float]:
 
 
 def accuracy_values(rows: Rows) -> dict[str, Any]:
-    """Test accuracy of one variant over its seeds, in % and points, with n and the data's size."""
+    """Test accuracy of one variant over its seeds, in % and points, with n and the data's size.
+
+    `accuracy_interval_about` says what the 95 % interval from `accuracy_low_percent` to `_high_` is
+    about: new seeds (Student's t, cut at 0 and 100 %), or of one seed new test images (Wilson's).
+    """
     used = shown_rows(rows)
     seeds = by_seed(used)
     summary = summarise(list(seeds.values()))
@@ -79,6 +85,7 @@ def accuracy_values(rows: Rows) -> dict[str, Any]:
         "accuracy_mean_percent": summary.mean,
         "accuracy_std_points": summary.std,
         "accuracy_interval_points": summary.half_width,
+        **_accuracy_interval(summary, num_test),
         "seeds": list(seeds),
         "seed_accuracies_percent": list(seeds.values()),
         "num_test": num_test,
@@ -86,6 +93,24 @@ def accuracy_values(rows: Rows) -> dict[str, Any]:
         "stale": any_stale(used),
         "train_device": _joined(map(_device_text, used)),
         "train_torch": _joined(row["torch"] for row in used),
+    }
+
+
+def _accuracy_interval(summary: Summary, num_test: int | None) -> dict[str, Any]:
+    if summary.half_width is not None:
+        ends = summary.mean - summary.half_width, summary.mean + summary.half_width
+        return _interval_columns(max(ends[0], 0.0), min(ends[1], 100.0), SEEDS)
+    if summary.n == 1 and num_test:
+        found = wilson_interval(round(summary.mean / 100 * int(num_test)), int(num_test))
+        return _interval_columns(100 * float(found.low), 100 * float(found.high), IMAGES)
+    return _interval_columns(None, None, NO_SPREAD if summary.n > 1 else None)
+
+
+def _interval_columns(low: float | None, high: float | None, about: str | None) -> dict[str, Any]:
+    return {
+        "accuracy_low_percent": low,
+        "accuracy_high_percent": high,
+        "accuracy_interval_about": about,
     }
 
 
@@ -101,7 +126,8 @@ def latency_values(runs: Rows, cells: Rows) -> dict[str, Any]:
     timed = [cell for cell in _dicts(cells, CELL_COLUMNS) if cell["seed"] in rounds]
     primary = [cell for cell in timed if _is_true(cell["primary"])]
     if not primary:
-        return {"latency_stale": False}
+        no_room = any(_is_true(cell["does_not_fit"]) for cell in timed)
+        return {"latency_stale": False, "latency_does_not_fit": no_room}
     job, cell = used[0], primary[0]
     # In one round the first setting may not have been available: such a round is another thing.
     alike = _alike(primary, cell, CELL_AXES)
@@ -120,6 +146,7 @@ def latency_values(runs: Rows, cells: Rows) -> dict[str, Any]:
         "latency_batch_size": cell["batch_size"],
         "latency_setting": setting_text(cell),
         "latency_stale": job["status"] == "stale",
+        "latency_does_not_fit": False,
         "latency_device": _joined(map(_device_text, used)),
         "latency_torch": _joined(row["torch"] for row in used),
         "throughput_images_per_second": throughput,
@@ -217,7 +244,7 @@ def training_status(rows: Rows) -> list[str]:
         parts.append(f"{word} {_seeds_text(group)} {status}: {reason}")
     if _mixed(rows, bad):
         parts.append("stale seeds are not in the mean")
-    return parts
+    return parts + _remarks(rows, "seed", "seeds")
 
 
 def latency_status(runs: Rows, cells: Rows) -> list[str]:
@@ -231,12 +258,26 @@ def latency_status(runs: Rows, cells: Rows) -> list[str]:
         parts.append(f"latency{rounds} {status}: {reason}")
     if _mixed(runs, bad):
         parts.append("stale rounds are not in the mean")
+    parts += _remarks(runs, "latency round", "latency rounds")
     gaps = [row for row in _dicts(cells, CELL_COLUMNS) if not _is_true(row["available"])]
     keys = ["unavailable_reason", *CELL_AXES[1:]]
     for (why, *axes), group in _grouped(gaps, keys).items():
         batches = ", ".join(map(str, dict.fromkeys(_known(group, "batch_size")))) or "any"
-        parts.append(f"latency of batch {batches} in {', '.join(axes)} unavailable: {why}")
+        fits = not any(_is_true(row["does_not_fit"]) for row in group)
+        parts.append(
+            f"latency of batch {batches} in {', '.join(axes)} {'unavailable: ' if fits else ''}{why}"
+        )
     return parts
+
+
+def _remarks(rows: Rows, one: str, several: str) -> list[str]:
+    """What must be said of values that count, by seed or round."""
+    used = shown_rows(rows, ["status", "seed", "remark"])
+    return [
+        f"{one if len(group) == 1 else several} {_seeds_text(group)}: {remark}"
+        for (remark,), group in _grouped(used, ["remark"]).items()
+        if remark
+    ]
 
 
 def _bad(rows: Rows) -> list[Row]:

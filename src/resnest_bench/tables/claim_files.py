@@ -15,6 +15,7 @@ from resnest_bench.tables.files import write_csv
 from resnest_bench.tables.formats import GAP, known, latex_table, markdown_table, significant
 from resnest_bench.tables.outcomes import outcomes
 from resnest_bench.tables.power import ALPHA
+from resnest_bench.tables.sequential import planned_looks
 from resnest_bench.tables.store import Frames
 
 
@@ -59,7 +60,25 @@ def claims_caption(table: pd.DataFrame, study: StudySpec) -> str:
         "wrong is at most that. Figure: of the comparison that the verdict hangs on, with its 95 % "
         "interval; accuracies for new seeds on new test images, latencies for new rounds on this "
         "machine. What would decide a claim is an estimate: for 80 % power at the difference seen, in "
-        "brackets as far as these seeds tell their own spread."
+        "brackets as far as these seeds tell their own spread." + _adaptive_text(table, study)
+    )
+
+
+def _adaptive_text(table: pd.DataFrame, study: StudySpec) -> str:
+    """What the looks of an adaptive study change; empty where the seeds are fixed."""
+    if study.adaptive is None:
+        return ""
+    planned, taken = planned_looks(study), table["look"].max()
+    schedule = study.adaptive.schedule(len(study.seeds))
+    counts = f"{', '.join(map(str, schedule[:-1]))} and {schedule[-1]}"
+    level = 100 * ALPHA / planned
+    return (
+        f" The study was adaptive: seeds were added where a claim on a trained accuracy was undecided. "
+        f"{planned} looks were planned, at {counts} seeds; "
+        f"{f'{taken} at most were taken' if known(taken) else 'none was taken yet'}. Each is at the "
+        f"nominal level of {level:.3g} % (Bonferroni over looks, then Holm over claims); p-values allow "
+        f"for all looks, and the 95 % intervals of such claims hold at all looks together ({100 - level:.4g} "
+        "% at each one). A verdict stays from the look that made it."
     )
 
 

@@ -31,6 +31,7 @@ CLAIM_COLUMNS = {
     **dict.fromkeys(["dataset", "dataset_label", "recipe"], "str"),
     **dict.fromkeys(["num_test", "batch_size"], "Int64"),
     "device": "str",
+    **dict.fromkeys(["look", "num_looks"], "Int64"),
 }
 COMPARISON_COLUMNS = {
     **dict.fromkeys(["name", "comparison", "a", "b", "metric"], "str"),
@@ -41,7 +42,7 @@ COMPARISON_COLUMNS = {
     **dict.fromkeys(["p_for", "p_against", "holm_p_against"], "float64"),
     **dict.fromkeys(["lead", "stale"], "boolean"),
     **dict.fromkeys(["seeds", "seed_values"], "object"),
-    **dict.fromkeys(["dataset_label", "device", "status"], "str"),
+    **dict.fromkeys(["dataset_label", "device", "noise", "status"], "str"),
 }
 
 
@@ -63,7 +64,9 @@ def claims_table(results: Sequence[ClaimResult]) -> pd.DataFrame:
     of seeds or rounds. `p_for` and `p_against` are of the whole claim, `p` is twice the smaller one,
     `holm_p` corrected. `seeds_needed` is the number of paired seeds (rounds) in all that would decide
     an undecided claim at what was seen, `_low` and `_high` the same at the ends of the spread's 95 %
-    interval: an estimate; NA with the reason in `decides` where there is none. Nothing is rounded.
+    interval: an estimate; NA with the reason in `decides` where there is none. `look` of `num_looks`
+    planned, of an adaptive study: its p-values and intervals are of all looks together. Nothing is
+    rounded.
     """
     rows = [_claim_row(result) for result in results]
     return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS)).astype(CLAIM_COLUMNS)
@@ -75,8 +78,9 @@ def comparisons_table(results: Sequence[ClaimResult]) -> pd.DataFrame:
     Columns as in `claims_table`; the claim says that the estimate lies between `claimed_low` and
     `claimed_high` (infinite: no end). `std` is over seeds, in points, of a ratio that of its
     logarithm. `holm_p_against` is corrected over the claim's comparisons. `lead` marks the one that
-    the verdict hangs on. `seeds` and `seed_values` hold lists. `status` is 'ok' or says what is
-    missing.
+    the verdict hangs on. `seeds` and `seed_values` hold lists. `noise` says of two latencies whether
+    they differ by more than the noise floor of their device, which no verdict rests on. `status` is
+    'ok' or says what is missing.
     """
     rows = [row for result in results for row in _comparison_rows(result)]
     return pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS)).astype(COMPARISON_COLUMNS)
@@ -111,6 +115,8 @@ def _claim_row(result: ClaimResult) -> dict[str, Any]:
         "num_test": measured.num_images if measured else None,
         "batch_size": test.batch_size if result.timed else None,
         "device": measured.device if measured else None,
+        "look": result.looks and result.looks.taken,
+        "num_looks": result.looks and result.looks.planned,
     }
 
 
@@ -151,6 +157,7 @@ def _raw(test: ClaimTest, comparison: Comparison) -> dict[str, Any]:
         "seeds": list(measured.seeds),
         "seed_values": [shown_value(test, value) for value in values],
         "device": measured.device,
+        "noise": measured.noise or None,
     }
 
 

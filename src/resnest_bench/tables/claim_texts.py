@@ -11,6 +11,7 @@ from resnest_bench.tables.comparisons import Comparison
 from resnest_bench.tables.formats import GAP, known, significant
 from resnest_bench.tables.intervals import crossed_interval
 from resnest_bench.tables.power import MOST_SEEDS
+from resnest_bench.tables.statistics import CONFIDENCE
 
 LEVEL_UNITS = {"accuracy": "%", "latency": "ms", "params": "parameters", "macs": "MACs"}
 COUNT_UNITS = ("parameters", "MACs")
@@ -37,7 +38,8 @@ def figure_of(test: ClaimTest, comparison: Comparison | None) -> dict[str, Any]:
     mean = measured.error.mean
     low = high = mean
     if not (measured.exact or measured.same_predictions):
-        interval = crossed_interval(measured.error)
+        confidence = measured.looks.confidence if measured.looks else CONFIDENCE
+        interval = crossed_interval(measured.error, confidence)
         low, high = interval.low, interval.high
     return {
         "estimate": shown_value(test, mean),
@@ -103,6 +105,8 @@ def explanation(result: ClaimResult, figure: Mapping[str, Any]) -> str:
     unheard = len(result.asked) - count
     if unheard:
         text += f". {unheard} more have no data"
+    if lead.measured.noise:
+        text += f". {lead.question.variants[0]}: {lead.measured.noise}"
     if result.plan:
         text += f". To decide it at what was seen: {decides_text(result.plan, result.timed)}"
     return f"{text}."
@@ -115,7 +119,9 @@ def _origin_text(result: ClaimResult) -> str:
     stale = ["stale records"] if measured.stale else []
     if test.metric == "accuracy":
         seeds = f"{n} seed{'' if n == 1 else 's'}"
-        parts = [str(result.label), f"{measured.num_images:,} test images", seeds]
+        looks = measured.looks
+        looked = [f"look {looks.taken} of {looks.planned}"] if looks else []
+        parts = [str(result.label), f"{measured.num_images:,} test images", seeds, *looked]
     elif test.metric == "latency":
         rounds = f"{n} round{'' if n == 1 else 's'}"
         parts = [rounds, f"batch {test.batch_size}", f"on {measured.device or 'an unknown device'}"]

@@ -22,6 +22,7 @@ from resnest_bench.tables.intervals import Array
 from resnest_bench.tables.outcomes import Outcome
 from resnest_bench.tables.pairs import holm
 from resnest_bench.tables.power import ALPHA, POWER, SeedsNeeded, plan_seeds, seeds_needed
+from resnest_bench.tables.sequential import Looks
 
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
 UNDECIDED, UNTESTED = "undecided", "untested"
@@ -68,6 +69,11 @@ class ClaimResult:
     @property
     def dataset(self) -> str | None:
         return self.place.latency_dataset if self.timed else self.place.dataset
+
+    @property
+    def looks(self) -> Looks | None:
+        """Those at the lead comparison; None: its seeds or rounds are fixed, or it has none."""
+        return self.lead.measured.looks if self.lead and self.lead.measured else None
 
     @property
     def asked(self) -> list[Comparison]:
@@ -189,10 +195,18 @@ def _plan(known: list[Comparison], size: int) -> Plan:
     """
     leaning = [c for c in known if not _inside(c)]
     if leaning:
-        plans = [_comparison_plan(c, ALPHA / (size * len(known)), POWER) for c in leaning]
+        may_grow = [c for c in leaning if not _at_last_look(c)] or leaning
+        plans = [_comparison_plan(c, ALPHA / (size * len(known)), POWER) for c in may_grow]
         return min(plans, key=_demand)
-    plans = [_comparison_plan(c, ALPHA / size, POWER) for c in known]
+    # Where seeds are added, the most demanding comparison may be the one that has enough of them.
+    unclear = [c for c in known if not c.measured.looks or 2 * c.p_for > ALPHA / size] or known
+    plans = [_comparison_plan(c, ALPHA / size, POWER) for c in unclear]
     return max(plans, key=_demand)
+
+
+def _at_last_look(comparison: Comparison) -> bool:
+    looks = comparison.measured.looks
+    return looks is not None and looks.taken == looks.planned
 
 
 def _inside(comparison: Comparison) -> bool:
@@ -221,6 +235,8 @@ def _comparison_plan(comparison: Comparison, alpha: float, wanted: float) -> Pla
         else:
             alpha /= 2
     image_error = math.sqrt(error.image_part)
+    if measured.looks:
+        alpha /= measured.looks.planned
     needed = plan_seeds(distance, sd, error.num_seeds, image_error, alpha, wanted)
     if needed.seeds is None and seeds_needed(distance, sd, 0.0, alpha, wanted) is not None:
         why = (

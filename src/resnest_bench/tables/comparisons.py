@@ -20,11 +20,12 @@ from resnest_bench.specs.claims import (
     OrderedTest,
     WithinTest,
 )
-from resnest_bench.specs.study import TableSpec
+from resnest_bench.specs.tables import TableSpec
 from resnest_bench.tables.evidence import Evidence, Measured, NotTestable, Place
 from resnest_bench.tables.factors import factor_groups
 from resnest_bench.tables.formats import significant
 from resnest_bench.tables.intervals import LEAST_P, Array, MeanError, crossed_p_value
+from resnest_bench.tables.sequential import over_looks
 
 ONE_SEED = "one seed in common: nothing tells the spread"
 ONE_ROUND = "one round in common: nothing tells the spread"
@@ -172,6 +173,9 @@ def tested(question: Question, measured: Measured) -> Comparison:
         return Comparison(question, measured, *_same_predictions(question, measured.num_images))
     if error.seed_part == 0:
         return Comparison(question, measured, reason=ALIKE.format(repeat))
+    if measured.looks:
+        looked = over_looks(measured.looks, lambda at_look: band_p_values(at_look, low, high))
+        return Comparison(question, measured, *looked)
     p_for, p_against = band_p_values(error, low, high)
     return Comparison(question, measured, float(p_for), float(p_against))
 

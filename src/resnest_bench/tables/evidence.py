@@ -15,7 +15,7 @@ import pandas as pd
 from resnest_bench.paths import Job
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import ClaimTest
-from resnest_bench.specs.study import TableSpec
+from resnest_bench.specs.tables import TableSpec
 from resnest_bench.tables.cells import (
     CELL_COLUMNS,
     RUN_COLUMNS,
@@ -31,9 +31,13 @@ from resnest_bench.tables.cells import (
 from resnest_bench.tables.correctness import correctness_of
 from resnest_bench.tables.formats import known
 from resnest_bench.tables.intervals import MeanError, mean_error
+from resnest_bench.tables.noise import NO_REFERENCE, NoiseFloor, noise_floors, noise_text
 from resnest_bench.tables.outcomes import Outcome
 from resnest_bench.tables.selection import RowGroups, select
+from resnest_bench.tables.sequential import Looks, planned_looks, seeds_by_look
 
+# Of a training that has ended, well or not.
+SETTLED = ("ok", "stale", "failed")
 COUNTS = {"params": "num_params", "macs": "num_macs"}
 
 
@@ -58,7 +62,9 @@ class Measured:
 
     `error` is that of `mean_error`, on the additive scale; its parts are NaN where there is one seed
     alone. `per_seed` holds one value a seed. `exact`: a count, without an error. `same_predictions`: in
-    no seed was any image told apart. `notes` say which seeds or rounds are not in it, and why.
+    no seed was any image told apart. `notes` say which seeds or rounds are not in it, and why. `looks`:
+    of an adaptive study's training, where the rest is of the last look taken; None: seeds are fixed.
+    `noise`: two latencies beside the noise floor of their device, in words.
     """
 
     error: MeanError
@@ -70,6 +76,8 @@ class Measured:
     exact: bool = False
     same_predictions: bool = False
     notes: tuple[str, ...] = ()
+    looks: Looks | None = None
+    noise: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,7 @@ class Evidence:
         self.study = study
         self._runs = RowGroups(runs, RUN_COLUMNS)
         self._cells = RowGroups(cells, CELL_COLUMNS)
+        self._floors = noise_floors(runs)
         self._records = {outcome.job: outcome.record for outcome in found if outcome.usable}
 
     def label(self, dataset: str | None) -> str | None:
@@ -124,7 +133,7 @@ class Evidence:
         if test.metric == "accuracy":
             return self._accuracy(place, names)
         if test.metric == "latency":
-            return self._latency(place, names, test.batch_size)
+            return self.latency(place, names, test.batch_size)
         logs = [math.log(self.count(test.metric, place, name)) for name in names]
         mean = logs[0] - (logs[1] if len(logs) > 1 else 0.0)
         return Measured(MeanError(mean, 0.0, 0.0, 0), (), (), exact=True)
@@ -154,6 +163,8 @@ class Evidence:
             if not seeds:
                 raise NotTestable("no seed is in both")
             values = correct.of(names[0]) if len(names) == 1 else correct.differences(*names)
+            looks, kept = self._looks(place, names, seeds, values)
+            seeds, values = tuple(seeds[i] for i in kept), values[kept]
             error = _crossed(values)
         except ValueError as problem:
             raise NotTestable(str(problem)) from None
@@ -163,7 +174,26 @@ class Evidence:
             device=devices_text([row for side in sides for row in side]),
             same_predictions=len(names) == 2 and not values.any(),
             notes=self._training_notes(place, names),
+            looks=looks,
         )  # fmt: skip
+
+    def _looks(
+        self, place: Place, names: Sequence[str], seeds: Sequence[int], values_SN: np.ndarray
+    ) -> tuple[Looks | None, list[int]]:
+        """The looks at one comparison, and the places in `seeds` of those of the last one."""
+        if not (self.study.adaptive and place.kind == "train"):
+            return None, list(range(len(seeds)))
+        every = [self._runs.of(place.kind, place.dataset, place.recipe, name) for name in names]
+        ended = [{r["seed"] for r in rows if r["status"] in SETTLED} for rows in every]
+        kept = [
+            [i for i, seed in enumerate(seeds) if seed in at_look]
+            for at_look in seeds_by_look(self.study, lambda seed: all(seed in e for e in ended))
+        ]
+        if not kept[-1]:
+            raise NotTestable("no seed of the looks so far is in both")
+        errors = [_crossed(values_SN[places]) for places in kept if len(places) > 1]
+        spread = tuple(error for error in errors if error.seed_part > 0)
+        return Looks(planned_looks(self.study), len(kept), spread), kept[-1]
 
     def _trained(self, place: Place, name: str) -> list[Row]:
         rows = self._runs.of(place.kind, place.dataset, place.recipe, name)
@@ -183,7 +213,8 @@ class Evidence:
             )
         )
 
-    def _latency(self, place: Place, names: Sequence[str], batch_size: int) -> Measured:
+    def latency(self, place: Place, names: Sequence[str], batch_size: int) -> Measured:
+        """log(ms) of one variant, or log of the ratio of two, over the rounds that all have."""
         sides = [self._timed(place, name, batch_size) for name in names]
         settings = list(dict.fromkeys(side.setting for side in sides))
         if len(settings) > 1:
@@ -202,7 +233,14 @@ class Evidence:
             stale=any(side.stale for side in sides),
             device=devices[0] if devices else None,
             notes=tuple(note for side in sides for note in side.notes),
+            noise=self._noise_text(place, devices, values) if len(sides) > 1 else "",
         )  # fmt: skip
+
+    def _noise_text(self, place: Place, devices: list[str], logs: np.ndarray) -> str:
+        floor = self._floors.get((place.latency_dataset, place.protocol, *devices))
+        if not isinstance(floor, NoiseFloor):
+            return f"the noise floor is not known, since {floor or NO_REFERENCE}"
+        return noise_text(floor, math.exp(logs.mean()), 1.0, len(logs))
 
     def _timed(self, place: Place, name: str, batch_size: int) -> _Side:
         runs = self._runs.of("latency", place.latency_dataset, place.protocol, name)

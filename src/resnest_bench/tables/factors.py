@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from resnest_bench.specs import ResNestVariant, StudySpec
-from resnest_bench.specs.study import TableSpec
+from resnest_bench.specs.tables import TableSpec
 from resnest_bench.tables import paper
 from resnest_bench.tables.cells import (
     RUN_COLUMNS,
@@ -129,8 +129,15 @@ def factor_groups(study: StudySpec, spec: TableSpec | None = None) -> list[Facto
     first one stands for all.
     """
     chosen = _select(study, spec)
-    networks = _distinct(_networks(study, chosen.variants, chosen.recipe))
+    networks = distinct_networks(study, chosen.variants, chosen.recipe)
     return [group for factor in FACTORS for group in _groups(factor, networks)]
+
+
+def distinct_networks(
+    study: StudySpec, names: tuple[str, ...] | list[str], recipe: str | None
+) -> dict[str, Network]:
+    """Name to network of those of the family `resnest`; of equal networks the first one's name."""
+    return _distinct(_networks(study, names, recipe))
 
 
 def _select(study: StudySpec, spec: TableSpec | None) -> Selection:

@@ -23,11 +23,29 @@ def known(value: Any) -> bool:
 
 
 def uncertain_text(mean: Any, half_width: Any, n: Any, sign: str = "") -> str:
-    """'62.64 ± 0.31 (n=5)', or '62.64 (n=1)': no interval from one value. '–' without any."""
+    """'62.64 ± 0.31 (n=5)', or '62.64 (n=1)': no interval from one value. '–' without any.
+
+    '62.64 (n=3, all alike)': values that show no spread have no interval either.
+    """
     if not known(mean):
         return GAP
-    interval = f" ± {half_width:.2f}" if known(half_width) else ""
-    return f"{mean:{sign}.2f}{interval} (n={n})"
+    if known(half_width):
+        return f"{mean:{sign}.2f} ± {half_width:.2f} (n={n})"
+    return f"{mean:{sign}.2f} (n={n}{', all alike' if n > 1 else ''})"
+
+
+def binomial_text(percent: float, low: float, high: float) -> str:
+    """'62.64 [61.69, 63.58] (n=1, binomial)': one network, whose interval is over test images."""
+    return f"{percent:.2f} [{low:.2f}, {high:.2f}] (n=1, binomial)"
+
+
+def probability_text(value: Any) -> str:
+    """'0.61'; '>0.99' and '<0.01' at the ends, where a few thousand draws tell no more."""
+    if not known(value):
+        return GAP
+    if value > 0.99:
+        return ">0.99"
+    return "<0.01" if value < 0.01 else f"{value:.2f}"
 
 
 def significant(value: Any, digits: int = 3) -> str:

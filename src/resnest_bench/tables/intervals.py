@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
-from resnest_bench.tables.statistics import CONFIDENCE
+from resnest_bench.tables.statistics import CONFIDENCE, are_alike
 
 Array = np.ndarray | float
 
@@ -231,9 +231,8 @@ def _two_part_tail(error: MeanError, t: Array) -> Array:
 
 def _variance(values_S: np.ndarray) -> Array:
     """Sample variance over the last axis; exactly 0 where all values are alike."""
-    # Rounding leaves 1e-34 or so of (0.62, 0.62, 0.62).
-    alike = np.ptp(values_S, axis=-1) == 0
-    return np.where(alike, 0.0, values_S.var(axis=-1, ddof=1))
+    # Rounding leaves 1e-34 or so of (0.62, 0.62, 0.62), and 1e-17 of differences of accuracies.
+    return np.where(are_alike(values_S), 0.0, values_S.var(axis=-1, ddof=1))
 
 
 def _ratio(mean: Array, error: Array) -> Array:

@@ -139,7 +139,7 @@ def prepared_fingerprints(study: StudySpec) -> dict[str, str]:
         try:
             meta = json.loads((study.prepared(name) / "meta.json").read_text(encoding="utf-8"))
             found[name] = str(meta["fingerprint"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             # Not prepared here, or half-prepared: whether the data changed can't be told.
             continue
     return found

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from resnest_bench.specs import RECIPES, StudySpec
-from resnest_bench.specs.study import FinetuneBlock, TableSpec
+from resnest_bench.specs.study import FinetuneBlock
+from resnest_bench.specs.tables import TableSpec
 from resnest_bench.tables import paper
 from resnest_bench.tables.cells import (
     by_seed,

@@ -4,20 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.special import stdtr
 
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables.axes import Axis, metric_axis
 from resnest_bench.tables.cells import DEVICE, device_texts, training_status
+from resnest_bench.tables.intervals import IMAGES, ROUNDS, SEEDS, wilson_interval
+from resnest_bench.tables.pairs import holm
+from resnest_bench.tables.panel_fronts import FRONT_COLUMNS, PANEL, front_probabilities_of
+from resnest_bench.tables.power import ALPHA
 from resnest_bench.tables.selection import select
-from resnest_bench.tables.statistics import half_widths, pareto_front
+from resnest_bench.tables.statistics import ROUNDING, half_widths, pareto_front
 
 SETTING = ["precision", "layout", "mode"]
-# A front compares what was measured alike.
-PANEL = ["device", "measured_in"]
 COLUMNS = [
-    "variant", "family", "setting", "num_params", *PANEL, "x", "x_low", "x_high", "x_n", "y", "y_low",
-    "y_high", "y_n", "memory_mib", "noisy", "stale", "front", "status",
+    "variant", "family", "setting", "num_params", *PANEL, "x", "x_low", "x_high", "x_about", "x_n",
+    "y", "y_low", "y_high", "y_about", "y_n", "memory_mib", "noisy", "stale", "front", *FRONT_COLUMNS,
+    "status",
 ]  # fmt: skip
 
 
@@ -66,14 +71,17 @@ def experiments_of(study: StudySpec) -> tuple[list[tuple[str, str, str]], list[t
 def headline_points(
     study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame
 ) -> tuple[pd.DataFrame, Axis, Axis]:
-    """`points_frame` of test accuracy against p50 for the rows of the trade-off table, and its axes."""
+    """`points_frame` of test accuracy against p50 for the rows of the trade-off table, and its axes.
+
+    The front is among these rows.
+    """
     trained, timed = experiments_of(study)
     chosen = Experiments(trained[0] if trained else None, timed[0] if timed else None)
     x, y = metric_axis("latency_p50_ms"), metric_axis("test_accuracy")
-    points = points_frame(study, runs, cells, chosen, x, y)
     if study.tables.tradeoff:
-        points = points[points["variant"].isin(select(study, study.tables.tradeoff).variants)]
-    return points, x, y
+        names = select(study, study.tables.tradeoff).variants
+        runs, cells = (frame[frame["variant"].isin(names)] for frame in (runs, cells))
+    return points_frame(study, runs, cells, chosen, x, y), x, y
 
 
 def points_frame(
@@ -82,14 +90,17 @@ def points_frame(
     """One row for each variant of the experiments, and for each device and setting it was timed in.
 
     `x` and `y` are means over seeds (trainings) or rounds (latencies) in the axis' unit, with the
-    ends of the 95 % t-interval of the mean (NaN below two) and their n. A variant that lacks a value
-    has a row with NaN and its reason in `status`. `front` is over the rows of one device and setting.
+    ends of a 95 % interval, what that is about, and their n. It is Student's of the mean (NaN where
+    all are alike); of a test accuracy of one seed the binomial one; else NaN below two. A variant
+    that lacks a value has a row with NaN and its reason in `status`. `front` is over the rows of one
+    device and setting, and so is what `front_probabilities_of` adds.
     """
     runs, cells = chosen.runs(runs), chosen.runs(cells)
     names = list(dict.fromkeys(runs["variant"]))
     if not names:
         return pd.DataFrame(columns=COLUMNS)
-    rows = _joined_sides(names, _side(x, runs, cells), _side(y, runs, cells))
+    sides = [_side(axis, runs, cells) for axis in (x, y)]
+    rows = _joined_sides(names, *(_summaries(*side) for side in sides))
     rows = rows.merge(_facts(runs), how="left", on="variant").reindex(
         columns=[*COLUMNS, *MARKS, "trained_on"]
     )
@@ -106,6 +117,8 @@ def points_frame(
         absent = rows[name].isna() & rows["status"].eq("ok")
         rows.loc[absent, "status"] = f"the study asks for no {axis.label.lower()} of it"
     rows["front"] = _fronts(rows, x, y)
+    values = [_values(*side) for side in sides]
+    rows[FRONT_COLUMNS] = front_probabilities_of(rows, x, y, *values)
     return rows[COLUMNS]
 
 
@@ -127,11 +140,14 @@ def _fresh(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     return usable[ok | ~any_ok]
 
 
-def _side(axis: Axis, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """Mean, interval and n of one axis, by variant; of a time also by device and setting."""
+_Side = tuple[pd.DataFrame, list[str], Axis]
+
+
+def _side(axis: Axis, runs: pd.DataFrame, cells: pd.DataFrame) -> _Side:
+    """Rows of one axis, and what they are told apart by: variant; of a time also device and setting."""
     if axis.source == "training":
         rows = _fresh(runs[runs["kind"] != "latency"], ["variant"])
-        return _summaries(rows, ["variant"], axis)
+        return rows, ["variant"], axis
     if axis.source == "latency":
         rows = _fresh(runs[runs["kind"] == "latency"], ["variant"])
         primary = cells[cells["primary"].eq(True)]
@@ -142,11 +158,18 @@ def _side(axis: Axis, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
             measured_in=texts.reindex(keys).to_numpy() if len(texts) else "",
             noisy=_noisy_rounds(primary).reindex(keys).eq(True).to_numpy(),
         )
-        return _summaries(rows, ["variant", *PANEL], axis)
+        return rows, ["variant", *PANEL], axis
     rows = cells[cells["available"].eq(True) & (cells["batch_size"] == axis.batch_size)]
     rows = _fresh(rows, ["variant"])
     rows = rows.assign(device=device_texts(rows), measured_in=_setting_texts(rows))
-    return _summaries(rows, ["variant", *PANEL], axis)
+    return rows, ["variant", *PANEL], axis
+
+
+def _values(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
+    """A row for each of `keys` and a column a seed or round, in the axis' unit."""
+    known = rows.dropna(subset=[axis.column])
+    values = known.assign(value=known[axis.column].astype(float) * axis.factor)
+    return values.pivot_table(index=keys, columns="seed", values="value", sort=False)
 
 
 def _setting_texts(cells: pd.DataFrame) -> pd.Series:
@@ -158,18 +181,36 @@ def _noisy_rounds(primary: pd.DataFrame) -> pd.Series:
 
 
 def _summaries(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
-    """`statistics.summarise` of a column for all groups at once: '', '_low', '_high' and '_n'."""
+    """`statistics.summarise` of a column for all groups at once.
+
+    Columns '', '_low', '_high', '_about' and '_n'.
+    """
     known = rows.dropna(subset=[axis.column])
     grouped = known.assign(value=known[axis.column].astype(float) * axis.factor).groupby(
         keys, sort=False
     )
     found = grouped["value"].agg(["mean", "std", "count"])
-    half = half_widths(found["std"], found["count"])
+    half = half_widths(found["mean"], found["std"], found["count"])
     marks = known.assign(
         _stale=known["status"].eq("stale"), _noisy=known.get("noisy", False)
     ).groupby(keys, sort=False)[["_stale", "_noisy"]]
     summary = {"": found["mean"], "_low": found["mean"] - half, "_high": found["mean"] + half}
-    return pd.DataFrame({**summary, "_n": found["count"], **marks.any()}).reset_index()
+    about = half.notna().map({True: SEEDS if axis.source == "training" else ROUNDS, False: ""})
+    frame = pd.DataFrame({**summary, "_about": about, "_n": found["count"], **marks.any()})
+    if axis.column == "test_accuracy":
+        _add_binomial(frame, grouped["num_test"].first(), axis.factor)
+    return frame.reset_index()
+
+
+def _add_binomial(frame: pd.DataFrame, num_test: pd.Series, factor: float) -> None:
+    """Of one seed alone the interval of its network on new test images: better than no bar."""
+    single = num_test[frame["_n"].eq(1) & num_test.gt(0).eq(True)].astype(int)
+    for size, rows in single.groupby(single):
+        correct = (frame.loc[rows.index, ""] / factor * size).round()
+        found = wilson_interval(correct.to_numpy(), int(size))
+        frame.loc[rows.index, "_low"] = factor * found.low
+        frame.loc[rows.index, "_high"] = factor * found.high
+        frame.loc[rows.index, "_about"] = IMAGES
 
 
 def _facts(runs: pd.DataFrame) -> pd.DataFrame:
@@ -187,9 +228,10 @@ def _facts(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _statuses(runs: pd.DataFrame) -> Mapping[str, str]:
     """What is wrong with a variant, for those with which something is."""
-    bad = runs.loc[runs["status"] != "ok", "variant"].unique()
+    remarked = runs["remark"].fillna("") != ""
+    bad = runs.loc[(runs["status"] != "ok") | remarked, "variant"].unique()
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in bad}
-    columns = ["variant", "kind", "seed", "status", "reason"]
+    columns = ["variant", "kind", "seed", "status", "reason", "remark"]
     for row in runs.loc[runs["variant"].isin(bad), columns].to_dict("records"):
         rows[row["variant"]].append(row)
     return {name: _status(found) for name, found in rows.items()}
@@ -237,8 +279,9 @@ def best_within(
 
     A limit of None is no limit; a variant whose memory is unknown keeps no memory limit. `trained`
     holds the rows of `runs` of the trainings: where y is the test accuracy, `not_told_apart` names
-    the other candidates whose paired 95 % interval of the difference to the best covers 0, or that
-    have fewer than two seeds in common with it.
+    the other candidates that are not shown to be worse: by the paired t-test of each against the best,
+    at 5 % for all of them together (Holm). So too those with fewer than two seeds in common with it,
+    or with the very same difference in each: there nothing tells the spread.
     """
     fits = points.dropna(subset=["x", "y"])
     if x_limit is not None:
@@ -256,10 +299,14 @@ def best_within(
 
 
 def _not_told_apart(trained: pd.DataFrame, best: str, others: Sequence[str]) -> list[str]:
-    """`statistics.paired_difference` of `best` to all `others` at once: those whose interval covers 0."""
+    """`intervals.seed_p_value` of `best` minus each of `others` at once, with Holm's correction."""
     fresh = _fresh(trained, ["variant"])
     accuracy = fresh.pivot_table(index="variant", columns="seed", values="test_accuracy")
     gaps = -accuracy.loc[others].sub(accuracy.loc[best], axis="columns")
-    n = gaps.notna().sum(axis="columns")
-    low = gaps.mean(axis="columns") - half_widths(gaps.std(axis="columns", ddof=1), n)
-    return gaps.index[n.lt(2) | low.le(0)].tolist()
+    n, mean = gaps.notna().sum(axis="columns"), gaps.mean(axis="columns")
+    std = gaps.std(axis="columns", ddof=1)
+    seen = n.ge(2) & std.gt(ROUNDING * mean.abs())
+    t = mean.abs() / (std / np.sqrt(n)).where(seen)
+    p_values = holm(2 * stdtr((n - 1).clip(lower=1), -t).to_numpy())
+    # A NaN is no p-value: such a candidate isn't told apart either.
+    return gaps.index[~((p_values <= ALPHA) & (mean > 0))].tolist()

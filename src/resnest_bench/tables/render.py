@@ -12,17 +12,26 @@ from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables.captions import TITLES, caption, notes
 from resnest_bench.tables.claim_files import claims_summary, read_claims, write_claims
+from resnest_bench.tables.difference_files import (
+    differences_summary,
+    read_differences,
+    write_differences,
+)
 from resnest_bench.tables.factors import factor_table
 from resnest_bench.tables.files import write_csv, write_parquet
 from resnest_bench.tables.formats import (
     GAP,
+    binomial_text,
     known,
     latex_table,
     markdown_table,
     millions,
+    probability_text,
     significant,
     uncertain_text,
 )
+from resnest_bench.tables.intervals import IMAGES
+from resnest_bench.tables.noise import noise_table
 from resnest_bench.tables.outcomes import prepared_fingerprints
 from resnest_bench.tables.paper_table import paper_table
 from resnest_bench.tables.store import Frames, load_frames, write_frames
@@ -61,6 +70,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     if study.claims:
         claims = read_claims(study, paths, frames, fingerprints)
         written += write_claims(study, *claims, paths.tables)
+    written += write_differences(study, paths, frames, fingerprints)
     shown = {"runs": frames.runs, "latency_cells": frames.cells, "epochs": frames.epochs}
     shown |= _comparisons(study, frames)
     for name, frame in shown.items():
@@ -73,8 +83,10 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
 
 
 def _comparisons(study: StudySpec, frames: Frames) -> dict[str, pd.DataFrame]:
-    """Paired differences by factor, and the paper beside ours: where the study asks for them."""
+    """Noise floors, differences by factor, the paper beside ours: where the study asks for them."""
     made = {}
+    if study.latency:
+        made["noise"] = noise_table(frames.runs)
     if study.tables.ablation:
         made["factors"] = factor_table(study, frames.runs)
     tables = (study.tables.ablation, study.tables.tradeoff, study.tables.transfer)
@@ -112,6 +124,9 @@ def summary_text(study: StudySpec, paths: StudyPaths) -> str:
         table_markdown(name, table, study)
         for name, table in make_tables(study, frames.runs, frames.cells).items()
     ]
+    found = read_differences(study, paths, fingerprints)
+    if found and len(found.pairs):
+        parts.append(differences_summary(found))
     if study.claims:
         parts.append(claims_summary(read_claims(study, paths, frames, fingerprints)[0]))
     return "\n".join([*parts, _counts_text(frames.runs), *_unlisted_text(frames.unlisted)])
@@ -142,6 +157,7 @@ def display_frame(table: pd.DataFrame) -> pd.DataFrame:
             **_identity(row),
             **_accuracy(row),
             **_latency(row),
+            **_front(row),
             **_printed(row),
             "status": "ok" if row["status"] == "ok" else "see notes",
         }
@@ -166,13 +182,21 @@ def _identity(row: Mapping[str, Any]) -> dict[str, str]:
 
 def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
     stale = " (stale)" if row["stale"] is True else ""
-    mean = uncertain_text(row["accuracy_mean_percent"], row["accuracy_interval_points"], row["n"])
     std = row["accuracy_std_points"]
-    cells = {"accuracy %": mean + stale, "std": f"{std:.2f}" if known(std) else GAP}
+    cells = {"accuracy %": accuracy_text(row) + stale, "std": f"{std:.2f}" if known(std) else GAP}
     if "gain_n" in row:
         gain = (row["gain_mean_points"], row["gain_interval_points"], row["gain_n"])
         cells["gain over scratch"] = uncertain_text(*gain, sign="+")
     return cells
+
+
+def accuracy_text(row: Mapping[str, Any]) -> str:
+    """'62.64 ± 0.31 (n=5)'; of one seed '62.64 [61.69, 63.58] (n=1, binomial)'; '–' without any."""
+    if row["accuracy_interval_about"] == IMAGES:
+        names = ("accuracy_mean_percent", "accuracy_low_percent", "accuracy_high_percent")
+        return binomial_text(*(row[name] for name in names))
+    mean, half = row["accuracy_mean_percent"], row["accuracy_interval_points"]
+    return uncertain_text(mean, half, row["n"])
 
 
 def _latency(row: Mapping[str, Any]) -> dict[str, str]:
@@ -182,6 +206,7 @@ def _latency(row: Mapping[str, Any]) -> dict[str, str]:
         " (stale)" if row["latency_stale"] is True else ""
     )
     p50, iqr = row["latency_p50_ms"], row["latency_iqr_ms"]
+    gap = "does not fit" if row["latency_does_not_fit"] is True else GAP
     half = row["latency_interval_ms"]
     interval = f" ± {significant(half)}" if known(half) else ""
     text = f"{significant(p50)}{interval} [{significant(iqr)}] (n={row['latency_rounds']}){marks}"
@@ -189,11 +214,19 @@ def _latency(row: Mapping[str, Any]) -> dict[str, str]:
     throughput, batch = row["throughput_images_per_second"], row["throughput_batch_size"]
     fastest = f"{significant(throughput)} (batch {batch})" if known(throughput) else GAP
     return {
-        "latency p50 [IQR] ms": text if known(p50) else GAP,
+        "latency p50 [IQR] ms": text if known(p50) else gap,
         "on": kinds,
         "images/s": fastest,
         "ms/image, paper's protocol": significant(row["paper_ms_per_image"]),
     }
+
+
+def _front(row: Mapping[str, Any]) -> dict[str, str]:
+    """Whether it is on the front by the means, and how probably."""
+    if "front_probability" not in row:
+        return {}
+    place = ("yes" if row["front"] else "no") if known(row["front"]) else GAP
+    return {"on the front": place, "P(on the front)": probability_text(row["front_probability"])}
 
 
 def _printed(row: Mapping[str, Any]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from resnest_bench.specs import StudySpec
-from resnest_bench.specs.study import TableSpec
+from resnest_bench.specs.tables import TableSpec
 
 EXPERIMENT = ["kind", "dataset", "recipe", "variant"]
 

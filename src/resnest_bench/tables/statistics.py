@@ -9,6 +9,8 @@ import pandas as pd
 from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
+# Values that differ by less than this share of the largest one differ by rounding alone.
+ROUNDING = 1e-9
 
 
 def t_quantile(degrees_of_freedom: np.ndarray | float) -> np.ndarray | float:
@@ -22,7 +24,8 @@ class Summary:
     """Of n values: mean, sample standard deviation, half of the 95 % interval of the mean.
 
     All in the unit of the values. `mean` is None without a value, `std` and `half_width` are None
-    below two: one value says nothing of its spread.
+    below two: one value says nothing of its spread. `half_width` is None too where all values are
+    alike: accuracies on few images can be so by chance, and a width of 0 would claim certainty.
     """
 
     n: int
@@ -42,16 +45,27 @@ def summarise(values: Sequence[float]) -> Summary:
         return Summary(0, None, None, None)
     if n == 1:
         return Summary(1, float(array[0]), None, None)
+    if are_alike(array):
+        return Summary(n, float(array.mean()), 0.0, None)
     std = float(array.std(ddof=1))
     factor = float(t_quantile(n - 1))
     return Summary(n, float(array.mean()), std, factor * std / math.sqrt(n))
 
 
-def half_widths(stds: pd.Series, counts: pd.Series) -> pd.Series:
-    """`Summary.half_width` of many at once: t(0.975, n - 1) * std / sqrt(n), NaN below n = 2."""
-    n = counts.to_numpy(dtype=float)
+def are_alike(values: np.ndarray) -> np.ndarray:
+    """Whether all values along the last axis are one value, but for rounding."""
+    return np.ptp(values, axis=-1) <= ROUNDING * np.abs(values).max(axis=-1)
+
+
+def half_widths(means: pd.Series, stds: pd.Series, counts: pd.Series) -> pd.Series:
+    """`Summary.half_width` of many at once: t(0.975, n - 1) * std / sqrt(n).
+
+    NaN below n = 2, and where the std is 0 but for rounding.
+    """
+    n, std = counts.to_numpy(dtype=float), stds.to_numpy(dtype=float)
     factor = t_quantile(np.maximum(n - 1, 1)) / np.sqrt(np.maximum(n, 1))
-    return pd.Series(np.where(n > 1, factor * stds.to_numpy(dtype=float), np.nan), index=stds.index)
+    seen = (n > 1) & (std > ROUNDING * np.abs(means.to_numpy(dtype=float)))
+    return pd.Series(np.where(seen, factor * std, np.nan), index=stds.index)
 
 
 def paired_difference(ours: Mapping[int, float], base: Mapping[int, float]) -> Summary:

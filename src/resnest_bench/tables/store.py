@@ -69,6 +69,8 @@ def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, s
     return digest_of(
         {
             "study": study.digest,
+            # Of an adaptive study, those of its looks too.
+            "jobs": [paths.record_name(job) for job in study.jobs()] if study.adaptive else None,
             "code": [*(code_digest(kind) for kind in kinds), uncounted_digest()],
             "fingerprints": dict(fingerprints),
             "schema_version": records.SCHEMA_VERSION,

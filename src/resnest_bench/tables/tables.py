@@ -7,7 +7,7 @@ import pandas as pd
 
 from resnest_bench.paths import Job
 from resnest_bench.specs import StudySpec, VariantSpec
-from resnest_bench.specs.study import TableSpec
+from resnest_bench.specs.tables import TableSpec
 from resnest_bench.tables import paper
 from resnest_bench.tables.cells import (
     CELL_COLUMNS,
@@ -19,39 +19,48 @@ from resnest_bench.tables.cells import (
     latency_values,
     training_status,
 )
+from resnest_bench.tables.noise import NO_REFERENCE, SEVERAL, Place, floor_percent, noise_floors
+from resnest_bench.tables.panel_fronts import PANEL
+from resnest_bench.tables.points import headline_points
 from resnest_bench.tables.selection import RowGroups, Selection, select
 from resnest_bench.tables.statistics import paired_difference
 
 ACCURACY_COLUMNS = [
     "variant", "family", "setting", "dataset", "dataset_label", "recipe", "num_params", "n",
-    "accuracy_mean_percent", "accuracy_std_points", "accuracy_interval_points", "seeds",
+    "accuracy_mean_percent", "accuracy_std_points", "accuracy_interval_points",
+    "accuracy_low_percent", "accuracy_high_percent", "accuracy_interval_about", "seeds",
     "seed_accuracies_percent", "num_test", "binomial_standard_error_points", "stale",
     "train_device", "train_torch",
 ]  # fmt: skip
 LATENCY_COLUMNS = [
     "latency_dataset", "protocol", "num_macs", "latency_p50_ms", "latency_interval_ms", "latency_rounds",
     "latency_p90_ms", "latency_iqr_ms", "latency_n",
-    "latency_noisy", "latency_batch_size", "latency_setting", "latency_stale", "latency_device",
+    "latency_noisy", "latency_batch_size", "latency_setting", "latency_stale",
+    "latency_does_not_fit", "latency_device",
     "latency_torch", "throughput_images_per_second", "throughput_batch_size",
-    "paper_ms_per_image", "reference_drift",
+    "paper_ms_per_image", "reference_drift", "noise_floor_percent", "noise_floor_reason",
 ]  # fmt: skip
 PRINTED_COLUMNS = [
     "printed_params", "printed_accuracy_percent", "accuracy_minus_printed_points",
     "printed_ms_per_image", "printed_images_per_second", "printed_device",
 ]  # fmt: skip
+FRONT_COLUMNS = ["front", "front_probability", "front_seeds", "front_rounds", "front_reason"]
 GAIN_COLUMNS = ["weights", "gain_n", "gain_mean_points", "gain_std_points", "gain_interval_points"]
 TYPES = {
     **dict.fromkeys(["num_params", "num_macs", "num_test", "n", "gain_n"], "Int64"),
     **dict.fromkeys(
         ["latency_n", "latency_rounds", "latency_batch_size", "throughput_batch_size"], "Int64"
     ),
-    **dict.fromkeys(["stale", "latency_noisy", "latency_stale"], "boolean"),
+    **dict.fromkeys(["stale", "latency_noisy", "latency_stale", "latency_does_not_fit"], "boolean"),
+    **dict.fromkeys(["front_seeds", "front_rounds"], "Int64"),
+    "front": "boolean",
     **dict.fromkeys(["seeds", "seed_accuracies_percent"], "object"),
 }
 TEXTS = {
     "variant", "family", "setting", "dataset", "dataset_label", "recipe", "train_device",
     "train_torch", "latency_dataset", "protocol", "latency_setting", "latency_device", "latency_torch",
-    "printed_params", "printed_device", "weights", "status",
+    "printed_params", "printed_device", "weights", "status", "accuracy_interval_about",
+    "noise_floor_reason", "front_reason",
 }  # fmt: skip
 
 
@@ -66,8 +75,30 @@ def ablation_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) ->
 
 
 def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """Like `ablation_table`, for `study.tables.tradeoff`."""
-    return _variants_table(study, study.tables.tradeoff, runs, cells, paper.TRADEOFF)
+    """Like `ablation_table`, for `study.tables.tradeoff`.
+
+    `front` says whether the row is on the Pareto front of its device and setting, among this table's
+    rows, and `front_probability` how sure that is (`front_probabilities_of`), from `front_seeds` seeds
+    and `front_rounds` rounds; NaN with its `front_reason`.
+    """
+    table = _variants_table(study, study.tables.tradeoff, runs, cells, paper.TRADEOFF)
+    if not (study.train and study.latency and len(table)):
+        return table
+    places = _front_places(study, runs, cells).set_index(["variant", *PANEL])
+    keys = pd.MultiIndex.from_frame(table[["variant", "latency_device", "latency_setting"]])
+    found = places.reindex(keys)[FRONT_COLUMNS].reset_index(drop=True)
+    at = table.columns.get_loc("status")
+    for column in reversed(FRONT_COLUMNS):
+        table.insert(at, column, found[column].astype(_type_of(column)))
+    return table
+
+
+def _front_places(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    points, _, _ = headline_points(study, runs, cells)
+    # Of a row without both values there is nothing to say.
+    whole = points.dropna(subset=["x", "y"])
+    named = {"front_y_n": "front_seeds", "front_x_n": "front_rounds"}
+    return whole.rename(columns=named)[["variant", *PANEL, *FRONT_COLUMNS]]
 
 
 def _variants_table(
@@ -80,6 +111,8 @@ def _variants_table(
     chosen = select(study, spec)
     groups = RowGroups(runs, RUN_COLUMNS), RowGroups(cells, CELL_COLUMNS)
     rows = [_variant_row(study, chosen, name, *groups) for name in chosen.variants]
+    floors = noise_floors(runs)
+    rows = [{**row, **_floor_columns(row, floors)} for row in rows]
     if chosen.paper:
         columns += PRINTED_COLUMNS
         rows = [{**row, **_printed(row, printed.get(row["variant"]))} for row in rows]
@@ -109,6 +142,20 @@ def _variant_row(
         **latency,
         **{key: value for key, value in accuracy.items() if value is not None},
         "status": "; ".join(status) or "ok",
+    }
+
+
+def _floor_columns(row: Mapping[str, Any], floors: Mapping[Place, Any]) -> dict[str, Any]:
+    """The noise floor of two latencies like this one, in %; or why it isn't known."""
+    if not row.get("latency_device"):
+        return {}
+    place = (row["latency_dataset"], row["protocol"], row["latency_device"])
+    floor = floors.get(place) or (SEVERAL if " and " in place[2] else NO_REFERENCE)
+    if isinstance(floor, str):
+        return {"noise_floor_reason": floor}
+    return {
+        "noise_floor_percent": floor_percent(floor, row["latency_rounds"]),
+        "noise_floor_reason": floor.unknown or None,
     }
 
 
@@ -221,5 +268,8 @@ def _weights_text(study: StudySpec, dataset: str, variant: str, recipe: str) -> 
 
 def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=columns)
-    types = {c: TYPES.get(c, "str" if c in TEXTS else "float64") for c in columns}
-    return frame.astype(types)
+    return frame.astype({c: _type_of(c) for c in columns})
+
+
+def _type_of(column: str) -> str:
+    return TYPES.get(column, "str" if column in TEXTS else "float64")

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from resnest_bench import records
+from resnest_bench.measure.memory import free_memory, is_out_of_memory
 from resnest_bench.models import make_fast
 from resnest_bench.records import ExecutionObservation, ProbeObservation
 from resnest_bench.specs import RecipeSpec
@@ -39,9 +40,15 @@ COMPILED_FROM_SECONDS = 1800.0
 class Execution:
     layout: str
     mode: str
+    # Images that go through the network at once, where a whole batch does not fit; else None.
+    micro_batch_size: int | None = None
 
     def __str__(self) -> str:
         return f"{self.layout}, {self.mode}"
+
+    @classmethod
+    def of(cls, seen: ExecutionObservation) -> "Execution":
+        return cls(seen.layout, seen.mode, seen.micro_batch_size)
 
 
 def prepared_network(model: nn.Module, execution: Execution) -> nn.Module:
@@ -132,7 +139,9 @@ def choose(
     if len(candidates) == 1 and recipe.mode != "auto":
         return observation(candidates[0], {})
     num_steps = num_images / batch_size
-    measured = measure(candidates, make_step, device, num_steps)
+    measured = _measured_if_it_fits(candidates, make_step, device, num_steps)
+    if not measured:
+        return observation(candidates[0], {})
     chosen = fastest(measured)
     if recipe.mode == "auto" and num_steps * measured[chosen] > COMPILED_FROM_SECONDS:
         try:
@@ -146,6 +155,20 @@ def choose(
     seen = observation(chosen, measured, batch_size)
     log.info("%s (%s)", chosen, ", ".join(f"{k}: {v * 1e3:.0f} ms" for k, v in measured.items()))
     return seen
+
+
+def _measured_if_it_fits(
+    candidates: list[Execution], make_step: StepMaker, device: torch.device, num_steps: float
+) -> dict[Execution, float]:
+    """`measure`, or nothing where the candidates' copies of the network don't fit side by side."""
+    try:
+        return measure(candidates, make_step, device, num_steps)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        log.warning("memory ran out while layouts were measured: %s is taken", candidates[0])
+    free_memory(device)
+    return {}
 
 
 def observation(
@@ -165,7 +188,8 @@ def decided(file: Path, decide: Callable[[], ExecutionObservation]) -> Execution
     """What `file` says, or else what `decide` finds, kept there.
 
     A job that was stopped goes on as it began, whatever a second measurement would say: only so are
-    its numbers those of a job that never stopped.
+    its numbers those of a job that never stopped. And a seed starts with the micro-batch that an
+    earlier one had to take: only so are seeds of one variant alike.
     """
     if file.exists():
         try:
@@ -173,5 +197,10 @@ def decided(file: Path, decide: Callable[[], ExecutionObservation]) -> Execution
         except (OSError, ValueError, ValidationError) as error:
             log.warning("%s can't be used (%s): measuring again", file, error)
     seen = decide()
-    records.write_text(file, seen.model_dump_json(indent=1) + "\n")
+    keep(file, seen)
     return seen
+
+
+def keep(file: Path, seen: ExecutionObservation) -> None:
+    """Let `seen` be what all later seeds of a job do."""
+    records.write_text(file, seen.model_dump_json(indent=1) + "\n")

@@ -13,10 +13,9 @@ from resnest_bench.models.weights import (
     file_sha256,
     hub_license,
     hub_stats,
-    load_hub_weights,
     load_weights_file,
 )
-from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.paths import DataPaths, Job, StudyPaths
 from resnest_bench.records import WeightsObservation
 from resnest_bench.specs import StudySpec
 from resnest_bench.training.optimizer import freeze_backbone
@@ -45,6 +44,19 @@ def _trained_weights(source: Job, paths: StudyPaths) -> tuple[dict, WeightsObser
     return load_weights_file(path), WeightsObservation(source=f"train {source}", sha256=came)
 
 
+def _fetched_weights(hub: str, path: Path) -> tuple[dict, WeightsObservation]:
+    # A job asks no hub: its node may have no internet, and all seeds must start from one file.
+    if not path.exists():
+        raise UserError(
+            f"the weights {hub} must be at {path} before a fine-tuning starts, but are not: fetch "
+            f"them where the internet is, by `resnest-bench weights --study STUDY --hub {hub}`"
+        )
+    seen = WeightsObservation(
+        source=f"hub {hub}", sha256=file_sha256(path), license=hub_license(hub)
+    )
+    return load_weights_file(path), seen
+
+
 def load_initial(
     study: StudySpec, job: Job, paths: StudyPaths
 ) -> tuple[dict, WeightsObservation] | None:
@@ -53,10 +65,9 @@ def load_initial(
     if weights is None:
         return None
     if weights.hub:
-        seen = WeightsObservation(
-            source=f"hub {weights.hub}", sha256=None, license=hub_license(weights.hub)
+        return _fetched_weights(
+            weights.hub, DataPaths(Path(study.data_dir)).hub_weights(weights.hub)
         )
-        return load_hub_weights(weights.hub), seen
     if weights.file:
         path = Path(weights.file)
         state = load_weights_file(path)

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,12 @@ from resnest_bench.data.batches import BatchLoader
 from resnest_bench.data.splits import train_validation_split
 from resnest_bench.digests import code_digest, digest_of
 from resnest_bench.errors import UserError
-from resnest_bench.measure.allocator import keep_memory, release_memory
+from resnest_bench.measure.allocator import keep_memory
 from resnest_bench.measure.complexity import count_params
 from resnest_bench.measure.environment import describe, precision, tuned_convolutions
 from resnest_bench.measure.evaluation import Evaluation
 from resnest_bench.measure.identity import dataset_identity, now
+from resnest_bench.measure.memory import free_memory, is_out_of_memory
 from resnest_bench.models.weights import file_sha256, save_weights
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.progress import LiveProgress, write_progress
@@ -37,9 +38,10 @@ from resnest_bench.records import (
 )
 from resnest_bench.specs import RecipeSpec, StudySpec
 from resnest_bench.training.checkpoints import Checkpoint, Progress
-from resnest_bench.training.execution import Execution, choose, decided, probe_batch
+from resnest_bench.training.execution import Execution, choose, decided, keep, probe_batch
 from resnest_bench.training.initial import SourceFailedError, build_initial, expected_stats
 from resnest_bench.training.loop import Batches, DivergedError, train_model
+from resnest_bench.training.pieces import first_line
 from resnest_bench.training.reporting import Reporter, terminal_bars
 from resnest_bench.training.step import make_step, probe_step_maker
 from resnest_bench.training.together import take_turns
@@ -138,7 +140,17 @@ def _train(
     model, initial = build_initial(study, job, context.paths, num_classes)
     batches = make_batches(context, recipe, job.seed, expected_stats(study, job, model))
     seen = _execution_of(context, job, checkpoint, model, len(batches.train_indices))
-    step = make_step(model, recipe, device, Execution(seen.layout, seen.mode))
+    file = _execution_file(checkpoint)
+
+    def on_smaller(execution: Execution) -> None:
+        change = {"mode": execution.mode, "micro_batch_size": execution.micro_batch_size}
+        keep(file, seen.model_copy(update=change))
+
+    step = make_step(
+        model, recipe, device, Execution.of(seen),
+        # Seeds side by side that don't fit are trained one after the other instead.
+        may_shrink=context.seeds_at_once == 1, on_smaller=on_smaller,
+    )  # fmt: skip
     reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
     progress, test = yield from train_model(
         step, batches, job.seed, checkpoint, reporter, _teller(context, job)
@@ -146,8 +158,14 @@ def _train(
     sha256 = None
     if job.kind == "train" and study.keeps_weights(job):
         sha256 = save_weights(context.paths.weights(job), step.model)
-    ran = {"mode": step.execution.mode, "seeds_at_once": context.seeds_at_once}
-    execution = seen.model_copy(update=ran)
+    execution = seen.model_copy(
+        update={
+            "mode": step.execution.mode,
+            "seeds_at_once": context.seeds_at_once,
+            "micro_batch_size": step.execution.micro_batch_size,
+            "shortages": progress.shortages,
+        }
+    )
     return _observations(step.model, progress, test, initial, sha256, execution), batches
 
 
@@ -163,11 +181,17 @@ def _execution_of(
         maker = probe_step_maker(
             model, recipe, context.device, batch, meta.image_size, len(meta.classes)
         )
-        seen = choose(recipe, context.device, maker, num_images, batch)
-        release_memory()
-        return seen
+        return choose(recipe, context.device, maker, num_images, batch)
 
-    return decided(checkpoint.folder.parent / "execution.json", decide)
+    seen = decided(_execution_file(checkpoint), decide)
+    # Of the copies that were timed.
+    free_memory(context.device)
+    return seen
+
+
+def _execution_file(checkpoint: Checkpoint) -> Path:
+    """What all seeds of a job share: each has its checkpoint in a folder beside it."""
+    return checkpoint.folder.parent / "execution.json"
 
 
 def _teller(context: Context, job: Job) -> Callable[[list[EpochObservation]], None]:
@@ -194,8 +218,13 @@ def run_seed(context: Context, job: Job) -> Generator[None, None, Record]:
     Returns its record: a diverged seed gives one too.
     """
     checkpoint = checkpoint_of(context, job)
-    finished = checkpoint.finished_record()
-    if finished is not None and _weights_are_there(context, job, finished):
+    with checkpoint.held():
+        return (yield from _run_held(context, job, checkpoint))
+
+
+def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Generator[None, None, Record]:
+    finished = checkpoint.finished_record(job)
+    if finished is not None and _can_be_taken(context, job, finished):
         log.info("%s: finished before; %s holds its record", job, checkpoint.finished)
         return finished
     started, num_train = now(), len(context.data.train)
@@ -227,7 +256,11 @@ def run_seed(context: Context, job: Job) -> Generator[None, None, Record]:
     return record
 
 
-def _weights_are_there(context: Context, job: Job, record: Record) -> bool:
+def _can_be_taken(context: Context, job: Job, record: Record) -> bool:
+    """Whether a finished record is of this spec, and the weights that it names are there."""
+    if record.spec != context.study.job_spec(job):
+        log.warning("%s: its finished record is of another spec: training again", job)
+        return False
     if job.kind != "train" or not context.study.keeps_weights(job):
         return True
     path = context.paths.weights(job)
@@ -248,24 +281,44 @@ def check_recipe(recipe: RecipeSpec, device: torch.device) -> None:
         )
 
 
+def jobs_asked(
+    study: StudySpec, kind: str, dataset: str, recipe: str, variant: str,
+    seeds: Sequence[int] | None = None,
+) -> list[Job]:  # fmt: skip
+    """The jobs of `run_job`. Raises UserError where the study neither asks for one nor may add it."""
+    jobs = [Job(kind, dataset, recipe, variant, seed) for seed in seeds or study.seeds]
+    place = (kind, dataset, recipe, variant)
+    if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.jobs()):
+        raise UserError(
+            f"study {study.study!r} does not ask for {jobs[0]}: see `resnest-bench plan`"
+        )
+    added = study.adaptive.steps(study.seeds) if study.adaptive and kind == "train" else []
+    allowed = [*study.seeds, *(seed for step in added for seed in step)]
+    for job in jobs:
+        if job.seed not in allowed:
+            raise UserError(
+                f"seed {job.seed} is none of study {study.study!r}, whose seeds are "
+                f"{', '.join(map(str, allowed))}: choose one of them, or list it under seeds (or, for a "
+                "training, allow more under adaptive)"
+            )
+    return jobs
+
+
 def run_job(
     study: StudySpec, kind: str, dataset: str, recipe: str, variant: str,
     device: torch.device, results: Path = Path("results"), seeds_at_once: int = 1,
+    seeds: Sequence[int] | None = None,
 ) -> list[Record]:  # fmt: skip
     """Run a training or fine-tuning over all seeds and write one record a seed.
 
-    `seeds_at_once` of them take turns on the device, step by step; their numbers are the same.
+    `seeds_at_once` of them take turns on the device, step by step; their numbers are the same. `seeds`
+    asks for these alone: the study's, or of a training those that its adaptive block may add.
 
     Raises UserError for whatever the user can repair. A seed that diverges is no error: its record
     says so, and the next seed goes on.
     """
     spec, paths = study.recipe(recipe), study.paths(results)
-    jobs = [Job(kind, dataset, recipe, variant, seed) for seed in study.seeds]
-    asked = set(study.jobs())
-    if not asked.issuperset(jobs):
-        raise UserError(
-            f"study {study.study!r} does not ask for {jobs[0]}: see `resnest-bench plan`"
-        )
+    jobs = jobs_asked(study, kind, dataset, recipe, variant, seeds)
     check_recipe(spec, device)
     records.check_writable(paths.root)
     allocator = "keeps memory" if device.type == "cpu" and keep_memory() else None
@@ -275,11 +328,34 @@ def run_job(
         data = open_prepared(study.prepared(dataset))
         seen = describe(device, allocator)
         context = Context(study, paths, data, device, seen, bars, min(seeds_at_once, len(jobs)))
-        for first in range(0, len(jobs), context.seeds_at_once):
-            group = jobs[first : first + context.seeds_at_once]
-            done += take_turns([_write_seed(context, job) for job in group], device)
+        while len(done) < len(jobs):
+            group = jobs[len(done) : len(done) + context.seeds_at_once]
+            together = _train_together(context, group)
+            done += together or []
+            if together is None:
+                free_memory(device)
+                context = replace(context, seeds_at_once=1)
     log.info("%s: %d seeds in %.1f s", variant, len(done), time.perf_counter() - start)
     return done
+
+
+def _train_together(context: Context, group: list[Job]) -> list[Record] | None:
+    """The records of these seeds, or None where they don't fit into memory side by side.
+
+    A seed that is trained again goes on from its last epoch, and its numbers don't change by it.
+    """
+    try:
+        return take_turns([_write_seed(context, job) for job in group], context.device)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(group) == 1:
+            raise UserError(
+                f"{group[0]}: memory ran out ({first_line(error)}): free the device's memory "
+                "(`resnest-bench doctor`) or take one with more; the same command resumes"
+            ) from error
+        log.warning("%d seeds at once don't fit into memory: one at a time from now on", len(group))
+        return None
 
 
 def _write_seed(context: Context, job: Job) -> Generator[None, None, Record]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from resnest_bench.data.batches import BatchLoader, mixup_batch
 from resnest_bench.data.splits import batch_slices, epoch_order
 from resnest_bench.measure.allocator import release_memory
 from resnest_bench.measure.evaluation import Evaluation, Evaluator
-from resnest_bench.records import EpochObservation
-from resnest_bench.training.checkpoints import Checkpoint, Progress
+from resnest_bench.records import EpochObservation, ShortageObservation
+from resnest_bench.stopping import Stopped, checked
+from resnest_bench.training.checkpoints import Checkpoint, PartialEpoch, Progress
 from resnest_bench.training.reporting import Reporter
 from resnest_bench.training.schedules import learning_rate
 from resnest_bench.training.step import EpochSums, TrainStep, set_train_mode
@@ -55,38 +57,73 @@ class TrainPass:
     accuracy: float
     num_images: int
     seconds: float
+    shortages: list[ShortageObservation]
+
+
+class EpochState:
+    """What the next step of an epoch depends on, besides network and optimizer."""
+
+    def __init__(self, sums: EpochSums, seed: int, epoch: int) -> None:
+        sums.reset()
+        self.sums, self.num_steps, self.seconds = sums, 0, 0.0
+        self.shortages: list[ShortageObservation] = []
+        self.mixup_generator = torch.Generator().manual_seed(derived_seed(seed, epoch, 2))
+
+    def _sums(self) -> dict[str, Tensor]:
+        sums = self.sums
+        return {"loss": sums.loss, "hits": sums.hits, "num_steps": sums.num_steps,
+                "bad_step": sums.bad_step}  # fmt: skip
+
+    def partial(self) -> PartialEpoch:
+        tensors = {**self._sums(), "mixup": self.mixup_generator.get_state()}
+        return PartialEpoch(self.num_steps, self.sums.num_images, self.seconds, tensors)
+
+    def restore(self, partial: PartialEpoch) -> None:
+        self.num_steps, self.seconds = partial.num_steps, partial.seconds
+        self.sums.num_images = partial.num_images
+        for name, tensor in self._sums().items():
+            tensor.copy_(partial.tensors[name])
+        self.mixup_generator.set_state(partial.tensors["mixup"])
 
 
 def train_epoch(
-    step: TrainStep, batches: Batches, seed: int, epoch: int, reporter: Reporter
-) -> Generator[None, None, TrainPass]:
+    step: TrainStep, batches: Batches, seed: int, epoch: int, reporter: Reporter,
+    state: EpochState | None = None,
+) -> Generator[None, None, TrainPass]:  # fmt: skip
     """One pass over the training images; `epoch` counts from 1. Yields after every step.
+
+    `state` is kept up to date, and says where to start; None is the beginning.
 
     On a GPU nothing is waited for before the last step: a loss that is not finite shows at the end,
     with the step that it came in.
     """
     recipe, on_cpu = step.recipe, step.device.type == "cpu"
     set_train_mode(step.model, recipe)
-    mixup_generator = torch.Generator().manual_seed(derived_seed(seed, epoch, 2))
+    state = state or EpochState(step.sums, seed, epoch)
     order = batches.train_indices[epoch_order(len(batches.train_indices), seed, epoch)]
     slices = batch_slices(len(order), recipe.batch_size)
     first_step = (epoch - 1) * len(slices)
-    step.sums.reset()
-    start = time.perf_counter()
+    # As if what was done before a stop had been done just now.
+    start = time.perf_counter() - state.seconds
 
-    stream = batches.train.iterate_train(order, slices, seed, epoch)
-    for index, (images_BCHW, target) in enumerate(stream):
+    stream = batches.train.iterate_train(order, slices, seed, epoch, state.num_steps)
+    for index, (images_BCHW, target) in enumerate(stream, state.num_steps):
         if recipe.mixup_alpha:
             images_BCHW, target = mixup_batch(
-                images_BCHW, target, batches.num_classes, recipe.mixup_alpha, mixup_generator
+                images_BCHW, target, batches.num_classes, recipe.mixup_alpha, state.mixup_generator
             )
         rate = learning_rate(first_step + index, len(slices), recipe)
         # Dropout draws from torch's global generator; everything else has its own.
+        at_once = step.execution.micro_batch_size
         step(images_BCHW, target, rate, derived_seed(seed, epoch, index, 1))
+        if (smaller := step.execution.micro_batch_size) != at_once:
+            found = ShortageObservation(epoch=epoch, step=index + 1, micro_batch_size=smaller)
+            state.shortages.append(found)
         if on_cpu:
             check_finite(step.sums, epoch)
             reporter.figures(epoch, *step.sums.means(), step.sums.num_images / _since(start))
         reporter.advance()
+        state.num_steps, state.seconds = index + 1, _since(start)
         yield
 
     if not on_cpu:
@@ -96,7 +133,7 @@ def train_epoch(
     loss, accuracy = step.sums.means()
     reporter.figures(epoch, loss, accuracy, step.sums.num_images / seconds)
     peak = learning_rate(first_step, len(slices), recipe)
-    return TrainPass(peak, loss, accuracy, step.sums.num_images, seconds)
+    return TrainPass(peak, loss, accuracy, step.sums.num_images, seconds, state.shortages)
 
 
 def _since(start: float) -> float:
@@ -116,8 +153,8 @@ def observe_epoch(
     start = time.perf_counter()
     validation = None
     if batches.validation is not None:
-        validation = evaluator(batches.validation()).accuracy
-    test = evaluator(batches.test())
+        validation = evaluator(checked(batches.validation())).accuracy
+    test = evaluator(checked(batches.test()))
     if not math.isfinite(test.loss):
         raise DivergedError("the loss on the test images", epoch, None)
     seen = EpochObservation(
@@ -135,6 +172,17 @@ def observe_epoch(
     return seen, test
 
 
+def note_smaller(progress: Progress, step: TrainStep) -> None:
+    """A resumed run takes the micro-batch that was found in an epoch which it does over."""
+    size = step.execution.micro_batch_size
+    if size is not None and size != progress.micro_batch_size:
+        epoch = len(progress.epochs) + 1
+        first = 1 + (progress.partial.num_steps if progress.partial else 0)
+        progress.shortages.append(
+            ShortageObservation(epoch=epoch, step=first, micro_batch_size=size)
+        )
+
+
 def train_model(
     step: TrainStep,
     batches: Batches,
@@ -146,28 +194,47 @@ def train_model(
     """Train to the recipe's last epoch, from the checkpoint where there is one.
 
     A generator that yields after every step, so that several trainings can share a device.
-    `tell` hears of all epochs so far at the end of each.
+    `tell` hears of all epochs so far at the end of each. Where `Stopped` is thrown into it, or comes
+    in an evaluation, the state is kept up to the last step, and it is raised.
 
     Returns all epochs and the final evaluation on the test images: the headline is the last epoch,
     whatever the others were. Raises DivergedError where a loss is not finite.
     """
     recipe = step.recipe
     evaluator = Evaluator(step.model, recipe.precision == "bf16", step.capture)
-    progress = checkpoint.load(step.model, step.optimizer) or Progress()
+    loaded = checkpoint.load(step.model, step.optimizer)
+    progress = loaded or Progress()
     tell(progress.epochs)
-    if progress.epochs:
+    if loaded:
         progress.num_resumes += 1
-        log.info("%s: resuming after epoch %d", reporter.title, len(progress.epochs))
+        log.info("%s: resuming after %s", reporter.title, progress)
+        note_smaller(progress, step)
     steps = len(batch_slices(len(batches.train_indices), recipe.batch_size))
     test: Evaluation | None = None
-    with reporter.bar_of(recipe.epochs * steps, len(progress.epochs) * steps):
+    done = len(progress.epochs) * steps + (progress.partial.num_steps if progress.partial else 0)
+    with reporter.bar_of(recipe.epochs * steps, done):
         for epoch in range(len(progress.epochs) + 1, recipe.epochs + 1):
             start = time.perf_counter()
-            trained = yield from train_epoch(step, batches, seed, epoch, reporter)
-            release_memory()
-            seen, test = observe_epoch(evaluator, batches, epoch, trained)
+            state = EpochState(step.sums, seed, epoch)
+            if progress.partial:
+                state.restore(progress.partial)
+                progress.partial = None
+            try:
+                trained = yield from train_epoch(step, batches, seed, epoch, reporter, state)
+                release_memory()
+                seen, test = observe_epoch(evaluator, batches, epoch, trained)
+            except Stopped:
+                progress.wall_seconds += _since(start)
+                progress.partial = state.partial()
+                progress.shortages += state.shortages
+                progress.micro_batch_size = step.execution.micro_batch_size
+                checkpoint.save(step.model, step.optimizer, progress)
+                log.info("%s: stopped after %s", reporter.title, progress)
+                raise
             release_memory()
             progress.epochs.append(seen)
+            progress.shortages += trained.shortages
+            progress.micro_batch_size = step.execution.micro_batch_size
             progress.wall_seconds += _since(start)
             checkpoint.save(step.model, step.optimizer, progress)
             tell(progress.epochs)

@@ -1,19 +1,25 @@
-"""One update of a network: forward, loss, backward, SGD, and the sums of the epoch."""
+"""One update of a network: forward, loss, backward, SGD, and the sums of the epoch.
+
+Where memory runs out, the step is undone and done over in pieces (`training.pieces`).
+"""
 
 import copy
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from resnest_bench.measure.graphs import Capture, OwnRandomness, capture_cuda_graph, unchanged
+from resnest_bench.measure.memory import free_memory, is_out_of_memory
 from resnest_bench.models import head_module
 from resnest_bench.specs import RecipeSpec
 from resnest_bench.training.execution import Execution, StepMaker, prepared_network
 from resnest_bench.training.optimizer import build_optimizer, init_momenta, set_learning_rate
+from resnest_bench.training.pieces import Undo, first_line, pieces, smaller
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +81,9 @@ class TrainStep:
 
     With `capture` the step is recorded once for each shape of a batch and replayed from then on; the
     learning rate and the batch go into static tensors. Where recording fails, steps are run eagerly.
+
+    Where a batch does not fit into memory, `execution` gets a micro-batch size, which all later
+    steps keep, and `on_smaller` hears of it. Without `may_shrink` the error is raised instead.
     """
 
     model: nn.Module
@@ -83,6 +92,8 @@ class TrainStep:
     device: torch.device
     execution: Execution
     capture: Capture[None] | None = None
+    may_shrink: bool = True
+    on_smaller: Callable[[Execution], None] = lambda execution: None
     network: Callable[[Tensor], Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,6 +101,7 @@ class TrainStep:
         self.randomness = OwnRandomness(self.device)
         self.recorded: dict[tuple, tuple[Tensor, Tensor, Callable[[], None]]] = {}
         self.network = self.model
+        self.undo: Undo | None = None
         if self.execution.mode == "compiled":
             self.network = torch.compile(self.model, dynamic=False)
         if self.execution.mode == "cudagraph" and self.capture is None:
@@ -98,16 +110,75 @@ class TrainStep:
     def __call__(
         self, images_BCHW: Tensor, target: Tensor, learning_rate: float, seed: int
     ) -> None:
-        """`target`: labels (B,) or class probabilities (B, K). `seed` is dropout's, for this step."""
+        """`target`: labels (B,) or class probabilities (B, K). `seed` is dropout's, for this step.
+
+        Raises UserError where not even pieces of MIN_MICRO_BATCH images fit into memory.
+        """
         set_learning_rate(self.optimizer, learning_rate)
         self.randomness.seed(seed)
         if self.capture is None:
-            self._compute(images_BCHW, target)
+            self._step_that_fits(images_BCHW, target, seed)
         else:
             self._replay(images_BCHW, target, seed)
         self.sums.num_images += len(target)
 
     def _compute(self, images_BCHW: Tensor, target: Tensor) -> None:
+        self._gradients(images_BCHW, target)
+        self.optimizer.step()
+
+    def _step_that_fits(self, images_BCHW: Tensor, target: Tensor, seed: int) -> None:
+        if self.undo is None:
+            # The optimizer then asks for no memory: what comes before it can be undone, it can't.
+            init_momenta(self.optimizer)
+            self.undo = Undo(self.model, self.sums.tensors)
+        self.undo.keep()
+        while not self._fits(images_BCHW, target):
+            # The same images again, and dropout from the start of its draws.
+            self.optimizer.zero_grad(set_to_none=True)
+            free_memory(self.device)
+            self.undo.put_back()
+            self.randomness.seed(seed)
+        self.optimizer.step()
+
+    def _fits(self, images_BCHW: Tensor, target: Tensor) -> bool:
+        """Compute gradients, or take smaller pieces from now on where memory runs out."""
+        try:
+            self._gradients(images_BCHW, target)
+        except Exception as error:
+            if not (self.may_shrink and is_out_of_memory(error)):
+                raise
+            self._shrink(min(len(target), self.recipe.batch_size), error)
+            return False
+        return True
+
+    def _shrink(self, whole: int, error: Exception) -> None:
+        size = smaller(self.execution.micro_batch_size or whole, error)
+        log.warning(
+            "memory ran out (%s): going on with %d images at once, whose gradients are added up to "
+            "the batch's; batch norm sees no more than these", first_line(error), size,
+        )  # fmt: skip
+        # Pieces have a shape that nothing was compiled for, and are large enough not to need it.
+        self.execution = replace(self.execution, mode="eager", micro_batch_size=size)
+        self.on_smaller(self.execution)
+
+    def _gradients(self, images_BCHW: Tensor, target: Tensor) -> None:
+        """Put the gradient of the batch's mean loss into the parameters, and add to the sums."""
+        self.optimizer.zero_grad(set_to_none=True)
+        whole, losses, logits = len(target), [], []
+        for images_bCHW, part in pieces(images_BCHW, target, self.execution.micro_batch_size):
+            logits_bK = self._forward(images_bCHW)
+            loss = loss_of(logits_bK.float(), part, self.recipe)
+            if len(part) < whole:
+                loss = loss * (len(part) / whole)
+            loss.backward()
+            losses.append(loss.detach())
+            logits.append(logits_bK.detach())
+        if len(logits) == 1:
+            self.sums.add(loss, logits_bK, target)
+        else:
+            self.sums.add(torch.stack(losses).sum(), torch.cat(logits), target)
+
+    def _forward(self, images_BCHW: Tensor) -> Tensor:
         if self.execution.layout == "channels_last":
             images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
         # Another shape would be compiled anew: an epoch's last, smaller batch is not worth that.
@@ -116,12 +187,7 @@ class TrainStep:
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"
         ):
-            logits_BK = network(images_BCHW)
-        loss = loss_of(logits_BK.float(), target, self.recipe)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        self.sums.add(loss, logits_BK, target)
+            return network(images_BCHW)
 
     def _replay(self, images_BCHW: Tensor, target: Tensor, seed: int) -> None:
         key = (images_BCHW.shape, target.shape)
@@ -134,7 +200,10 @@ class TrainStep:
             # Recording drew random numbers.
             self.randomness.seed(seed)
         if self.capture is None:
-            self._compute(images_BCHW, target)
+            # Each recording keeps the memory of a whole step, which may be what was missing.
+            self.recorded.clear()
+            free_memory(self.device)
+            self._step_that_fits(images_BCHW, target, seed)
             return
         static_images, static_target, replay = self.recorded[key]
         static_images.copy_(images_BCHW)
@@ -157,13 +226,16 @@ class TrainStep:
 
 
 def make_step(
-    model: nn.Module, recipe: RecipeSpec, device: torch.device, execution: Execution
+    model: nn.Module, recipe: RecipeSpec, device: torch.device, execution: Execution, **options: Any
 ) -> TrainStep:
-    """Steps of `model`, which is changed in place: to the device, fast form and layout."""
+    """Steps of `model`, which is changed in place: to the device, fast form and layout.
+
+    `options`: those of TrainStep.
+    """
     model = prepared_network(model.to(device), execution)
     rates_on = device if execution.mode == "cudagraph" else None
     optimizer = build_optimizer(model, recipe, rates_on)
-    return TrainStep(model, optimizer, recipe, device, execution)
+    return TrainStep(model, optimizer, recipe, device, execution, **options)
 
 
 def probe_step_maker(
@@ -181,7 +253,7 @@ def probe_step_maker(
     def make(execution: Execution) -> Callable[[], None]:
         copied = copy.deepcopy(model)
         set_train_mode(copied, recipe)
-        step = make_step(copied, recipe, device, execution)
+        step = make_step(copied, recipe, device, execution, may_shrink=False)
         return lambda: step(images_BCHW, labels_B, recipe.learning_rate, 0)
 
     return make

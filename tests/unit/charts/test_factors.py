@@ -7,7 +7,7 @@ from resnest_bench.charts import ablation_chart, factor_chart
 from resnest_bench.charts.ablation import PAPER
 from resnest_bench.charts.factors import pair_text
 from resnest_bench.charts.style import CONTINUED
-from resnest_bench.specs.study import TableSpec
+from resnest_bench.specs.tables import TableSpec
 from resnest_bench.tables import ablation_table, factor_table
 from support.paper_study import frames_of, paper_study, train_job, train_records
 

@@ -6,6 +6,7 @@ import vl_convert
 
 from resnest_bench.charts import shared_domains, svg_text, tradeoff_chart
 from resnest_bench.tables import metric_axis
+from resnest_bench.tables.intervals import IMAGES, ROUNDS, SEEDS
 from resnest_bench.tables.points import COLUMNS
 
 LATENCY, ACCURACY = metric_axis("latency_p50_ms"), metric_axis("test_accuracy")
@@ -17,9 +18,9 @@ def points(*rows):
     """(variant, x, y) and more by name."""
     usual = {
         "family": "resnest", "setting": "", "num_params": 1e6, "device": "CPU X",
-        "measured_in": "fp32", "x_low": None, "x_high": None, "x_n": 1, "y_low": None,
-        "y_high": None, "y_n": 1, "memory_mib": 1.0, "noisy": False, "stale": False, "front": False,
-        "status": "ok",
+        "measured_in": "fp32", "x_low": None, "x_high": None, "x_about": "", "x_n": 1, "y_low": None,
+        "y_high": None, "y_about": "", "y_n": 1, "memory_mib": 1.0, "noisy": False, "stale": False,
+        "front": False, "front_probability": None, "front_reason": "", "status": "ok",
     }  # fmt: skip
     frame = pd.DataFrame(
         [{**usual, "variant": v, "x": x, "y": y, **more} for v, x, y, more in rows], columns=COLUMNS
@@ -54,14 +55,48 @@ def test_better_is_up_and_to_the_left(x, y, reversed_x, reversed_y):
 
 def test_intervals_stay_within_what_a_value_can_be():
     frame = points(
-        ("A", 2.0, 50.0, {"x_low": -1.0, "x_high": 5.0, "x_n": 2, "y_low": -20.0, "y_high": 120.0})
-    )
+        ("A", 2.0, 50.0, {"x_low": -1.0, "x_high": 5.0, "x_n": 2, "x_about": ROUNDS, "y_low": -20.0,
+                          "y_high": 120.0, "y_about": SEEDS})
+    )  # fmt: skip
     drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
     row = rows_of(drawn, layers(drawn, "point")[0])[0]
     assert (row["y_low"], row["y_high"]) == (0, 100)
     assert row["x_low"] > 0, "a log axis has no place for less"
     assert len(layers(drawn, "rule")) == 2
     assert "n = 2" in json.dumps(drawn["title"]["subtitle"])
+
+
+def test_the_bar_of_one_network_is_dashed_and_said_to_be_binomial():
+    ends = {"y_low": 45.0, "y_high": 55.0}
+    frame = points(
+        ("A", 2.0, 50.0, {**ends, "y_about": IMAGES}),
+        ("B", 3.0, 51.0, {**ends, "y_about": SEEDS, "y_n": 3}),
+    )
+    drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
+    bars = layers(drawn, "rule")[0]
+    assert {row["variant"]: row["y_bar"] for row in rows_of(drawn, bars)} == {
+        "A": "binomial, new test images", "B": "t, new seeds",
+    }  # fmt: skip
+    scale = bars["encoding"]["strokeDash"]["scale"]
+    dashes = dict(zip(scale["domain"], scale["range"], strict=True))
+    assert dashes["t, new seeds"] == [1, 0]
+    assert dashes["binomial, new test images"] != [1, 0]
+    said = " ".join(drawn["title"]["subtitle"])
+    assert "Dashed, n=1: binomial" in said
+    # The n of the t-intervals: A has none.
+    assert "n = 3)" in said
+
+
+def test_the_tooltip_says_how_sure_a_place_on_the_front_is():
+    frame = points(
+        ("A", 1.0, 50.0, {"front_probability": 0.613}), ("B", 2.0, 51.0, {"front_reason": "one seed"}),
+    )  # fmt: skip
+    drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
+    dots = layers(drawn, "point")[0]
+    said = {row["variant"]: row["probability"] for row in rows_of(drawn, dots)}
+    assert said == {"A": "0.61", "B": "one seed"}
+    titles = {tip.get("title"): tip["field"] for tip in dots["encoding"]["tooltip"]}
+    assert titles["P(on the front)"] == "probability"
 
 
 def test_a_log_axis_needs_values_above_zero():

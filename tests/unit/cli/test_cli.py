@@ -15,7 +15,7 @@ from support.records_factory import make_study, write_study
 ROOT = Path(__file__).parents[3]
 COMMAND = Path(sys.executable).parent / "resnest-bench"
 SUBCOMMANDS = ["plan", "describe", "data", "train", "latency", "finetune", "tables", "figures",
-               "show", "export", "doctor"]  # fmt: skip
+               "show", "export", "doctor", "init", "run", "dashboard"]  # fmt: skip
 
 
 def run(*args, cwd=ROOT):
@@ -55,6 +55,14 @@ def test_the_error_stands_in_the_log_too(study):
                "--recipe", "smoke", "--log", "logs/a.log", cwd=study)  # fmt: skip
     assert done.returncode == 1
     assert "does not ask for" in (study / "logs/a.log").read_text()
+
+
+def test_weights_that_the_study_does_not_name_are_not_downloaded(study):
+    done = run("weights", "--study", "config.yaml", "--hub", "../up", cwd=study)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "resnest-bench: error: --hub is one of (none) in this study, not '../up'\n"
+    )
 
 
 def test_training_without_data_says_what_to_run(study):

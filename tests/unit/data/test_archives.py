@@ -67,6 +67,42 @@ def test_half_an_archive_leaves_nothing(tmp_path, suffix):
     assert not list(tmp_path.rglob("a.txt"))
 
 
+@pytest.mark.parametrize("name", ["", ".", "./"])
+def test_a_member_without_a_name_is_no_traceback(tmp_path, name):
+    archive = tmp_path / "photos.zip"
+    write_archive(archive, {"a.txt": b"text"})
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr(zipfile.ZipInfo(name), b"")
+    try:
+        folder = unpack(archive, tmp_path / "downloads")
+    except UserError as error:
+        assert str(error).startswith(f"{archive} cannot be unpacked")  # noqa: PT017 (either will do)
+    else:
+        assert (folder / "a.txt").read_bytes() == b"text"
+
+
+def test_a_link_to_nowhere_is_refused(tmp_path):
+    archive = tmp_path / "photos.tar"
+    with tarfile.open(archive, "w") as tar:
+        info = tarfile.TarInfo("a")
+        info.type, info.linkname = tarfile.LNKTYPE, "b"
+        tar.addfile(info)
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        unpack(archive, tmp_path / "downloads")
+    assert not [path for path in (tmp_path / "downloads").rglob("*") if path.suffix != ".lock"][1:]
+
+
+def test_a_method_of_compression_that_is_not_known_is_refused(tmp_path):
+    archive = tmp_path / "photos.zip"
+    write_archive(archive, {"a.txt": b"text"})
+    content = bytearray(archive.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        content[content.index(signature) + offset] = 99
+    archive.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        unpack(archive, tmp_path / "downloads")
+
+
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
     (tmp_path / "page.zip").write_text("<html>not found</html>")
     with pytest.raises(UserError, match=r"must be a whole \.zip"):

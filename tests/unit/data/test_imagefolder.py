@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from resnest_bench.data import open_prepared, prepare
-from resnest_bench.data.images import read_rgb, resize_shorter
+from resnest_bench.data.images import read_resized, read_rgb, resize_shorter
 from resnest_bench.errors import UserError
 from resnest_bench.specs import ImageFolderDataset
 
@@ -188,6 +188,17 @@ def test_the_orientation_of_a_camera_is_applied(root, tmp_path):
 )
 def test_the_shorter_side_is_scaled(size, expected):
     assert resize_shorter(Image.new("RGB", size), 100).size == expected
+
+
+def test_a_mere_line_is_refused(tmp_path):
+    """Its shorter side at 224 pixels would make 30,000 x 224 x 224 pixels of it."""
+    Image.new("RGB", (30_000, 1)).save(tmp_path / "line.png")
+    with pytest.raises(
+        UserError, match=r"at most 100 times as long as wide, but has 30000x1 pixels"
+    ):
+        read_resized(tmp_path / "line.png", 224)
+    Image.new("RGB", (100, 1)).save(tmp_path / "thin.png")
+    assert read_resized(tmp_path / "thin.png", 2).size == (200, 2)
 
 
 def test_scaling_down_is_antialiased():

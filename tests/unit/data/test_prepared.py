@@ -127,6 +127,24 @@ def test_a_truncated_array_is_refused(uniform):
         open_prepared(uniform)
 
 
+@pytest.mark.parametrize(
+    "header", [b"{'descr': '|u1', (\n", b"\0", b"{'shape': (" + b"9" * 30, b"[" * 100]
+)
+def test_a_damaged_header_of_an_array_is_refused(uniform, header):
+    """It is read as a Python literal, which fails in ways of its own."""
+    file = uniform / "train_labels.npy"
+    content = file.read_bytes()
+    file.write_bytes(content[:10] + header + content[10 + len(header) :])
+    with pytest.raises(UserError, match=r"must be a whole \.npy array"):
+        open_prepared(uniform)
+
+
+def test_a_meta_json_that_is_nested_too_deep_is_refused(uniform):
+    (uniform / "meta.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="must be JSON"):
+        open_prepared(uniform)
+
+
 def test_what_is_not_prepared_is_said(tmp_path):
     with pytest.raises(UserError, match="resnest-bench data"):
         open_prepared(tmp_path / "none")

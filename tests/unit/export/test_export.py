@@ -50,11 +50,12 @@ def rows_of(spec):
 def test_a_whole_study_has_all_sections_in_order(study, paths):
     page = page_of(study, paths)
     assert page.sections == [
-        "about", "tradeoff", "ablation", "training", "latency", "transfer", "coverage", "files",
+        "about", "tradeoff", "differences", "ablation", "training", "latency", "transfer", "coverage",
+        "files",
     ]  # fmt: skip
-    # trade-off; ablation and radix; one training; sweep, samples, start, drift; transfer and its
-    # two recipes; coverage.
-    assert len(page.specs) == 1 + 2 + 1 + 4 + 3 + 1
+    # trade-off; pairs and effects; ablation and radix; one training; sweep, samples, start, drift;
+    # transfer and its two recipes; coverage.
+    assert len(page.specs) == 1 + 2 + 2 + 1 + 4 + 3 + 1
     assert not page.open
     targets = [a["href"] for a in page.all("a") if a["href"].startswith("#")]
     assert {f"#{key}" for key in page.sections} <= set(targets)
@@ -100,8 +101,8 @@ def test_claims_have_a_section_with_a_chart_for_each(tmp_path):
     job = Job("train", "low", "quick", "B", 0)
     records.write(paths.record(job), make_record(study, job, accuracy=0.73))
     page = page_of(study, paths)
-    assert page.sections[:3] == ["about", "tradeoff", "claims"]
-    text = page.texts_of("section")[2]
+    assert page.sections[:3] == ["about", "tradeoff", "differences"]
+    text = page.texts_of("section")[3]
     assert "5 claims: 1 supported, 2 contradicted, 2 untested." in text
     assert "Supported: B > A: +11.00 points, 95 % from" in text
     assert "gone: Gone is not in this study." in text
@@ -129,13 +130,30 @@ def test_about_says_how_it_was_made(study, paths):
 
 def test_the_front_and_what_cannot_be_told_from_the_best_are_said(study, paths):
     # A, B and T get slower and better by 10 points, with seeds 1 point apart: all on the front.
+    for variant, accuracies in {"A": (60, 61, 63), "B": (70, 72, 71)}.items():
+        for seed, percent in enumerate(accuracies):
+            job = Job("train", "low", "quick", variant, seed)
+            records.write(paths.record(job), make_record(study, job, accuracy=percent / 100))
     text = page_of(study, paths).texts_of("section")[1]
-    assert "On the Pareto front, 3 of 3: A, B, T." in text
+    assert "On the Pareto front (3 of 3): A, B, T." in text
+    assert "No probability: one round of latency, p50: nothing tells the spread." in text
     assert "Best test accuracy: T, 81 % at 6.00 ms." in text
     assert "don't tell it from" not in text
     job = Job("train", "low", "quick", "B", 0)
     records.write(paths.record(job), make_record(study, job, accuracy=0.9))
     assert "These seeds don't tell it from: B." in page_of(study, paths).texts_of("section")[1]
+
+
+def test_the_latency_section_says_the_noise_floor(study, paths):
+    sections = page_of(study, paths)
+    text = sections.texts_of("section")[sections.sections.index("latency")]
+    assert (
+        "Noise floor of protocol fast (images as in low) on CPU Testium 3000 (2 logical cores), 2 threads: "
+        "not known, since all timings of a round are the very same."
+    ) in text
+    assert "Every latency job times the same network before and after its own" in text
+    # 10 ms before and 11 ms after: the mean change of the logarithm is 9.5 %.
+    assert "9.5" in text
 
 
 def test_a_charts_json_is_its_spec(study, paths):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -56,28 +57,44 @@ def test_a_lease_ends_with_an_error_too(tmp_path):
         assert index == 0
 
 
-@pytest.mark.parametrize(
-    ("environ", "count", "expected"),
-    [
-        ({}, 2, ["0", "1"]),
-        ({"CUDA_VISIBLE_DEVICES": "3,1"}, 2, ["3", "1"]),
-        ({"CUDA_VISIBLE_DEVICES": "GPU-abc, GPU-def"}, 2, ["GPU-abc", "GPU-def"]),
-        ({"CUDA_VISIBLE_DEVICES": ""}, 0, []),
-    ],
-)
-def test_locks_are_named_after_the_machines_devices(environ, count, expected):
-    assert visible_gpus(environ, count) == expected
-
-
-def test_two_gpus_give_two_jobs_different_indices(tmp_path, monkeypatch):
-    taken = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+@pytest.fixture
+def gpus(tmp_path, monkeypatch):
+    """Stands for CUDA: the test says which GPUs the process sees."""
+    seen, taken = [], []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(seen))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(seen))
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda i: SimpleNamespace(uuid=seen[i])
+    )
     monkeypatch.setattr(torch.cuda, "set_device", taken.append)
     monkeypatch.setattr("resnest_bench.measure.devices.lease_folder", lambda: tmp_path)
+    return SimpleNamespace(seen=seen, taken=taken)
+
+
+def test_two_gpus_give_two_jobs_different_indices(gpus):
+    gpus.seen += ["aaaa", "bbbb"]
     with leased_device() as first, leased_device() as second:
         assert {first, second} == {torch.device("cuda", 0), torch.device("cuda", 1)}
-    assert sorted(taken) == [0, 1]
+    assert sorted(gpus.taken) == [0, 1]
+
+
+def test_jobs_that_both_call_their_gpu_0_do_not_wait_for_each_other(gpus):
+    """Slurm with cgroups: each job sees one device, as number 0."""
+    gpus.seen[:] = ["aaaa"]
+    with leased_device() as first:
+        gpus.seen[:] = ["bbbb"]
+        assert visible_gpus() == ["bbbb"]
+        with leased_device() as second:
+            assert first == second == torch.device("cuda", 0)
+
+
+def test_one_gpu_under_two_numbers_is_one_lease(gpus):
+    """A job with CUDA_VISIBLE_DEVICES=1 and one that sees all: bbbb is 0 there and 1 here."""
+    gpus.seen[:] = ["bbbb"]
+    with leased_device():
+        gpus.seen[:] = ["bbbb", "aaaa"]
+        with leased_device() as other:
+            assert other == torch.device("cuda", 1)
 
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):

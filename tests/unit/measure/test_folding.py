@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from resnest_bench.measure.folding import fold_norms, foldable_pairs
 from resnest_bench.models import build_model
-from resnest_bench.specs import ResNestVariant, TimmVariant
+from resnest_bench.specs import ClassicVariant, ResNestVariant, TimmVariant
 
 RESNEST = {"family": "resnest", "layers": (1, 1), "radix": 2, "cardinality": 2, "width": 16}
 NETWORKS = {
@@ -14,6 +14,9 @@ NETWORKS = {
     "efficientnet_b0": TimmVariant(name="E", family="timm", model="efficientnet_b0"),
     # Its first convolution pads by itself (Conv2dSame).
     "tf_efficientnet_b0": TimmVariant(name="T", family="timm", model="tf_efficientnet_b0"),
+    # Two of its norms follow a linear layer.
+    "alexnet": ClassicVariant(name="A", family="classic", model="alexnet"),
+    "googlenet": ClassicVariant(name="G", family="classic", model="googlenet"),
 }
 
 

@@ -11,6 +11,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.measure import deployment, latency
 from resnest_bench.measure.evaluation import Evaluator
 from resnest_bench.specs import LatencySpec, ResNestVariant, TimmVariant
+from support.shortage import Shortage
 
 CPU = torch.device("cpu")
 GPU = torch.device("cuda", 0)
@@ -127,13 +128,59 @@ def test_a_cell_that_fails_is_listed_and_the_others_go_on(monkeypatch):
 
     def measure_cell(model, batch, *args):
         if batch == 3:
-            raise RuntimeError("CUDA out of memory. Tried to allocate\nmore lines")
+            raise RuntimeError("no kernel for this shape\nmore lines")
         return original(model, batch, *args)
 
     monkeypatch.setattr(latency, "measure_cell", measure_cell)
     seen = latency.measure_latency(SMALL, 10, 32, QUICK, CPU)
     assert [cell.batch_size for cell in seen.cells] == [1]
-    assert seen.unavailable[0].reason == "RuntimeError: CUDA out of memory. Tried to allocate"
+    assert seen.unavailable[0].reason == "RuntimeError: no kernel for this shape"
+    assert (seen.unavailable[0].does_not_fit, seen.unavailable[0].memory_bytes) == (False, None)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """The measured network runs out of memory with more than three images."""
+    original = latency.build_model
+    monkeypatch.setattr(
+        latency, "build_model", lambda *args: Shortage(3).into(original(*args).eval())
+    )
+    monkeypatch.setattr(latency, "memory_bytes", lambda device: 15 * 2**30)
+
+
+def test_a_batch_that_does_not_fit_is_a_row_and_the_other_cells_stand(short):
+    spec = QUICK.model_copy(update={"batch_sizes": (1, 8, 3), "paper_batch_size": 2})
+    seen = latency.measure_latency(SMALL, 10, 32, spec, CPU)
+    assert [cell.batch_size for cell in seen.cells] == [1, 3]
+    (gap,) = seen.unavailable
+    assert (gap.batch_size, gap.does_not_fit, gap.memory_bytes) == (8, True, 15 * 2**30)
+    assert gap.reason.startswith("does not fit into 15.0 GiB: OutOfMemoryError: CUDA out of memory")
+    assert seen.paper.batch_size == 2
+    assert not seen.paper_does_not_fit
+
+
+def test_a_papers_batch_that_does_not_fit_is_said(short):
+    seen = latency.measure_latency(SMALL, 10, 32, QUICK, CPU)
+    assert [cell.batch_size for cell in seen.cells] == [1, 3]
+    assert (seen.paper, seen.paper_does_not_fit) == (None, True)
+
+
+def test_another_error_of_the_papers_batch_is_raised(monkeypatch):
+    def fails(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(latency, "paper_timing", fails)
+    with pytest.raises(ZeroDivisionError):
+        latency.measure_latency(SMALL, 10, 32, QUICK, CPU)
+
+
+def test_a_network_that_does_not_fit_at_all_is_an_error_that_says_so(monkeypatch):
+    original = latency.build_model
+    monkeypatch.setattr(
+        latency, "build_model", lambda *args: Shortage(0).into(original(*args).eval())
+    )
+    with pytest.raises(UserError, match=r"A does not fit into [\d.]+ GiB, not even with one image"):
+        latency.measure_latency(SMALL, 10, 32, QUICK, CPU)
 
 
 def with_modes(*modes, **more):

@@ -11,8 +11,18 @@ from resnest_bench.models import FAMILIES, build_model, check_buildable
 from resnest_bench.specs import ResNestVariant, TimmVariant, VariantSpec
 from resnest_bench.specs.variants import FAMILIES as SPEC_FAMILIES
 
-SHEET = PACKAGE.parents[1] / "config" / "variants.yaml"
-VARIANTS = TypeAdapter(list[VariantSpec]).validate_python(yaml.safe_load(SHEET.read_text()))
+CONFIG = PACKAGE.parents[1] / "config"
+
+
+def sheet(path: str) -> list[VariantSpec]:
+    """The variants of a file under config/."""
+    return TypeAdapter(list[VariantSpec]).validate_python(
+        yaml.safe_load((CONFIG / path).read_text())
+    )
+
+
+VARIANTS = sheet("variants.yaml")
+LINEAGE = sheet("lineage/variants.yaml")
 
 # At 10 classes; rounded to 0.01 M these are the counts that the paper prints.
 NUM_PARAMS = {
@@ -75,6 +85,24 @@ def step(variant, image_size: int) -> None:
 @pytest.mark.parametrize("variant", VARIANTS, ids=by_name)
 def test_a_step_at_32(variant):
     step(variant, 32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", LINEAGE, ids=by_name)
+def test_three_steps_of_the_lineage_at_32(variant):
+    step(variant, 32)
+    model = build_model(variant, num_classes=10, dropout=0.2).train()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    images_BCHW, labels_B = torch.randn(4, 3, 32, 32), torch.arange(4)
+    for _ in range(3):
+        loss = cross_entropy(model(images_BCHW), labels_B)
+        assert loss.isfinite()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    still = [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
+    assert not still
 
 
 @pytest.mark.parametrize(

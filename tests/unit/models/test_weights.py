@@ -14,6 +14,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.models import build_model
 from resnest_bench.models.weights import (
     apply_weights,
+    fetch_hub_weights,
     file_sha256,
     hub_license,
     load_hub_weights,
@@ -222,6 +223,23 @@ def test_hub_weights_are_the_pretrained_state(monkeypatch):
     pretrained = small_net(1000)
     monkeypatch.setattr(timm, "create_model", lambda name, **options: pretrained)
     assert_equal_states(load_hub_weights("resnest50d.in1k"), pretrained.state_dict())
+
+
+def test_hub_weights_are_fetched_into_a_file(tmp_path, monkeypatch):
+    pretrained, path = small_net(1000), tmp_path / "data/weights/w.safetensors"
+    monkeypatch.setattr(timm, "create_model", lambda name, **options: pretrained)
+    assert fetch_hub_weights("resnest50d.in1k", path) == file_sha256(path)
+    assert_equal_states(load_weights_file(path), pretrained.state_dict())
+
+
+def test_a_failed_download_leaves_no_file(tmp_path, monkeypatch):
+    def no_network(name, pretrained):
+        raise ConnectionError("cannot reach the hub")
+
+    monkeypatch.setattr(timm, "create_model", no_network)
+    with pytest.raises(UserError, match="cannot reach the hub"):
+        fetch_hub_weights("resnest50d.in1k", tmp_path / "w.safetensors")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_licences():

@@ -45,7 +45,8 @@ def error_of(config):
     with pytest.raises(UserError) as caught:
         study_from_config(config, "config.yaml")
     message = str(caught.value)
-    assert message.startswith("config.yaml")
+    assert message.startswith(("config.yaml", "cannot read", "\\x00"))
+    assert message.isprintable()
     assert "\n" not in message
     return message
 
@@ -53,6 +54,9 @@ def error_of(config):
 BAD = [
     (changed("variants", 0, "radx", to=1), ["variants[0] (A)", "'radx'", "did you mean 'radix'"]),
     (changed("sedes", to=[1]), ["'sedes'", "did you mean 'seeds'"]),
+    (changed("variants", 1, "radix", to=1), ["(B).radix", "'radix'", "other kinds of entries have it"]),
+    (changed("variants", 1, to={"name": "B", "family": "classic", "model": "lenet"}),
+     ["(B).model", "'lenet5', 'alexnet' or 'googlenet'", "'lenet'"]),
     (changed("variants", 0, "family", to="resnet"), ["family must be one of", "'resnet'"]),
     (changed("datasets", "digits", "source", to="mnist"), ["source must be one of", "'mnist'"]),
     (changed("train", 0, "dataset", to="digit"), ["unknown name 'digit'", "'digits'"]),
@@ -84,6 +88,19 @@ BAD = [
                                        "resize": 32}), ["resize must be at least image_size"]),
     (changed("datasets", "photos", to={"source": "imagefolder", "image_size": 64}),
      ["either path or urls"]),
+    (changed("study", to=True), ["study", "True"]),
+    (changed("recipes", to={"r": {"epochs": 1, "learning_rate": True}}),
+     ["a number is needed, but came True"]),
+    (changed("datasets", "digits", "classes", to=[True, 2]), ["classes", "True"]),
+    (changed("variants", 1, "args", to={"a": float("inf")}), ["variants[1].args.a", "finite"]),
+    (changed("data_dir", to="a\0b"), ["data_dir: text must not contain NUL"]),
+    (changed("data_dir", to="\ud800"), ["data_dir: text must be whole characters"]),
+    (changed("seeds", to=[0, 2**53]), ["seeds[1]: a whole number is at most 2^53 - 1"]),
+    (changed("latency", to=[{"dataset": "digits", "rounds": 10**12}]),
+     ["at most 200,000 jobs, but this one has 2,000,000,000,004"]),
+    (changed("datasets", 3, to={"source": "digits"}), ["datasets: a key must be text"]),
+    (changed("variants", to="no\nsuch\x1b.yaml"), ["cannot read"]),
+    (changed("variants", to="\0"), ["\\x00 is not YAML: embedded null byte"]),
 ]  # fmt: skip
 
 
@@ -138,6 +155,39 @@ def test_what_is_not_yaml_is_refused(tmp_path, text):
         read_yaml(file)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a: " + "[" * 3000, "a: " + "9" * 5000, "a: 2020-99-99", "a: [", "? [[1]]\n: 2"],
+    ids=lambda text: text[:12],
+)
+@pytest.mark.parametrize("name", ["config.yaml", "study.json"])
+def test_what_only_looks_like_yaml_is_refused(tmp_path, text, name):
+    """A parser's own errors: too deep, too many digits, no such day."""
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"is not YAML"):
+        read_yaml(file)
+
+
+def test_a_value_that_contains_itself_is_refused(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("study: x\nvariants: &a [*a]\n")
+    with pytest.raises(UserError, match="at most 30 levels deep are read"):
+        load_study(file)
+
+
+def test_a_value_that_repeats_itself_without_end_is_refused(tmp_path):
+    """Ten lines of ten references each stand for ten thousand million values."""
+    lines = [
+        "a0: &a0 [1]",
+        *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 11)),
+    ]
+    file = tmp_path / "config.yaml"
+    file.write_text("\n".join(lines))
+    with pytest.raises(UserError, match="at most 1,000,000 values in all are read"):
+        load_study(file)
+
+
 def test_yaml_that_runs_code_is_refused(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("study: !!python/object/apply:os.system ['true']\n")
@@ -175,9 +225,14 @@ def test_the_variant_sheet_can_be_inline(monkeypatch):
     assert study_from_config(config, "x") == load_study(Path("config/demo/config.yaml"))
 
 
-@pytest.mark.parametrize("name", ["ResNeSt-14-2s1x64d", "ResNet-18", "EfficientNet-b0"])
-def test_a_variant_line_reads_back_as_the_same_variant(name):
-    study = load_study(ROOT / "config/config.yaml")
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [("config", "ResNeSt-14-2s1x64d"), ("config", "ResNet-18"), ("config", "EfficientNet-b0"),
+     ("lineage/config", "LeNet-5"), ("lineage/config", "ViT-tiny")],
+)  # fmt: skip
+def test_a_variant_line_reads_back_as_the_same_variant(config, name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = load_study(Path(f"config/{config}.yaml"))
     line = variant_line(study.variant(name))
     assert "\n" not in line
     again = study_from_config(

@@ -114,6 +114,40 @@ def test_verdicts_say_data_seeds_and_device(table):
     assert re.match(r"A at 60 % ± 20 points: \d\d\.\d\d %, 95 % from", said["level"])
 
 
+def noise_of(study, made, factors):
+    """What is said of the claim when these variants' jobs find the reference slower by a factor."""
+    for job, record in list(made.items()):
+        timings = {name: [10.0 * factors[job.variant]] for name in ("before_ms", "after_ms")}
+        reference = record.latency.reference.model_copy(update=timings)
+        observed = record.latency.model_copy(update={"reference": reference})
+        made[job] = record.model_copy(update={"latency": observed})
+    results = results_of(study, made)
+    row = comparisons_table(results).iloc[0]
+    assert row["noise"] in claims_table(results)["explanation"].item()
+    return row["noise"], claims_table(results)["verdict"].item()
+
+
+def test_latencies_are_set_beside_the_noise_floor_of_their_device():
+    study = claims_study(claim("greater", metric="latency", name="slower", a=["B"], b=["A"]))
+    made = timed(study, {"A": A_MS, "B": B_MS})
+    slower = 100 * (np.exp((np.log(B_MS) - np.log(A_MS)).mean()) - 1)
+    # Two jobs in each of five rounds, a step apart: five degrees of freedom, t(0.975, 5) = 2.570582.
+    # Deviations are half a step in each of 20 timings, of which 2 x 5 are free.
+    said = []
+    for factor in (1.02, 1.5):
+        step = np.log(factor)
+        floor = 100 * (np.exp(2.570582 * np.sqrt(20 * (step / 2) ** 2 / 10) * np.sqrt(2 / 5)) - 1)
+        word = "below" if slower < floor else "above"
+        said.append(word)
+        expected = f"{slower:.1f} % slower: {word} the noise floor of {floor:.1f} %"
+        # The verdict doesn't rest on it.
+        assert noise_of(study, made, {"A": 1.0, "B": factor}) == (expected, "supported")
+    assert said == ["above", "below"]
+    assert noise_of(study, made, {"A": 1.0, "B": 1.0})[0].endswith(
+        "the noise floor is not known, since all timings of a round are the very same"
+    )
+
+
 def test_seeds_needed_stand_beside_undecided_claims_alone(table):
     undecided = table["verdict"] == "undecided"
     assert table.loc[undecided, "seeds_needed"].notna().all()

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from resnest_bench.specs.study import TableSpec
+from resnest_bench.specs.tables import TableSpec
 from resnest_bench.tables import factor_groups, factor_table, paper
 from resnest_bench.tables.factors import COLUMNS
 from support.paper_study import frames_of, paper_study, train_job, train_records

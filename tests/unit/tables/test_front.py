@@ -8,6 +8,7 @@ from resnest_bench.tables.front import (
     front_probabilities,
     image_covariance,
     mean_draws,
+    num_draws,
     probable_front,
 )
 from resnest_bench.tables.intervals import mean_error
@@ -79,6 +80,17 @@ def test_the_front_of_every_draw_is_the_one_of_pareto_front(x_better, y_better):
     ]  # fmt: skip
     seen = front_probabilities(x, y, x_better, y_better)
     np.testing.assert_allclose(seen, np.mean(expected, axis=0))
+
+
+def test_thousands_of_variants_get_fewer_draws_and_never_below_a_thousand():
+    assert [num_draws(n) for n in (1, 500, 1000, 2000, 100_000)] == [4000, 4000, 2000, 1000, 1000]
+
+
+def test_blocks_of_draws_are_all_counted():
+    # The first variant is the better one in the first 300 of 1,000 draws.
+    x = np.tile([1.0, 1.0], (1000, 1))
+    y = np.where(np.arange(1000)[:, None] < 300, [2.0, 1.0], [1.0, 2.0])
+    assert front_probabilities(x, y).tolist() == [0.3, 0.7]
 
 
 def test_certain_and_undecided_places_on_the_front():

@@ -4,9 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from resnest_bench import records
 from resnest_bench.paths import Job
-from resnest_bench.tables.noise import is_noise, noise_floor, noise_text, reference_frame
-from support.records_factory import make_latency_record, make_train_record
+from resnest_bench.tables import collect, floor_sentence, noise_table
+from resnest_bench.tables.noise import (
+    is_noise,
+    noise_floor,
+    noise_floors,
+    noise_text,
+    percent_text,
+    reference_frame,
+)
+from support.records_factory import GPU, make_record, make_study
 
 
 def reference(rows, **changes):
@@ -68,19 +77,122 @@ def test_what_is_no_noise():
         noise_floor(STEADY.assign(model=["a", "a", "b", "b"]))
 
 
-def test_the_reference_of_every_latency_record():
-    job = Job("latency", "low", "fast", "A", 2)
-    made = make_latency_record(job, {})
-    train = make_train_record(Job("train", "low", "quick", "A", 0), {})
-    silent = made.latency.model_copy(
-        update={"reference": made.latency.reference.model_copy(update={"after_ms": []})}
+def test_timings_that_never_differ_tell_no_floor():
+    floor = noise_floor(STEADY.assign(before_ms=10.0, after_ms=10.0))
+    assert (floor.job, floor.least_ratio(3)) == (0, None)
+    assert noise_text(floor, 1.1, 1.0, 3) == (
+        "10.0 % slower: the noise floor is not known, since all timings of a round are the very same"
     )
-    seen = reference_frame([made, train, made.model_copy(update={"latency": silent})])
+
+
+def latency(variant, number):
+    return Job("latency", "low", "fast", variant, number)
+
+
+def timed(study, job, before_ms, after_ms, **fields):
+    record = make_record(study, job, **fields)
+    timings = {"before_ms": before_ms, "after_ms": after_ms}
+    reference = record.latency.reference.model_copy(update=timings)
+    return record.model_copy(
+        update={"latency": record.latency.model_copy(update={"reference": reference})}
+    )
+
+
+@pytest.fixture
+def runs_of_rounds(study, paths):
+    """STEADY's timings as the medians of A and B in two rounds; T's are left out of the study."""
+    study = make_study(
+        latency=[{"dataset": "low", "protocol": "fast", "rounds": 2, "variants": ["A", "B"]}]
+    )
+    for (number, variant), row in zip(
+        [(r, v) for r in (0, 1) for v in "AB"], STEADY.to_dict("records"), strict=True
+    ):
+        job = latency(variant, number)
+        low, high = 0.9 * row["before_ms"], 1.5 * row["before_ms"]
+        before, after = [low, row["before_ms"], high], [low, row["after_ms"], high]
+        records.write(paths.record(job), timed(study, job, before, after))
+    return lambda: collect(study, paths)
+
+
+def test_runs_hold_the_medians_of_the_reference(study, paths):
+    runs = collect(study, paths).set_index(["kind", "variant", "seed"]).sort_index()
     # The factory's timings: 9, 10, 12 ms before; 10, 11, 20 ms after.
-    assert seen.to_dict("records") == [
-        {"dataset": "low", "protocol": "fast", "variant": "A", "round": 2,
-         "device_name": made.environment.device_name, "model": "resnet18", "batch_size": 8,
-         "before_ms": 10.0, "after_ms": 11.0}
+    names = [f"reference_{name}" for name in ("before_ms", "after_ms", "model", "batch_size")]
+    assert runs.loc[("latency", "A", 0), names].tolist() == [10.0, 11.0, "resnet18", 8]
+    assert runs.loc[("train", "A", 0), names].isna().all()
+
+
+def test_a_record_without_such_timings_has_none(study, paths):
+    job = latency("A", 0)
+    records.write(paths.record(job), timed(study, job, [], [1.0]))
+    job = latency("B", 0)
+    records.write(paths.record(job), timed(study, job, [0.0], [1.0]))
+    assert reference_frame(collect(study, paths))["variant"].tolist() == ["T"]
+
+
+def test_the_floor_of_runs_is_that_of_their_timings(runs_of_rounds):
+    floors = noise_floors(runs_of_rounds())
+    device = "CPU Testium 3000 (2 logical cores), 2 threads"
+    assert list(floors) == [("low", "fast", device)]
+    row = noise_table(runs_of_rounds()).iloc[0]
+    # By hand above: sqrt(2e-4) a job, and 4.302653 = t(0.975, 2), in two rounds.
+    assert row["job_percent"] == pytest.approx(100 * math.sqrt(2e-4))
+    assert row["floor_percent"] == pytest.approx(
+        100 * (math.exp(4.302653 * math.sqrt(2e-4)) - 1), rel=1e-6
+    )
+    assert row["round_percent"] == pytest.approx(100 * 0.1 / math.sqrt(2))
+    assert row[["num_jobs", "num_rounds", "degrees_of_freedom"]].tolist() == [4, 2, 2]
+    assert floor_sentence(row) == (
+        f"Noise floor of protocol fast (images as in low) on {device}: the same network timed twice in 2 "
+        "rounds differs by up to 6.3 % (95 %); smaller differences are noise."
+    )
+
+
+def test_every_device_has_a_floor_of_its_own(runs_of_rounds, study, paths):
+    for number in (0, 1):
+        job = latency("B", number)
+        made = timed(study, job, [5.0], [5.1], device=GPU)
+        records.write(paths.record(job), made)
+    table = noise_table(runs_of_rounds())
+    assert table["device"].tolist() == [
+        "CPU Testium 3000 (2 logical cores), 2 threads", "GPU NVIDIA Testla",
     ]  # fmt: skip
-    assert noise_floor(seen).bias == pytest.approx(math.log(1.1))
-    assert not len(reference_frame([train]))
+    # One job a round is left on each.
+    assert table["floor_percent"].isna().all()
+    assert floor_sentence(table.iloc[1]).endswith(
+        "on GPU NVIDIA Testla: not known, since each round has one job only."
+    )
+
+
+def test_why_a_floor_is_not_known(runs_of_rounds, study, paths):
+    job = latency("A", 0)
+    other = timed(study, job, [5.0], [5.0])
+    reference = other.latency.reference.model_copy(update={"model": "resnet50"})
+    other = other.model_copy(
+        update={"latency": other.latency.model_copy(update={"reference": reference})}
+    )
+    records.write(paths.record(job), other)
+    assert "of one model, but came" in noise_table(runs_of_rounds())["reason"].item()
+    for variant, number in ((v, n) for v in "AB" for n in (0, 1)):
+        job = latency(variant, number)
+        records.write(paths.record(job), timed(study, job, [], []))
+    row = noise_table(runs_of_rounds()).iloc[0]
+    assert row["reason"] == "no latency job timed a reference network"
+    for variant, number in ((v, n) for v in "AB" for n in (0, 1)):
+        paths.record(latency(variant, number)).unlink()
+    row = noise_table(runs_of_rounds()).iloc[0]
+    assert floor_sentence(row) == (
+        "Noise floor of protocol fast (images as in low): not known, since no record yet."
+    )
+
+
+def test_stale_timings_count_only_where_there_are_no_others(runs_of_rounds, study, paths):
+    job = latency("A", 0)
+    records.write(paths.record(job), timed(study, job, [90.0], [90.0], code_digest="old"))
+    assert noise_table(runs_of_rounds())["num_jobs"].item() == 3
+
+
+def test_small_percentages_are_not_said_to_be_none():
+    assert [percent_text(p) for p in (12.34, 0.1, 0.0951, 0.04, 0.0012)] == [
+        "12.3", "0.1", "0.1", "0.04", "0.001",
+    ]  # fmt: skip

@@ -12,10 +12,12 @@ from resnest_bench.metrics import METRICS
 from resnest_bench.paths import Job
 from resnest_bench.tables import render, summary_text, write_tables
 from resnest_bench.tables.formats import (
+    binomial_text,
     latex_table,
     latex_text,
     markdown_table,
     millions,
+    probability_text,
     significant,
     uncertain_text,
 )
@@ -33,7 +35,14 @@ def test_all_files_are_written_and_named(study, paths):
     tables = {
         f"{t}.{e}" for t in ("ablation", "tradeoff", "transfer") for e in ("csv", "md", "tex")
     }
-    more = {"runs.csv", "runs.parquet", "latency_cells.csv", "epochs.csv", "factors.csv"}
+    more = {
+        "runs.csv",
+        "runs.parquet",
+        "latency_cells.csv",
+        "epochs.csv",
+        "noise.csv",
+        "factors.csv",
+    }
     assert names == tables | more
     assert names == {path.name for path in paths.tables.iterdir()}
 
@@ -110,6 +119,56 @@ def test_gaps_are_explained_below(study, paths):
     assert r"code changed since" in text_of(paths, "tradeoff.tex")
 
 
+def test_one_seed_stands_with_the_interval_of_its_network(study, paths):
+    for seed in (1, 2):
+        paths.record(Job("train", "low", "quick", "A", seed)).unlink()
+    write_tables(study, paths)
+    for name in ("ablation", "tradeoff"):
+        text = text_of(paths, f"{name}.md")
+        assert "60.00 [50.20, 69.06] (n=1, binomial)" in text
+        assert "binomial 95 % interval (Wilson) of that one network on new test images" in text
+        assert "n=1, binomial" in text_of(paths, f"{name}.tex")
+    assert "binomial" not in text_of(paths, "transfer.md")
+
+
+def test_front_and_noise_floor_are_said(paths):
+    study = make_study(latency=[{"dataset": "low", "protocol": "fast", "rounds": 2}])
+    for job in study.jobs():
+        extra = 0.02 * (job.seed == 1) * (job.variant == "B")
+        if job.kind == "train":
+            base = {"A": 0.6, "B": 0.7, "T": 0.8}[job.variant]
+            made = make_record(study, job, accuracy=base + 0.01 * job.seed + extra)
+        elif job.kind == "latency":
+            made = make_record(study, job, p50_ms=2.0 + job.seed + 2 * "ABT".index(job.variant))
+            # 10 ms and 11 ms before and after, 2 % more in every second job.
+            factor = 1.02 if job.variant == "B" else 1.0
+            timings = {"before_ms": [10.0 * factor], "after_ms": [11.0 * factor]}
+            reference = made.latency.reference.model_copy(update=timings)
+            made = made.model_copy(
+                update={"latency": made.latency.model_copy(update={"reference": reference})}
+            )
+        else:
+            continue
+        records.write(paths.record(job), made)
+    write_tables(study, paths)
+    text = text_of(paths, "tradeoff.md")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    head = [cell.strip() for cell in rows[0].split("|")]
+    places = [head.index(name) for name in ("on the front", "P(on the front)")]
+    cells = [[row.split("|")[place].strip() for place in places] for row in rows[1:]]
+    assert [cell[0] for cell in cells] == ["yes"] * 3
+    assert all(re.fullmatch(r"[01]\.\d\d|[<>]0\.\d\d", cell[1]) for cell in cells)
+    assert "from the 3 seeds and 2 rounds that the compared rows share" in text
+    # Logarithms of 1, 1.02, 1 in each of two rounds, twice (before and after): four degrees of freedom.
+    step = np.log(1.02)
+    squares = 2 * 2 * (2 * (step / 3) ** 2 + (2 * step / 3) ** 2)
+    floor = np.exp(2.776445 * np.sqrt(squares / (2 * 4))) - 1  # t(0.975, 4), sqrt(2 / 2) = 1
+    assert f"differs by up to {100 * floor:.1f} % (95 %); smaller differences are noise" in text
+    noise = pd.read_csv(paths.tables / "noise.csv")
+    assert noise["floor_percent"].item() == pytest.approx(100 * floor, rel=1e-5)
+    assert noise["bias_percent"].item() == pytest.approx(100 * np.log(1.1))
+
+
 def test_several_devices_are_said_and_settings_listed(study, paths):
     cells = [make_cell(8, [3.0] * 5)]
     records.write(paths.record(LATENCY), make_record(study, LATENCY, cells=cells, device=GPU))
@@ -155,7 +214,7 @@ def test_the_summary_has_every_table(study, paths):
     text = summary_text(study, paths)
     for part in ("## Ablation", "## Accuracy against latency", "## Transfer", "24 jobs: 24 ok"):
         assert part in text
-    assert "+20.00 ± 0.00 (n=3)" in text
+    assert "+20.00 (n=3, all alike)" in text
     assert "3 records are of no job" in summary_text(make_study(latency=[]), paths)
 
 
@@ -205,6 +264,11 @@ def test_three_significant_digits(value, text):
 def test_uncertain_texts():
     assert uncertain_text(62.637, 0.312, 5) == "62.64 ± 0.31 (n=5)"
     assert uncertain_text(62.637, None, 1) == "62.64 (n=1)"
+    assert uncertain_text(62.637, None, 3) == "62.64 (n=3, all alike)"
+    assert binomial_text(60, 50.2003, 69.0599) == "60.00 [50.20, 69.06] (n=1, binomial)"
+    assert [probability_text(p) for p in (0.614, 0.001, 0.9999, float("nan"))] == [
+        "0.61", "<0.01", ">0.99", "–",
+    ]  # fmt: skip
     assert uncertain_text(float("nan"), float("nan"), 0) == "–"
     assert uncertain_text(1.0, 2.0, 3, sign="+") == "+1.00 ± 2.00 (n=3)"
     assert (millions(8_583_178), millions(85_831), millions(pd.NA)) == ("8.58M", "85.8k", "–")

@@ -2,12 +2,15 @@ import itertools
 import math
 import random
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from resnest_bench.tables.intervals import seed_interval
 from resnest_bench.tables.statistics import (
     Summary,
     binomial_standard_error,
+    half_widths,
     paired_difference,
     pareto_front,
     summarise,
@@ -32,6 +35,19 @@ def test_five_values_take_the_t_of_four_degrees():
     assert summarise([1, 2, 3, 4, 5]).half_width == pytest.approx(
         2.776445 * math.sqrt(0.5), rel=1e-6
     )
+
+
+@pytest.mark.parametrize("values", [[0.62, 0.62, 0.62], [0.9 - 0.8, 0.7 - 0.6], [0, 0]])
+def test_values_that_are_alike_have_no_interval(values):
+    seen = summarise(values)
+    assert (seen.std, seen.half_width) == (0, None)
+    assert np.isnan(seed_interval(np.array(values)).low)
+    many = half_widths(
+        pd.Series([seen.mean, 62.0]), pd.Series([np.std(values, ddof=1), math.sqrt(7)]),
+        pd.Series([len(values), 3]),
+    )  # fmt: skip
+    assert many.isna().tolist() == [True, False]
+    assert many[1] == pytest.approx(4.302653 * math.sqrt(7 / 3), rel=1e-6)
 
 
 def test_pairs_are_the_seeds_that_both_have():

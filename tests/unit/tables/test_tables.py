@@ -51,6 +51,9 @@ def test_a_whole_row_by_hand(tradeoff):
     assert row["accuracy_mean_percent"] == pytest.approx(71)
     assert row["accuracy_std_points"] == pytest.approx(1)
     assert row["accuracy_interval_points"] == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    assert row["accuracy_low_percent"] == pytest.approx(71 - 4.302653 / 3**0.5, rel=1e-6)
+    assert row["accuracy_high_percent"] == pytest.approx(71 + 4.302653 / 3**0.5, rel=1e-6)
+    assert row["accuracy_interval_about"] == "new seeds, these test images"
     assert row["binomial_standard_error_points"] == pytest.approx(100 * (0.71 * 0.29 / 100) ** 0.5)
     assert row["seed_accuracies_percent"] == pytest.approx([70, 71, 72])
     assert (row["latency_p50_ms"], row["latency_batch_size"]) == (4.0, 1)
@@ -81,6 +84,11 @@ def test_failed_and_missing_seeds_are_named_and_left_out(study, paths, tradeoff)
     row = tradeoff().loc["A"]
     assert (row["n"], row["accuracy_mean_percent"]) == (1, pytest.approx(61))
     assert pd.isna(row["accuracy_interval_points"])
+    # 61 of 100 images: Wilson's ends by hand.
+    assert [row["accuracy_low_percent"], row["accuracy_high_percent"]] == pytest.approx(
+        [51.2023, 69.9825], abs=1e-3
+    )
+    assert row["accuracy_interval_about"] == "these trained networks, new test images"
     assert row["status"] == (
         "seed 0 failed: loss not finite at epoch 2; seed 2 missing: no record yet"
     )
@@ -101,6 +109,29 @@ def test_stale_seeds_never_join_fresh_ones(study, paths, tradeoff):
     row = tradeoff().loc["A"]
     assert (row["n"], row["stale"]) == (3, True)
     assert row["accuracy_mean_percent"] == pytest.approx(10)
+
+
+def test_seeds_that_are_all_alike_have_no_interval_and_it_says_why(study, paths, tradeoff):
+    for seed in range(3):
+        records.write(
+            paths.record(train("A", seed)), make_record(study, train("A", seed), accuracy=1)
+        )
+    row = tradeoff().loc["A"]
+    assert (row["accuracy_mean_percent"], row["accuracy_std_points"], row["n"]) == (100, 0, 3)
+    names = ["accuracy_interval_points", "accuracy_low_percent", "accuracy_high_percent"]
+    assert row[names].isna().all()
+    assert row["accuracy_interval_about"] == "none: every seed has the same accuracy"
+
+
+def test_two_seeds_that_disagree_stay_within_what_an_accuracy_can_be(study, paths, tradeoff):
+    paths.record(train("A", 2)).unlink()
+    for seed, accuracy in enumerate((0.2, 0.9)):
+        made = make_record(study, train("A", seed), accuracy=accuracy)
+        records.write(paths.record(train("A", seed)), made)
+    row = tradeoff().loc["A"]
+    assert (row["accuracy_low_percent"], row["accuracy_high_percent"]) == (0, 100)
+    # t(0.975, 1) = 12.7062; the standard deviation of 20 and 90 is 70 / sqrt(2).
+    assert row["accuracy_interval_points"] == pytest.approx(12.7062047 * 35, rel=1e-6)
 
 
 def test_rows_follow_the_tables_spec(study, paths):
@@ -172,6 +203,46 @@ def test_the_interval_of_a_latency_is_over_rounds(rounds, paths):
     # Batch 8 takes 4 times as long: 8 images in 16, 20 and 24 ms.
     assert row["throughput_images_per_second"] == pytest.approx((500 + 400 + 1000 / 3) / 3)
     assert row["status"] == "ok"
+
+
+def test_rows_say_how_sure_their_place_on_the_front_is(rounds, paths):
+    for variant, base in (("A", 60), ("B", 70), ("T", 80)):
+        for seed, more in enumerate((0, 2, 1) if variant == "B" else (0, 1, 1)):
+            made = make_record(rounds, train(variant, seed), accuracy=(base + more) / 100)
+            records.write(paths.record(train(variant, seed)), made)
+    for variant, base in (("A", 2.0), ("T", 8.0)):
+        for number in range(3):
+            job = Job("latency", "low", "fast", variant, number)
+            made = make_record(rounds, job, p50_ms=base + 0.1 * number**2)
+            records.write(paths.record(job), made)
+    table = tables_of(rounds, paths)["tradeoff_table"]
+    assert table["front"].all()
+    # A is faster and T better than the others by many standard errors; B's rounds are 1 ms apart.
+    assert (table["front_probability"] > 0.9).all()
+    assert table[["front_seeds", "front_rounds"]].to_numpy().tolist() == [[3, 3]] * 3
+    assert set(table["front_reason"]) == {""}
+    # All jobs have the same reference timings in each round: no floor.
+    assert table["noise_floor_percent"].isna().all()
+    assert "very same" in table["noise_floor_reason"].iloc[0]
+
+
+def test_rounds_on_several_devices_have_no_noise_floor_and_no_place(rounds, paths):
+    job = Job("latency", "low", "fast", "B", 2)
+    records.write(paths.record(job), make_record(rounds, job, device=GPU))
+    row = tables_of(rounds, paths)["tradeoff_table"].loc["B"]
+    assert row["noise_floor_reason"] == "its rounds ran on several devices"
+    assert pd.isna(row["front"])
+
+
+def test_rows_that_were_not_measured_alike_are_on_no_common_front(study, paths, tradeoff):
+    table = tradeoff()
+    # One round each: no probability.
+    assert table["front"].all()
+    assert table["front_probability"].isna().all()
+    assert table.loc["A", "front_reason"] == "one round of latency, p50: nothing tells the spread"
+    paths.record(Job("latency", "low", "fast", "A", 0)).unlink()
+    row = tradeoff().loc["A"]
+    assert row[["front", "front_probability", "front_reason"]].isna().all()
 
 
 def test_a_missing_round_is_named_and_the_others_count(rounds, paths):

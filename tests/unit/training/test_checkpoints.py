@@ -7,7 +7,7 @@ from torch import nn
 
 from resnest_bench.errors import UserError
 from resnest_bench.records import EpochObservation
-from resnest_bench.training.checkpoints import Checkpoint, Progress
+from resnest_bench.training.checkpoints import FORMAT, Checkpoint, Progress
 
 EPOCH = EpochObservation(
     epoch=1, learning_rate=0.1, train_loss=1.25, train_accuracy=0.5, validation_accuracy=None,
@@ -75,7 +75,7 @@ def damaged(folder, kind):
         save_file({"x": torch.zeros(1)}, checkpoint.state)
     else:
         wrong = {"model.0.weight": torch.zeros(1)}
-        metadata = {"format": "resnest-bench checkpoint 1", "progress": Progress().as_json()}
+        metadata = {"format": FORMAT, "key": checkpoint.key, "progress": Progress().as_json()}
         save_file(wrong, checkpoint.state, metadata)
     return checkpoint
 
@@ -101,7 +101,7 @@ def test_a_failed_save_keeps_the_state_before(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", fail)
     step(model, optimizer)
-    with pytest.raises(UserError, match="the same command resumes from the epoch before"):
+    with pytest.raises(UserError, match="the same command resumes from the checkpoint before"):
         checkpoint.save(model, optimizer, Progress([EPOCH, EPOCH]))
     assert checkpoint.state.read_bytes() == before
     assert [path.name for path in checkpoint.folder.iterdir()] == ["state.safetensors"]

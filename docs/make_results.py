@@ -1,0 +1,168 @@
+"""Write docs/results.md from the records under results/reference: no figure in it is typed.
+
+python docs/make_results.py            (a test says when it was forgotten)
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from resnest_bench import records
+from resnest_bench.export.document import markdown_of, plain
+from resnest_bench.export.results import Results, read_results
+from resnest_bench.export.sections import sections_of
+from resnest_bench.paths import StudyPaths
+from resnest_bench.specs import load_study
+from resnest_bench.tables import counts_text, effects_notes, power_text, told_apart_text
+from resnest_bench.tables.cells import device_texts
+from resnest_bench.tables.formats import GAP, markdown_table, millions, significant
+
+HERE = Path(__file__).parent
+REFERENCE = HERE.parent / "results" / "reference"
+OUT = HERE / "results.md"
+# What is shown of each study, in this order; the dashboard and `resnest-bench export` show the rest.
+SHOWN = ("tradeoff", "differences", "claims", "ablation", "latency", "transfer")
+TITLES = {"subset": "Ablation, and accuracy against latency", "hotdog": "Fine-tuning on hotdog photos"}
+HEAD = """\
+# What this study found
+
+Written by `python docs/make_results.py` from the records in [results/reference/](../results/reference/README.md); no figure is typed. Each stands with its
+number of seeds or rounds (n), its data and its device. How it is computed: [methods.md](methods.md). To look closer: `make dashboard`.
+"""
+
+
+def document() -> tuple[str, dict[str, str]]:
+    """The text, and its figures by path from docs/."""
+    parts, figures = [HEAD.rstrip()], {}
+    # The largest study first.
+    found = sorted(REFERENCE.glob("*/*/study.json"), key=lambda p: (-p.stat().st_size, p))
+    for root in (path.parent for path in found):
+        study, paths = load_study(root / "study.json"), StudyPaths(root)
+        results = read_results(study, paths)
+        sections = {section.key: section for section in sections_of(results)}
+        name = f"{root.parent.name}/{study.study}"
+        title = TITLES.get(study.study, study.study)
+        shown = [sections[key] for key in SHOWN if key in sections]
+        text, made = markdown_of(shown, f"results/{name}", level=3)
+        figures |= made
+        parts += [
+            f"## {title}",
+            f"Study `{study.study}` on {plain(_devices(results))}.",
+            _bullets(in_short(results)),
+            "### How long it took",
+            cost_text(results),
+            markdown_table(cost_table(results)),
+            text.rstrip(),
+            _limits(results),
+        ]
+    return "\n\n".join(filter(None, parts)).rstrip() + "\n", figures
+
+
+def _devices(results: Results) -> str:
+    known = results.runs[results.runs["device_kind"].notna()]
+    pairs = pd.DataFrame({"kind": known["kind"], "device": device_texts(known)}).drop_duplicates()
+    return "; ".join(f"{row.device} ({row.kind})" for row in pairs.itertuples())
+
+
+def _bullets(items: list[str]) -> str:
+    return "\n".join(f"- {item}" for item in items if item)
+
+
+def in_short(results: Results) -> list[str]:
+    """What the tables say, a sentence each."""
+    study, found = results.study, results.differences
+    lines = []
+    if found is not None and len(found.pairs):
+        lines.append(f"**{told_apart_text(found.pairs).capitalize()}**. {power_text(found.pairs)}")
+        lines += [_apart_text(found.pairs)]
+    if study.claims:
+        lines.append(f"**{counts_text(results.claims[0])}**, at 5 % for all claims together.")
+    if len(results.tables.get("transfer", [])):
+        lines += _transfer_texts(results.tables["transfer"])
+    return [plain(line).replace(r"\*\*", "**") for line in lines]
+
+
+def _apart_text(pairs: pd.DataFrame) -> str:
+    above = pairs[pairs["verdict"].isin(["above", "below"])]
+    said = [
+        f"{row.variant} {'above' if row.verdict == 'above' else 'below'} {row.base} "
+        f"({row.difference_points:+.1f} points)"
+        for row in above.itertuples()
+    ]
+    return f"Told apart: {'; '.join(said)}." if said else ""
+
+
+def _transfer_texts(table: pd.DataFrame) -> list[str]:
+    gains = table.dropna(subset=["gain_mean_points"])
+    return [
+        f"{row.variant}, {row.recipe}: {row.gain_mean_points:+.1f} points over a start from scratch"
+        + (f" ± {row.gain_interval_points:.1f}" if pd.notna(row.gain_interval_points) else "")
+        + f" (95 % interval over n={row.gain_n} paired seeds)."
+        for row in gains.itertuples()
+    ]
+
+
+def cost_text(results: Results) -> str:
+    """What the seconds below are of."""
+    return (
+        f"Seconds of one training or fine-tuning (one seed, evaluations included) and of one latency job "
+        f"(one round, all batch sizes and settings), means over n, on {plain(_devices(results))}. What ran "
+        "beside them is said in [results/reference/](../results/reference/README.md)."
+    )
+
+
+def cost_table(results: Results) -> pd.DataFrame:
+    """A row a variant and recipe: parameters, and seconds by kind of job."""
+    runs = results.runs[results.runs["status"].isin(["ok", "stale"])]
+    rows = []
+    for (kind, recipe, variant), group in runs.groupby(["kind", "recipe", "variant"], sort=False):
+        seconds = group["wall_seconds"].dropna()
+        rows.append(
+            {
+                "job": kind,
+                "recipe or protocol": recipe,
+                "variant": variant,
+                "parameters": millions(group["num_params"].dropna().iloc[0]),
+                "seconds": significant(seconds.mean(), 3) if len(seconds) else GAP,
+                "n": str(len(seconds)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _limits(results: Results) -> str:
+    """What can't be said with these data: untested claims, gaps, and what the design can't separate."""
+    lines = []
+    if results.study.claims:
+        claims = results.claims[0]
+        lines += [
+            f"Not tested: {row['claim']} {row['explanation']}"
+            for row in claims[claims["verdict"] == "untested"].to_dict("records")
+        ]
+    if results.study.tables.ablation:
+        lines += effects_notes(results.effects)
+    lines += [f"{status}: {count} jobs" for status, count in _not_ok(results.runs).items()]
+    if not lines:
+        return ""
+    return "\n\n".join(["### What can't be said with these data", _bullets([*map(plain, lines)])])
+
+
+def _not_ok(runs: pd.DataFrame) -> dict[str, int]:
+    counts = runs["status"].value_counts().to_dict()
+    return {status: count for status, count in counts.items() if status != "ok"}
+
+
+def main() -> None:
+    text, figures = document()
+    records.write_text(OUT, text)
+    for name, svg in figures.items():
+        records.write_text(HERE / name, svg)
+    for old in (HERE / "results").rglob("*.svg"):
+        if old.relative_to(HERE).as_posix() not in figures:
+            old.unlink()
+    sys.stdout.write(f"{OUT} and {len(figures)} figures\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Differences of variants: a square of every two, or a row for each against one base; and effects."""
+
+import altair as alt
+import pandas as pd
+
+from resnest_bench.charts.style import GREY, PALETTE, WIDTH, no_data_chart, title
+from resnest_bench.tables.differences import ABOVE, BELOW, UNDECIDED, UNTESTED
+from resnest_bench.tables.effects import EFFECT_COLUMNS
+
+CELL, ROW_HEIGHT = 58, 30
+MAX_ROWS = 60
+VERDICTS = {ABOVE: PALETTE[2], BELOW: PALETTE[1], UNDECIDED: GREY, UNTESTED: "#BBBBBB"}
+MODEL, BY_SEED = "all seeds together (mixed model)", "each seed by itself"
+INTERVAL = "95 % interval for new seeds on new test images"
+
+
+def pairs_chart(pairs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
+    """Of every two: a square of row minus column. Against one base: a row each, with its interval.
+
+    `pairs` is that of `differences_of`.
+    """
+    head = "Is the difference real?"
+    drawn = pairs[pairs["difference_points"].notna()]
+    if not len(drawn):
+        return no_data_chart(head, ["No pair has a seed in common"])
+    if len(drawn["base"].unique()) == 1:
+        return _rows_chart(drawn)
+    return _square_chart(drawn)
+
+
+def _subtitle(pairs: pd.DataFrame) -> list[str]:
+    data = " and ".join(dict.fromkeys(pairs["dataset_label"]))
+    images = " or ".join(f"{int(n):,}" for n in pairs["num_images"].dropna().unique())
+    seeds = " or ".join(str(n) for n in sorted(pairs["n"].unique()))
+    recipe = pairs["recipe"].iloc[0]
+    return [f"{data}, {images} test images, recipe {recipe}, n={seeds} paired seeds"]
+
+
+def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
+    both = pd.concat([pairs, _mirrored(pairs)], ignore_index=True)
+    order = list(dict.fromkeys([*pairs["base"], *pairs["variant"]]))
+    cells = both[["variant", "base", "difference_points", "all_low_points", "all_high_points",
+                  "mean_better_all", "all_holm_p", "n", "verdict"]].assign(
+        text=[f"{value:+.1f}" for value in both["difference_points"]]
+    )  # fmt: skip
+    lim = max(float(pairs["difference_points"].abs().max()), 0.1)
+    x = alt.X("base:N", sort=order, title="base", axis=alt.Axis(labelAngle=-35, labelLimit=220))
+    y = alt.Y("variant:N", sort=order, title="variant", axis=alt.Axis(labelLimit=220))
+    colour = alt.Color(
+        "difference_points:Q", title=["told apart:", "points"],
+        scale=alt.Scale(domain=[-lim, 0, lim], range=[PALETTE[1], "#F3F3F3", PALETTE[2]]),
+    )  # fmt: skip
+    told = alt.datum.verdict == ABOVE
+    told |= alt.datum.verdict == BELOW
+    tooltip = [
+        alt.Tooltip("variant:N"), alt.Tooltip("base:N"), alt.Tooltip("verdict:N"),
+        *_numbers(),
+    ]  # fmt: skip
+    # Two layers: a cell that is not told apart must not look like a small difference.
+    grid = alt.Chart(cells).encode(x=x, y=y, tooltip=tooltip)
+    plain = grid.mark_rect(fill="transparent", stroke="#DDDDDD")
+    coloured = grid.transform_filter(told).mark_rect(stroke="#DDDDDD").encode(color=colour)
+    quiet = grid.transform_filter(~told).mark_text(color=GREY, fontStyle="italic")
+    loud = grid.transform_filter(told).mark_text(color="#111111", fontWeight="bold")
+    side = CELL * len(order)
+    notes = [
+        *_subtitle(pairs),
+        "Row minus column in test accuracy, percentage points. Coloured and bold: told apart at 5 %, "
+        f"Holm's correction over {len(pairs)} pairs, for new seeds on new test images",
+    ]
+    return alt.layer(
+        plain, coloured, quiet.encode(text="text:N"), loud.encode(text="text:N")
+    ).properties(title=title("Is the difference real? Every two networks", notes),
+                 width=max(side, 200), height=max(int(0.55 * side), 120))  # fmt: skip
+
+
+def _mirrored(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The same pairs, seen from the other side."""
+    return pairs.assign(
+        variant=pairs["base"], base=pairs["variant"],
+        difference_points=-pairs["difference_points"],
+        all_low_points=-pairs["all_high_points"], all_high_points=-pairs["all_low_points"],
+        mean_better_all=1 - pairs["mean_better_all"],
+        verdict=pairs["verdict"].replace({ABOVE: BELOW, BELOW: ABOVE}),
+    )  # fmt: skip
+
+
+def _numbers() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("difference_points:Q", title="difference (points)", format="+.2f"),
+        alt.Tooltip("all_low_points:Q", title="95 % from", format="+.2f"),
+        alt.Tooltip("all_high_points:Q", title="95 % to", format="+.2f"),
+        alt.Tooltip("mean_better_all:Q", title="P(better)", format=".3f"),
+        alt.Tooltip("all_holm_p:Q", title="p (Holm)", format=".2~g"),
+        alt.Tooltip("n:Q", title="paired seeds (n)"),
+    ]
+
+
+def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
+    base, count = pairs["base"].iloc[0], len(pairs)
+    rows = pairs.sort_values("difference_points", ascending=False, kind="stable").head(MAX_ROWS)
+    rows = rows.assign(
+        low=rows["all_low_points"].fillna(rows["networks_low_points"]),
+        high=rows["all_high_points"].fillna(rows["networks_high_points"]),
+    )
+    x = alt.X(
+        "difference_points:Q", title=f"Test accuracy minus that of {base} (percentage points)"
+    )
+    y = alt.Y("variant:N", sort=rows["variant"].tolist(), title=None, axis=alt.Axis(labelLimit=260))
+    seen = [verdict for verdict in VERDICTS if (rows["verdict"] == verdict).any()]
+    colour = alt.Color(
+        "verdict:N", title=None, legend=alt.Legend(orient="top"),
+        scale=alt.Scale(domain=seen, range=[VERDICTS[verdict] for verdict in seen]),
+    )  # fmt: skip
+    kept = ["variant", "base", "verdict", "difference_points", "low", "high", "all_low_points",
+            "all_high_points", "mean_better_all", "all_holm_p", "n", "least_detectable_points"]  # fmt: skip
+    drawn = alt.Chart(rows[kept])
+    bars = drawn.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour)
+    tooltip = [
+        alt.Tooltip("variant:N"), alt.Tooltip("verdict:N"), *_numbers(),
+        alt.Tooltip("least_detectable_points:Q", title="least detectable (points)", format=".2f"),
+    ]  # fmt: skip
+    dots = drawn.mark_point(size=90, filled=True, opacity=1).encode(
+        x=x, y=y, color=colour, tooltip=tooltip
+    )
+    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
+    cut = f"The {MAX_ROWS} with the highest difference of {count}" if count > MAX_ROWS else ""
+    what = INTERVAL if rows["all_low_points"].notna().any() else (
+        "95 % interval of these two networks on new test images"
+    )  # fmt: skip
+    notes = [
+        *_subtitle(pairs),
+        f"Bars: {what}. Told apart at 5 %, Holm's correction over {count} pairs",
+        cut,
+    ]
+    return alt.layer(zero.encode(x="zero:Q"), bars, dots).properties(
+        title=title(f"Is the difference real? Each network against {base}", notes),
+        width=WIDTH,
+        height=max(ROW_HEIGHT * len(rows), 60),
+    )
+
+
+def effects_chart(effects: pd.DataFrame) -> alt.LayerChart | alt.Chart:
+    """A row for each effect of `factor_effects`: the estimate with both of its intervals."""
+    head = "What each factor does, all networks together"
+    drawn = effects[effects["effect"].notna()]
+    if not len(drawn):
+        return no_data_chart(head, ["No effect can be estimated"])
+    labels = drawn["factor"] + ": " + drawn["level"] + " against " + drawn["base_level"]
+    rows = drawn[list(EFFECT_COLUMNS)].assign(label=labels)
+    models = rows.assign(kind=MODEL)
+    by_seed = rows.assign(kind=BY_SEED, low=rows["by_seed_low"], high=rows["by_seed_high"])
+    bars = pd.concat([models, by_seed], ignore_index=True)
+    order = rows["label"].tolist()
+    y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=380))
+    offset = alt.YOffset("kind:N", sort=[MODEL, BY_SEED])
+    colour = alt.Color(
+        "kind:N", title=None, sort=[MODEL, BY_SEED], legend=alt.Legend(orient="top", labelLimit=300),
+        scale=alt.Scale(domain=[MODEL, BY_SEED], range=[PALETTE[0], PALETTE[4]]),
+    )  # fmt: skip
+    x = alt.X("effect:Q", title="Effect on the test accuracy (percentage points)")
+    tooltip = [
+        alt.Tooltip("label:N", title="effect"), alt.Tooltip("kind:N", title="interval"),
+        alt.Tooltip("effect:Q", title="points", format="+.2f"),
+        alt.Tooltip("low:Q", title="95 % from", format="+.2f"),
+        alt.Tooltip("high:Q", title="95 % to", format="+.2f"),
+        alt.Tooltip("holm_p:Q", title="p (Holm)", format=".2~g"),
+        alt.Tooltip("num_variants:Q", title="networks at this level"),
+    ]  # fmt: skip
+    shared = alt.Chart(bars[["label", "kind", "effect", "low", "high", "holm_p", "num_variants"]])
+    rules = shared.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=colour
+    )  # fmt: skip
+    dots = shared.mark_point(size=70, filled=True, opacity=1).encode(
+        x=x, y=y, yOffset=offset, color=colour, tooltip=tooltip
+    )
+    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
+    notes = ["Bars: 95 % intervals for new seeds on these test images, were effects to add up"]
+    return alt.layer(zero.encode(x="zero:Q"), rules, dots).properties(
+        title=title(head, notes), width=WIDTH, height=max(42 * len(rows), 70)
+    )

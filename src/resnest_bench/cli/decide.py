@@ -1,0 +1,56 @@
+"""Which seeds an adaptive study trains next: for people, and as the file that the workflow reads."""
+
+from pathlib import Path
+
+from tabulate import tabulate
+
+from resnest_bench import records
+from resnest_bench.paths import StudyPaths
+from resnest_bench.specs import Look, StudySpec, read_looks
+from resnest_bench.tables.decide import decide, seeds_text
+from resnest_bench.tables.formats import GAP, significant
+
+
+def decide_next(
+    study: StudySpec, paths: StudyPaths, number: int | None = None, file: Path | None = None
+) -> str:
+    """The decision as a text; written to `file` as JSON, whole or not at all.
+
+    Without a `number` it is that of the next look with the records as they now are; where the looks
+    have ended, that of the last one again. Raises UserError as `decide` does.
+    """
+    if number is None:
+        looks = read_looks(study, paths)
+        number = len(looks) - 1 if looks and looks[-1].stop else len(looks)
+    look = decide(study, paths, number)
+    if file:
+        records.write_text(file, look.model_dump_json(indent=1) + "\n")
+    return look_text(look)
+
+
+def look_text(look: Look) -> str:
+    """The decision for a terminal: a line a claim, what to train next, and what is left to spend."""
+    rows = [
+        [c.name, c.verdict, c.comparison, c.num_seeds, f"{c.look} of {look.num_looks}" if c.look else None,
+         None if c.holm_p is None else significant(c.holm_p, 2), c.reason]
+        for c in look.claims
+    ]  # fmt: skip
+    headers = ["claim", "verdict", "hangs on", "n", "look", "p (Holm)", "next"]
+    shown = [[GAP if cell is None else cell for cell in row] for row in rows]
+    budget = look.budget
+    left = [
+        f"{budget.left_seeds} trainings" if budget.left_seeds is not None else "",
+        f"{budget.left_minutes:.3g} minutes" if budget.left_minutes is not None else "",
+    ]
+    return "\n".join(
+        [
+            f"Decision {look.look} of study {look.study!r}: {look.num_looks} looks planned at a comparison, "
+            f"each at {100 * look.nominal_level:.3g} % (two-sided, before Holm's correction over claims)",
+            "",
+            tabulate(shown, headers=headers, disable_numparse=True),
+            "",
+            f"Added so far: {budget.used_seeds} trainings, {budget.used_minutes:.3g} minutes; left: "
+            f"{' and '.join(filter(None, left)) or 'no limit but max_seeds'}.",
+            f"Next: {seeds_text(look.jobs)}." if look.jobs else f"Stop: {look.stop}.",
+        ]
+    )

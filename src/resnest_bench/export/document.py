@@ -1,0 +1,100 @@
+"""A study's sections as Markdown with SVG figures beside it: for a forge, a wiki or a supplement."""
+
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+import vl_convert
+
+from resnest_bench import records
+from resnest_bench.export.about import PAGE
+from resnest_bench.export.blocks import CLICK_TEXT, Block, Bullets, Facts, Figure, Section, Table
+from resnest_bench.export.results import read_results
+from resnest_bench.export.sections import sections_of
+from resnest_bench.paths import StudyPaths
+from resnest_bench.specs import StudySpec
+from resnest_bench.tables.formats import markdown_table
+
+# What Markdown would read as markup. Texts of a record come from others.
+MARKUP = re.compile(r"([\\`*_\[<>|])")
+
+
+def write_document(
+    study: StudySpec, paths: StudyPaths, out: Path, keys: Collection[str] | None = None
+) -> list[Path]:
+    """Write `out` and its figures to a folder named after it; return the files.
+
+    `keys` are the sections to write, without them all. Raises UserError where a file can't be written.
+    """
+    sections = [s for s in sections_of(read_results(study, paths)) if keys is None or s.key in keys]
+    text, figures = markdown_of(sections, out.stem)
+    for name, svg in figures.items():
+        records.write_text(out.parent / name, svg)
+    records.write_text(out, f"# {plain(study.study)}\n\n{text}")
+    return [out, *(out.parent / name for name in figures)]
+
+
+def markdown_of(
+    sections: Iterable[Section], folder: str, level: int = 2
+) -> tuple[str, dict[str, str]]:
+    """The sections' text, and SVG by file name, in `folder` beside the text. Same sections, same text."""
+    parts, figures = [], {}
+    for section in sections:
+        texts = [plain(text) for text in section.text if text != CLICK_TEXT]
+        parts += [f"{'#' * level} {plain(section.title)}", *texts]
+        for number, block in enumerate(section.blocks, start=1):
+            if isinstance(block, Figure) and block.spec is not None:
+                name = f"{folder}/{section.key}-{number}.svg"
+                figures[name] = _svg(block)
+                parts.append(_image(block, name))
+            else:
+                parts += _block(block)
+    return "\n\n".join([*filter(None, parts), ""]).rstrip() + "\n", figures
+
+
+def plain(text: str) -> str:
+    """`text` so that Markdown shows it letter by letter, on one line."""
+    return MARKUP.sub(r"\\\1", " ".join(text.split()))
+
+
+def _svg(figure: Figure) -> str:
+    major, minor, _ = alt.SCHEMA_VERSION.removeprefix("v").split(".")
+    return vl_convert.vegalite_to_svg(figure.spec, vl_version=f"{major}.{minor}") + "\n"
+
+
+def _image(figure: Figure, name: str) -> str:
+    # The picture says its subtitle itself.
+    return f"![{plain(figure.head)}]({name})"
+
+
+def _block(block: Block) -> list[str]:
+    """Files are left out: they lie beside the text."""
+    if isinstance(block, Table):
+        return [plain(block.caption), _table(block), _bullets(block.notes)]
+    if isinstance(block, Facts):
+        rows = [(name, lines) for name, lines in block.rows if name != PAGE]
+        return ["\n".join(f"- **{plain(name)}:**{_lines(lines)}" for name, lines in rows)]
+    if isinstance(block, Bullets):
+        return [_bullets(block.items)]
+    if isinstance(block, Figure):
+        return [f"**{plain(block.head)}**: no data yet.", _bullets(block.lines)]
+    return []
+
+
+def _lines(lines: tuple[str, ...]) -> str:
+    if len(lines) == 1:
+        return f" {plain(lines[0])}"
+    return "".join(f"\n  - {plain(line)}" for line in lines)
+
+
+def _bullets(items: Iterable[str]) -> str:
+    return "\n".join(f"- {plain(item)}" for item in items)
+
+
+def _table(block: Table) -> str:
+    rows = [[plain(cell) for cell in row] for row in block.rows]
+    # Pipes are escaped already.
+    text = markdown_table(pd.DataFrame(rows, columns=[plain(h) for h in block.headings]))
+    return text.replace(r"\\|", r"\|")

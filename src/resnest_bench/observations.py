@@ -1,0 +1,246 @@
+"""What a record says that was seen, and on what: raw, in stated units, closed (floor 0)."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from resnest_bench.paths import Job
+from resnest_bench.plain import MAX_INT
+
+# What float32 can hold: sums and squares of it are finite in a table's doubles.
+MAX_FLOAT = 3.5e38
+Finite = Annotated[float, Field(ge=-MAX_FLOAT, le=MAX_FLOAT, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, le=MAX_FLOAT, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=MAX_INT)]
+Positive = Annotated[int, Field(ge=1, le=MAX_INT)]
+
+
+def _check_time(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Time = Annotated[str, AfterValidator(_check_time)]
+
+
+class RecordModel(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JobIdentity(RecordModel):
+    kind: Literal["train", "latency", "finetune"]
+    dataset: str
+    recipe: str = Field(description="Training recipe, or the protocol of a latency")
+    variant: str
+    seed: Count = Field(description="Random seed, or the round of a latency measurement")
+
+    @property
+    def job(self) -> Job:
+        return Job(**self.model_dump())
+
+
+class DatasetIdentity(RecordModel):
+    """The arrays that a job saw."""
+
+    name: str
+    label: str = Field(description="How the data must be called wherever a figure is shown")
+    fingerprint: str = Field(description="SHA-256 over images, labels and class names")
+    num_train: Count = Field(description="Training images that the job trained on")
+    num_validation: Count = Field(description="Training images held out by seed; 0 for none")
+    num_test: Count
+    classes: list[str]
+
+
+class EpochObservation(RecordModel):
+    epoch: Positive
+    learning_rate: NonNegative = Field(description="At the first step of the epoch")
+    train_loss: Finite = Field(description="Mean over the images seen, in nats")
+    train_accuracy: Fraction = Field(description="Running accuracy, in training mode")
+    validation_accuracy: Fraction | None
+    test_accuracy: Fraction
+    test_loss: Finite = Field(description="Mean cross entropy in nats")
+    train_seconds: NonNegative
+    evaluation_seconds: NonNegative
+    images_per_second: NonNegative
+
+
+class WeightsObservation(RecordModel):
+    source: str = Field(description="hub NAME, file PATH or train JOB")
+    sha256: str | None
+    license: str | None = None
+
+
+class ProbeObservation(RecordModel):
+    """One way to run the steps of a training, timed before it began."""
+
+    layout: str
+    mode: str
+    batch_size: Count
+    step_ms: NonNegative = Field(description="Median of a few steps, taken in turn with the others")
+
+
+class ShortageObservation(RecordModel):
+    """The step in which memory ran out, and with how many images at once the training went on."""
+
+    epoch: Positive
+    step: Positive = Field(description="Of the epoch; it was done over")
+    micro_batch_size: Positive
+
+
+class ExecutionObservation(RecordModel):
+    """How a training was run. Precision is the recipe's.
+
+    Layout, mode and seeds_at_once change results by rounding alone. A micro-batch changes more:
+    batch norm sees its images, not those of the whole batch.
+    """
+
+    layout: str
+    mode: str
+    probe: list[ProbeObservation] = Field(description="Empty where the recipe leaves nothing open")
+    seeds_at_once: Positive = Field(
+        default=1, description="Trainings that shared the device in this process"
+    )
+    micro_batch_size: Positive | None = Field(
+        default=None,
+        description="Images at once in the end, where whole batches did not fit into memory: their "
+        "gradients were added up to the batch's, but batch norm saw no more. Null: whole batches",
+    )
+    shortages: list[ShortageObservation] = Field(
+        default=[], description="Since when; empty where an earlier seed had found the size"
+    )
+
+
+class TrainObservations(RecordModel):
+    num_params: Count
+    num_trainable_params: Count
+    epochs: list[EpochObservation]
+    num_test: Count
+    test_correct: str = Field(
+        description="Final model, one bit an image in test order: base64 of numpy.packbits"
+    )
+    wall_seconds: NonNegative = Field(description="Sum over all sessions, if it was resumed")
+    num_resumes: Count
+    initial_weights: WeightsObservation | None
+    final_weights_sha256: str | None = Field(description="Of the kept .safetensors file, if any")
+    execution: ExecutionObservation | None = Field(
+        default=None, description="Null in records from before it was kept"
+    )
+
+
+class DeviceState(RecordModel):
+    """What the device said of itself. Null where it says nothing."""
+
+    sm_clock_mhz: Finite | None = None
+    memory_clock_mhz: Finite | None = None
+    temperature_c: Finite | None = None
+    power_w: Finite | None = None
+    throttle_reasons: list[str] | None = None
+    num_other_processes: Count | None = None
+    cpu_load_1min: Finite | None = None
+
+
+class LatencyCell(RecordModel):
+    """Steady state at one batch size, precision, layout and mode."""
+
+    batch_size: Positive
+    precision: str
+    layout: str
+    mode: str
+    first_call_ms: NonNegative = Field(
+        description="First call in this setting: compilation, capture, algorithm choice"
+    )
+    num_warmup: Count
+    samples_ms: list[NonNegative] = Field(description="Wall clock, synchronised at both ends")
+    device_samples_ms: list[NonNegative] | None = Field(description="CUDA events; null on a CPU")
+    peak_memory_bytes: Count | None = Field(
+        description="GPU: peak allocated. CPU: null, since a process has one peak, not one a cell"
+    )
+    output_error: NonNegative | None = Field(
+        default=None, description="||logits - eager logits|| / ||eager logits||; null for eager"
+    )
+
+
+class ReferenceTiming(RecordModel):
+    """A fixed network timed beside the variant: how steady was the machine?"""
+
+    model: str
+    batch_size: Positive
+    before_ms: list[NonNegative]
+    after_ms: list[NonNegative]
+
+
+class PaperTiming(RecordModel):
+    """The paper's figure: time of consecutive batches, divided by the number of images."""
+
+    batch_size: Positive
+    num_batches: Positive
+    total_ms: NonNegative
+
+
+class UnavailableCell(RecordModel):
+    """A setting that could not be measured here, and why."""
+
+    batch_size: Positive | None
+    precision: str
+    layout: str
+    mode: str
+    reason: str
+    does_not_fit: bool = Field(default=False, description="Memory ran out at this batch size")
+    memory_bytes: Count | None = Field(
+        default=None, description="Where it does not fit: all the memory of the device"
+    )
+
+
+class LatencyObservations(RecordModel):
+    image_size: Positive
+    num_classes: Positive
+    num_params: Count
+    num_macs: Count = Field(description="Multiply-accumulates of one image")
+    num_activations: Count = Field(
+        description="Elements of the outputs of convolutions and linears"
+    )
+    uncounted_operators: dict[str, Count] = Field(description="Operator to number of calls")
+    build_ms: NonNegative
+    cold_start_ms: NonNegative = Field(
+        description="From before the model is built to its first output, batch 1"
+    )
+    first_call_ms: NonNegative = Field(description="The first call's share of the cold start")
+    cells: list[LatencyCell]
+    unavailable: list[UnavailableCell]
+    paper: PaperTiming | None
+    paper_does_not_fit: bool = Field(
+        default=False,
+        description="Memory ran out at the batch of the paper's figure, which is null",
+    )
+    reference: ReferenceTiming
+    peak_rss_bytes: Count = Field(description="The whole process, all cells")
+    state_before: DeviceState
+    state_after: DeviceState
+
+
+class Environment(RecordModel):
+    git_commit: str | None
+    git_dirty: bool | None
+    python: str
+    versions: dict[str, str]
+    os: str
+    device_kind: Literal["cpu", "cuda"]
+    device_name: str
+    device_index: Count | None
+    cuda: str | None
+    cudnn: Count | None
+    driver: str | None
+    cpu_model: str
+    num_cpu_threads: Positive
+    allocator: str | None = Field(
+        default=None, description="How malloc was set; null: as the system has it"
+    )
+    precision_flags: dict[str, bool | str]
+
+
+class Failure(RecordModel):
+    reason: str
+    epoch: Positive | None = None
+    step: Positive | None = None

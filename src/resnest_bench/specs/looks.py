@@ -1,0 +1,141 @@
+"""What looks at an adaptive study decided: results/<study>/adaptive/look-<k>.json (floor 1).
+
+They are input from outside like any file: a look can ask for no training that the study's config
+doesn't allow. A look that doesn't follow from the one before it, such as a leftover of other
+claims, doesn't count, and none after it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from resnest_bench import records
+from resnest_bench.errors import UserError
+from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.specs.base import CountInt, Name, NonNegativeFloat, PositiveInt, Spec
+from resnest_bench.specs.study import StudySpec
+
+
+class WantedSeeds(Spec):
+    """Trainings of one variant that a look asks for."""
+
+    kind: Literal["train"] = "train"
+    dataset: Name
+    recipe: Name
+    variant: Name
+    seeds: tuple[CountInt, ...] = Field(min_length=1)
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [Job(self.kind, self.dataset, self.recipe, self.variant, s) for s in self.seeds]
+
+
+class ClaimAtLook(Spec):
+    """What a look saw of a claim, and what it does about it. NaN is written as null."""
+
+    name: Name
+    verdict: str
+    comparison: str | None = Field(description="The one that the verdict hangs on")
+    num_seeds: CountInt | None = Field(description="Of that comparison")
+    look: CountInt | None = Field(
+        description="Of the looks planned, the first is 1; null: fixed seeds"
+    )
+    p_for: float | None
+    p_against: float | None
+    holm_p: float | None
+    reason: str = Field(description="Why it gets seeds, or why it gets none")
+
+
+class Spent(Spec):
+    """Added trainings of all looks before this one. Null where there is no limit."""
+
+    used_seeds: CountInt
+    used_minutes: NonNegativeFloat
+    left_seeds: CountInt | None
+    left_minutes: NonNegativeFloat | None
+
+
+class Look(Spec):
+    """One decision. The same records give the same bytes."""
+
+    schema_version: Literal[1] = 1
+    study: Name
+    look: CountInt = Field(description="Number of this decision, from 0")
+    previous: str | None = Field(description="SHA-256 (hex) of the file of the look before it")
+    num_looks: PositiveInt = Field(description="Looks planned at each comparison")
+    nominal_level: float = Field(description="Two-sided, of one look at one comparison")
+    records: dict[str, str] = Field(description="Record of a training to its SHA-256 (hex)")
+    claims: tuple[ClaimAtLook, ...]
+    wanted: tuple[WantedSeeds, ...]
+    budget: Spent
+    stop: str = Field(description="Why no seeds are added; empty where some are")
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [job for wanted in self.wanted for job in wanted.jobs]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes. Raises OSError."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_look(path: Path) -> Look:
+    """Read and check one file. Raises UserError that names the file, the reason and what to do."""
+    try:
+        return Look.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"look {path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise UserError(
+            f"look {path}: {records.first_problem(error)}: delete {path.parent} and run the workflow "
+            "again; trainings are kept"
+        ) from error
+
+
+def read_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -> list[Look]:
+    """The looks so far in their order; only those numbered below `before`, if it is given.
+
+    Empty of a study that isn't adaptive. Raises UserError for a damaged file.
+    """
+    found: list[Look] = []
+    while study.adaptive and (before is None or len(found) < before):
+        number, path = len(found), paths.look(len(found))
+        if (found and found[-1].stop) or not path.exists():
+            break
+        look = read_look(path)
+        previous = file_digest(paths.look(number - 1)) if number else None
+        if (look.study, look.look, look.previous) != (study.study, number, previous):
+            break
+        found.append(look)
+    return found
+
+
+def extended(study: StudySpec, looks: Sequence[Look]) -> StudySpec:
+    """The study with the trainings that looks asked for, as far as its config allows them."""
+    more: dict[tuple[str, str, str], tuple[int, ...]] = {}
+    if study.adaptive is None:
+        return study
+    trained = {(j.dataset, j.recipe, j.variant) for j in study.jobs() if j.kind == "train"}
+    allowed = [seed for step in study.adaptive.steps(study.seeds) for seed in step]
+    asked = set(_asked(looks))
+    for place in sorted(trained):
+        seeds = tuple(seed for seed in allowed if (*place, seed) in asked)
+        if seeds:
+            more[place] = seeds
+    return study.with_seeds(more)
+
+
+def _asked(looks: Iterable[Look]) -> Iterable[tuple[str, str, str, int]]:
+    return ((j.dataset, j.recipe, j.variant, j.seed) for look in looks for j in look.jobs)
+
+
+def study_with_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -> StudySpec:
+    """`extended` by `read_looks`: what every reader of results takes instead of the study alone.
+
+    Raises UserError for a damaged file.
+    """
+    return extended(study, read_looks(study, paths, before))

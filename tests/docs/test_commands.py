@@ -1,0 +1,89 @@
+"""Every command in the docs can be typed as it stands: its target, its options, its files."""
+
+import re
+import shlex
+
+import pytest
+import typer
+from snakemake.cli import get_argument_parser
+
+from resnest_bench.cli.app import app
+from support.documents import DOCUMENTS, ROOT, commands, inline_commands
+
+PROGRAM = typer.main.get_command(app)
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+SHELL = [(path, line) for path in DOCUMENTS for line in commands(path)]
+INLINE = [(path, line) for path in DOCUMENTS for line in inline_commands(path)]
+
+
+def of(program, pairs):
+    found = [(path, line) for path, line in pairs if shlex.split(line)[0] == program]
+    return {
+        "argvalues": [line for _, line in found],
+        "ids": [f"{path.relative_to(ROOT)}: {line}" for path, line in found],
+    }
+
+
+def words_of(line):
+    """The words after the program; what a shell would redirect or pipe is left out."""
+    return shlex.split(re.split(r" [|>]", line)[0])[1:]
+
+
+def problem_of(words, whole):
+    """What `resnest-bench WORDS` would complain about, or None. Nothing is run.
+
+    Where it is not the `whole` command but names one, what is required may be missing.
+    """
+    name, *arguments = words
+    if name in ("--help", "--version"):
+        return None
+    command = PROGRAM.commands.get(name)
+    if command is None:
+        return f"there is no subcommand {name!r}"
+    try:
+        command.make_context(name, arguments, resilient_parsing=False)
+    except Exception as error:
+        # typer carries a click of its own, whose classes it doesn't export.
+        if not whole and type(error).__name__ in ("MissingParameter", "BadOptionUsage"):
+            return None
+        return str(error) or type(error).__name__
+    return None
+
+
+@pytest.mark.parametrize("line", **of("resnest-bench", SHELL))
+def test_a_whole_command_parses(line):
+    assert problem_of(words_of(line), whole=True) is None
+
+
+@pytest.mark.parametrize("line", **of("resnest-bench", INLINE))
+def test_a_command_within_a_sentence_parses(line):
+    words = words_of(line)
+    assert not words or problem_of(words, whole=False) is None
+
+
+def test_a_misspelled_option_and_a_missing_one_are_found():
+    assert "no subcommand" in problem_of(["trian"], whole=False)
+    assert problem_of(["train", "--variants", "A"], whole=False)
+    assert problem_of(["train", "--variant", "A"], whole=True)
+    assert problem_of(["train", "--variant", "A"], whole=False) is None
+
+
+@pytest.mark.parametrize("line", **of("make", SHELL + INLINE))
+def test_a_target_of_make_exists(line):
+    named = [word for word in words_of(line) if "=" not in word and word != "..."]
+    assert set(named) <= TARGETS, f"Makefile has {sorted(TARGETS)}"
+
+
+@pytest.mark.parametrize("line", **of("snakemake", SHELL + INLINE))
+def test_a_snakemake_command_parses_and_its_files_exist(line):
+    parser = get_argument_parser()
+    parser.error = lambda message: pytest.fail(message)
+    arguments = parser.parse_args(words_of(line))
+    for name in map(str, [*(arguments.profile or []), *(arguments.configfile or [])]):
+        # config/mine.yaml is the reader's own.
+        assert "mine" in name or (ROOT / name).exists(), name
+
+
+def test_all_kinds_of_commands_are_found():
+    lines = {line for _, line in SHELL + INLINE}
+    assert {"make demo", "resnest-bench doctor", "make env"} <= lines

@@ -1,0 +1,110 @@
+"""Each command of the README is run by a test: this says by which one. A new one needs an entry."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from resnest_bench.cli.init import write_study
+from support.documents import ROOT, fences, inline_commands, shell_lines
+
+README = ROOT / "README.md"
+CLI, STUDY = "tests/unit/cli/test_cli.py", "tests/workflow/test_study.py"
+INSTALLED, HERE = "tests/workflow/test_installed.py", "tests/docs/test_readme.py"
+
+# Where a command takes minutes or a machine that a test doesn't have, the test runs it on less: that
+# is said beside it.
+RUN_BY = {
+    "make demo": f"{HERE}::test_the_demo",  # two of its networks, one seed, one epoch
+    "make test": ".ci/run",
+    "make dashboard": "tests/dashboard/test_browser.py::test_no_page_shows_an_error",
+    "pip install .": f"{INSTALLED}::test_a_wheel_has_the_workflow_the_dashboard_and_the_studies",
+    "resnest-bench init mine": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
+    "cd mine": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
+    "resnest-bench run": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
+    "resnest-bench dashboard": f"{INSTALLED}::test_the_dashboard_is_served_to_this_machine_alone",
+    "source .venv/bin/activate": "docs/tutorial.md",
+    "resnest-bench plan": f"{CLI}::test_plan_says_device_and_cost",  # another study
+    # A study of two networks.
+    "snakemake --cores 1 --resources gpu=1": f"{STUDY}::test_it_makes_every_record_table_and_figure",
+    "resnest-bench tables --study results/<study>/study.json": f"{STUDY}::test_tables_from_whatever_is_there",
+    "resnest-bench export results/<study>": f"{CLI}::test_export_writes_one_file_and_says_which",
+    "resnest-bench doctor": f"{CLI}::test_doctor_says_what_to_do",
+    "resnest-bench describe": f"{CLI}::test_describe_as_a_table_says_what_is_counted",
+    "snakemake --cores 1 --report report.html": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
+    # A Slurm on one machine, with GPUs that are only counted.
+    "snakemake --profile workflow/profiles/slurm": "tests/slurm/test_cluster.py::test_the_study_ends_with_all_records_tables_and_figures",
+}  # fmt: skip
+
+
+def readme_commands():
+    in_blocks = [line for fence in fences(README, "sh") for line in shell_lines(fence.text)]
+    in_sentences = [span for span in inline_commands(README) if " " in span]
+    return {*in_blocks, *in_sentences}
+
+
+def test_every_command_has_a_test_and_no_entry_is_left_over():
+    assert readme_commands() == set(RUN_BY)
+
+
+@pytest.mark.parametrize("test", sorted(set(RUN_BY.values())))
+def test_the_test_exists(test):
+    path, _, name = test.partition("::")
+    text = (ROOT / path).read_text()
+    if name:
+        functions = {node.name for node in ast.parse(text).body
+                     if isinstance(node, ast.FunctionDef)}  # fmt: skip
+        assert name in functions
+    elif path == ".ci/run":
+        assert "make test" in text
+
+
+def command_of_make(target):
+    """The last command that `make TARGET` would run, without an installation before it."""
+    done = subprocess.run(
+        ["make", "--dry-run", "--assume-old=.venv/.installed", target],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_demo(tmp_path):
+    """`make demo`'s command on two of its networks, with one seed, one epoch and one round each."""
+    command = command_of_make("demo")
+    snakemake = re.search(r"\S*snakemake (.*)", command)[1]
+    assert "--configfile config/demo/config.yaml" in snakemake
+    write_study(tmp_path, "demo")
+    config = tmp_path / "config" / "config.yaml"
+    config.write_text(yaml.safe_dump(shortened(yaml.safe_load(config.read_text()))))
+    words = snakemake.replace("config/demo/config.yaml", "config/config.yaml").split()
+    bin_folder = Path(sys.executable).parent
+    done = subprocess.run(
+        [bin_folder / "snakemake", "--snakefile", ROOT / "workflow/Snakefile", *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=900,
+        env=dict(os.environ, PATH=f"{bin_folder}:{os.environ['PATH']}", OMP_NUM_THREADS="1"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    for heading in ("## Ablation", "## Accuracy against latency", "## Claims"):
+        assert heading in done.stdout
+
+
+def shortened(study):
+    kept = ["ResNet-11-0s1x16d", "ResNeSt-11-2s1x16d"]
+    study["seeds"] = [0]
+    for recipe in study["recipes"].values():
+        recipe |= {"epochs": 1, "batch_size": 128}
+        recipe.pop("warmup_epochs", None)
+    study["protocols"]["quick"] |= {"batch_sizes": [1], "min_samples": 5, "min_seconds": 0}
+    for block in [*study["train"], *study["latency"]]:
+        block["variants"] = kept
+    study["latency"][0]["rounds"] = 1
+    study["finetune"][0]["recipes"] = ["demo_finetune"]
+    study["finetune"][0]["weights"].pop(kept[0])
+    study["tables"]["ablation"]["variants"] = kept
+    return study

@@ -1,0 +1,118 @@
+"""Whatever an address says, pages show studies and variants that there are, and nothing else."""
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from hypothesis import strategies as some
+from streamlit.testing.v1 import AppTest
+
+from support.claims_study import SOME_CLAIMS
+from support.fuzzing import TEXTS, fuzzed
+from support.records_factory import make_study, write_study
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(path.stem for path in (ROOT / "dashboard" / "app_pages").glob("*.py"))
+KEYS = [
+    "study", "beside", "pick", "x", "y", "log", "limit", "memory", "facets", "curve", "base", "sweep", "batch",
+    "view", "verdict", "claim", "record", "status", "kind", "search", "adjacent", "factor", "what", "table",
+]  # fmt: skip
+RIGHT = [
+    "synthetic",
+    "A",
+    "B",
+    "test_accuracy",
+    "latency_p50_ms",
+    "true",
+    "false",
+    "1",
+    "8",
+    "radix",
+]
+# A browser can't send half a character, and what it sends is text.
+WORDS = some.one_of(
+    some.sampled_from([text for text in TEXTS if "\ud800" not in text]),
+    some.sampled_from(RIGHT),
+    some.text(some.characters(exclude_categories=["Cs"]), max_size=20),
+)
+VALUES = some.one_of(WORDS, some.lists(WORDS, min_size=1, max_size=4))
+
+
+class Query(dict):
+    """As st.query_params: the last value, or all of them."""
+
+    def get_all(self, key):
+        value = self.get(key, [])
+        return value if isinstance(value, list) else [value]
+
+
+@pytest.fixture(scope="module")
+def dashboard():
+    """The dashboard's modules, as `streamlit run` would find them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "dashboard"))
+        import picker
+        import views
+
+        yield types.SimpleNamespace(picker=picker, views=views)
+        for name in ("picker", "views", "data"):
+            sys.modules.pop(name, None)
+
+
+NAMES = some.lists(WORDS, min_size=1, max_size=5, unique=True)
+
+
+@fuzzed(0.4, names=NAMES, values=some.lists(WORDS, max_size=5), before=some.none() | some.lists(WORDS, max_size=3))  # fmt: skip
+def test_what_is_picked_is_there(dashboard, names, values, before):
+    with pytest.MonkeyPatch.context() as patch:
+        state = {} if before is None else {dashboard.views.PICKED: before}
+        fake = types.SimpleNamespace(session_state=state, query_params=Query(pick=values))
+        patch.setattr(dashboard.views, "st", fake)
+        picked = dashboard.views.picked_of(names)
+    asked = values if before is None else before
+    assert picked == [name for name in dict.fromkeys(asked) if name in names]
+
+
+@fuzzed(0.3, names=NAMES, wanted=some.none() | VALUES)
+def test_the_study_that_is_shown_is_there(dashboard, names, wanted):
+    with pytest.MonkeyPatch.context() as patch:
+        query = Query({} if wanted is None else {"study": wanted})
+        sidebar = types.SimpleNamespace(
+            selectbox=lambda label, options, index, **_: None if index is None else options[index]
+        )
+        fake = types.SimpleNamespace(query_params=query, sidebar=sidebar)
+        patch.setattr(dashboard.picker, "st", fake)
+        (chosen,) = dashboard.picker._chosen(names)
+    assert chosen == (wanted if wanted in names else names[0])
+    assert query["study"] == chosen
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    study = make_study(claims=SOME_CLAIMS)
+    write_study(study, study.paths(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "dashboard"))
+        patch.setenv("RESNEST_BENCH_RESULTS", str(folder))
+        st.cache_resource.clear()
+        st.cache_data.clear()
+        yield folder
+
+
+@pytest.mark.slow
+@fuzzed(0.01, page=some.sampled_from(PAGES), query=some.dictionaries(some.sampled_from(KEYS), VALUES, max_size=6))  # fmt: skip
+def test_a_page_stands_whatever_its_address_says(results, page, query):
+    before = sorted(results.rglob("*"))
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    app.run()
+    app.switch_page(f"app_pages/{page}.py")
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception, [element.value for element in app.exception]
+    assert not app.error, [element.value for element in app.error]
+    assert app.query_params["study"] in ("synthetic", ["synthetic"])
+    assert sorted(results.rglob("*")) == before

@@ -1,0 +1,91 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from resnest_bench.charts import effects_chart, pairs_chart, svg_text
+from resnest_bench.charts.differences import BY_SEED, MODEL
+from resnest_bench.tables.differences import DIFFERENCE_COLUMNS
+from resnest_bench.tables.effects import EFFECT_COLUMNS
+
+
+def pair(variant, base, points, verdict, **fields):
+    return {
+        "variant": variant, "base": base, "difference_points": points, "verdict": verdict, "n": 5,
+        "all_low_points": points - 1, "all_high_points": points + 1, "mean_better_all": 0.9,
+        "all_holm_p": 0.01, "num_images": 1000, "stale": False, "dataset_label": "CIFAR-10",
+        "recipe": "paper20", "status": "ok", **fields,
+    }  # fmt: skip
+
+
+def table(*rows):
+    return pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS)).astype(DIFFERENCE_COLUMNS)
+
+
+EVERY = table(
+    pair("B", "A", 2.5, "above"), pair("C", "A", 0.25, "not told apart"), pair("C", "B", -2.25, "below")
+)  # fmt: skip
+
+
+def data_of(spec, mark):
+    layer = next(part for part in spec["layer"] if part["mark"]["type"] == mark)
+    return pd.DataFrame(spec["datasets"][layer.get("data", spec.get("data"))["name"]])
+
+
+def test_the_square_shows_each_pair_from_both_sides():
+    spec = pairs_chart(EVERY).to_dict()
+    cells = data_of(spec, "rect").set_index(["variant", "base"])
+    assert len(cells) == 6
+    assert cells.loc[("B", "A"), "text"] == "+2.5"
+    assert cells.loc[("A", "B"), "text"] == "-2.5"
+    assert cells.loc[("A", "B"), "verdict"] == "below"
+    # The interval turns with the sides: 1.5 to 3.5 becomes -3.5 to -1.5.
+    assert cells.loc[("A", "B"), ["all_low_points", "all_high_points"]].tolist() == [-3.5, -1.5]
+    assert cells.loc[("A", "B"), "mean_better_all"] == pytest.approx(0.1)
+
+
+def test_only_what_is_told_apart_is_coloured():
+    spec = pairs_chart(EVERY).to_dict()
+    coloured = [part for part in spec["layer"] if "color" in part["encoding"]]
+    assert len(coloured) == 1
+    assert coloured[0]["mark"]["type"] == "rect"
+    condition = str(coloured[0]["transform"][0]["filter"])
+    assert "above" in condition
+    assert "below" in condition
+    assert "not told" not in condition
+    assert "21" not in str(spec["title"])
+    assert "over 3 pairs" in " ".join(spec["title"]["subtitle"])
+
+
+def test_against_one_base_each_has_a_row_with_its_interval():
+    rows = table(pair("B", "A", 2.5, "above"), pair("C", "A", 0.25, "not told apart"))
+    spec = pairs_chart(rows).to_dict()
+    points = data_of(spec, "point").set_index("variant")
+    assert points.loc["B", ["low", "high"]].tolist() == [1.5, 3.5]
+    colour = next(p for p in spec["layer"] if p["mark"]["type"] == "point")["encoding"]["color"]
+    assert colour["scale"]["domain"] == ["above", "not told apart"]
+    assert svg_text(pairs_chart(rows))
+
+
+def test_of_one_seed_the_interval_is_that_of_the_two_networks():
+    row = pair("B", "A", 2.5, "above", n=1, all_low_points=np.nan, all_high_points=np.nan,
+               networks_low_points=2.0, networks_high_points=3.0)  # fmt: skip
+    spec = pairs_chart(table(row)).to_dict()
+    assert data_of(spec, "point").loc[0, ["low", "high"]].tolist() == [2.0, 3.0]
+    assert "these two networks" in " ".join(spec["title"]["subtitle"])
+
+
+def test_without_a_difference_it_says_so():
+    assert "no data yet" in str(pairs_chart(table()).to_dict())
+    gap = table(pair("B", "A", np.nan, "not tested"))
+    assert "no data yet" in str(pairs_chart(gap).to_dict())
+
+
+def test_an_effect_has_both_of_its_intervals():
+    row = {"factor": "radix", "base_level": "0", "level": "1", "effect": -2.0, "low": -3.0,
+           "high": -1.0, "by_seed_low": -5.0, "by_seed_high": 1.0, "num_variants": 4, "reason": ""}  # fmt: skip
+    unclear = {**row, "factor": "width", "effect": np.nan}
+    effects = pd.DataFrame([row, unclear], columns=list(EFFECT_COLUMNS)).astype(EFFECT_COLUMNS)
+    bars = data_of(effects_chart(effects).to_dict(), "point").set_index("kind")
+    assert bars.loc[MODEL, ["low", "high"]].tolist() == [-3.0, -1.0]
+    assert bars.loc[BY_SEED, ["low", "high"]].tolist() == [-5.0, 1.0]
+    assert "no data yet" in str(effects_chart(effects.iloc[1:]).to_dict())

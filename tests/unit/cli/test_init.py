@@ -1,0 +1,72 @@
+"""`resnest-bench init`: a copy of a shipped study that stands on its own."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from resnest_bench import records
+from resnest_bench.cli.app import app
+from resnest_bench.cli.init import write_study
+from resnest_bench.cli.shipped import shipped_studies
+from resnest_bench.errors import UserError
+from resnest_bench.specs import load_study
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("like", sorted(shipped_studies()))
+def test_a_copy_is_the_same_study(like, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    shipped = load_study(shipped_studies()[like])
+    written = write_study(tmp_path / "mine", like)
+    monkeypatch.chdir(tmp_path / "mine")
+    assert load_study(Path("config/config.yaml")) == shipped
+    # Nothing in it points to where it was copied from.
+    texts = "".join(path.read_text() for path in written)
+    assert "yaml-language-server" not in texts
+    assert f"config/{like}/variants.yaml" not in texts
+
+
+def test_it_says_what_it_wrote_and_what_comes_next(tmp_path):
+    done = CliRunner().invoke(app, ["init", str(tmp_path / "mine")])
+    assert done.exit_code == 0
+    names = {path.name for path in (tmp_path / "mine" / "config").iterdir()}
+    assert names == {"config.yaml", "variants.yaml", "claims.yaml"}
+    assert "resnest-bench run" in done.output
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "claims.yaml"])
+def test_it_overwrites_nothing_and_then_writes_nothing(name, tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / name).write_text("mine")
+    with pytest.raises(UserError, match="overwrites nothing"):
+        write_study(tmp_path, "first")
+    assert [path.name for path in (tmp_path / "config").iterdir()] == [name]
+    assert (tmp_path / "config" / name).read_text() == "mine"
+
+
+def test_a_disk_that_fills_up_leaves_no_half_study(tmp_path, monkeypatch):
+    write_text = records.write_text
+
+    def full(path, text):
+        if path.name == "claims.yaml":
+            raise UserError("the disk is full")
+        write_text(path, text)
+
+    monkeypatch.setattr(records, "write_text", full)
+    with pytest.raises(UserError, match="full"):
+        write_study(tmp_path, "first")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_an_unknown_study_names_those_that_ship(tmp_path):
+    with pytest.raises(UserError, match="--like is one of paper, demo, first"):
+        write_study(tmp_path, "../secret")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_is_said(tmp_path):
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(UserError, match="mine"):
+        write_study(tmp_path / "mine", "first")

@@ -1,0 +1,80 @@
+"""What `resnest-bench run` and `dashboard` call, and from where."""
+
+import os
+import sys
+
+import pytest
+
+from resnest_bench.cli.launch import search_path, snakemake_command, streamlit_command
+from resnest_bench.cli.shipped import dashboard_app, project_root, shipped_studies, snakefile
+from resnest_bench.errors import UserError
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    (tmp_path / "config.yaml").write_text("study: mine\n")
+    return tmp_path / "config.yaml"
+
+
+def test_snakemake_gets_this_installations_workflow_and_one_core(study):
+    assert snakemake_command(study, ["--dry-run"]) == [
+        sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()),
+        "--configfile", str(study), "--cores", "1", "--dry-run"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options", [["--cores", "4"], ["--cores=4"], ["-c4"], ["-j", "2"], ["--profile", "slurm"]]
+)
+def test_who_says_how_much_gets_no_default(study, options):
+    command = snakemake_command(study, options)
+    assert command[-len(options) :] == options
+    assert command.count("--cores") == options.count("--cores")
+
+
+def test_a_profile_in_the_environment_says_how_much(study, monkeypatch):
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "slurm")
+    assert "--cores" not in snakemake_command(study, [])
+
+
+def test_without_a_study_it_says_how_to_get_one(tmp_path):
+    with pytest.raises(UserError, match="resnest-bench init"):
+        snakemake_command(tmp_path / "config" / "config.yaml", [])
+
+
+def test_streamlit_gets_this_installations_dashboard_and_the_folder_last(tmp_path):
+    command = streamlit_command(tmp_path, ["--server.port", "8600"])
+    assert command[3:5] == ["run", str(dashboard_app())]
+    assert command[5:] == ["--server.port", "8600", "--", "--results", str(tmp_path)]
+    assert "--" not in streamlit_command(None, [])
+
+
+def test_results_that_are_no_folder_are_said(tmp_path):
+    with pytest.raises(UserError, match="--results"):
+        streamlit_command(tmp_path / "gone", [])
+
+
+def test_jobs_find_the_command_that_started_them(tmp_path, monkeypatch):
+    """Also where its environment is not activated, and through a link to it."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "resnest-bench").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "bin" / "resnest-bench")
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "link"), "run"])
+    monkeypatch.setenv("PATH", "/somewhere")
+    folders = search_path().split(os.pathsep)
+    assert folders[0] == str(tmp_path / "bin")
+    assert folders[-1] == "/somewhere"
+
+
+def test_a_wheels_copy_comes_before_the_folder_around_it(tmp_path):
+    package = tmp_path / "src" / "resnest_bench"
+    package.mkdir(parents=True)
+    assert project_root(package) == tmp_path
+    (package / "_shipped").mkdir()
+    assert project_root(package) == package / "_shipped"
+
+
+def test_what_is_shipped_is_there():
+    assert snakefile().is_file()
+    assert dashboard_app().is_file()
+    assert all(path.is_file() for path in shipped_studies().values())
