@@ -29,14 +29,15 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP) ## Run the whole study on embedded images and print its tables
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(DEMO)
 
+# A file of tests stays in one process: its tests share what they have made.
 test: $(STAMP) ## Run every test (RESNEST_BENCH_TEST_DATA names a folder with more images)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 	@$(MAKE) --no-print-directory check
 
 test-fast: $(STAMP) ## Run the tests that take seconds
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not slow"
 
-fuzz: $(STAMP) ## Try some 20,000 generated inputs, other ones each time
+fuzz: $(STAMP) ## Try some 30,000 generated inputs
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=full
 
 dashboard: $(STAMP) ## Open the dashboard
@@ -67,4 +68,4 @@ lock: $(STAMP) ## Pin the newest versions that the ranges in pyproject.toml allo
 		--generate-hashes --no-annotate --no-header --output-file requirements.txt
 
 clean: ## Delete what the demo and the tests made; keep .venv and downloaded data
-	rm -rf results/demo .pytest_cache .ruff_cache
+	rm -rf results/demo .pytest_cache .ruff_cache .mypy_cache

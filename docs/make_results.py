@@ -17,13 +17,17 @@ from resnest_bench.specs import load_study
 from resnest_bench.tables import counts_text, effects_notes, power_text, told_apart_text
 from resnest_bench.tables.cells import device_texts
 from resnest_bench.tables.formats import GAP, markdown_table, millions, significant
+from resnest_bench.tables.power import ALPHA
 
 HERE = Path(__file__).parent
 REFERENCE = HERE.parent / "results" / "reference"
 OUT = HERE / "results.md"
 # What is shown of each study, in this order; the dashboard and `resnest-bench export` show the rest.
 SHOWN = ("tradeoff", "differences", "claims", "ablation", "latency", "transfer")
-TITLES = {"subset": "Ablation, and accuracy against latency", "hotdog": "Fine-tuning on hotdog photos"}
+TITLES = {
+    "subset": "Ablation, and accuracy against latency",
+    "hotdog": "Fine-tuning on hotdog photos",
+}
 HEAD = """\
 # What this study found
 
@@ -75,12 +79,15 @@ def in_short(results: Results) -> list[str]:
     lines = []
     if found is not None and len(found.pairs):
         lines.append(f"**{told_apart_text(found.pairs).capitalize()}**. {power_text(found.pairs)}")
-        lines += [_apart_text(found.pairs)]
+        lines += [_apart_text(found.pairs), _closest_text(found.pairs)]
+    lines += _effect_texts(results)
+    if len(points := results.tables.get("tradeoff", [])):
+        lines += _front_texts(points)
     if study.claims:
         lines.append(f"**{counts_text(results.claims[0])}**, at 5 % for all claims together.")
     if len(results.tables.get("transfer", [])):
         lines += _transfer_texts(results.tables["transfer"])
-    return [plain(line).replace(r"\*\*", "**") for line in lines]
+    return [plain(line).replace(r"\*\*", "**") for line in lines if line]
 
 
 def _apart_text(pairs: pd.DataFrame) -> str:
@@ -91,6 +98,50 @@ def _apart_text(pairs: pd.DataFrame) -> str:
         for row in above.itertuples()
     ]
     return f"Told apart: {'; '.join(said)}." if said else ""
+
+
+def _closest_text(pairs: pd.DataFrame) -> str:
+    """The clearest of those that are not told apart: what to look at with more seeds."""
+    rest = pairs[pairs["verdict"] == "not told apart"].nsmallest(3, "all_p")
+    said = [
+        f"{row.variant} against {row.base}, {row.difference_points:+.1f} points "
+        f"[{row.all_low_points:+.1f}, {row.all_high_points:+.1f}]"
+        for row in rest.itertuples()
+    ]
+    if not said:
+        return ""
+    return (
+        f"Clearest of those not told apart: {'; '.join(said)} (95 % for new seeds and images, each by "
+        f"itself, not corrected for {len(pairs)} pairs)."
+    )
+
+
+def _effect_texts(results: Results) -> list[str]:
+    found = results.effects if results.study.tables.ablation else ""
+    if isinstance(found, str):
+        return []
+    told = found.table[found.table["holm_p"] <= ALPHA]
+    said = [
+        f"{row.factor} {row.level} against {row.base_level} {row.effect:+.1f} points "
+        f"[{row.low:+.1f}, {row.high:+.1f}], by seed [{row.by_seed_low:+.1f}, {row.by_seed_high:+.1f}]"
+        for row in told.itertuples()
+    ]
+    what = f"Of {len(found.table)} effects of factors, all networks together and were effects to add up, "
+    return [
+        what
+        + (f"told from 0 at 5 % (Holm): {'; '.join(said)}." if said else "none is told from 0.")
+    ]
+
+
+def _front_texts(table: pd.DataFrame) -> list[str]:
+    on = table[table["front"].eq(True)]
+    said = [f"{row.variant} ({significant(row.front_probability, 2)})" for row in on.itertuples()]
+    front = f"On the Pareto front of accuracy and latency, with its probability: {', '.join(said)}."
+    floors = [
+        f"Noise floor of the latencies: {significant(value, 3)} %; smaller differences are noise."
+        for value in table["noise_floor_percent"].dropna().unique()
+    ]
+    return [front if said else "", *floors]
 
 
 def _transfer_texts(table: pd.DataFrame) -> list[str]:
@@ -117,7 +168,7 @@ def cost_table(results: Results) -> pd.DataFrame:
     runs = results.runs[results.runs["status"].isin(["ok", "stale"])]
     rows = []
     for (kind, recipe, variant), group in runs.groupby(["kind", "recipe", "variant"], sort=False):
-        seconds = group["wall_seconds"].dropna()
+        seconds = group["wall_seconds"].dropna() if kind != "latency" else _whole_seconds(group)
         rows.append(
             {
                 "job": kind,
@@ -129,6 +180,14 @@ def cost_table(results: Results) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _whole_seconds(group: pd.DataFrame) -> pd.Series:
+    """From the start of each job to its end."""
+    start, end = (
+        pd.to_datetime(group[name], format="ISO8601") for name in ("started_at", "finished_at")
+    )
+    return (end - start).dt.total_seconds().dropna()
 
 
 def _limits(results: Results) -> str:

@@ -4,6 +4,7 @@ A test compares each file with what this would write, so that they never part.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def _section(title: str, spec: type[Spec], intro: str) -> list[str]:
     return [*lines, ""]
 
 
-def _built_in(title: str, entries: dict[str, Spec]) -> list[str]:
+def _built_in(title: str, entries: Mapping[str, Spec]) -> list[str]:
     lines = [f"## {title}", ""]
     for name, spec in entries.items():
         changed = spec.model_dump(mode="json", exclude_defaults=True)

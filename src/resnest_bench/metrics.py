@@ -98,7 +98,7 @@ def reference_drift(latency: LatencyObservations) -> float | None:
 def paper_ms_per_image(latency: LatencyObservations) -> float | None:
     """The paper's figure: total_ms / (num_batches * batch_size). A reciprocal throughput."""
     paper = latency.paper
-    return paper and paper.total_ms / (paper.num_batches * paper.batch_size)
+    return paper.total_ms / (paper.num_batches * paper.batch_size) if paper else None
 
 
 def _finite(value: float | None) -> float | None:
@@ -130,7 +130,7 @@ def _latency(take: Callable[[LatencyObservations], float | None]) -> Callable[[R
 def _primary(figure: str) -> Callable[[Record], float | None]:
     def take(latency: LatencyObservations) -> float | None:
         cell = primary_cell(latency)
-        return cell and summarise_samples(cell.samples_ms)[figure]
+        return summarise_samples(cell.samples_ms)[figure] if cell else None
 
     return _latency(take)
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -43,7 +43,7 @@ from resnest_bench.observations import (  # noqa: F401  (the parts of a record a
 from resnest_bench.paths import Job
 from resnest_bench.plain import check_plain
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 # Half a character, or NUL: a file that holds none need not be walked for it.
 ODD_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 # No file takes so long to be written.
@@ -172,7 +172,8 @@ def read(path: Path, expected: Job | None = None) -> Record:
     if not isinstance(raw, dict):
         raise UserError(f"record {path} must be a JSON object, but holds a {type(raw).__name__}")
     version = raw.get("schema_version")
-    if version != SCHEMA_VERSION:
+    # True is equal to 1.
+    if type(version) is not int or version != SCHEMA_VERSION:
         raise UserError(
             f"record {path}: schema_version must be {SCHEMA_VERSION}, but is {version!r}: "
             "rerun its job, or read it with the release that wrote it"
@@ -279,7 +280,8 @@ def first_problem(error: ValidationError) -> str:
 
 def pack_bits(correct_N: np.ndarray) -> str:
     """Booleans (N,) as base64 text; `unpack_bits` inverts it."""
-    return base64.b64encode(np.packbits(np.asarray(correct_N, dtype=bool))).decode()
+    packed = np.packbits(np.asarray(correct_N, dtype=bool))
+    return base64.b64encode(packed.tobytes()).decode()
 
 
 def unpack_bits(text: str, count: int) -> np.ndarray:

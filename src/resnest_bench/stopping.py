@@ -80,6 +80,7 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 def _raise() -> None:
     _asked.raised_at = time.monotonic()
+    assert _asked.number is not None, "a signal has come"
     raise Stopped(_asked.number)
 
 

@@ -29,6 +29,7 @@ RUN_BY = {
     "resnest-bench run": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
     "resnest-bench dashboard": f"{INSTALLED}::test_the_dashboard_is_served_to_this_machine_alone",
     "source .venv/bin/activate": "docs/tutorial.md",
+    "resnest-bench plan --decide": "tests/unit/cli/test_decide.py::test_it_says_why_each_claim_gets_seeds_or_none",
     "resnest-bench plan": f"{CLI}::test_plan_says_device_and_cost",  # another study
     # A study of two networks.
     "snakemake --cores 1 --resources gpu=1": f"{STUDY}::test_it_makes_every_record_table_and_figure",

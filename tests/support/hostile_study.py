@@ -41,7 +41,7 @@ def _hostile_record(study: StudySpec, job: Job, text: str) -> records.Record:
         "name": job.dataset, "label": HOSTILE[1], "fingerprint": FINGERPRINT, "num_train": 400,
         "num_validation": 0, "num_test": 100, "classes": [text],
     }  # fmt: skip
-    fields = {"device": device, "dataset": data, "started_at": text}
+    fields = {"device": device, "dataset": data}
     if job.kind == "latency":
         gap = {"batch_size": 8, "precision": text, "layout": text, "mode": text, "reason": text}
         cells = [make_cell(1, [1.0, 2.0, 9.0], precision=text, mode=text, layout=text)]

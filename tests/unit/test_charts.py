@@ -10,11 +10,10 @@ from resnest_bench import charts, records
 from resnest_bench.charts import curves, latency
 from resnest_bench.charts.style import CONTINUED, PALETTE, series_scales
 from resnest_bench.paths import Job
-from resnest_bench.tables import outcomes
+from resnest_bench.tables import epochs_of, outcomes
 from support.records_factory import (
     GPU,
     make_cell,
-    make_failed_record,
     make_record,
     make_study,
     write_study,
@@ -162,15 +161,17 @@ def test_curves_are_means_over_seeds(spec):
     assert "CPU" in titles(drawn)
 
 
-def test_a_failed_curve_is_shown_only_alone(study, paths, spec):
-    job = Job("train", "low", "quick", "A", 0)
-    failed = make_record(study, job, status="failed", failure={"reason": "x"}, accuracy=0.1)
-    records.write(paths.record(job), failed)
-    assert "failed" not in titles(spec("training_curves"))
-    for seed in (1, 2):
-        other = Job("train", "low", "quick", "A", seed)
-        records.write(paths.record(other), make_failed_record(other, {}, "x"))
-    assert "Not ok: A, quick (failed)" in titles(spec("training_curves"))
+def test_a_failed_curve_is_shown_only_alone(study, paths):
+    epochs = epochs_of(outcomes(study, paths))
+    of_a = (epochs["variant"] == "A") & (epochs["kind"] == "train")
+    first = of_a & (epochs["seed"] == 0)
+
+    def drawn(failed):
+        shown = epochs.assign(status=epochs["status"].mask(failed, "failed"))
+        return titles(charts.training_curves_chart(shown).to_dict())
+
+    assert "failed" not in drawn(first)
+    assert "Not ok: A, quick (failed)" in drawn(of_a)
 
 
 def test_long_curves_are_thinned_to_the_limit():

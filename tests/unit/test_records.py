@@ -119,7 +119,7 @@ def test_a_missing_record_is_named(file):
     assert "does not exist" in problem(file)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 2, "1", None, True, 1.0])
 def test_another_schema_version_is_refused(file, version):
     raw = raw_record() | {"schema_version": version}
     assert f"schema_version must be 1, but is {version!r}" in problem(put(file, raw))

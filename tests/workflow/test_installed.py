@@ -16,18 +16,10 @@ import yaml
 
 from resnest_bench.digests import ENTRY_MODULES, code_digest, uncounted_digest
 from resnest_bench.specs import load_study
+from support.wheel import build, install
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = "resnest_bench/_shipped/"
-
-
-def build(folder, kind):
-    """The wheel that `pip install .` would make ("wheel"), or that of `pip install -e .`."""
-    code = f"from hatchling import build; print(build.build_{kind}({str(folder)!r}))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    return folder / done.stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +54,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def site(wheel, tmp_path_factory):
-    site = tmp_path_factory.mktemp("site")
-    subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps",
-         "--python", sys.executable, "--target", site, wheel],
-        check=True,
-    )  # fmt: skip
-    return site
+    return install(wheel, tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture

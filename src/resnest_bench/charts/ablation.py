@@ -2,6 +2,7 @@
 
 import altair as alt
 import pandas as pd
+from altair.typing import ChannelColor
 
 from resnest_bench.charts.style import (
     GREY,
@@ -46,7 +47,7 @@ def ablation_chart(ablation: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     order = ablation["variant"].tolist()
     y = alt.Y("variant:N", sort=order, title=None, scale=alt.Scale(domain=order))
     layers = dots_with_intervals(with_marks(ablation[drawn])[COLUMNS], y, alt.value(PALETTE[0]))
-    chart = alt.layer(*layers, *_printed(ablation, y))
+    chart = alt.LayerChart(layer=[*layers, *_printed(ablation, y)])
     # Two legends: whether a record of ours is stale, and what a diamond is.
     return chart.resolve_scale(shape="independent").properties(
         title=title(text, subtitle), width=WIDTH
@@ -82,7 +83,7 @@ def training_text(table: pd.DataFrame) -> str:
 
 
 def dots_with_intervals(
-    rows: pd.DataFrame, y: alt.Y, colour: alt.Color | dict, **more: alt.YOffset
+    rows: pd.DataFrame, y: alt.Y, colour: ChannelColor, **more: alt.YOffset
 ) -> list[alt.Chart]:
     """Layers of intervals, seeds and means along x; `more` are further encodings of all."""
     x = alt.X("accuracy_mean_percent:Q", title=AXIS, scale=alt.Scale(zero=False))

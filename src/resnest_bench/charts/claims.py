@@ -56,7 +56,7 @@ def claim_chart(rows: pd.DataFrame, claim: str) -> alt.LayerChart | alt.Chart:
     layers = [_band(points, x, unit, low, high), _seeds(points, x, y, unit),
               _intervals(points, x, y, unit), _counts(points, y), _dots(points, x, y, unit)]  # fmt: skip
     notes = [*_notes(points, low, high), *_cut_note(int(drawn.sum())), gaps]
-    return alt.layer(*layers).properties(
+    return alt.LayerChart(layer=layers).properties(
         title=title(claim, notes), width=WIDTH, height=max(ROW_HEIGHT * len(points), 60)
     )
 

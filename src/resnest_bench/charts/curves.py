@@ -2,6 +2,7 @@
 
 import altair as alt
 import pandas as pd
+from altair.typing import ChannelOpacity
 
 from resnest_bench.charts.style import (
     WIDTH,
@@ -103,8 +104,8 @@ def _not_ok(epochs: pd.DataFrame) -> str:
 
 
 def _epoch_axis(last: int) -> alt.Axis:
-    few = {"values": list(range(1, last + 1))} if last <= 20 else {}
-    return alt.Axis(format="d", **few)
+    few = list(range(1, last + 1)) if last <= 20 else alt.Undefined
+    return alt.Axis(format="d", values=few)
 
 
 def _panel(epochs: pd.DataFrame, field: str, every: int, name: str) -> alt.LayerChart:
@@ -122,7 +123,7 @@ def _panel(epochs: pd.DataFrame, field: str, every: int, name: str) -> alt.Layer
     dash = alt.StrokeDash("variant:N", scale=dashes, sort=names, legend=None)
     x = alt.X("epoch:Q", title="Epoch", axis=_epoch_axis(int(epochs["epoch"].max())))
 
-    def faded(opacity: float) -> alt.Opacity:
+    def faded(opacity: float) -> ChannelOpacity:
         return alt.condition(legend, alt.value(opacity), alt.value(0.03))
 
     thin = (
@@ -149,6 +150,6 @@ def _panel(epochs: pd.DataFrame, field: str, every: int, name: str) -> alt.Layer
     first = epochs.iloc[0]
     head = f"{first['dataset_label']}, {first['kind']}, recipe {first['recipe']}"
     notes = [f"Thinned: one epoch in {every}, and the last"] if every > 1 else []
-    return alt.layer(thin.add_params(legend), band, line).properties(
+    return alt.LayerChart(layer=[thin.add_params(legend), band, line]).properties(
         title=title(head, notes), width=WIDTH, height=260
     )

@@ -44,7 +44,12 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         text=[f"{value:+.1f}" for value in both["difference_points"]]
     )  # fmt: skip
     lim = max(float(pairs["difference_points"].abs().max()), 0.1)
-    x = alt.X("base:N", sort=order, title="base", axis=alt.Axis(labelAngle=-35, labelLimit=220))
+    x = alt.X(
+        "base:N",
+        sort=order,
+        title="base",
+        axis=alt.Axis(labelAngle=-35, labelLimit=220, labelOverlap=False),
+    )
     y = alt.Y("variant:N", sort=order, title="variant", axis=alt.Axis(labelLimit=220))
     colour = alt.Color(
         "difference_points:Q", title=["told apart:", "points"],
@@ -68,8 +73,8 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         "Row minus column in test accuracy, percentage points. Coloured and bold: told apart at 5 %, "
         f"Holm's correction over {len(pairs)} pairs, for new seeds on new test images",
     ]
-    return alt.layer(
-        plain, coloured, quiet.encode(text="text:N"), loud.encode(text="text:N")
+    return alt.LayerChart(
+        layer=[plain, coloured, quiet.encode(text="text:N"), loud.encode(text="text:N")]
     ).properties(title=title("Is the difference real? Every two networks", notes),
                  width=max(side, 200), height=max(int(0.55 * side), 120))  # fmt: skip
 
@@ -133,7 +138,7 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         f"Bars: {what}. Told apart at 5 %, Holm's correction over {count} pairs",
         cut,
     ]
-    return alt.layer(zero.encode(x="zero:Q"), bars, dots).properties(
+    return alt.LayerChart(layer=[zero.encode(x="zero:Q"), bars, dots]).properties(
         title=title(f"Is the difference real? Each network against {base}", notes),
         width=WIDTH,
         height=max(ROW_HEIGHT * len(rows), 60),
@@ -176,6 +181,6 @@ def effects_chart(effects: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     )
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
     notes = ["Bars: 95 % intervals for new seeds on these test images, were effects to add up"]
-    return alt.layer(zero.encode(x="zero:Q"), rules, dots).properties(
+    return alt.LayerChart(layer=[zero.encode(x="zero:Q"), rules, dots]).properties(
         title=title(head, notes), width=WIDTH, height=max(42 * len(rows), 70)
     )

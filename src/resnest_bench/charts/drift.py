@@ -42,7 +42,7 @@ def drift_chart(runs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         ". ".join(filter(None, [f"Band: ±{BAND_PERCENT} %, for orientation", rounds_text(drawn)])),
         *(cut, stale_text(drawn), gaps),
     ]
-    whole = alt.layer(*_layers(points[["row", "seed", "status", "drift_percent"]]))
+    whole = alt.LayerChart(layer=_layers(points[["row", "seed", "status", "drift_percent"]]))
     height = row_height(points["seed"].nunique())
     return whole.properties(title=title(text, subtitle), width=WIDTH, height=height)
 

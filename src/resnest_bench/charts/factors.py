@@ -47,7 +47,7 @@ def factor_chart(factor_rows: pd.DataFrame, factor: str) -> alt.LayerChart | alt
         _zero(x), _intervals(points, x, y), _seeds(points, x, y), _counts(points, y),
         _means(points, x, y),
     ]  # fmt: skip
-    return alt.layer(*layers).properties(
+    return alt.LayerChart(layer=layers).properties(
         title=title(text, [*_subtitle(points, low, high), gaps]),
         width=WIDTH,
         height=ROW_HEIGHT * len(points),

@@ -1,7 +1,7 @@
 """A study's figures as files: SVG and PNG, rendered without a browser and without the network."""
 
 import io
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import altair as alt
@@ -38,7 +38,7 @@ def make_figures(
 ) -> dict[str, alt.TopLevelMixin]:
     """Name to chart, for each figure that the study's experiments can give, or those of `only`."""
     runs, cells = runs_of(found), cells_of(found)
-    makers = {
+    makers: dict[str, Callable[[], alt.TopLevelMixin]] = {
         "accuracy_latency": lambda: _accuracy_latency(study, runs, cells),
         "ablation": lambda: ablation_chart(ablation_table(study, runs, cells)),
         "training_curves": lambda: training_curves_chart(epochs_of(found)),

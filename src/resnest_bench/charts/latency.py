@@ -1,6 +1,6 @@
 """Raw latency samples: what a median hides."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import altair as alt
 import numpy as np
@@ -105,7 +105,7 @@ def _medians(samples: pd.DataFrame) -> pd.DataFrame:
     """One row a variant and round: n, p50, iqr (in ms), and `noise` in words."""
     cells = samples.groupby(["variant", "seed"], sort=False)["wall_ms"]
     rows = [
-        {"variant": variant, "seed": seed, **summarise_samples(values)}
+        {"variant": variant, "seed": seed, **summarise_samples(values.tolist())}
         for (variant, seed), values in cells
     ]
     table = pd.DataFrame(rows)
@@ -129,7 +129,7 @@ def _subtitle(samples: pd.DataFrame, num_drawn: int) -> list[str]:
 
 def _chart(panel: Panel, with_legend: bool) -> alt.LayerChart:
     rounds = sorted(set(panel.samples["seed"]))
-    rows = {"y": name_rows("variant", panel.samples["variant"])}
+    rows: dict[str, Any] = {"y": name_rows("variant", panel.samples["variant"])}
     if len(rounds) > 1:
         rows["yOffset"] = offsets("seed", rounds)
     scale = alt.Scale(type="log", nice=False, padding=10)
@@ -144,7 +144,8 @@ def _chart(panel: Panel, with_legend: bool) -> alt.LayerChart:
         .encode(x=alt.X("p50:Q", title=AXIS, scale=scale), fill=_noise(with_legend),
                 tooltip=_tooltip("p50"), **rows)
     )  # fmt: skip
-    return alt.layer(ticks, dots).properties(width=WIDTH, height=row_height(len(rounds)))
+    layers = [ticks, dots]
+    return alt.LayerChart(layer=layers).properties(width=WIDTH, height=row_height(len(rounds)))
 
 
 def _noise(with_legend: bool) -> alt.Fill:

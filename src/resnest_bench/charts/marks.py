@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import altair as alt
+from altair.typing import ChannelFill, ChannelOpacity
 
 INK = "#333333"
 FADED = 0.08
@@ -54,11 +55,11 @@ def rounds_tooltip() -> list[alt.Tooltip]:
     ]
 
 
-def picked(selection: alt.Parameter) -> alt.Opacity:
+def picked(selection: alt.Parameter) -> ChannelOpacity:
     """Whole where picked in the legend, faded elsewhere; whole where nothing is picked."""
     return alt.when(selection).then(alt.value(1)).otherwise(alt.value(FADED))
 
 
-def open_if_noisy(fill: alt.Fill) -> alt.Fill:
+def open_if_noisy(fill: alt.Fill) -> ChannelFill:
     """`fill`, but white where the row has `noisy_rounds`."""
     return alt.when(alt.datum.noisy_rounds > 0).then(alt.value("white")).otherwise(fill)

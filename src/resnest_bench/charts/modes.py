@@ -1,5 +1,7 @@
 """What a setting gains: precision, layout and mode side by side at one batch size."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -55,7 +57,7 @@ def modes_chart(cells: pd.DataFrame, batch_size: int) -> alt.LayerChart | alt.Ch
         *(marks_text(points, "Dot"), cut, stale_text(drawn), gaps),
     ]
     selection = legend_filter("setting")
-    whole = alt.layer(*_layers(points, selection)).add_params(selection)
+    whole = alt.LayerChart(layer=_layers(points, selection)).add_params(selection)
     height = row_height(points["setting"].nunique())
     return whole.properties(title=title(text, subtitle), width=WIDTH, height=height)
 
@@ -65,7 +67,7 @@ def _layers(points: pd.DataFrame, selection: alt.Parameter) -> list[alt.Chart]:
     colours, _ = series_scales(settings)
     # One setting needs no legend: the subtitle names it.
     legend = series_legend("Setting", len(settings)) if len(settings) > 1 else None
-    looks = {"scale": colours, "sort": None, "legend": legend}
+    looks: dict[str, Any] = {"scale": colours, "sort": None, "legend": legend}
     scale = alt.Scale(type="log", nice=False, padding=12)
     base = alt.Chart(points).encode(
         y=name_rows("variant", points["variant"]), yOffset=offsets("setting", settings),

@@ -40,7 +40,7 @@ def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
     if what.startswith("accuracy"):
         ends[["low", "high"]] = ends[["low", "high"]].clip(0, 100)
     links = rows.dropna(subset=["ours", "printed"])[["variant", "ours", "printed"]]
-    looks = {"scale": alt.Scale(domain=[OURS, PRINTED], range=["circle", "diamond"])}
+    shapes = alt.Scale(domain=[OURS, PRINTED], range=["circle", "diamond"])
     legend = alt.Legend(orient="bottom", title=None, labelLimit=400)
     layers = [
         alt.Chart(links)
@@ -53,7 +53,7 @@ def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
         .mark_point(size=85, strokeWidth=2, opacity=1)
         .encode(
             x=alt.X("value:Q", title=what, scale=scale), y=y,
-            shape=alt.Shape("figure:N", legend=legend, **looks),
+            shape=alt.Shape("figure:N", legend=legend, scale=shapes),
             stroke=alt.Stroke("figure:N", legend=legend,
                               scale=alt.Scale(domain=[OURS, PRINTED], range=PALETTE[:2])),
             fill=alt.Fill("figure:N", legend=legend,
@@ -69,4 +69,6 @@ def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
         else "This study has none of these figures yet",
         f"Not the paper's: {'; '.join(differs[:2])}" if differs else "",
     ]
-    return alt.layer(*layers).properties(title=title(text, notes), width=WIDTH, height=alt.Step(28))
+    return alt.LayerChart(layer=layers).properties(
+        title=title(text, notes), width=WIDTH, height=alt.Step(28)
+    )

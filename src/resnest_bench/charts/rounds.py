@@ -6,6 +6,7 @@ the round.
 
 import textwrap
 from collections.abc import Iterable
+from typing import cast
 
 import pandas as pd
 
@@ -143,12 +144,13 @@ def not_drawn(frame: pd.DataFrame, why: pd.Series) -> str:
     gaps = frame.assign(why=why)[why != ""]
     rounds = frame.groupby("variant")["seed"].nunique()
     groups: dict[tuple[str, str], list[str]] = {}
-    for (name, setting, reason), rows in gaps.groupby(["variant", "setting", "why"], sort=False):
+    for key, rows in gaps.groupby(["variant", "setting", "why"], sort=False):
+        name, setting, reason = cast("tuple[str, str, str]", key)
         some = rows["seed"].nunique() < rounds[name]
         place = [
             setting,
             _numbers(rows, "batch_size", "batch"),
-            some and _numbers(rows, "seed", "round"),
+            _numbers(rows, "seed", "round") if some else "",
         ]
         groups.setdefault((", ".join(filter(None, place)), reason), []).append(name)
     texts = [

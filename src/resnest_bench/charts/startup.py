@@ -1,5 +1,7 @@
 """What comes before the first answer: the cold start and its parts."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -54,7 +56,7 @@ def startup_chart(runs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     parts = _parts(drawn[drawn["row"].isin(wholes["row"])])
     layers = [_bars(parts, selection), *_ranges(wholes)]
     return (
-        alt.layer(*layers)
+        alt.LayerChart(layer=layers)
         .add_params(selection)
         .properties(title=title(text, subtitle), width=WIDTH, height=row_height(1))
     )
@@ -94,7 +96,10 @@ def _bars(parts: pd.DataFrame, selection: alt.Parameter) -> alt.Chart:
 def _ranges(wholes: pd.DataFrame) -> list[alt.Chart]:
     several = wholes[wholes["rounds"] > 1]
     # A white edge: no single colour is seen on all parts and on both themes.
-    looks = [{"color": "white", "strokeWidth": 3}, {"color": INK, "strokeWidth": 1.5}]
+    looks: list[dict[str, Any]] = [
+        {"color": "white", "strokeWidth": 3},
+        {"color": INK, "strokeWidth": 1.5},
+    ]
     return [
         alt.Chart(several).mark_rule(**look).encode(
             x=alt.X("low:Q", title=AXIS), x2="high:Q", y=name_rows("row", wholes["row"]),

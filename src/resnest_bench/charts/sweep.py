@@ -84,7 +84,7 @@ def batch_sweep_chart(
     ]
     selection = legend_filter("variant")
     layers = _layers(points, f"{shown.name} ({shown.unit})", selection)
-    whole = alt.layer(*layers).add_params(selection)
+    whole = alt.LayerChart(layer=layers).add_params(selection)
     return whole.properties(title=title(text, subtitle), width=WIDTH, height=380)
 
 
@@ -116,7 +116,7 @@ def _by_variant(names: list[str]) -> dict[str, Any]:
     colours, _ = series_scales(names)
     shapes = [SHAPES[i // len(PALETTE) % len(SHAPES)] for i in range(len(names))]
     shape = alt.Scale(domain=names, range=shapes)
-    shared = {"sort": None, "legend": series_legend(None, len(names))}
+    shared: dict[str, Any] = {"sort": None, "legend": series_legend(None, len(names))}
     return {
         "color": alt.Color("variant:N", scale=colours, **shared),
         "stroke": alt.Stroke("variant:N", scale=colours, **shared),

@@ -5,6 +5,7 @@ import math
 import altair as alt
 import numpy as np
 import pandas as pd
+from altair.typing import ChannelSize
 
 from resnest_bench.charts.labels import place_labels
 from resnest_bench.charts.marks import NUMBER
@@ -66,7 +67,7 @@ def tradeoff_chart(
     coloured = [*plane.intervals(barred), plane.dots(shown, interactive, picked, legend)]
     coloured[0] = coloured[0].add_params(legend)
     layers = [*plane.budget(limit), plane.front(shown), *coloured, plane.labels(shown)]
-    return alt.layer(*layers).properties(
+    return alt.LayerChart(layer=layers).properties(
         title=title(text, [*_subtitle(shown, x, y), gaps]), width=WIDTH, height=HEIGHT
     )
 
@@ -148,12 +149,17 @@ class _Plane:
         self, x: Axis, y: Axis, log_x: bool, log_y: bool, x_domain: list, y_domain: list
     ) -> None:
         self.axes, self.logs, self.domains = (x, y), (log_x, log_y), (x_domain, y_domain)
-        kinds = ["log" if log else "linear" for log in self.logs]
         # Up and left are better, whatever the metric.
         turned = (x.better == "higher", y.better == "lower")
         scales = [
-            alt.Scale(type=kind, domain=list(domain), nice=False, reverse=reverse, clamp=False)
-            for kind, domain, reverse in zip(kinds, self.domains, turned, strict=True)
+            alt.Scale(
+                type="log" if log else "linear",
+                domain=list(domain),
+                nice=False,
+                reverse=reverse,
+                clamp=False,
+            )
+            for log, domain, reverse in zip(self.logs, self.domains, turned, strict=True)
         ]
         titles = [
             _axis_title(axis, log, side)
@@ -330,7 +336,7 @@ def _shape(points: pd.DataFrame) -> alt.Shape:
     return freshness_shape() if stale else freshness_shape().legend(None)
 
 
-def _size(points: pd.DataFrame) -> alt.Size:
+def _size(points: pd.DataFrame) -> ChannelSize:
     counts = points["num_params"].dropna().astype(float)
     if not len(counts):
         return alt.value(70)

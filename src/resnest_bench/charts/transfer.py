@@ -42,6 +42,6 @@ def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     layers = dots_with_intervals(points, y, colour, yOffset=offset)
     bars = interval_text(rows.loc[drawn, "accuracy_interval_about"])
     subtitle = [training_text(rows), f"{bars}. Ticks: single seeds", gaps]
-    return alt.layer(*layers).properties(
+    return alt.LayerChart(layer=layers).properties(
         title=title(text, subtitle), width=WIDTH, height=40 + 28 * len(rows)
     )

@@ -373,7 +373,7 @@ def main() -> None:
 def _fail(message: str, code: int = 1) -> None:
     line = f"resnest-bench: error: {' '.join(message.split())}"
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
+        if isinstance(handler, logging.FileHandler) and handler.stream is not None:
             # The disk may be full: the line below must come all the same.
             with contextlib.suppress(OSError):
                 handler.stream.write(line + "\n")

@@ -16,7 +16,7 @@ from resnest_bench.measure.environment import describe
 from resnest_bench.models import build_model, check_buildable
 from resnest_bench.models.weights import apply_weights, load_weights_file
 from resnest_bench.paths import Job
-from resnest_bench.specs import RecipeSpec, StudySpec, WeightsSpec
+from resnest_bench.specs import ImageFolderDataset, RecipeSpec, StudySpec, WeightsSpec
 from resnest_bench.tables import collect
 from resnest_bench.training.execution import Execution, layouts_of, measure, mode_of
 from resnest_bench.training.step import probe_step_maker
@@ -55,18 +55,21 @@ def check_image_size(study: StudySpec, variant: str, image_size: int) -> None:
 def _image_size(study: StudySpec, dataset: str) -> int:
     spec = study.dataset(dataset)
     known = SOURCES[spec.source].sizes
-    return known[2] if known else spec.image_size
+    if known:
+        return known[2]
+    assert isinstance(spec, ImageFolderDataset), "of the others the sizes are known"
+    return spec.image_size
 
 
 def check_study(study: StudySpec, results: Path) -> None:
     """Raise UserError for what is wrong before an hour is spent on it."""
     for variant in study.variants:
         check_buildable(variant)
-    for variant, dataset in sorted({(job.variant, job.dataset) for job in study.jobs()}):
-        check_image_size(study, variant, _image_size(study, dataset))
+    for name, dataset in sorted({(job.variant, job.dataset) for job in study.jobs()}):
+        check_image_size(study, name, _image_size(study, dataset))
     for block in study.finetune:
-        for variant, weights in block.weights.items():
-            check_weights(study, variant, weights)
+        for name, weights in block.weights.items():
+            check_weights(study, name, weights)
     for name, spec in study.datasets.items():
         path = getattr(spec, "path", None)
         prepared = (study.prepared(name) / "meta.json").exists()

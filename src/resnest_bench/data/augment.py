@@ -69,7 +69,7 @@ def augment_batch(images_BHWC: Tensor, draws: Draws, cutout: int = 0) -> Tensor:
         images_BHWC = shift_batch(images_BHWC, draws.corner_B2)
     if draws.mirrored_B is not None:
         images_BHWC = flip_batch(images_BHWC, draws.mirrored_B)
-    if draws.operations_BR is not None:
+    if draws.operations_BR is not None and draws.signs_BR is not None:
         images_BCHW = images_BHWC.permute(0, 3, 1, 2).contiguous()
         augmented_BCHW = rand_augment_batch(images_BCHW, draws.operations_BR, draws.signs_BR)
         images_BHWC = augmented_BCHW.permute(0, 2, 3, 1)
@@ -139,10 +139,10 @@ def random_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, 
 
 def random_resized_crop(image_HWC: np.ndarray, side: int, rng: np.random.Generator) -> Tensor:
     """A random crop, scaled to (side, side, 3) uint8; bilinear, antialiased."""
-    top, left, height, width = random_box(*image_HWC.shape[:2], rng)
+    top, left, height, width = random_box(image_HWC.shape[0], image_HWC.shape[1], rng)
     # A copy of the crop alone: torch takes no read-only memory map.
     crop_HWC = torch.from_numpy(image_HWC[top : top + height, left : left + width].copy())
-    resized_CHW = functional.resize(crop_HWC.permute(2, 0, 1), [side, side], antialias=True)
+    resized_CHW: Tensor = functional.resize(crop_HWC.permute(2, 0, 1), [side, side], antialias=True)
     return resized_CHW.permute(1, 2, 0)
 
 
@@ -159,10 +159,11 @@ def _affine(
     # A shear's strength is a slope, and it is applied about the corner, as in torchvision.
     sheared = bool(shear_x or shear_y)
     degrees = [math.degrees(math.atan(slope)) for slope in (shear_x, shear_y)]
-    return functional.affine(
+    moved: Tensor = functional.affine(
         images, angle=0.0, translate=[dx, dy], scale=1.0, shear=degrees,
         center=[0.0, 0.0] if sheared else None,
     )  # fmt: skip
+    return moved
 
 
 # Cubuk et al., RandAugment, arXiv:1909.13719, with torchvision's ranges. Each takes a batch
@@ -197,8 +198,8 @@ def rand_augment_batch(
     for drawn_B, sign_B in zip(operations_BR.T, signs_BR.T, strict=True):
         result_BCHW = torch.empty_like(images_BCHW)
         for number, sign in sorted(set(zip(drawn_B.tolist(), sign_B.tolist(), strict=True))):
-            members = np.flatnonzero((drawn_B == number) & (sign_B == sign))
-            members = torch.from_numpy(members).to(images_BCHW.device)
+            alike = np.flatnonzero((drawn_B == number) & (sign_B == sign))
+            members = torch.from_numpy(alike).to(images_BCHW.device)
             strength = sign * RAND_AUGMENT_STRENGTH
             result_BCHW[members] = RAND_AUGMENT[names[number]](images_BCHW[members], strength)
         images_BCHW = result_BCHW

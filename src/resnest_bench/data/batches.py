@@ -5,7 +5,7 @@ every variant sees the same images, augmented alike.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -155,7 +155,7 @@ def step_chunks(slices: list[slice], num_images: int) -> Iterator[range]:
             first = step + 1
 
 
-def prefetched(make: Callable[[int], _Pixels], num: int) -> Iterator[_Pixels]:
+def prefetched(make: Callable[[int], _Pixels], num: int) -> Generator[_Pixels, None, None]:
     """`make(0)` to `make(num - 1)` in order, made by one thread up to two ahead."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
     waiting: deque[Future[_Pixels]] = deque()

@@ -8,7 +8,7 @@ import pickle
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -73,8 +73,12 @@ def _items(archive: Path, members: tuple[str, ...]) -> Iterator[tuple[np.ndarray
 def read_batch(archive: Path, member: str) -> tuple[np.ndarray, list[int]]:
     """One batch as (N, 32, 32, 3) uint8 and N class indices. Raises UserError."""
     try:
-        with tarfile.open(archive) as tar, tar.extractfile(member) as file:
-            batch = load_arrays(file)
+        with tarfile.open(archive) as tar:
+            file = tar.extractfile(member)
+            if file is None:
+                raise ValueError("it is no file")
+            with file:
+                batch = load_arrays(file)
         rows_ND, labels = batch["data"], batch["labels"]
         images_NCHW = rows_ND.reshape(len(labels), 3, SIDE, SIDE)
         if images_NCHW.dtype != np.uint8 or not all(map(_is_label, labels)):
@@ -121,6 +125,6 @@ class _ArrayUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused") from None
 
 
-def load_arrays(file: BinaryIO) -> Any:
+def load_arrays(file: IO[bytes]) -> Any:
     """Load a pickle of plain values and uint8 arrays. Raises UnpicklingError for anything else."""
     return _ArrayUnpickler(file, encoding="latin1").load()

@@ -65,6 +65,7 @@ def locate(spec: ImageFolderDataset, name: str, downloads: Path) -> Path:
     """The dataset's folder, downloaded and unpacked where it has to be. Raises UserError."""
     checksum = Checksum.parse(spec.checksum) if spec.checksum else None
     if spec.path is None:
+        assert checksum is not None, "a spec with urls has one"
         file = unquote(urlsplit(spec.urls[0]).path).rsplit("/", 1)[-1]
         target = downloads / f"{checksum.value[:12]}-{re.sub(r'[^A-Za-z0-9._-]', '_', file)}"
         return unpack(fetch(spec.urls, target, checksum), downloads)
@@ -121,7 +122,7 @@ def _classes_of(folder: Path, skipped: list[Path]) -> dict[str, list[Path]]:
 
 
 def _images_of(folder: Path, skipped: list[Path]) -> list[Path]:
-    found = []
+    found: list[Path] = []
     for place, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not _hidden(name)]
         for name in names:

@@ -66,8 +66,9 @@ class Split:
 
     def image(self, index: int) -> np.ndarray:
         """Image `index` as (H, W, 3) uint8, without copying it."""
-        if self.shapes is None:
-            return self.images[index]
+        if self.shapes is None or self.offsets is None:
+            image_HWC: np.ndarray = self.images[index]
+            return image_HWC
         height, width = (int(side) for side in self.shapes[index])
         start = int(self.offsets[index])
         return self.images[start : start + height * width * 3].reshape(height, width, 3)
@@ -111,7 +112,7 @@ def fingerprint(train: Split, test: Split, classes: tuple[str, ...]) -> str:
             if array is not None:
                 digest.update(f"{array.dtype} {array.shape}".encode())
                 for chunk in _chunks(array):
-                    digest.update(chunk)
+                    digest.update(chunk.data)
     return digest.hexdigest()
 
 
@@ -135,7 +136,7 @@ def read_meta(folder: Path) -> PreparedMeta:
     except (OSError, ValueError, RecursionError) as error:
         raise _broken(path, f"must be JSON, but: {error}") from error
     version = raw.get("format_version") if isinstance(raw, dict) else None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise _broken(path, f"format_version must be {FORMAT_VERSION}, but is {version!r}")
     try:
         return PreparedMeta.model_validate(raw)
@@ -188,12 +189,14 @@ def _check_labels(folder: Path, part: str, split: Split, meta: PreparedMeta) -> 
 
 
 def _check_ragged(folder: Path, part: str, split: Split) -> None:
-    num = len(split)
-    _expect(folder, part, "shapes", split.shapes, np.int32, (num, 2))
-    _expect(folder, part, "offsets", split.offsets, np.int64, (num,))
-    ends = np.cumsum(split.shapes.astype(np.int64).prod(axis=1) * 3)
+    num, shapes, offsets = len(split), split.shapes, split.offsets
+    assert shapes is not None
+    assert offsets is not None
+    _expect(folder, part, "shapes", shapes, np.int32, (num, 2))
+    _expect(folder, part, "offsets", offsets, np.int64, (num,))
+    ends = np.cumsum(shapes.astype(np.int64).prod(axis=1) * 3)
     starts = np.concatenate([[0], ends[:-1]])[:num]
-    if (split.shapes < 1).any() or not np.array_equal(split.offsets, starts):
+    if np.any(shapes < 1) or not np.array_equal(offsets, starts):
         raise _broken(
             array_file(folder, part, "offsets"), "must follow from the shapes, but doesn't"
         )

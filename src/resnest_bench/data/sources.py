@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 class Source:
     """One kind of dataset. What depends on the files is None until they are there."""
 
-    read: Callable[[DatasetSpec, str, Path], Content]
+    # Of a spec of its own kind, the name and the folder of downloads.
+    read: Callable[..., Content]
     mean: Triple
     std: Triple
     classes: tuple[str, ...] | None

@@ -1,12 +1,13 @@
 """What a study is, how it was made, what became of its jobs, and its raw tables."""
 
 from collections.abc import Iterable
+from typing import Any, cast
 
 import pandas as pd
 
 from resnest_bench import __version__
 from resnest_bench.charts import coverage_chart
-from resnest_bench.export.blocks import Facts, Files, Section, figure_of, file_of, table_of
+from resnest_bench.export.blocks import Block, Facts, Files, Section, figure_of, file_of, table_of
 from resnest_bench.export.results import Results
 from resnest_bench.records import Environment
 from resnest_bench.specs import dump_study
@@ -54,7 +55,8 @@ def _experiments(runs: pd.DataFrame) -> list[str]:
     """'train: DATA, recipe R, 9 networks, 3 seeds'."""
     groups = runs.groupby(EXPERIMENT, sort=False)[["variant", "seed"]].nunique()
     lines = []
-    for (kind, _, label, recipe), row in groups.iterrows():
+    for key, row in groups.iterrows():
+        kind, _, label, recipe = cast("tuple[str, str, str, str]", key)
         how = "protocol" if kind == "latency" else "recipe"
         repeats = _count(row["seed"], "round" if kind == "latency" else "seed")
         networks = _count(row["variant"], "network")
@@ -102,11 +104,12 @@ def _software_text(seen: Environment) -> str:
 def _commits(known: pd.DataFrame) -> list[str]:
     """A line a commit: with how many records, and whether the tree had changes of its own."""
     groups = known.groupby(["git_commit", "git_dirty"], sort=False, dropna=False).size()
+    keys = cast("Iterable[tuple[Any, Any]]", groups.index)
     return [
         f"{commit if pd.notna(commit) else 'not known'}"
         f"{', with uncommitted changes' if pd.notna(dirty) and dirty else ''}: "
         f"{_count(count, 'record')}"
-        for (commit, dirty), count in groups.items()
+        for (commit, dirty), count in zip(keys, groups, strict=True)
     ]
 
 
@@ -135,7 +138,7 @@ def coverage(results: Results) -> Section:
     if results.num_unlisted:
         count = _count(results.num_unlisted, "record")
         text.append(f"{count} of no job of the study: in no table and no chart.")
-    blocks = [figure_of(coverage_chart(runs))]
+    blocks: list[Block] = [figure_of(coverage_chart(runs))]
     if len(gaps):
         blocks.append(table_of("Jobs that are not ok", gaps, "Every job that is not ok, and why."))
     return Section("coverage", "Coverage", tuple(text), tuple(blocks))

@@ -99,7 +99,7 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-def figure_of(chart: alt.TopLevelMixin) -> Figure:
+def figure_of(chart: alt.Chart | alt.LayerChart | alt.VConcatChart) -> Figure:
     """The figure of a chart of ours."""
     spec = json.loads(chart.to_json(indent=None, ensure_ascii=False))
     head, whole = title_text(chart.title)

@@ -14,7 +14,7 @@ from resnest_bench.tables import (
     counts_text,
     figure_text,
 )
-from resnest_bench.tables.formats import shown_text, significant
+from resnest_bench.tables.formats import row_dicts, shown_text, significant
 
 
 def claims(results: Results) -> Section | None:
@@ -54,7 +54,7 @@ def _comparison_rows(comparisons: pd.DataFrame) -> Table:
                 "p against": significant(row["p_against"], 2),
                 "status": row["status"],
             }
-            for row in comparisons.to_dict("records")
+            for row in row_dicts(comparisons)
         ],
         columns=["claim", "comparison", "seen", "n", "p for", "p against", "status"],
     )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -47,7 +48,7 @@ def markdown_of(
         for number, block in enumerate(section.blocks, start=1):
             if isinstance(block, Figure) and block.spec is not None:
                 name = f"{folder}/{section.key}-{number}.svg"
-                figures[name] = _svg(block)
+                figures[name] = _svg(block.spec)
                 parts.append(_image(block, name))
             else:
                 parts += _block(block)
@@ -59,9 +60,9 @@ def plain(text: str) -> str:
     return MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 
-def _svg(figure: Figure) -> str:
+def _svg(spec: dict[str, Any]) -> str:
     major, minor, _ = alt.SCHEMA_VERSION.removeprefix("v").split(".")
-    return vl_convert.vegalite_to_svg(figure.spec, vl_version=f"{major}.{minor}") + "\n"
+    return vl_convert.vegalite_to_svg(spec, vl_version=f"{major}.{minor}") + "\n"
 
 
 def _image(figure: Figure, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pandas as pd
 
@@ -19,7 +20,15 @@ from resnest_bench.charts import (
     transfer_chart,
 )
 from resnest_bench.export.about import about, coverage, files
-from resnest_bench.export.blocks import CLICK_TEXT, Block, Bullets, Section, Table, figure_of, table_of
+from resnest_bench.export.blocks import (
+    CLICK_TEXT,
+    Block,
+    Bullets,
+    Section,
+    Table,
+    figure_of,
+    table_of,
+)
 from resnest_bench.export.claims import claims
 from resnest_bench.export.differences import differences
 from resnest_bench.export.results import Results
@@ -41,7 +50,14 @@ from resnest_bench.tables import (
     paper_table,
     samples_of,
 )
-from resnest_bench.tables.formats import GAP, known, shown_text, significant, uncertain_text
+from resnest_bench.tables.formats import (
+    GAP,
+    known,
+    row_dicts,
+    shown_text,
+    significant,
+    uncertain_text,
+)
 
 # A point of the trade-off is a dot, two bars and a label: 4,000 marks.
 MAX_POINTS = 1000
@@ -209,11 +225,11 @@ def latency(results: Results) -> Section | None:
     runs, cells = results.of_drawn(results.runs), results.of_drawn(results.cells)
     samples = latency_distribution_panels(_smallest_batch(results))
     noise = noise_table(results.runs)
-    text = [*map(floor_sentence, noise.to_dict("records")), *results.cut_text]
+    text = [*map(floor_sentence, row_dicts(noise)), *results.cut_text]
     if len(samples) > 1:
         text.append(f"The raw samples are of the first of {len(samples)} settings.")
     charts = [batch_sweep_chart(cells), samples[0], startup_chart(runs), drift_chart(runs)]
-    blocks = [*map(figure_of, charts), _noise_rows(noise)]
+    blocks: list[Block] = [*map(figure_of, charts), _noise_rows(noise)]
     return Section("latency", "Latency", tuple(text), tuple(blocks))
 
 
@@ -243,7 +259,8 @@ def _smallest_batch(results: Results) -> pd.DataFrame:
     drawn = set(results.drawn)
     jobs = [j for j in results.study.jobs() if j.kind == "latency" and j.variant in drawn]
     samples = samples_of(results.outcomes_of(jobs))
-    return samples[samples["batch_size"] == samples["batch_size"].min()]
+    smallest: pd.DataFrame = samples[samples["batch_size"] == samples["batch_size"].min()]
+    return smallest
 
 
 def transfer(results: Results) -> Section | None:
@@ -254,7 +271,7 @@ def transfer(results: Results) -> Section | None:
     charts = [transfer_chart(rows) for _, rows in table.groupby("dataset", sort=False)]
     curves = _curves(results, "finetune")
     text = (*results.cut_text, *(CURVES_TEXT if curves else []))
-    blocks = [*map(figure_of, charts), *_rounded("transfer", results), *curves]
+    blocks: list[Block] = [*map(figure_of, charts), *_rounded("transfer", results), *curves]
     return Section("transfer", "Transfer", text, tuple(blocks))
 
 
@@ -266,7 +283,8 @@ def paper(results: Results) -> Section | None:
         return None
     rows = paper_table(results.study, results.runs, results.cells)
     blocks: list[Block] = []
-    for (table, what), of_one in rows.groupby(["table", "what"], sort=False):
+    for key, of_one in rows.groupby(["table", "what"], sort=False):
+        table, what = cast("tuple[str, str]", key)
         if table not in asked:
             continue
         name = f"{PAPER_TABLES[table]}, {what}"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,12 +50,14 @@ class _Watcher(TorchDispatchMode):
     """Sees every operator below autograd."""
 
     def __init__(self, counted: set) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it bare
         self.counted = counted
         self.num_activations = 0
         self.uncounted: Counter[str] = Counter()
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         out = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
         if packet in ACTIVATION_OPERATORS:

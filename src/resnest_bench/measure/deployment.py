@@ -103,7 +103,8 @@ def in_setting(model: nn.Module, setting: Setting) -> nn.Module:
     if setting.precision == "bf16":
         model = model.to(torch.bfloat16)
     if setting.layout == "channels_last":
-        model = model.to(memory_format=torch.channels_last)
+        # torch's annotations lack what its docs name.
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
 
@@ -144,7 +145,7 @@ def compiled(network: nn.Module, image: Tensor) -> Call:
 
 
 def cudagraph(
-    network: nn.Module, image: Tensor, capture: Capture[Tensor] = capture_cuda_graph
+    network: nn.Module, image: Tensor, capture: Capture[Output] = capture_cuda_graph
 ) -> Call:
     """A CUDA graph of the eager call: replaying it costs one launch from Python.
 
@@ -166,7 +167,9 @@ def _onnx_file(network: nn.Module, image: Tensor) -> bytes:
         warnings.simplefilter("ignore")
         program = torch.onnx.export(network, (image,), dynamo=True, verbose=False)
     file = io.BytesIO()
-    program.save(file)
+    assert program is not None, "the exporter of dynamo gives one"
+    # It takes a file as well as a path.
+    program.save(file)  # type: ignore[arg-type]
     return file.getvalue()
 
 
@@ -196,7 +199,7 @@ def relative_error(output: Output, expected: Output) -> float:
     wide, wanted = (torch.as_tensor(value).cpu().double() for value in (output, expected))
     if wide.shape != wanted.shape:
         return math.inf
-    difference, norm = (wide - wanted).norm().item(), wanted.norm().item()
+    difference, norm = float((wide - wanted).norm().item()), float(wanted.norm().item())
     if not norm:
         return math.inf if difference else 0.0
     return difference / norm

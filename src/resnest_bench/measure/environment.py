@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import metadata
@@ -164,7 +165,7 @@ def device_state(device: torch.device) -> DeviceState:
 
 
 @contextmanager
-def precision(name: str):
+def precision(name: str) -> Iterator[None]:
     """Set the float32 flags of `name` ('fp32', 'tf32' or 'bf16') and put the old ones back."""
     matmul, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
@@ -177,7 +178,7 @@ def precision(name: str):
 
 
 @contextmanager
-def tuned_convolutions(device: torch.device):
+def tuned_convolutions(device: torch.device) -> Iterator[None]:
     """Let cuDNN time its algorithms for each shape and keep the fastest; nothing on a CPU."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = device.type == "cuda"

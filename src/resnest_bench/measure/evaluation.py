@@ -62,7 +62,7 @@ class Evaluator:
                 hits.append(logits_BK.argmax(dim=1) == labels_B)
         finally:
             self.model.train(training)
-        assert hits, "an evaluation needs at least one batch"
+        assert loss_sum is not None, "an evaluation needs at least one batch"
         correct = torch.cat(hits).cpu().numpy()
         return Evaluation(correct, float(loss_sum) / len(correct))
 
@@ -100,5 +100,5 @@ class Evaluator:
 
     def _forward(self, images_BCHW: Tensor) -> Tensor:
         with torch.autocast(images_BCHW.device.type, torch.bfloat16, enabled=self.autocast):
-            logits_BK = self.model(images_BCHW)
+            logits_BK: Tensor = self.model(images_BCHW)
         return logits_BK.float()

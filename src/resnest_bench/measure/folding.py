@@ -38,12 +38,14 @@ class _Flow(TorchDispatchMode):
     """Sees which layer's output a norm gets, and how often any operator reads that output."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it bare
         self.outputs: dict[int, _Output] = {}
         self.inputs: list[tuple[nn.Module, _Output]] = []
         self.num_calls: Counter[nn.Module] = Counter()
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         self.read(args, kwargs)
         return func(*args, **(kwargs or {}))
 
@@ -119,15 +121,18 @@ def fold_norms(model: nn.Module, image: Tensor) -> tuple[nn.Module, int]:
 
 def _with_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:
     """`layer` with the norm in its weights: computed in float32, so that bf16 is rounded once."""
-    fuse = fuse_linear_bn_eval if isinstance(layer, nn.Linear) else fuse_conv_bn_eval
-    fused = fuse(copy.deepcopy(layer).to(torch.float32), copy.deepcopy(norm).to(torch.float32))
-    return fused.to(layer.weight.dtype)
+    assert isinstance(layer, nn.Conv2d | nn.Linear)
+    assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+    wide, wide_norm = copy.deepcopy(layer).to(torch.float32), copy.deepcopy(norm).to(torch.float32)
+    if isinstance(wide, nn.Linear):
+        return fuse_linear_bn_eval(wide, wide_norm).to(layer.weight.dtype)
+    return fuse_conv_bn_eval(wide, wide_norm).to(layer.weight.dtype)
 
 
 def _rest_of(norm: nn.Module) -> nn.Module:
     """What a norm does beside normalising. No idle module: calling one costs Python's time."""
-    parts = (norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else ()
-    parts = [part for part in parts if not isinstance(part, nn.Identity)]
+    every = (norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else ()
+    parts = [part for part in every if not isinstance(part, nn.Identity)]
     if not parts:
         return nn.Identity()
     return parts[0] if len(parts) == 1 else nn.Sequential(*parts)

@@ -67,14 +67,15 @@ class OwnRandomness:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.generator = self.state = None
+        self.generator: torch.Generator | None = None
+        self.state: torch.Generator | None = None
         if device.type == "cuda":
             self.generator = torch.cuda.default_generators[device.index or 0]
             self.state = self.generator.clone_state()
 
     def seed(self, seed: int) -> None:
         """Seed what dropout draws from, on the CPU or on the device."""
-        if self.generator is None:
+        if self.generator is None or self.state is None:
             torch.default_generator.manual_seed(seed)
             return
         self.generator.graphsafe_set_state(self.state)

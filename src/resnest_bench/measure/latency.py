@@ -173,7 +173,7 @@ def measure_cell(
         num_warmup=num_warmup,
         samples_ms=samples.wall_ms,
         device_samples_ms=samples.device_ms,
-        peak_memory_bytes=None if peak is None else max(first_peak, peak),
+        peak_memory_bytes=None if first_peak is None or peak is None else max(first_peak, peak),
         output_error=error,
     )
 

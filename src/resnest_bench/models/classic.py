@@ -56,7 +56,8 @@ class _Classic(nn.Module):
         return self.fc
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        return self.fc(self.dropout(self.features(x_BCHW)))
+        logits: Tensor = self.fc(self.dropout(self.features(x_BCHW)))
+        return logits
 
 
 def lenet5(num_classes: int, dropout: float, num_channels: int = 3) -> nn.Module:
@@ -97,7 +98,7 @@ def _hidden(num_inputs: int, num_outputs: int) -> tuple[nn.Module, ...]:
     )
 
 
-class Inception5x5(Inception):
+class Inception5x5(Inception):  # type: ignore[misc]  # torchvision is not annotated
     """torchvision's block with the paper's 5x5. Arguments are torchvision's."""
 
     def __init__(self, *channels: int, **options: Any) -> None:
@@ -106,7 +107,7 @@ class Inception5x5(Inception):
         self.branch3[1] = BasicConv2d(reduced, out, kernel_size=5, padding=2)
 
 
-class SmallGoogLeNet(GoogLeNet):
+class SmallGoogLeNet(GoogLeNet):  # type: ignore[misc]  # as above
     """torchvision's network with a small stem: images (B, 3, H, W) to logits (B, classes)."""
 
     def __init__(self, num_classes: int, dropout: float) -> None:
@@ -121,7 +122,8 @@ class SmallGoogLeNet(GoogLeNet):
         self.maxpool1 = nn.Identity()
 
     def get_classifier(self) -> nn.Module:
-        return self.fc
+        head: nn.Module = self.fc
+        return head
 
 
 MODELS: dict[str, Callable[[int, float], nn.Module]] = {

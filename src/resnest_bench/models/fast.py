@@ -5,6 +5,8 @@ state dict stay as they are, so that weights and checkpoints know nothing of it.
 latencies are measured without it, on the network as its library has it.
 """
 
+from typing import Any
+
 import torch
 from timm.layers import SplitAttn
 from torch import Tensor, nn
@@ -64,7 +66,7 @@ class WeightedSplits(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, U_BCHW: Tensor, a_BC: Tensor, radix: int) -> Tensor:
+    def forward(ctx: Any, U_BCHW: Tensor, a_BC: Tensor, radix: int) -> Tensor:
         ctx.save_for_backward(U_BCHW, a_BC)
         ctx.radix = radix
         (U_0, *splits), (a_0, *weights) = _splits(U_BCHW, a_BC, radix)
@@ -75,7 +77,7 @@ class WeightedSplits(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, g_BCHW: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, g_BCHW: Tensor) -> tuple[Tensor, Tensor, None]:
         U_BCHW, a_BC = ctx.saved_tensors
         dU_BCHW, da_BC = torch.empty_like(U_BCHW), torch.empty_like(a_BC)
         for U_r, a_r, dU_r, da_r in zip(
@@ -86,7 +88,9 @@ class WeightedSplits(torch.autograd.Function):
         return dU_BCHW, da_BC, None
 
 
-def _splits(U_BCHW: Tensor, a_BC: Tensor, radix: int) -> tuple[tuple, tuple]:
+def _splits(
+    U_BCHW: Tensor, a_BC: Tensor, radix: int
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     return U_BCHW.chunk(radix, dim=1), a_BC[:, :, None, None].chunk(radix, dim=1)
 
 
@@ -103,7 +107,11 @@ class OnePassSplitAttn(SplitAttn):
         gap_BC11 = means_BRC.sum(1)[:, :, None, None]
         logits = self.fc2(self.act1(self.bn1(self.fc1(gap_BC11))))
         a_BC = self.rsoftmax(logits).flatten(1)
-        return WeightedSplits.apply(U_BCHW, a_BC.to(U_BCHW.dtype), self.radix)
+        # torch doesn't annotate `apply`.
+        V_BCHW: Tensor = WeightedSplits.apply(  # type: ignore[no-untyped-call]
+            U_BCHW, a_BC.to(U_BCHW.dtype), self.radix
+        )
+        return V_BCHW
 
 
 def make_fast(model: nn.Module, compiled: bool = False) -> nn.Module:

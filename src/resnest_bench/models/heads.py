@@ -1,10 +1,13 @@
 """The classifier head of a network: what a fine-tuning trains anew."""
 
+from typing import Any, cast
+
 from torch import nn
 
 
 def _heads(model: nn.Module) -> list[nn.Module]:
-    head = model.get_classifier()
+    # timm's networks and ours have it, nn.Module doesn't.
+    head = cast(Any, model).get_classifier()
     # Distilled transformers have two.
     return list(head) if isinstance(head, tuple | list) else [head]
 
@@ -26,7 +29,8 @@ def head_prefixes(model: nn.Module) -> tuple[str, ...]:
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """(backbone, head): every parameter once, in the network's order."""
     prefixes = head_prefixes(model)
-    backbone, head = [], []
+    backbone: list[nn.Parameter] = []
+    head: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         (head if name.startswith(prefixes) else backbone).append(parameter)
     return backbone, head

@@ -50,6 +50,7 @@ class Bottleneck(ResNestBottleneck):
             return
         self.radix = radix
         plain = self.conv2
+        assert isinstance(plain, nn.Conv2d)
         self.conv2 = _attention(plain, radix, options.get("norm_layer", nn.BatchNorm2d))
         # The attention block has its own norm and activation.
         self.bn2, self.act2 = nn.Identity(), nn.Identity()
@@ -61,7 +62,7 @@ def _attention(plain: nn.Conv2d, radix: int, norm_layer: type[nn.Module]) -> Spl
     return SplitAttn(
         plain.in_channels,
         kernel_size=3,
-        stride=plain.stride,
+        stride=plain.stride[0],
         padding=1,
         groups=plain.groups,
         radix=radix,
@@ -86,7 +87,7 @@ def build_resnest(
     _check_groups(variant)
     missing = len(PLANES) - len(variant.layers)
     net = ResNet(
-        block=Bottleneck,
+        block=Bottleneck,  # type: ignore[arg-type]  # timm's annotation lacks the type[...]
         # A missing stage is built with one block and cut off again: timm divides by the number
         # of blocks minus one, and its forward names four stages.
         layers=(*variant.layers, *[1] * missing),
@@ -126,10 +127,13 @@ def _check_groups(variant: ResNestVariant) -> None:
             )
 
 
-def _use_small_stem(net: ResNet) -> None:
+def _use_small_stem(net: nn.Module) -> None:
     """One 3x3 with stride 1 and no max-pool: 32x32 images keep their resolution."""
-    net.conv1 = nn.Conv2d(3, net.conv1.out_channels, 3, padding=1, bias=False)
-    nn.init.kaiming_normal_(net.conv1.weight, mode="fan_out", nonlinearity="relu")
+    native = net.get_submodule("conv1")
+    assert isinstance(native, nn.Conv2d)
+    small = nn.Conv2d(3, native.out_channels, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(small.weight, mode="fan_out", nonlinearity="relu")
+    net.conv1 = small
     net.maxpool = nn.Identity()
 
 

@@ -68,7 +68,8 @@ class SplitAttention(nn.Module):
         """Weights a (B, K, R, D) of the splits from the global context s (B, C)."""
         middle_BC11 = functional.relu(self.bn1(self.fc1(gap_BC[:, :, None, None])))
         # W2 has K groups, so its output is cardinality-major in both layouts.
-        logits_BKRD = self.fc2(middle_BC11).reshape(len(gap_BC), self.cardinality, self.radix, -1)
+        logits_BC11: Tensor = self.fc2(middle_BC11)
+        logits_BKRD = logits_BC11.reshape(len(gap_BC), self.cardinality, self.radix, -1)
         return logits_BKRD.softmax(dim=2) if self.radix > 1 else logits_BKRD.sigmoid()
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -80,14 +81,16 @@ class SplitAttention(nn.Module):
         gap_BC = fused_BKDHW.mean(dim=(-2, -1)).flatten(1)
         a_BKRD = self.attention(gap_BC)
         V_BKDHW = (a_BKRD[..., None, None] * U_BKRDHW).sum(dim=2)
-        return V_BKDHW.flatten(1, 2)
+        V_BCHW: Tensor = V_BKDHW.flatten(1, 2)
+        return V_BCHW
 
 
 class SplitAttentionCardinalityMajor(SplitAttention):
     """The paper's own numbering: channel (k, r, d) lies at (k * R + r) * D + d."""
 
     def splits(self, U_BCHW: Tensor) -> Tensor:
-        return U_BCHW.unflatten(1, (self.cardinality, self.radix, -1))
+        U_BKRDHW: Tensor = U_BCHW.unflatten(1, (self.cardinality, self.radix, -1))
+        return U_BKRDHW
 
 
 class SplitAttentionRadixMajor(SplitAttention):
@@ -97,7 +100,8 @@ class SplitAttentionRadixMajor(SplitAttention):
     """
 
     def splits(self, U_BCHW: Tensor) -> Tensor:
-        return U_BCHW.unflatten(1, (self.radix, self.cardinality, -1)).transpose(1, 2)
+        U_BRKDHW: Tensor = U_BCHW.unflatten(1, (self.radix, self.cardinality, -1))
+        return U_BRKDHW.transpose(1, 2)
 
 
 def cardinality_major_order(channels: int, radix: int, cardinality: int) -> Tensor:
@@ -105,7 +109,7 @@ def cardinality_major_order(channels: int, radix: int, cardinality: int) -> Tens
 
     Holds for the block's input (C channels) as for the convolution's output (R * C).
     """
-    order = torch.arange(channels).unflatten(0, (max(radix, 1), cardinality, -1))
+    order: Tensor = torch.arange(channels).unflatten(0, (max(radix, 1), cardinality, -1))
     return order.transpose(0, 1).flatten()
 
 

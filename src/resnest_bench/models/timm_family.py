@@ -84,7 +84,7 @@ def _use_small_stem(model: nn.Module, variant: TimmVariant) -> None:
     for name in names:
         conv = model.get_submodule(name)
         # A weight-standardised convolution would lose what it stands for.
-        if type(conv) not in (nn.Conv2d, Conv2dSame):
+        if not isinstance(conv, nn.Conv2d) or type(conv) not in (nn.Conv2d, Conv2dSame):
             raise _no_small_stem(variant, f"{name} is a {type(conv).__name__}")
         model.set_submodule(name, _small_conv(conv))
     for name in STEM_POOLS:

@@ -113,8 +113,8 @@ def _explain(error: ValidationError, config: dict[str, Any]) -> str:
     if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
         tag, expected = problem["ctx"]["discriminator"], problem["ctx"].get("expected_tags", "")
         came = problem["input"].get(tag.strip("'")) if isinstance(problem["input"], dict) else None
-        known = f"one of {expected}" if expected else "given"
-        return f"{where}: {tag.strip(chr(39))} must be {known}, but came {came!r}"
+        wanted = f"one of {expected}" if expected else "given"
+        return f"{where}: {tag.strip(chr(39))} must be {wanted}, but came {came!r}"
     _, _, message = first_problem(error).partition(": ")
     return f"{where}: {message}" if where else message
 

@@ -345,7 +345,7 @@ class StudySpec(Extendable):
 
         Jobs share the values inside, since a study has thousands of them: change none.
         """
-        spec = {
+        spec: dict[str, Any] = {
             "variant": self._dump("variant", job.variant),
             "dataset": self._dump("dataset", job.dataset),
         }

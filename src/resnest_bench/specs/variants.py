@@ -104,7 +104,8 @@ class TimmVariant(VariantBase):
     def architecture(self) -> str:
         """timm's name without its source, version and size: tf_efficientnetv2_s -> efficientnet."""
         name = re.sub(r"^(tf|legacy|test)_", "", self.model.lower())
-        return re.match(r"([a-z]*?)(?=v?\d|_|\.|$)", name)[1] or self.model
+        found = re.match(r"([a-z]*?)(?=v?\d|_|\.|$)", name)
+        return (found and found[1]) or self.model
 
     @field_validator("args")
     @classmethod

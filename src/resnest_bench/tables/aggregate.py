@@ -125,7 +125,7 @@ def samples_of(found: list[Outcome]) -> pd.DataFrame:
             **_job_row(o, labels), **_axes(cell), **_origin(o.record)
         )
         for o in found
-        if o.usable and o.record.latency
+        if o.usable and o.record and o.record.latency
         for cell in o.record.latency.cells
         if cell.samples_ms
     ]
@@ -176,7 +176,7 @@ def _job_row(outcome: Outcome, labels: Mapping[str, str]) -> dict[str, Any]:
 
 def _metric_values(outcome: Outcome) -> dict[str, float | None]:
     # A failed job's last epoch is no result, however well it looked.
-    if not outcome.usable:
+    if not outcome.usable or outcome.record is None:
         return {}
     return {
         metric.name: metric.extract(outcome.record)
@@ -186,7 +186,7 @@ def _metric_values(outcome: Outcome) -> dict[str, float | None]:
 
 
 def _reference(outcome: Outcome) -> dict[str, Any]:
-    if not outcome.usable or outcome.record.latency is None:
+    if not outcome.usable or outcome.record is None or outcome.record.latency is None:
         return {}
     reference = outcome.record.latency.reference
     if not reference.before_ms or not reference.after_ms:
@@ -227,11 +227,12 @@ def remark_of(record: Record) -> str:
     """What else a reader must know of values that count: where memory ran out. '' for nothing."""
     if record.latency and record.latency.paper_does_not_fit:
         return "the batch of the paper's figure does not fit into memory"
-    size = _micro_batch_size(record)
-    if size is None:
+    execution = record.train.execution if record.train else None
+    size = execution.micro_batch_size if execution else None
+    if execution is None or size is None:
         return ""
     # A later seed starts with the size that an earlier one has found.
-    later = [s for s in record.train.execution.shortages if (s.epoch, s.step) != (1, 1)]
+    later = [s for s in execution.shortages if (s.epoch, s.step) != (1, 1)]
     since = f" from epoch {later[0].epoch}, step {later[0].step}" if later else ""
     return (
         f"batch norm saw {size} images at once{since}, since whole batches do not fit into memory"
@@ -250,7 +251,8 @@ def _axes(cell: LatencyCell | UnavailableCell) -> dict[str, Any]:
 def _cell_rows(outcome: Outcome) -> list[dict[str, Any]]:
     if not outcome.usable:
         return [{"available": False, "unavailable_reason": outcome.reason}]
-    latency = outcome.record.latency
+    latency = outcome.record.latency if outcome.record else None
+    assert latency is not None, "a usable record of a latency job has one"
     shared = {
         "reference_drift": reference_drift(latency),
         "peak_rss_bytes": latency.peak_rss_bytes,

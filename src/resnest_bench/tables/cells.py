@@ -4,17 +4,17 @@ Rows come as a frame, or as its dicts: a study can have thousands of variants wi
 each, and on so few rows dicts are a hundred times faster.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
-from resnest_bench.tables.formats import known
+from resnest_bench.tables.formats import known, row_dicts
 from resnest_bench.tables.intervals import IMAGES, SEEDS, wilson_interval
 from resnest_bench.tables.statistics import Summary, binomial_standard_error, summarise
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 Rows = pd.DataFrame | list[Row]
 
 # What makes two latencies comparable, the device apart.
@@ -42,7 +42,7 @@ def shown(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _dicts(rows: Rows, columns: list[str]) -> list[Row]:
-    return rows if isinstance(rows, list) else rows[columns].to_dict("records")
+    return rows if isinstance(rows, list) else row_dicts(rows[columns])
 
 
 def shown_rows(rows: Rows, columns: list[str] = RUN_COLUMNS) -> list[Row]:
@@ -77,7 +77,7 @@ def accuracy_values(rows: Rows) -> dict[str, Any]:
     summary = summarise(list(seeds.values()))
     num_test = first_known(used, "num_test")
     error = None
-    if summary.n and num_test:
+    if summary.mean is not None and num_test:
         error = 100 * binomial_standard_error(summary.mean / 100, int(num_test))
     return {
         "num_params": first_known(used, "num_params"),
@@ -97,10 +97,10 @@ def accuracy_values(rows: Rows) -> dict[str, Any]:
 
 
 def _accuracy_interval(summary: Summary, num_test: int | None) -> dict[str, Any]:
-    if summary.half_width is not None:
+    if summary.mean is not None and summary.half_width is not None:
         ends = summary.mean - summary.half_width, summary.mean + summary.half_width
         return _interval_columns(max(ends[0], 0.0), min(ends[1], 100.0), SEEDS)
-    if summary.n == 1 and num_test:
+    if summary.mean is not None and summary.n == 1 and num_test:
         found = wilson_interval(round(summary.mean / 100 * int(num_test)), int(num_test))
         return _interval_columns(100 * float(found.low), 100 * float(found.high), IMAGES)
     return _interval_columns(None, None, NO_SPREAD if summary.n > 1 else None)
@@ -204,7 +204,10 @@ def _mean(rows: list[Row], column: str) -> float | None:
 
 
 def _joined(texts: Iterable[str | None]) -> str | None:
-    return " and ".join(dict.fromkeys(text for text in texts if known(text))) or None
+    return (
+        " and ".join(dict.fromkeys(text for text in texts if text is not None and known(text)))
+        or None
+    )
 
 
 def setting_text(cell: Row) -> str:

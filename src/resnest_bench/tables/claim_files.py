@@ -12,7 +12,14 @@ from resnest_bench.tables.claim_tables import claim_tables
 from resnest_bench.tables.claim_texts import figure_text
 from resnest_bench.tables.claims import CONTRADICTED, SUPPORTED, UNDECIDED, VERDICTS, claim_jobs
 from resnest_bench.tables.files import write_csv
-from resnest_bench.tables.formats import GAP, known, latex_table, markdown_table, significant
+from resnest_bench.tables.formats import (
+    GAP,
+    known,
+    latex_table,
+    markdown_table,
+    row_dicts,
+    significant,
+)
 from resnest_bench.tables.outcomes import outcomes
 from resnest_bench.tables.power import ALPHA
 from resnest_bench.tables.sequential import planned_looks
@@ -95,7 +102,7 @@ def claims_display(table: pd.DataFrame) -> pd.DataFrame:
             "would decide": row["decides"] if known(row["decides"]) else GAP,
             "source": row["source"] or GAP,
         }
-        for row in table.to_dict("records")
+        for row in row_dicts(table)
     ]
     return pd.DataFrame(rows)
 

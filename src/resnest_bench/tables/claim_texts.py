@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from resnest_bench.specs.claims import ClaimTest
+from resnest_bench.specs.claims import ClaimTest, MonotoneTest
 from resnest_bench.tables.claims import CONTRADICTED, SUPPORTED, UNTESTED, ClaimResult, Plan
 from resnest_bench.tables.comparisons import Comparison
 from resnest_bench.tables.formats import GAP, known, significant
-from resnest_bench.tables.intervals import crossed_interval
+from resnest_bench.tables.intervals import Array, crossed_interval
 from resnest_bench.tables.power import MOST_SEEDS
 from resnest_bench.tables.statistics import CONFIDENCE
 
@@ -25,7 +25,7 @@ def unit_of(test: ClaimTest, variants: Sequence[str]) -> str:
     return "points" if test.metric == "accuracy" else "ratio"
 
 
-def shown_value(test: ClaimTest, value: float) -> float:
+def shown_value(test: ClaimTest, value: Array) -> float:
     """From the additive scale to the unit."""
     return float(value) if test.metric == "accuracy" else float(np.exp(value))
 
@@ -93,6 +93,9 @@ def explanation(result: ClaimResult, figure: Mapping[str, Any]) -> str:
     if result.verdict == UNTESTED:
         return _untested_text(result, figure)
     lead, count = result.lead, len(result.tested)
+    # A tested claim has both.
+    assert lead is not None
+    assert lead.measured is not None
     seen = f"{lead.question.text}: {figure_text(figure)}{_origin_text(result)}"
     if result.verdict == SUPPORTED:
         text = (
@@ -114,6 +117,8 @@ def explanation(result: ClaimResult, figure: Mapping[str, Any]) -> str:
 
 def _origin_text(result: ClaimResult) -> str:
     """' (CIFAR-10, 10,000 test images, 5 seeds)' or ' (3 rounds, batch 1, on CPU NAME)'."""
+    assert result.lead is not None
+    assert result.lead.measured is not None
     test, measured = result.claim.test, result.lead.measured
     n = measured.error.num_seeds
     stale = ["stale records"] if measured.stale else []
@@ -146,4 +151,6 @@ def _untested_text(result: ClaimResult, figure: Mapping[str, Any]) -> str:
 
 
 def _nothing_to_compare(result: ClaimResult) -> str:
-    return f"no two variants measured here differ in {result.claim.test.factor} alone"
+    test = result.claim.test
+    assert isinstance(test, MonotoneTest), "all others name what they compare"
+    return f"no two variants measured here differ in {test.factor} alone"

@@ -17,7 +17,7 @@ import pandas as pd
 from resnest_bench.paths import Job
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.tables.comparisons import Comparison, comparisons_of
-from resnest_bench.tables.evidence import Evidence, Place, place_of
+from resnest_bench.tables.evidence import Evidence, Measured, Place, place_of
 from resnest_bench.tables.intervals import Array
 from resnest_bench.tables.outcomes import Outcome
 from resnest_bench.tables.pairs import holm
@@ -117,8 +117,8 @@ def claim_results(
         for claim, place in zip(study.claims, places, strict=True)
     ]
     p_for, p_against = np.array([_claim_p_values(c) for c in every]).reshape(-1, 2).T
-    two_sided = two_sided_p(p_for, p_against)
-    corrected, words = verdicts(p_for, p_against)
+    two_sided = np.asarray(two_sided_p(p_for, p_against))
+    corrected, words = map(np.asarray, verdicts(p_for, p_against))
     size = int(np.sum(np.isfinite(two_sided) & (two_sided > 0)))
     results = []
     for i, claim in enumerate(study.claims):
@@ -126,14 +126,19 @@ def claim_results(
         lead = plan.comparison if plan else _lead(every[i], verdict)
         timed = claim.test.metric == "latency"
         label = evidence.label(places[i].latency_dataset if timed else places[i].dataset)
-        p_values = map(float, (p_for[i], p_against[i], two_sided[i], corrected[i]))
         results.append(
-            ClaimResult(claim, places[i], label, tuple(every[i]), *p_values, verdict, lead, plan)
-        )
+            ClaimResult(
+                claim, places[i], label, tuple(every[i]), p_for=float(p_for[i]),
+                p_against=float(p_against[i]), p=float(two_sided[i]), holm_p=float(corrected[i]),
+                verdict=verdict, lead=lead, plan=plan,
+            )
+        )  # fmt: skip
     return results
 
 
-def conjunction_p(p_for_K: Array, p_against_K: Array) -> tuple[Array, Array]:
+def conjunction_p(
+    p_for_K: Array | Sequence[float], p_against_K: Array | Sequence[float]
+) -> tuple[Array, Array]:
     """p for and against "all of them", along the last axis: the largest, and K times the smallest."""
     p_for, p_against = np.asarray(p_for_K), np.asarray(p_against_K)
     count = p_against.shape[-1]
@@ -142,7 +147,8 @@ def conjunction_p(p_for_K: Array, p_against_K: Array) -> tuple[Array, Array]:
 
 def two_sided_p(p_for: Array, p_against: Array) -> Array:
     """Twice the smaller of the two, at most 1; NaN where there is no test."""
-    return np.minimum(2 * np.minimum(p_for, p_against), 1.0)
+    p: Array = np.minimum(2 * np.minimum(p_for, p_against), 1.0)
+    return p
 
 
 def verdicts(p_for_C: Array, p_against_C: Array, alpha: float = ALPHA) -> tuple[Array, Array]:
@@ -151,7 +157,7 @@ def verdicts(p_for_C: Array, p_against_C: Array, alpha: float = ALPHA) -> tuple[
     NaN, of an untested claim, is out of the family. So is, in effect, a claim about counts: its p of 0
     takes Holm's first step, which leaves the others theirs.
     """
-    corrected = holm(two_sided_p(p_for_C, p_against_C))
+    corrected = holm(np.asarray(two_sided_p(p_for_C, p_against_C)))
     direction = np.where(np.less(p_for_C, p_against_C), SUPPORTED, CONTRADICTED)
     words = np.where(corrected <= alpha, direction, UNDECIDED)
     return corrected, np.where(np.isnan(corrected), UNTESTED, words)
@@ -199,18 +205,23 @@ def _plan(known: list[Comparison], size: int) -> Plan:
         plans = [_comparison_plan(c, ALPHA / (size * len(known)), POWER) for c in may_grow]
         return min(plans, key=_demand)
     # Where seeds are added, the most demanding comparison may be the one that has enough of them.
-    unclear = [c for c in known if not c.measured.looks or 2 * c.p_for > ALPHA / size] or known
+    unclear = [c for c in known if not _measured(c).looks or 2 * c.p_for > ALPHA / size] or known
     plans = [_comparison_plan(c, ALPHA / size, POWER) for c in unclear]
     return max(plans, key=_demand)
 
 
+def _measured(comparison: Comparison) -> Measured:
+    assert comparison.measured is not None, "what is tested was measured"
+    return comparison.measured
+
+
 def _at_last_look(comparison: Comparison) -> bool:
-    looks = comparison.measured.looks
+    looks = _measured(comparison).looks
     return looks is not None and looks.taken == looks.planned
 
 
 def _inside(comparison: Comparison) -> bool:
-    mean = comparison.measured.error.mean
+    mean = float(_measured(comparison).error.mean)
     return comparison.question.low < mean < comparison.question.high
 
 
@@ -219,10 +230,10 @@ def _demand(plan: Plan) -> float:
 
 
 def _comparison_plan(comparison: Comparison, alpha: float, wanted: float) -> Plan:
-    question, measured = comparison.question, comparison.measured
+    question, measured = comparison.question, _measured(comparison)
     error = measured.error
     ends = [end for end in (question.low, question.high) if math.isfinite(end)]
-    distance = min(abs(error.mean - end) for end in ends)
+    distance = min(abs(float(error.mean) - end) for end in ends)
     sd = math.sqrt(error.seed_part * error.num_seeds)
     if measured.same_predictions:
         return Plan(comparison, None, "they made the same predictions in every seed")

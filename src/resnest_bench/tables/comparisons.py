@@ -170,6 +170,7 @@ def tested(question: Question, measured: Measured) -> Comparison:
         reason = ONE_SEED if measured.num_images else ONE_ROUND
         return Comparison(question, measured, reason=reason)
     if measured.same_predictions:
+        assert measured.num_images is not None, "they are predictions of images"
         return Comparison(question, measured, *_same_predictions(question, measured.num_images))
     if error.seed_part == 0:
         return Comparison(question, measured, reason=ALIKE.format(repeat))
@@ -217,5 +218,5 @@ def band_p_values(error: MeanError, low: float, high: float) -> tuple[Array, Arr
         for side, end in ((mirrored, -low), (error, high))
         if math.isfinite(end)
     ]
-    against = np.minimum(len(outside) * np.minimum.reduce(outside), 1.0)
-    return np.maximum.reduce(inside), against
+    against: Array = np.minimum(len(outside) * np.minimum.reduce(np.asarray(outside)), 1.0)
+    return np.maximum.reduce(np.asarray(inside)), against

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resnest_bench.records import Record, unpack_bits
+from resnest_bench.records import DatasetIdentity, Record, TrainObservations, unpack_bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +25,18 @@ class Correctness:
     @property
     def accuracies_VS(self) -> np.ndarray:
         """Test accuracies as fractions; NaN where there is no such training."""
-        return np.where(self.known_VS, self.bits_VSN.mean(axis=2), np.nan)
+        accuracies_VS: np.ndarray = np.where(self.known_VS, self.bits_VSN.mean(axis=2), np.nan)
+        return accuracies_VS
 
     def of(self, variant: str) -> np.ndarray:
         """Booleans (seeds that it has, images). Raises ValueError for a variant that is not here."""
         place = self._place(variant)
-        return self.bits_VSN[place, self.known_VS[place]]
+        bits_SN: np.ndarray = self.bits_VSN[place, self.known_VS[place]]
+        return bits_SN
 
     def common_seeds(self, variants: Sequence[str]) -> tuple[int, ...]:
         """Seeds that all of `variants` have."""
-        shared = self.known_VS[[self._place(name) for name in variants]].all(axis=0)
+        shared = np.all(self.known_VS[[self._place(name) for name in variants]], axis=0)
         return tuple(seed for seed, known in zip(self.seeds, shared, strict=True) if known)
 
     def aligned(self, variants: Sequence[str]) -> np.ndarray:
@@ -45,7 +47,8 @@ class Correctness:
     def differences(self, ours: str, base: str) -> np.ndarray:
         """Correct of `ours` minus correct of `base`, int8 (seeds that both have, images)."""
         one, other = self.aligned([ours, base]).astype(np.int8)
-        return one - other
+        difference_SN: np.ndarray = one - other
+        return difference_SN
 
     def _place(self, variant: str) -> int:
         if variant not in self.variants:
@@ -71,7 +74,7 @@ def correctness_of(
     first: Record | None = None
     recipes: dict[str, tuple[str, str]] = {}
     for record in records:
-        _check_finished(record)
+        train, _ = _finished(record)
         first = first or record
         _check_same_data(record, first)
         row = name(record)
@@ -79,38 +82,43 @@ def correctness_of(
         seeds = rows.setdefault(row, {})
         if record.job.seed in seeds:
             raise ValueError(f"two records of {row!r} with seed {record.job.seed}: give one")
-        seeds[record.job.seed] = unpack_bits(record.train.test_correct, record.train.num_test)
+        seeds[record.job.seed] = unpack_bits(train.test_correct, train.num_test)
     if first is None:
         raise ValueError("no record of a training: there is nothing to compare")
     return _matrix(rows, first)
 
 
 def _matrix(rows: dict[str, dict[int, np.ndarray]], first: Record) -> Correctness:
+    train, dataset = _finished(first)
     seeds = sorted({seed for found in rows.values() for seed in found})
-    bits = np.zeros((len(rows), len(seeds), first.train.num_test), dtype=bool)
+    bits = np.zeros((len(rows), len(seeds), train.num_test), dtype=bool)
     known = np.zeros((len(rows), len(seeds)), dtype=bool)
     for place, found in enumerate(rows.values()):
         for seed, correct in found.items():
             bits[place, seeds.index(seed)] = correct
             known[place, seeds.index(seed)] = True
-    return Correctness(tuple(rows), tuple(seeds), bits, known, first.dataset.fingerprint)
+    return Correctness(tuple(rows), tuple(seeds), bits, known, dataset.fingerprint)
 
 
-def _check_finished(record: Record) -> None:
+def _finished(record: Record) -> tuple[TrainObservations, DatasetIdentity]:
+    """What a finished training saw, and of which data. Raises ValueError for any other record."""
     if record.status != "ok" or record.train is None or record.dataset is None:
         raise ValueError(f"{record.job.job} is no finished training: leave it out")
+    return record.train, record.dataset
 
 
 def _check_same_data(record: Record, first: Record) -> None:
-    if record.dataset.fingerprint != first.dataset.fingerprint:
+    train, dataset = _finished(record)
+    first_train, first_dataset = _finished(first)
+    if dataset.fingerprint != first_dataset.fingerprint:
         raise ValueError(
-            f"{record.job.job} saw data {record.dataset.fingerprint[:12]}, but {first.job.job} saw "
-            f"{first.dataset.fingerprint[:12]}: only trainings on the same data can be compared"
+            f"{record.job.job} saw data {dataset.fingerprint[:12]}, but {first.job.job} saw "
+            f"{first_dataset.fingerprint[:12]}: only trainings on the same data can be compared"
         )
-    if record.train.num_test != first.train.num_test:
+    if train.num_test != first_train.num_test:
         raise ValueError(
-            f"{record.job.job} has {record.train.num_test} test images, but {first.job.job} has "
-            f"{first.train.num_test}: their images can't be matched"
+            f"{record.job.job} has {train.num_test} test images, but {first.job.job} has "
+            f"{first_train.num_test}: their images can't be matched"
         )
 
 

@@ -22,7 +22,14 @@ from resnest_bench.tables.differences import (
 )
 from resnest_bench.tables.effects import FactorEffects
 from resnest_bench.tables.files import write_csv
-from resnest_bench.tables.formats import GAP, known, latex_table, markdown_table, significant
+from resnest_bench.tables.formats import (
+    GAP,
+    known,
+    latex_table,
+    markdown_table,
+    row_dicts,
+    significant,
+)
 from resnest_bench.tables.outcomes import outcomes
 from resnest_bench.tables.power import ALPHA, POWER
 from resnest_bench.tables.store import Frames
@@ -48,7 +55,8 @@ def write_differences(
     written = []
     if found := read_differences(study, paths, fingerprints):
         files = [paths.tables / f"pairs.{ending}" for ending in ("csv", "md", "tex")]
-        display, above = differences_display(found.pairs), differences_caption(found, study)
+        display = differences_display(found.pairs)
+        above = " ".join([differences_caption(found, study), power_text(found.pairs)]).strip()
         below = differences_notes(found)
         write_csv(files[0], found.pairs)
         records.write_text(files[1], _markdown("Differences", above, display, below))
@@ -113,13 +121,13 @@ def differences_caption(found: Differences, study: StudySpec) -> str:
         f"{100 * ALPHA:.0f} %. P(better): probability that the variant's mean is the higher one. Least "
         f"detectable: what n seeds find in {100 * POWER:.0f} % of all studies, at 5 % for a pair by "
         "itself; seeds needed: paired seeds in all to find the difference seen so, in brackets as far "
-        "as these seeds tell their own spread. " + power_text(pairs)
-    ).strip()
+        "as these seeds tell their own spread."
+    )
 
 
 def differences_display(pairs: pd.DataFrame) -> pd.DataFrame:
     """The pairs as rounded texts under readable headings."""
-    return pd.DataFrame([_pair_texts(row) for row in pairs.to_dict("records")])
+    return pd.DataFrame([_pair_texts(row) for row in row_dicts(pairs)])
 
 
 def _pair_texts(row: Mapping[str, Any]) -> dict[str, str]:
@@ -178,7 +186,7 @@ def effects_caption(found: FactorEffects | str) -> str:
     parts = [
         "Effects on the test accuracy, in percentage points, of each level against the factor's lowest "
         f"one, all variants together, were effects to add up: {found.method}{why}, with 95 % intervals "
-        f"of {found.degrees_of_freedom} degrees of freedom for new seeds on these test images. By seed: "
+        f"of {found.degrees_of_freedom} degrees of freedom for new seeds on these test images, over n seeds. By seed: "
         "the interval over the effects that each seed gives by itself, which assumes no equal spread"
     ]
     if found.seed_sd is not None and found.rest_sd is not None:
@@ -198,6 +206,7 @@ def effects_display(found: FactorEffects | str) -> pd.DataFrame:
             "effect (points)": _interval_text(row["effect"], row["low"], row["high"]),
             "by seed": _interval_text(None, row["by_seed_low"], row["by_seed_high"]),
             "p (Holm)": significant(row["holm_p"], 2),
+            "n": "" if isinstance(found, str) else str(found.num_seeds),
             "variants at this level": str(row["num_variants"]),
             "status": row["reason"] or "ok",
         }

@@ -15,6 +15,7 @@ from resnest_bench.specs import StudySpec
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.tables.accuracies import ACCURACY_COLUMNS, accuracy_intervals
 from resnest_bench.tables.correctness import Correctness, correctness_of
+from resnest_bench.tables.formats import row_dicts
 from resnest_bench.tables.intervals import mean_error
 from resnest_bench.tables.outcomes import Outcome
 from resnest_bench.tables.pairs import PAIR_COLUMNS, pairs_table
@@ -132,14 +133,18 @@ def differences_of(
         wanted: list[tuple[str, str]] = []
     else:
         wanted = pairs_of(correct.variants, base)
+    # `correctness_of` takes no record without one.
+    first = records[0]
+    assert first is not None
+    assert first.dataset is not None
     pairs = pairs_table(correct, wanted)
     plans = pd.DataFrame(
         [_planned(correct, *pair) for pair in wanted], columns=list(PLAN_COLUMNS)
     ).astype(PLAN_COLUMNS)
     pairs = pd.concat([pairs, plans], axis="columns").assign(
-        verdict=[verdict_of(row) for row in pairs.to_dict("records")],
+        verdict=[verdict_of(row) for row in row_dicts(pairs)],
         stale=pairs["variant"].isin(stale) | pairs["base"].isin(stale),
-        dataset_label=records[0].dataset.label,
+        dataset_label=first.dataset.label,
         recipe=experiment.recipe,
         status=[_status(correct, *pair) for pair in wanted],
     )

@@ -50,6 +50,7 @@ class FactorEffects:
     method: str
     reason: str
     degrees_of_freedom: int
+    num_seeds: int
     seed_sd: float | None
     rest_sd: float | None
     additivity_p: float | None
@@ -111,6 +112,7 @@ def factor_effects(
         method=method,
         reason=reason,
         degrees_of_freedom=free,
+        num_seeds=len(data["seed"].unique()),
         seed_sd=fit.seed_sd,
         rest_sd=fit.rest_sd if free else None,
         additivity_p=additivity_p,
@@ -136,7 +138,9 @@ def _doubts(additivity_p: float | None, spread_p: float | None) -> list[str]:
 
 def _check(data: pd.DataFrame, settings: pd.DataFrame, effects: list[Effect]) -> None:
     if not effects:
-        raise ValueError(f"none of {', '.join(settings)} varies: there is no effect to estimate")
+        raise ValueError(
+            f"none of {', '.join(settings.columns)} varies: there is no effect to estimate"
+        )
     if settings.index.has_duplicates:
         name = settings.index[settings.index.duplicated()][0]
         raise ValueError(f"{name} has two settings: give each a name of its own in `variant`")

@@ -7,7 +7,7 @@ so that a difference is the logarithm of a ratio.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -219,11 +219,11 @@ class Evidence:
         settings = list(dict.fromkeys(side.setting for side in sides))
         if len(settings) > 1:
             raise NotTestable(f"measured in different settings: {' and '.join(settings)}")
-        shared = reduce(lambda a, b: a & b, (side.by_round.keys() for side in sides))
+        shared = set.intersection(*(set(side.by_round) for side in sides))
         if not shared:
             raise NotTestable("no round is in both")
         rounds = sorted(n for n in shared if len({side.devices[n] for side in sides}) == 1)
-        devices = list(dict.fromkeys(sides[0].devices[n] for n in rounds if sides[0].devices[n]))
+        devices = list(dict.fromkeys(on for n in rounds if (on := sides[0].devices[n])))
         if not rounds or len(devices) > 1:
             raise NotTestable("measured on several devices: such latencies can't be compared")
         logs = np.array([[math.log(side.by_round[n]) for n in rounds] for side in sides])
@@ -237,7 +237,8 @@ class Evidence:
         )  # fmt: skip
 
     def _noise_text(self, place: Place, devices: list[str], logs: np.ndarray) -> str:
-        floor = self._floors.get((place.latency_dataset, place.protocol, *devices))
+        where = (place.latency_dataset, place.protocol, *devices)
+        floor = self._floors.get(cast("tuple[str, str, str]", where))
         if not isinstance(floor, NoiseFloor):
             return f"the noise floor is not known, since {floor or NO_REFERENCE}"
         return noise_text(floor, math.exp(logs.mean()), 1.0, len(logs))
@@ -260,7 +261,7 @@ class Evidence:
             and setting_text(cell) == setting_text(first)
         ]
         notes = tuple(f"{name}: {problem}" for problem in latency_status(runs, timed))
-        if not alike:
+        if first is None or not alike:
             why = f" ({'; '.join(notes)})" if notes else ""
             raise NotTestable(f"{name} has no latency of batch {batch_size}{why}")
         return _Side(
@@ -273,6 +274,9 @@ class Evidence:
 
 
 def _job(place: Place, name: str, row: Row) -> Job:
+    # Else there were no row.
+    assert place.dataset is not None
+    assert place.recipe is not None
     return Job(place.kind, place.dataset, place.recipe, name, row["seed"])
 
 

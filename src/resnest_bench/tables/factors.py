@@ -176,8 +176,9 @@ def _distinct(networks: Mapping[str, Network]) -> dict[str, Network]:
 
 def _groups(factor: str, networks: Mapping[str, Network]) -> Iterator[FactorGroup]:
     alike: dict[Network, list[str]] = {}
+    left_open: dict[str, Any] = {factor: None}
     for name, network in networks.items():
-        alike.setdefault(replace(network, **{factor: None}), []).append(name)
+        alike.setdefault(replace(network, **left_open), []).append(name)
     several_dropouts = len({network.dropout for network in networks.values()}) > 1
     for names in alike.values():
         if len(names) < 2:
@@ -269,8 +270,8 @@ def _difference(ours: Mapping[int, float], base: Mapping[int, float]) -> dict[st
 
 
 def _params_ratio(base: list[Row], ours: list[Row]) -> float | None:
-    counts = [first_known(shown_rows(side), "num_params") for side in (ours, base)]
-    return None if None in counts else counts[0] / counts[1]
+    over, under = (first_known(shown_rows(side), "num_params") for side in (ours, base))
+    return None if over is None or under is None else float(over / under)
 
 
 def _status(names: tuple[str, str], sides: list[list[Row]], any_pair: bool) -> str:
@@ -299,7 +300,7 @@ def printed_difference(base: list[str], ours: list[str]) -> float | None:
     paper's two tables differ by a point in the very same network.
     """
     for table in (paper.ABLATION, paper.TRADEOFF):
-        rows = [next((table[n] for n in names if n in table), None) for names in (ours, base)]
-        if None not in rows:
-            return rows[0].accuracy_percent - rows[1].accuracy_percent
+        one, other = (next((table[n] for n in names if n in table), None) for names in (ours, base))
+        if one is not None and other is not None:
+            return one.accuracy_percent - other.accuracy_percent
     return None

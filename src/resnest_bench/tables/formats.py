@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,11 @@ GAP = "–"
 def known(value: Any) -> bool:
     """Whether a cell holds something: not None, NaN or NA."""
     return isinstance(value, list) or (value is not None and not pd.isna(value))
+
+
+def row_dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A dict a row, as `to_dict` gives them: that our columns bear texts as names, pandas can't know."""
+    return cast("list[dict[str, Any]]", frame.to_dict("records"))
 
 
 def uncertain_text(mean: Any, half_width: Any, n: Any, sign: str = "") -> str:

@@ -41,7 +41,7 @@ def mean_draws(
     centred = (values - means[:, None]) / np.sqrt(n * (n - 1))
     # centred @ centred.T is the covariance of the means, so that no root of it has to be found.
     normal = rng.standard_normal((draws, n)) @ centred.T
-    drawn = means + normal / np.sqrt(rng.chisquare(n - 1, (draws, 1)) / (n - 1))
+    drawn: np.ndarray = means + normal / np.sqrt(rng.chisquare(n - 1, (draws, 1)) / (n - 1))
     if image_cov_VV is not None:
         drawn += rng.standard_normal((draws, num_variants)) @ _root(image_cov_VV).T
     return drawn
@@ -64,13 +64,15 @@ def image_covariance(bits_VSN: np.ndarray) -> np.ndarray:
     between = per_image @ per_image.T / (num_images - 1)
     left = np.einsum("vsn,wsn->vw", rest, rest, optimize=True)
     left /= (num_seeds - 1) * (num_images - 1)
-    return (between - left / num_seeds) / num_images
+    covariance_VV: np.ndarray = (between - left / num_seeds) / num_images
+    return covariance_VV
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
     """A matrix A with A A^T the covariance. What estimation made negative counts as 0."""
     values, vectors = np.linalg.eigh(covariance)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
+    root: np.ndarray = vectors * np.sqrt(np.maximum(values, 0.0))
+    return root
 
 
 def front_probabilities(
@@ -145,7 +147,7 @@ def probable_front(
         return result
     covariance = None
     if bits_VSN is not None:
-        places = accuracy.index.get_indexer(kept)
+        places = accuracy.index.get_indexer(pd.Index(kept))
         columns = accuracy.columns.get_indexer(seeds.columns)
         bits = np.asarray(bits_VSN)[np.ix_(places, columns)]
         if not np.allclose(bits.mean(axis=2), seeds.to_numpy(dtype=float)):

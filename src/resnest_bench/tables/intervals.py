@@ -167,7 +167,8 @@ def seed_p_value(values_S: np.ndarray) -> Array:
     n = values.shape[-1]
     mean = values.mean(axis=-1)
     if n < 2:
-        return mean * np.nan
+        gap: Array = mean * np.nan
+        return gap
     error = np.sqrt(_variance(values) / n)
     t = _ratio(np.abs(mean), error)
     return _spread_seen(error, 2 * stdtr(n - 1, -t), _one_at_zero(mean))
@@ -226,7 +227,8 @@ def _two_part_tail(error: MeanError, t: Array) -> Array:
         middle = (low + high) / 2
         beyond = _two_part_quantile(error, np.exp(middle)) > t
         low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
-    return 2 * np.exp((low + high) / 2)
+    tail: Array = 2 * np.exp((low + high) / 2)
+    return tail
 
 
 def _variance(values_S: np.ndarray) -> Array:

@@ -7,7 +7,7 @@ same in every job, so whatever differs is noise.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,7 @@ class NoiseFloor:
         gives a larger ratio, up or down, in 1 - confidence of all comparisons. 1.02: differences
         below 2 % are noise. None where the floor isn't known.
         """
-        if self.unknown:
+        if self.job is None or self.unknown:
             return None
         t = float(stdtrit(self.degrees_of_freedom, (1 + confidence) / 2))
         return math.exp(t * self.job * math.sqrt(2 / num_rounds))
@@ -113,7 +113,8 @@ def noise_floor(reference: pd.DataFrame) -> NoiseFloor:
             raise ValueError(
                 f"a noise floor is of one {column}, but came {', '.join(map(str, found))}"
             )
-    logs = np.log(reference[["before_ms", "after_ms"]])
+    # numpy's functions give a frame for a frame.
+    logs = cast(pd.DataFrame, np.log(reference[["before_ms", "after_ms"]]))
     by_round = logs.groupby(reference["round"])
     num_jobs, num_rounds = len(logs), by_round.ngroups
     free = num_jobs - num_rounds
@@ -145,7 +146,8 @@ def noise_floors(runs: pd.DataFrame) -> dict[Place, NoiseFloor | str]:
     """The floor of each dataset, protocol and device that reference timings are of, or why none is."""
     floors: dict[Place, NoiseFloor | str] = {}
     groups = reference_frame(runs).groupby(["dataset", "protocol", "device"], sort=False)
-    for place, rows in groups:
+    for key, rows in groups:
+        place = cast(Place, key)
         try:
             floors[place] = noise_floor(rows)
         except ValueError as why:
@@ -209,7 +211,7 @@ def floor_sentence(row: Mapping[str, Any]) -> str:
 
 def floor_clause(percent: float | None, num_rounds: int, reason: str) -> str:
     """What follows 'Noise floor: ': which differences are noise, or why that isn't known."""
-    if not known(percent):
+    if percent is None or not known(percent):
         return f"not known, since {reason}"
     return (
         f"the same network timed twice in {num_rounds} round{'' if num_rounds == 1 else 's'} differs by "

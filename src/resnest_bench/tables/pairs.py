@@ -252,7 +252,7 @@ def crossed_bootstrap(
         drawn = rng.multinomial(num_images, counts / num_images)
         means[place] = drawn @ np.arange(low, low + len(counts))
     means /= num_seeds * num_images
-    ends = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    first, last = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(
-        float(values.mean()), *map(float, ends), SEEDS_AND_IMAGES, "percentile bootstrap"
+        float(values.mean()), float(first), float(last), SEEDS_AND_IMAGES, "percentile bootstrap"
     )

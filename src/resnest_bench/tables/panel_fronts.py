@@ -1,5 +1,7 @@
 """How sure a place on the Pareto front is, for the rows of a trade-off, and that in words."""
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 
@@ -39,7 +41,8 @@ def front_probabilities_of(
         found.loc[whole.index, "front_reason"] = NO_DIRECTION
         return found
     for panel, rows in whole.groupby(PANEL, sort=False):
-        sides = [_of_panel(values, panel, rows["variant"]) for values in (y_values, x_values)]
+        place = cast("tuple[str, str]", panel)
+        sides = [_of_panel(values, place, rows["variant"]) for values in (y_values, x_values)]
         found.loc[rows.index] = _panel(sides, x, y).to_numpy()
     return found
 
@@ -47,12 +50,14 @@ def front_probabilities_of(
 def _of_panel(values: pd.DataFrame, panel: tuple[str, str], names: pd.Series) -> pd.DataFrame:
     if isinstance(values.index, pd.MultiIndex):
         device, setting = (values.index.get_level_values(name) for name in PANEL)
-        values = values[(device == panel[0]) & (setting == panel[1])].droplevel(PANEL)
+        values = values[(device == panel[0]) & (setting == panel[1])].droplevel([*PANEL])
     return values.reindex(names)
 
 
 def _panel(sides: list[pd.DataFrame], x: Axis, y: Axis) -> pd.DataFrame:
     """FRONT_COLUMNS of one panel; `sides` are the values of y and of x, a row a variant."""
+    assert x.better is not None
+    assert y.better is not None
     axes = (y, x)
     reasons = _reasons(sides, axes)
     made = pd.DataFrame(
@@ -119,7 +124,7 @@ def front_lines(points: pd.DataFrame) -> list[str]:
     on = shown[shown["front"].eq(True)]
     if not len(on):
         return []
-    count = f"{on['variant'].nunique():,} of {points['variant'].nunique():,}"
+    count = f"{on['variant'].nunique():,} of {shown['variant'].nunique():,}"
     lines = [f"On the Pareto front ({count}): {_named(on)}."]
     maybe = shown[~shown["front"].eq(True) & shown["front_probability"].ge(MAY_BE)]
     maybe = maybe[~maybe["variant"].isin(on["variant"])]

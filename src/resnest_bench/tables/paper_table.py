@@ -208,6 +208,9 @@ def _training_differences(entry: _PrintedNetwork) -> list[str]:
     study, chosen, trained = entry.study, entry.chosen, entry.trained
     if not len(trained):
         return []
+    # Else there were no rows.
+    assert chosen.dataset is not None
+    assert chosen.recipe is not None
     found = _size_differences(trained, CIFAR_SIZES)
     if study.dataset(chosen.dataset).source != "cifar10":
         found.insert(0, f"data are {trained['dataset_label'].iloc[0]}, not CIFAR-10's archive")
@@ -267,6 +270,9 @@ def _timing_differences(entry: _PrintedNetwork) -> list[str]:
     study, chosen, used = entry.study, entry.chosen, shown(entry.timed)
     if not len(used):
         return []
+    # Else there were no rows.
+    assert chosen.latency_dataset is not None
+    assert chosen.protocol is not None
     found = []
     if not all(re.search(rf"\b{paper.DEVICE}\b", name) for name in used["device_name"].dropna()):
         found.append(f"on {devices_text(used)}, not a {paper.DEVICE}")
@@ -279,7 +285,12 @@ def _timing_differences(entry: _PrintedNetwork) -> list[str]:
 
 def _params(entry: _PrintedNetwork) -> dict[str, Any]:
     text, count = entry.printed.params, entry.count
-    row = {"what": PARAMS, "printed_text": text, "printed": _printed_count(text), "ours": count}
+    row: dict[str, Any] = {
+        "what": PARAMS,
+        "printed_text": text,
+        "printed": _printed_count(text),
+        "ours": count,
+    }
     if count is None:
         return {**row, "status": _no_count_status(entry)}
     covered = millions(count) == text

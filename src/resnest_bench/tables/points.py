@@ -11,6 +11,7 @@ from scipy.special import stdtr
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables.axes import Axis, metric_axis
 from resnest_bench.tables.cells import DEVICE, device_texts, training_status
+from resnest_bench.tables.formats import row_dicts
 from resnest_bench.tables.intervals import IMAGES, ROUNDS, SEEDS, wilson_interval
 from resnest_bench.tables.pairs import holm
 from resnest_bench.tables.panel_fronts import FRONT_COLUMNS, PANEL, front_probabilities_of
@@ -126,7 +127,9 @@ def _joined_sides(names: list[str], x: pd.DataFrame, y: pd.DataFrame) -> pd.Data
     """A row a variant, and for each device and setting that both sides know, or one of them."""
     rows = pd.DataFrame({"variant": names})
     for name, side in (("x", x), ("y", y)):
-        renamed = side.rename(columns={c: f"{name}{c}" for c in side if c.startswith("_") or not c})
+        renamed = side.rename(
+            columns={c: f"{name}{c}" for c in side.columns if c.startswith("_") or not c}
+        )
         shared = ["variant", *(c for c in PANEL if c in rows and c in renamed)]
         rows = rows.merge(renamed, how="left", on=shared)
     return rows
@@ -232,7 +235,7 @@ def _statuses(runs: pd.DataFrame) -> Mapping[str, str]:
     bad = runs.loc[(runs["status"] != "ok") | remarked, "variant"].unique()
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in bad}
     columns = ["variant", "kind", "seed", "status", "reason", "remark"]
-    for row in runs.loc[runs["variant"].isin(bad), columns].to_dict("records"):
+    for row in row_dicts(runs.loc[runs["variant"].isin(bad), columns]):
         rows[row["variant"]].append(row)
     return {name: _status(found) for name, found in rows.items()}
 
@@ -256,7 +259,8 @@ def _fronts(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
         y=rows["y"] if y.better == "higher" else -rows["y"],
     )
     fronts = [pareto_front(group, "x", "y") for _, group in turned.groupby(PANEL, sort=False)]
-    return pd.concat(fronts).reindex(rows.index)
+    front: pd.Series = pd.concat(fronts).reindex(rows.index)
+    return front
 
 
 @dataclass(frozen=True)
@@ -290,7 +294,8 @@ def best_within(
         fits = fits[fits["memory_mib"] <= memory_limit_mib]
     if not len(fits):
         return None
-    best = fits.loc[fits["y"].idxmin() if y.better == "lower" else fits["y"].idxmax()]
+    place: Any = fits["y"].idxmin() if y.better == "lower" else fits["y"].idxmax()
+    best = fits.loc[place]
     others = fits.loc[fits["variant"] != best["variant"], "variant"].unique()
     alike = []
     if y.column == "test_accuracy" and len(others):
@@ -302,11 +307,12 @@ def _not_told_apart(trained: pd.DataFrame, best: str, others: Sequence[str]) -> 
     """`intervals.seed_p_value` of `best` minus each of `others` at once, with Holm's correction."""
     fresh = _fresh(trained, ["variant"])
     accuracy = fresh.pivot_table(index="variant", columns="seed", values="test_accuracy")
-    gaps = -accuracy.loc[others].sub(accuracy.loc[best], axis="columns")
+    gaps = -accuracy.loc[list(others)].sub(accuracy.loc[best], axis="columns")
     n, mean = gaps.notna().sum(axis="columns"), gaps.mean(axis="columns")
     std = gaps.std(axis="columns", ddof=1)
     seen = n.ge(2) & std.gt(ROUNDING * mean.abs())
     t = mean.abs() / (std / np.sqrt(n)).where(seen)
     p_values = holm(2 * stdtr((n - 1).clip(lower=1), -t).to_numpy())
     # A NaN is no p-value: such a candidate isn't told apart either.
-    return gaps.index[~((p_values <= ALPHA) & (mean > 0))].tolist()
+    alike: list[str] = gaps.index[~((p_values <= ALPHA) & (mean > 0))].tolist()
+    return alike

@@ -27,6 +27,7 @@ from resnest_bench.tables.formats import (
     markdown_table,
     millions,
     probability_text,
+    row_dicts,
     significant,
     uncertain_text,
 )
@@ -161,7 +162,7 @@ def display_frame(table: pd.DataFrame) -> pd.DataFrame:
             **_printed(row),
             "status": "ok" if row["status"] == "ok" else "see notes",
         }
-        for row in table.to_dict("records")
+        for row in row_dicts(table)
     ]
     display = pd.DataFrame(rows or [{"variant": "no variant of this study", "status": GAP}])
     # A setting belongs to one family: without it, the column says nothing.

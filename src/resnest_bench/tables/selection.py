@@ -7,6 +7,7 @@ import pandas as pd
 
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.tables import TableSpec
+from resnest_bench.tables.formats import row_dicts
 
 EXPERIMENT = ["kind", "dataset", "recipe", "variant"]
 
@@ -74,7 +75,7 @@ class RowGroups:
     def __init__(self, frame: pd.DataFrame, columns: list[str]) -> None:
         places = frame[EXPERIMENT].itertuples(index=False, name=None)
         self._rows: dict[tuple, list[dict[str, Any]]] = {}
-        for place, row in zip(places, frame[columns].to_dict("records"), strict=True):
+        for place, row in zip(places, row_dicts(frame[columns]), strict=True):
             self._rows.setdefault(place, []).append(row)
         self.labels = dict(zip(frame["dataset"], frame["dataset_label"], strict=True))
 

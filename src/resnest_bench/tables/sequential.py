@@ -68,4 +68,5 @@ def over_looks(
 
 def corrected_p(p_L: Array | Sequence[float], planned: int) -> Array:
     """p over the looks of the last axis, `planned` in all, of which as many as there are were taken."""
-    return np.minimum(planned * np.min(p_L, axis=-1), 1.0)
+    p: Array = np.minimum(planned * np.min(p_L, axis=-1), 1.0)
+    return p

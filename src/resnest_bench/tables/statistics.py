@@ -16,7 +16,8 @@ ROUNDING = 1e-9
 def t_quantile(degrees_of_freedom: np.ndarray | float) -> np.ndarray | float:
     """Student's t at (1 + CONFIDENCE) / 2: what an interval of CONFIDENCE is wide in standard errors."""
     # scipy.stats has the same function, and takes half a second to import.
-    return stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2)
+    quantile: np.ndarray | float = stdtrit(degrees_of_freedom, (1 + CONFIDENCE) / 2)
+    return quantile
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def summarise(values: Sequence[float]) -> Summary:
 
 def are_alike(values: np.ndarray) -> np.ndarray:
     """Whether all values along the last axis are one value, but for rounding."""
-    return np.ptp(values, axis=-1) <= ROUNDING * np.abs(values).max(axis=-1)
+    alike: np.ndarray = np.ptp(values, axis=-1) <= ROUNDING * np.abs(values).max(axis=-1)
+    return alike
 
 
 def half_widths(means: pd.Series, stds: pd.Series, counts: pd.Series) -> pd.Series:

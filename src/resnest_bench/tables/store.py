@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -151,7 +152,8 @@ def _rows(
     ask: Callable[..., list[Outcome]], paths: StudyPaths, jobs: list[Job]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """The frames of these jobs alone, and how each record calls its dataset."""
-    parts, labels = [_frames([])], {}
+    parts = [_frames([])]
+    labels: dict[str, str] = {}
     for start in range(0, len(jobs), RECORDS_AT_ONCE):
         found = ask(jobs=jobs[start : start + RECORDS_AT_ONCE])
         parts.append(_frames(found))
@@ -181,7 +183,8 @@ def _merged(
         frame = _spliced(getattr(known, name), new, places, again)
         label = frame["dataset"].map(of_dataset).astype("str")
         frames[name] = frame.assign(dataset_label=label)
-    return dataclasses.replace(known, labels=labels, **frames)
+    spliced: dict[str, Any] = frames
+    return dataclasses.replace(known, labels=labels, **spliced)
 
 
 def _spliced(
@@ -199,7 +202,8 @@ def _places(frame: pd.DataFrame, places: Mapping[tuple, int]) -> np.ndarray:
     identity = frame[IDENTITY]
     starts = (identity != identity.shift()).any(axis=1).to_numpy(dtype=bool)
     firsts = [places[row] for row in identity[starts].itertuples(index=False, name=None)]
-    return np.array(firsts, dtype=int)[starts.cumsum() - 1]
+    found: np.ndarray = np.array(firsts, dtype=int)[starts.cumsum() - 1]
+    return found
 
 
 def write_frames(paths: StudyPaths, frames: Frames) -> None:

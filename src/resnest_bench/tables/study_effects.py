@@ -29,7 +29,7 @@ def study_effects(study: StudySpec, runs: pd.DataFrame) -> FactorEffects | str:
     frame, left_out = _rows(study, runs, chosen.variants, str(chosen.dataset), recipes)
     if len(frame["seed"].unique()) < 2:
         return "fewer than two seeds have a result"
-    factors = [f for f in frame if f in FACTORS or len(frame[f].unique()) > 1]
+    factors = [f for f in frame.columns if f in FACTORS or len(frame[f].unique()) > 1]
     factors = [f for f in factors if f not in ("variant", "seed", "value")]
     try:
         found = factor_effects(frame, factors)

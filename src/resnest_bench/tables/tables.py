@@ -12,6 +12,7 @@ from resnest_bench.tables import paper
 from resnest_bench.tables.cells import (
     CELL_COLUMNS,
     RUN_COLUMNS,
+    Rows,
     accuracy_values,
     any_stale,
     by_seed,
@@ -87,9 +88,10 @@ def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) ->
     places = _front_places(study, runs, cells).set_index(["variant", *PANEL])
     keys = pd.MultiIndex.from_frame(table[["variant", "latency_device", "latency_setting"]])
     found = places.reindex(keys)[FRONT_COLUMNS].reset_index(drop=True)
-    at = table.columns.get_loc("status")
+    found = found.astype({column: _type_of(column) for column in FRONT_COLUMNS})
+    at = table.columns.tolist().index("status")
     for column in reversed(FRONT_COLUMNS):
-        table.insert(at, column, found[column].astype(_type_of(column)))
+        table.insert(at, column, found[column])
     return table
 
 
@@ -230,10 +232,10 @@ def _transfer_row(
 
 def _printed_transfer(variant: str, recipe: str, ours: float | None) -> dict[str, Any]:
     percent = paper.TRANSFER.get((variant, recipe))
-    both = percent is not None and ours is not None
+    gap = None if percent is None or ours is None else ours - percent
     return {
         "printed_accuracy_percent": percent,
-        "accuracy_minus_printed_points": ours - percent if both else None,
+        "accuracy_minus_printed_points": gap,
     }
 
 
@@ -248,7 +250,7 @@ def _scratch_recipe(study: StudySpec, dataset: str, variant: str) -> str | None:
     return next((name for name in names if study.recipe(name).init == "scratch"), None)
 
 
-def _gain(tuned: pd.DataFrame, scratch: pd.DataFrame) -> dict[str, Any]:
+def _gain(tuned: Rows, scratch: Rows) -> dict[str, Any]:
     gain = paired_difference(by_seed(tuned), by_seed(scratch))
     return {
         "gain_n": gain.n,

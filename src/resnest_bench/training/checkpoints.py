@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -79,7 +80,7 @@ class Progress:
         """`tensors` are the partial epoch's, if there is one."""
         raw = json.loads(text)
         partial = raw.pop("partial")
-        lists = {
+        lists: dict[str, Any] = {
             name: [model.model_validate(item) for item in raw.pop(name, [])]
             for name, model in LISTS.items()
         }

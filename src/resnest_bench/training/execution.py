@@ -54,9 +54,11 @@ class Execution:
 def prepared_network(model: nn.Module, execution: Execution) -> nn.Module:
     """`model` in its fast form and layout, changed in place."""
     model = make_fast(model, compiled=execution.mode == "compiled")
-    if execution.layout == "channels_last":
-        return model.to(memory_format=torch.channels_last)
-    return model.to(memory_format=torch.contiguous_format)
+    last = execution.layout == "channels_last"
+    memory_format = torch.channels_last if last else torch.contiguous_format
+    # In place; torch's annotations lack what its docs name.
+    model.to(memory_format=memory_format)  # type: ignore[call-overload]
+    return model
 
 
 def probe_batch(recipe: RecipeSpec, image_size: int) -> int:
@@ -106,7 +108,7 @@ def measure(
 def fastest(measured: dict[Execution, float]) -> Execution:
     """The first one, unless another is clearly faster."""
     first, *_ = measured
-    best = min(measured, key=measured.get)
+    best = min(measured, key=lambda candidate: measured[candidate])
     return best if measured[best] < CLEARLY_FASTER * measured[first] else first
 
 
@@ -172,8 +174,9 @@ def _measured_if_it_fits(
 
 
 def observation(
-    chosen: Execution, measured: dict[Execution, float], batch_size: int | None = None
+    chosen: Execution, measured: dict[Execution, float], batch_size: int = 0
 ) -> ExecutionObservation:
+    """`batch_size`: images in each of the steps that were `measured`."""
     return ExecutionObservation(
         layout=chosen.layout,
         mode=chosen.mode,

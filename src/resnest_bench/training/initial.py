@@ -28,7 +28,9 @@ class SourceFailedError(RuntimeError):
 def _trained_weights(source: Job, paths: StudyPaths) -> tuple[dict, WeightsObservation]:
     record = records.read(paths.record(source), source)
     if record.status == "failed":
+        assert record.failure is not None, "`read` takes no other"
         raise SourceFailedError(f"its source failed: {source}: {record.failure.reason}")
+    assert record.train is not None, "`read` takes no other"
     path, wanted = paths.weights(source), record.train.final_weights_sha256
     if not path.exists() or wanted is None:
         raise UserError(
@@ -72,7 +74,9 @@ def load_initial(
         path = Path(weights.file)
         state = load_weights_file(path)
         return state, WeightsObservation(source=f"file {path.name}", sha256=file_sha256(path))
-    return _trained_weights(study.source_job(job), paths)
+    source = study.source_job(job)
+    assert source is not None, "its weights come from a training"
+    return _trained_weights(source, paths)
 
 
 def build_initial(

@@ -264,7 +264,8 @@ def _can_be_taken(context: Context, job: Job, record: Record) -> bool:
     if job.kind != "train" or not context.study.keeps_weights(job):
         return True
     path = context.paths.weights(job)
-    return path.exists() and file_sha256(path) == record.train.final_weights_sha256
+    wanted = record.train.final_weights_sha256 if record.train else None
+    return path.exists() and file_sha256(path) == wanted
 
 
 def check_recipe(recipe: RecipeSpec, device: torch.device) -> None:

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,8 +38,8 @@ class Batches:
 
     train: BatchLoader
     train_indices: np.ndarray
-    validation: Callable[[], object] | None
-    test: Callable[[], object]
+    validation: Callable[[], Iterable[tuple[Tensor, Tensor]]] | None
+    test: Callable[[], Iterable[tuple[Tensor, Tensor]]]
     num_classes: int
 
 
@@ -116,7 +116,8 @@ def train_epoch(
         # Dropout draws from torch's global generator; everything else has its own.
         at_once = step.execution.micro_batch_size
         step(images_BCHW, target, rate, derived_seed(seed, epoch, index, 1))
-        if (smaller := step.execution.micro_batch_size) != at_once:
+        smaller = step.execution.micro_batch_size
+        if smaller is not None and smaller != at_once:
             found = ShortageObservation(epoch=epoch, step=index + 1, micro_batch_size=smaller)
             state.shortages.append(found)
         if on_cpu:

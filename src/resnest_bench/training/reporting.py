@@ -60,11 +60,11 @@ class Reporter:
             self.bars.remove_task(self.task)
 
     def advance(self) -> None:
-        if self.task is not None:
+        if self.bars is not None and self.task is not None:
             self.bars.update(self.task, advance=1)
 
     def figures(self, epoch: int, loss: float, accuracy: float, images_per_second: float) -> None:
-        if self.task is not None:
+        if self.bars is not None and self.task is not None:
             text = (
                 f"epoch {epoch}  loss {loss:.3f}  accuracy {accuracy:.1%}  "
                 f"{images_per_second:,.0f} images/s"

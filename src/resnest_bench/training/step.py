@@ -91,7 +91,7 @@ class TrainStep:
     recipe: RecipeSpec
     device: torch.device
     execution: Execution
-    capture: Capture[None] | None = None
+    capture: Capture[Any] | None = None
     may_shrink: bool = True
     on_smaller: Callable[[Execution], None] = lambda execution: None
     network: Callable[[Tensor], Tensor] = field(init=False)
@@ -220,6 +220,7 @@ class TrainStep:
             *(state["momentum_buffer"] for state in self.optimizer.state.values()),
             *self.sums.tensors,
         ]
+        assert self.capture is not None
         with unchanged(changed):
             replay = self.capture(lambda: self._compute(static_images, static_target))
         return static_images, static_target, replay

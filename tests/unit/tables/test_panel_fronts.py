@@ -31,7 +31,8 @@ def test_the_front_and_who_may_be_on_it_in_words():
         ("D", False, 0.0999, {}), ("E", False, np.nan, {"x": np.nan}),
     )  # fmt: skip
     assert front_lines(frame) == [
-        "On the Pareto front (2 of 5): A (0.98), B (0.61).", "May be on it: C (0.10).",
+        # E was not timed: it is on no front, and not off it.
+        "On the Pareto front (2 of 4): A (0.98), B (0.61).", "May be on it: C (0.10).",
     ]  # fmt: skip
     assert notes(frame) == [
         f"In brackets: the probability of lying on the front, {NEW} (test accuracy: 3 seeds; latency, "

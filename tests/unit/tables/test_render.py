@@ -33,7 +33,9 @@ def text_of(paths, name):
 def test_all_files_are_written_and_named(study, paths):
     names = {path.name for path in write_tables(study, paths)}
     tables = {
-        f"{t}.{e}" for t in ("ablation", "tradeoff", "transfer") for e in ("csv", "md", "tex")
+        f"{t}.{e}"
+        for t in ("ablation", "tradeoff", "transfer", "pairs")
+        for e in ("csv", "md", "tex")
     }
     more = {
         "runs.csv",
@@ -42,6 +44,9 @@ def test_all_files_are_written_and_named(study, paths):
         "epochs.csv",
         "noise.csv",
         "factors.csv",
+        "accuracies.csv",
+        "effects.csv",
+        "effects.md",
     }
     assert names == tables | more
     assert names == {path.name for path in paths.tables.iterdir()}
