@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 DEMO   := $(BIN)/snakemake --cores 1 --resources gpu=1 --configfile config/demo/config.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-fast fuzz dashboard check lint docs types format lock generated clean
+.PHONY: help env demo test test-fast fuzz dashboard check lint docs types coverage format lock generated clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,14 +43,16 @@ fuzz: $(STAMP) ## Try some 30,000 generated inputs
 dashboard: $(STAMP) ## Open the dashboard
 	$(BIN)/streamlit run dashboard/app.py
 
-# types is not in it yet: see [tool.mypy] in pyproject.toml.
-check: lint docs ## Check what needs no run: style, and that the docs name what there is
+check: lint types docs ## Check what needs no run: style, types, and that the docs name what there is
 
 docs: $(STAMP) ## Check the docs: links, commands, paths, keys and pages that they name
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q tests/docs -m "not slow"
 
 types: $(STAMP) ## Check the types
 	$(BIN)/mypy
+
+coverage: $(STAMP) ## Run every test, and say which lines of src/ none has run
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --cov --cov-report=term:skip-covered
 
 lint: $(STAMP) ## Check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

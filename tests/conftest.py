@@ -1,11 +1,17 @@
 """Fixtures that more than one folder of tests uses."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from support.chromium import CHROMIUM, QUIET
+
+# Whoever starts the tests in the background, as `make test &` in a script, has them ignore Ctrl-C, and all
+# processes that they start. What a signal does is what some of them are about.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -38,4 +38,14 @@ def test_every_table_of_figures_says_its_n(maker):
     tables = re.findall(r"(?:^\|.*\n)+", TEXT, re.M)
     assert tables
     for table in tables:
-        assert re.search(r"\bn\b|n=", table), table.splitlines()[0]
+        assert re.search(r"\bn\b|n=|\brounds\b", table), table.splitlines()[0]
+
+
+def test_the_readme_says_what_the_results_say():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "Of the 21 pairs of the ablation's seven networks none is told apart" in readme
+    assert "**0 of 21 pairs are told apart**" in TEXT
+    assert "about 6.5 points and more" in readme
+    assert "a true difference of 6.5 points" in TEXT
+    assert "of the paper's claims none is decided" in readme
+    assert re.search(r"\*\*23 claims: 15 undecided, 8 untested\*\*", TEXT)
