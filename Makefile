@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Processes for the tests: as many as there are cores.
+WORKERS ?= auto
 STAMP  := $(VENV)/.installed
 DEMO   := $(BIN)/snakemake --cores 1 --resources gpu=1 --configfile config/demo/config.yaml
 
@@ -31,7 +33,7 @@ demo: $(STAMP) ## Run the whole study on embedded images and print its tables
 
 # A file of tests stays in one process: its tests share what they have made.
 test: $(STAMP) ## Run every test (RESNEST_BENCH_TEST_DATA names a folder with more images)
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile
 	@$(MAKE) --no-print-directory check
 
 test-fast: $(STAMP) ## Run the tests that take seconds
@@ -52,7 +54,7 @@ types: $(STAMP) ## Check the types
 	$(BIN)/mypy
 
 coverage: $(STAMP) ## Run every test, and say which lines of src/ none has run
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --cov --cov-report=term:skip-covered
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --cov --cov-report=term:skip-covered
 
 lint: $(STAMP) ## Check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -68,8 +68,10 @@ def test_the_test_exists(test):
 def command_of_make(target):
     """The last command that `make TARGET` would run, without an installation before it."""
     done = subprocess.run(
-        ["make", "--dry-run", "--assume-old=.venv/.installed", target],
+        ["make", "--dry-run", "--no-print-directory", "--assume-old=.venv/.installed", target],
         cwd=ROOT, check=True, capture_output=True, text=True,
+        # `make test` may have started us, and what it leaves there is for its own children.
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
     )  # fmt: skip
     return done.stdout.strip().splitlines()[-1]
 
