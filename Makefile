@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 # Processes for the tests: as many as there are cores.
 WORKERS ?= auto
 STAMP  := $(VENV)/.installed
-DEMO   := $(BIN)/snakemake --cores 1 --resources gpu=1 --configfile config/demo/config.yaml
+DEMO   := $(BIN)/resnest-bench run --study config/demo/config.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-fast fuzz dashboard check lint docs types coverage format lock generated clean
+.PHONY: help env demo test test-unit fuzz dashboard check lint docs types coverage format lock generated clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,8 +36,8 @@ test: $(STAMP) ## Run every test (RESNEST_BENCH_TEST_DATA names a folder with mo
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile
 	@$(MAKE) --no-print-directory check
 
-test-fast: $(STAMP) ## Run the tests that take seconds
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not slow"
+test-unit: $(STAMP) ## Run the tests without trainings, browsers and workflows: minutes
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile -m "not slow"
 
 fuzz: $(STAMP) ## Try some 30,000 generated inputs
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=full
@@ -64,7 +64,7 @@ lint: $(STAMP) ## Check style: ruff, snakefmt, snakemake --lint
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt workflow
 
-generated: $(STAMP) ## Write the schemas and config/README.md from the specs
+generated: $(STAMP) ## Write the schemas, config/README.md and docs/columns.md
 	$(BIN)/python -m resnest_bench.generate
 
 lock: $(STAMP) ## Pin the newest versions that the ranges in pyproject.toml allow

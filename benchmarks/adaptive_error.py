@@ -19,11 +19,11 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import multivariate_normal
 from simulated import OWN_DIFFICULTY_SD, Row, Setting, Tally, equal, simulate
 
+from resnest_bench.claims.hypotheses import band_p_values
+from resnest_bench.claims.verdicts import UNDECIDED, conjunction_p, two_sided_p, verdicts
 from resnest_bench.specs import AdaptiveSpec
-from resnest_bench.tables.claims import UNDECIDED, conjunction_p, two_sided_p, verdicts
-from resnest_bench.tables.comparisons import band_p_values
-from resnest_bench.tables.intervals import MeanError, crossed_interval, mean_error
-from resnest_bench.tables.sequential import Looks, corrected_p
+from resnest_bench.stats.intervals import MeanError, crossed_interval, mean_error
+from resnest_bench.stats.sequential import Looks, corrected_p
 
 ALPHA = 0.05
 ABOVE = (0.0, np.inf)

@@ -89,7 +89,9 @@ STEPS = {"plain": plain_step, "fast": fast_step}
 def accuracy(context: Context, job: Job, kind: str) -> float:
     """Test accuracy of one training, as a fraction."""
     num_classes = len(context.data.meta.classes)
-    model, _ = build_initial(context.study, job, context.paths, num_classes)
+    model, _ = build_initial(
+        context.study, job, context.paths, num_classes, context.data.meta.image_size
+    )
     batches = make_batches(context, context.study.recipe(job.recipe), job.seed, None)
     step = STEPS[kind](context, job, model)
     with tempfile.TemporaryDirectory() as folder:

@@ -10,11 +10,12 @@ import functools
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import nctdtr, stdtrit
+from scipy.special import expit, logit, nctdtr, stdtrit
 from simulated import (
     ACCURACY,
     JOB_SD,
@@ -32,9 +33,15 @@ from simulated import (
     simulate,
 )
 
-from resnest_bench.tables import effects, front, intervals, noise, pairs, power
+from resnest_bench.stats import intervals, mixed_model, multiplicity, paired, pareto, power
+from resnest_bench.stats.summary import CONFIDENCE, FRACTION, POSITIVE, Bounds
+from resnest_bench.tables import noise
 
-NUM_SEEDS = (2, 3, 5, 10)
+# Two seeds have no interval and no test.
+NUM_SEEDS = (3, 5, 10)
+# Accuracies and numbers of test images at which intervals come near to 100 %, and log sds of timings.
+NEAR_BOUND = ((0.62, 1000), (0.95, 200), (0.95, 1000), (0.99, 1000))
+LOG_SDS = (0.03, 0.3, 0.8)
 NUM_IMAGES = (1000, 10_000)
 SEED_SD_POINTS = (0.3, 1.0)
 BOOTSTRAPS, DRAWS = 200, 500
@@ -52,7 +59,7 @@ def accuracy_rows(setting: Setting, num_studies: int, rng: np.random.Generator) 
         differences = made.bits[:, 0].astype(np.int8) - made.bits[:, 1].astype(np.int8)
         _a_pair(tally, setting, made, differences)
         for place in range(min(left, len(differences))):
-            boot = pairs.crossed_bootstrap(differences[place], DRAWS, rng)
+            boot = crossed_bootstrap(differences[place], DRAWS, rng)
             truth = made.population[place, 0] - made.population[place, 1]
             tally.covered("pair, all: crossed bootstrap (not used)", boot, truth)
         left -= min(left, len(differences))
@@ -62,9 +69,10 @@ def accuracy_rows(setting: Setting, num_studies: int, rng: np.random.Generator) 
 def _one_variant(tally: Tally, setting: Setting, made: Studies) -> None:
     bits = made.bits[:, 0]
     tally.covered(
-        "variant, seeds: t", intervals.seed_interval(bits.mean(axis=-1)), made.on_images[:, 0]
-    )
-    crossed = intervals.crossed_interval(intervals.mean_error(bits))
+        "variant, seeds: t on the logit scale",
+        intervals.seed_interval(bits.mean(axis=-1), bounds=FRACTION), made.on_images[:, 0],
+    )  # fmt: skip
+    crossed = intervals.crossed_interval(intervals.mean_error(bits), bounds=FRACTION)
     tally.covered("variant, all: Cochran", crossed, made.population[:, 0])
     tally.covered(
         "variant, all: t over seeds alone (wrong)",
@@ -104,12 +112,89 @@ def _true_pair_sd(num_images: int, seed_sd_points: float, own_sd: float) -> floa
     return float(np.sqrt(np.concatenate(found).mean()))
 
 
+def crossed_bootstrap(
+    values_SN: np.ndarray, draws: int, rng: np.random.Generator, confidence: float = CONFIDENCE
+) -> intervals.Interval:
+    """Percentile bootstrap of a mean: seeds and images drawn with replacement, every draw's images
+    shared by all seeds (Owen, The pigeonhole bootstrap, Ann. Appl. Stat. 1 (2007) 386).
+
+    It counts what is neither seed nor image three times, and so
+    is too wide where that rules; it sees (S - 1) / S of the seeds' variance and knows nothing of t's
+    tails, and so is too short where seeds rule (benchmarks/interval_coverage.py). Values are whole numbers:
+    bits, or their differences.
+    """
+    values = np.asarray(values_SN)
+    num_seeds, num_images = values.shape
+    # Images with one sum over the drawn seeds are alike: drawing how many of each is the same as
+    # drawing images, and there are few different sums.
+    weights = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=draws)
+    sums = (weights.astype(np.float32) @ values.astype(np.float32)).astype(np.int32)
+    low = sums.min()
+    means = np.empty(draws)
+    for place, row in enumerate(sums - low):
+        counts = np.bincount(row)
+        drawn = rng.multinomial(num_images, counts / num_images)
+        means[place] = drawn @ np.arange(low, low + len(counts))
+    means /= num_seeds * num_images
+    first, last = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return intervals.Interval(
+        float(values.mean()),
+        float(first),
+        float(last),
+        intervals.SEEDS_AND_IMAGES,
+        "percentile bootstrap",
+    )
+
+
 def satterthwaite(error: intervals.MeanError) -> intervals.Interval:
     """What the library could use instead of Cochran's weights, for comparison."""
     whole = error.seed_part + error.image_part
     free = (error.num_seeds - 1) * (whole / np.maximum(error.seed_part, 1e-12 * whole)) ** 2
     half = stdtrit(free, 0.975) * np.sqrt(whole)
     return intervals.Interval(error.mean, error.mean - half, error.mean + half, "", "")
+
+
+def bounded_accuracy_rows(
+    n: int, accuracy: float, images: int, num_studies: int, rng: np.random.Generator
+) -> list[Row]:
+    """One variant whose accuracy is near 100 %: three intervals of its mean over seeds."""
+    tally = Tally("near a bound, accuracy", n=n, images=images, accuracy=accuracy)
+    for made in simulate(np.full((num_studies, 1), accuracy), Setting(n, images, 1.0), rng):
+        values, truth = made.bits[:, 0].mean(axis=-1), made.on_images[:, 0]
+        _three_scales(tally, values, truth, FRACTION, logit, expit)
+    return tally.rows()
+
+
+def bounded_latency_rows(
+    n: int, log_sd: float, num_studies: int, rng: np.random.Generator
+) -> list[Row]:
+    """Lognormal latencies of a median of 1 ms: three intervals of their mean over rounds."""
+    tally = Tally("near a bound, latency", n=n, log_sd=log_sd)
+    values = np.exp(rng.normal(0, log_sd, (num_studies, n)))
+    truth = np.full(num_studies, np.exp(log_sd**2 / 2))
+    _three_scales(tally, values, truth, POSITIVE, np.log, np.exp)
+    return tally.rows()
+
+
+def _three_scales(
+    tally: Tally, values_KS: np.ndarray, truth_K: np.ndarray, bounds: Bounds,
+    carry: Callable, carry_back: Callable,
+) -> None:  # fmt: skip
+    """Plain t, t carried to the bounds' scale (used), and t of the values on that scale."""
+    plain = intervals.seed_interval(values_KS)
+    used = intervals.seed_interval(values_KS, bounds=bounds)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        carried = intervals.seed_interval(carry(values_KS))
+    of_values = replace(carried, low=carry_back(carried.low), high=carry_back(carried.high))
+    for name, interval in (
+        ("plain t (not used)", plain),
+        ("t on the bounded scale, by the delta method (used)", used),
+        ("t of the transformed values (not used)", of_values),
+    ):
+        tally.covered(name, interval, truth_K)
+        tally.add("given at all", name, ~np.isnan(interval.low))
+        outside = (interval.low < bounds.low) | (interval.high > bounds.high)
+        tally.add("leaves the bounds", name, outside)
 
 
 def one_seed_rows(
@@ -123,11 +208,11 @@ def one_seed_rows(
         tally.covered("network, images: Wilson", wilson, made.of_networks[:, 0, 0])
         tally.covered("variant, all: Wilson (wrong)", wilson, made.population[:, 0])
         only = [(bits[:, 0] - bits[:, 1] == sign).sum(axis=-1) for sign in (1, -1)]
-        pair = pairs.bonett_price_interval(*only, images)
+        pair = paired.bonett_price_interval(*only, images)
         of_networks = made.of_networks[:, 0, 0] - made.of_networks[:, 1, 0]
         tally.covered("pair, networks: Bonett and Price", pair, of_networks)
         tally.covered("pair, all: Bonett and Price (wrong)", pair, np.zeros(len(bits)))
-        p = pairs.mcnemar_p_value(*only)
+        p = paired.mcnemar_p_value(*only)
         figure = "false positives" if seed_sd == 0 else "rejected though the variants are equal"
         tally.add(figure, "McNemar", p < 0.05)
     return tally.rows()
@@ -148,7 +233,7 @@ def family_rows(setting: Setting, num_studies: int, rng: np.random.Generator) ->
                 p = intervals.seed_p_value(apart.mean(axis=-1))
             tally.add("false positives", f"one pair, {name}", (p[:, 0] < 0.05))
             tally.add("any of six", f"uncorrected, {name}", (p < 0.05).any(axis=1))
-            tally.add("any of six", f"Holm, {name}", (pairs.holm(p) < 0.05).any(axis=1))
+            tally.add("any of six", f"Holm, {name}", (multiplicity.holm(p) < 0.05).any(axis=1))
     return tally.rows()
 
 
@@ -174,7 +259,7 @@ def probability_rows(
         said = above(error.mean, p_seeds)
         calibrated(tally, "mean better, seeds", said[known], on_images[known])
         decided = (following != 0) & known
-        better = pairs.pair_probability(per_seed)[0]
+        better = paired.pair_probability(per_seed)[0]
         calibrated(tally, "next pair better", better[decided], following[decided] > 0)
     return tally.rows()
 
@@ -184,10 +269,10 @@ def latency_rows(n: int, num_studies: int, rng: np.random.Generator) -> list[Row
     measured = latencies(np.broadcast_to([2.0, 1.9], (num_studies, 2)), n, rng)
     # A lognormal's mean is above its median.
     factor = np.exp((ROUND_SD**2 + JOB_SD**2 + TIMING_SD**2) / 2)
-    over_rounds = intervals.seed_interval(measured[:, 0], about=intervals.ROUNDS)
-    tally.add("coverage", "mean over rounds: t",
+    over_rounds = intervals.seed_interval(measured[:, 0], about=intervals.ROUNDS, bounds=POSITIVE)
+    tally.add("coverage", "mean over rounds: t on the log scale",
               (over_rounds.low <= 2 * factor) & (2 * factor <= over_rounds.high))  # fmt: skip
-    ratio, true = pairs.ratio_interval(measured[:, 0], measured[:, 1]), 2 / 1.9
+    ratio, true = paired.ratio_interval(measured[:, 0], measured[:, 1]), 2 / 1.9
     tally.add("coverage", "ratio of two: t of logs", (ratio.low <= true) & (true <= ratio.high))
     for _ in range(num_studies):
         floor = noise.noise_floor(reference_timings(7, n, rng))
@@ -208,18 +293,18 @@ def front_rows(n: int, spread: float, num_studies: int, rng: np.random.Generator
         for bits, true in zip(made.bits, made.population, strict=True):
             ms, x = measured[start], base[start]
             start += 1
-            on_front = front.front_probabilities(x[None], true[None]) > 0.5
+            on_front = pareto.front_probabilities(x[None], true[None]) > 0.5
             per_seed = bits.mean(axis=-1)
-            covariance = front.image_covariance(bits)
+            covariance = pareto.image_covariance(bits)
             drawn = (
-                front.mean_draws(ms, DRAWS, rng),
-                front.mean_draws(per_seed, DRAWS, rng, covariance),
+                pareto.mean_draws(ms, DRAWS, rng),
+                pareto.mean_draws(per_seed, DRAWS, rng, covariance),
             )
-            calibrated(tally, "on the front", front.front_probabilities(*drawn), on_front)
+            calibrated(tally, "on the front", pareto.front_probabilities(*drawn), on_front)
             naive = [_resampled(values, rng) for values in (ms, per_seed)]
             calibrated(
                 tally, "on the front, bootstrap of seeds (not used)",
-                front.front_probabilities(*naive), on_front,
+                pareto.front_probabilities(*naive), on_front,
             )  # fmt: skip
     return tally.rows()
 
@@ -248,7 +333,7 @@ def effect_rows(n: int, last_sd: float, num_studies: int, rng: np.random.Generat
     widths = np.where(np.arange(len(ABLATION)) == len(ABLATION) - 1, last_sd, 1.0)
     for _ in range(num_studies):
         own = rng.normal(0, 0.4, (len(ABLATION), n)) * widths[:, None]
-        found = effects.factor_effects(_ablation(rng.normal(0, 0.4, n) + own), FACTORS)
+        found = mixed_model.factor_effects(_ablation(rng.normal(0, 0.4, n) + own), FACTORS)
         keys = zip(found.table["factor"], found.table["level"], strict=True)
         truth = np.array([TRUE_EFFECTS.get(key, 0.0) for key in keys])
         for prefix, method in (("", "mixed model"), ("by_seed_", "by seed")):
@@ -257,7 +342,7 @@ def effect_rows(n: int, last_sd: float, num_studies: int, rng: np.random.Generat
             tally.add("coverage, all effects", method, inside.mean())
             tally.add("coverage, radix 2", method, inside[1])
             tally.add("width, radix 2", method, high[1] - low[1])
-        tally.add("fell back", "mixed model", found.method != effects.MIXED)
+        tally.add("fell back", "mixed model", found.method != mixed_model.MIXED)
         tally.add("false positives", "additivity", found.additivity_p < 0.05)
         tally.add("found unequal", "Bartlett", (found.spread_p or 1) < 0.05)
     return tally.rows()
@@ -297,6 +382,16 @@ def every_part(num_studies: int) -> list[tuple[str, Callable[[np.random.Generato
         for images in NUM_IMAGES
         for sd in (0.0, *SEED_SD_POINTS)
     ]
+    parts += [
+        ("bounds", functools.partial(bounded_accuracy_rows, n, *near, num_studies))
+        for n in NUM_SEEDS
+        for near in NEAR_BOUND
+    ]
+    parts += [
+        ("bounds", functools.partial(bounded_latency_rows, n, log_sd, num_studies))
+        for n in NUM_SEEDS
+        for log_sd in LOG_SDS
+    ]
     for n in NUM_SEEDS:
         parts += [
             ("accuracy", functools.partial(accuracy_rows, Setting(n, images, sd), num_studies))
@@ -331,7 +426,16 @@ def markdown(rows: list[Row]) -> str:
         chosen = [row for row in rows if row["section"] == section]
         keys = [
             k
-            for k in ("method", "images", "seed_sd", "spread", "last_sd", "figure")
+            for k in (
+                "method",
+                "images",
+                "accuracy",
+                "log_sd",
+                "seed_sd",
+                "spread",
+                "last_sd",
+                "figure",
+            )
             if k in chosen[0]
         ]
         counts = sorted({row["n"] for row in chosen})

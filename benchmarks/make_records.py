@@ -17,8 +17,8 @@ import numpy as np
 from resnest_bench import records
 from resnest_bench.digests import code_digest, digest_of
 from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.report.tables import write_tables
 from resnest_bench.specs import StudySpec, dump_study, study_from_config
-from resnest_bench.tables import write_tables
 
 LABEL = "synthetic: no measurement"
 DEVICE = "synthetic"

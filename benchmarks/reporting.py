@@ -59,16 +59,23 @@ def header_lines(header: dict[str, Any], count: str) -> list[str]:
     gpu = seen["device_kind"] == "cuda"
     beside = f", CUDA {seen['cuda']}, driver {seen['driver']}, {seen['cpu_model']}" if gpu else ""
     changed = " with changes" if seen["git_dirty"] else ""
-    busy = header["busy_before"]
-    doubt = " (the figures are worth little)" if busy > BUSY else ""
     return [
-        f"- machine: {seen['device_name']}{beside}, {seen['num_cpu_threads']} torch threads; "
-        f"{busy:.0%} of the processors busy before{doubt}",
+        f"- machine: {seen['device_name']}{beside}, {seen['num_cpu_threads']} torch threads"
+        f"{_describe_load(header)}",
         f"- versions: python {seen['python']}, {versions}",
         f"- command: `{header['command']}`",
         f"- commit: {seen['git_commit']}{changed}",
         f"- n: {count}",
     ]
+
+
+def _describe_load(header: dict[str, Any]) -> str:
+    """What else the machine did; empty for what is not timed, whose header lacks it."""
+    busy = header.get("busy_before")
+    if busy is None:
+        return ""
+    doubt = " (the figures are worth little)" if busy > BUSY else ""
+    return f"; {busy:.0%} of the processors busy before{doubt}"
 
 
 def markdown(columns: list[str], rows: list[list[str]]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from resnest_bench.tables.intervals import Interval
+from resnest_bench.stats.intervals import Interval
 
 ACCURACY = 0.62  # the paper's best rows
 SHARED_DIFFICULTY_SD, OWN_DIFFICULTY_SD = 1.2, 0.5  # in units of the noise's standard deviation

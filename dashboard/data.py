@@ -11,13 +11,44 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from resnest_bench import records, tables
+from resnest_bench import records
+from resnest_bench.claims.tables import claim_tables
+from resnest_bench.claims.verdicts import claim_jobs
+from resnest_bench.comparisons.differences import (
+    Differences,
+    difference_jobs,
+    differences_of,
+    find_trainings,
+)
+from resnest_bench.comparisons.effects import study_effects
+from resnest_bench.comparisons.factors import factor_table as compute_factor_table
+from resnest_bench.comparisons.latency_ratios import latency_ratios as compute_latency_ratios
 from resnest_bench.digests import digest_of
-from resnest_bench.paths import Job, StudyPaths
-from resnest_bench.progress import LiveProgress
+from resnest_bench.frames.cache import Frames, load_frames
+from resnest_bench.frames.fresh import keep_counted
+from resnest_bench.frames.live import list_states, live_epochs
+from resnest_bench.live.from_files import (
+    JobState,
+    StudyStatus,
+    Training,
+    read_status,
+    read_trainings,
+)
+from resnest_bench.paths import Experiment, Job, StudyPaths
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
-from resnest_bench.tables import Axis, Experiments, Frames
+from resnest_bench.stats.mixed_model import FactorEffects
+from resnest_bench.status.fingerprints import read_fingerprints
+from resnest_bench.status.outcomes import Outcome
+from resnest_bench.status.outcomes import outcomes as read_outcomes
+from resnest_bench.status.scan import scan_records
+from resnest_bench.tables.axes import Axis, axes_of
+from resnest_bench.tables.noise import noise_table as compute_noise_table
+from resnest_bench.tables.paper_comparison import paper_table as compute_paper_table
+from resnest_bench.tables.points import points_frame
+from resnest_bench.tables.selection import Experiments
+from resnest_bench.tables.variants import ablation_table as compute_ablation_table
+from resnest_bench.tables.variants import transfer_table as compute_transfer_table
 
 MAX_STUDIES = 20
 MAX_RECORDS = 400
@@ -37,7 +68,8 @@ class Loaded:
     signature: str
     # `change_mark` from just before the records were read.
     mark: str
-    running: tuple[tuple[Job, LiveProgress], ...]
+    # Of seeds that have no current record, whether they run or have stopped.
+    trainings: tuple[Training, ...]
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -49,10 +81,16 @@ class Loaded:
 
     @property
     def epochs(self) -> pd.DataFrame:
-        """Epochs of all records, and so far of the trainings that still run."""
-        if not self.running:
+        """Epochs of all records, and so far of the trainings that have none yet."""
+        begun = [one for one in self.trainings if not self.paths.record(one.job).exists()]
+        if not begun:
             return self.frames.epochs
-        return pd.concat([self.frames.epochs, tables.live_epochs(list(self.running))])
+        return pd.concat([self.frames.epochs, live_epochs(begun)])
+
+    @property
+    def states(self) -> list[JobState]:
+        """What became of each job."""
+        return list_states(self.study, self.runs)
 
 
 def results_folder() -> Path:
@@ -143,15 +181,19 @@ def load(name: str, study: StudySpec, folder: Path) -> Loaded:
     last = place[0] if place else None
     if last is None or last.study is not study or time.monotonic() - last.at > FRESH_SECONDS:
         mark = change_mark(folder)
-        frames = tables.load_frames(
-            study, paths, tables.prepared_fingerprints(study), previous=last and last.frames
-        )
+        frames = load_frames(study, paths, read_fingerprints(study), previous=last and last.frames)
         known = last and last.frames is frames
         signature = last.signature if known else _signature(name, frames)
         last = _Last(frames, signature, mark, study, time.monotonic())
         place[:] = [last]
-    running = tuple(tables.running_jobs(study, paths))
-    return Loaded(name, study, paths, last.frames, last.signature, last.mark, running)
+    jobs = [state.job for state in list_states(study, last.frames.runs) if state.to_do]
+    trainings = tuple(read_trainings(study, paths, jobs))
+    return Loaded(name, study, paths, last.frames, last.signature, last.mark, trainings)
+
+
+def read_study_status(loaded: Loaded) -> StudyStatus:
+    """How far a study is at this moment: what `resnest-bench status` prints."""
+    return read_status(loaded.study, loaded.paths, states=loaded.states)
 
 
 def _signature(name: str, frames: Frames) -> str:
@@ -167,7 +209,7 @@ def change_mark(folder: Path) -> str:
     """A text that differs once a record, a running training or the study's spec has changed."""
     paths = StudyPaths(folder)
     progress = sorted(paths.progress_root.rglob("*.json"))
-    stamps = sorted(tables.scan_records(paths).items())
+    stamps = sorted(scan_records(paths).items())
     looks = _look_stamps(folder)
     return digest_of([stamp(paths.study), looks, stamps, [stamp(path) for path in progress]])
 
@@ -178,12 +220,12 @@ def _read_record(key: Stamp, _job: Job) -> Record:
     return records.read(Path(key[0]), _job)
 
 
-def outcomes(loaded: Loaded, jobs: Sequence[Job]) -> list[tables.Outcome]:
+def outcomes(loaded: Loaded, jobs: Sequence[Job]) -> list[Outcome]:
     """Whole records of a few jobs: raw samples, environment, spec."""
-    return tables.outcomes(
+    return read_outcomes(
         loaded.study,
         loaded.paths,
-        tables.prepared_fingerprints(loaded.study),
+        read_fingerprints(loaded.study),
         read=lambda path, job: _read_record(stamp(path), job),
         jobs=jobs,
     )
@@ -191,68 +233,83 @@ def outcomes(loaded: Loaded, jobs: Sequence[Job]) -> list[tables.Outcome]:
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def points(_loaded: Loaded, signature: str, chosen: Experiments, x: Axis, y: Axis) -> pd.DataFrame:
-    return tables.points_frame(_loaded.study, _loaded.runs, _loaded.cells, chosen, x, y)
+    return points_frame(_loaded.study, _loaded.runs, _loaded.cells, chosen, x, y)
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def axes(_loaded: Loaded, signature: str, chosen: Experiments) -> dict[str, Axis]:
-    return tables.axes_of(chosen.runs(_loaded.runs), chosen.runs(_loaded.cells))
+    return axes_of(chosen.runs(_loaded.runs), chosen.runs(_loaded.cells))
+
+
+@st.cache_data(max_entries=30, show_spinner=False)
+def _rank_by_accuracy(
+    _loaded: Loaded, signature: str, place: Experiment, names: tuple[str, ...]
+) -> list[str]:
+    runs = keep_counted(Experiments(place, None).runs(_loaded.runs), ["variant"])
+    means = runs.groupby("variant", sort=False)["test_accuracy"].mean().dropna()
+    best = means.sort_values(ascending=False, kind="stable").index
+    return list(dict.fromkeys([*(name for name in best if name in set(names)), *names]))
+
+
+def rank_by_accuracy(loaded: Loaded, place: Experiment, names: tuple[str, ...]) -> list[str]:
+    """`names` by their mean test accuracy in the experiment, the highest first; without any last."""
+    return _rank_by_accuracy(loaded, loaded.signature, place, names)
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def noise_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
-    return tables.noise_table(_loaded.runs)
+    return compute_noise_table(_loaded.runs)
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def latency_ratios(
-    _loaded: Loaded, signature: str, place: tuple[str, str], base: str, names: tuple[str, ...],
+    _loaded: Loaded, signature: str, place: Experiment, base: str, names: tuple[str, ...],
     batch: int,
 ) -> pd.DataFrame:  # fmt: skip
-    return tables.latency_ratios(
+    return compute_latency_ratios(
         _loaded.study, _loaded.runs, _loaded.cells, place, base, names, batch
     )
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def factor_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
-    return tables.factor_table(_loaded.study, _loaded.runs)
+    return compute_factor_table(_loaded.study, _loaded.runs)
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def paper_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
-    return tables.paper_table(_loaded.study, _loaded.runs, _loaded.cells)
+    return compute_paper_table(_loaded.study, _loaded.runs, _loaded.cells)
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def ablation_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
-    return tables.ablation_table(_loaded.study, _loaded.runs, _loaded.cells)
+    return compute_ablation_table(_loaded.study, _loaded.runs, _loaded.cells)
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def transfer_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
-    return tables.transfer_table(_loaded.study, _loaded.runs)
+    return compute_transfer_table(_loaded.study, _loaded.runs)
 
 
 @st.cache_resource(max_entries=30, show_spinner=False)
 def differences(
-    _loaded: Loaded, signature: str, place: tuple[str, str, str], variants: tuple[str, ...],
+    _loaded: Loaded, signature: str, place: Experiment, variants: tuple[str, ...],
     base: str | None,
-) -> tables.Differences:  # fmt: skip
+) -> Differences:  # fmt: skip
     """Pairs of variants. Reads the records of one experiment, which tell single images apart."""
-    experiment = tables.experiment_of(_loaded.study, place, variants)
-    found = outcomes(_loaded, tables.difference_jobs(_loaded.study, experiment))
-    return tables.differences_of(experiment, found, base)
+    trainings = find_trainings(_loaded.study, place, variants)
+    found = outcomes(_loaded, difference_jobs(_loaded.study, trainings))
+    return differences_of(trainings, found, base)
 
 
 @st.cache_resource(max_entries=30, show_spinner=False)
-def effects(_loaded: Loaded, signature: str) -> tables.FactorEffects | str:
+def effects(_loaded: Loaded, signature: str) -> FactorEffects | str:
     """What each factor does, over all variants, or a text that says why there is no estimate."""
-    return tables.study_effects(_loaded.study, _loaded.runs)
+    return study_effects(_loaded.study, _loaded.runs)
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def claims(_loaded: Loaded, signature: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A row a claim, and a row a comparison. Reads the few records that tell single images apart."""
-    found = outcomes(_loaded, tables.claim_jobs(_loaded.study))
-    return tables.claim_tables(_loaded.study, _loaded.runs, _loaded.cells, found)
+    found = outcomes(_loaded, claim_jobs(_loaded.study))
+    return claim_tables(_loaded.study, _loaded.runs, _loaded.cells, found)

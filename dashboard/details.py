@@ -7,7 +7,7 @@ import data
 import views
 from resnest_bench.charts import training_curves_panels
 from resnest_bench.specs import variant_line
-from resnest_bench.tables import Experiments
+from resnest_bench.tables.selection import Experiments
 
 COLUMNS = [
     "kind", "variant", "seed", "status", "reason", "test_accuracy", "latency_p50_ms", "num_params",
@@ -21,7 +21,9 @@ def show(loaded: data.Loaded, chosen: Experiments, names: list[str]) -> None:
     curves, lines, rows = st.tabs(["Training curves", "Config lines", "Records"])
     with curves:
         epochs = chosen.runs(loaded.epochs)
-        panels = training_curves_panels(epochs[epochs["variant"].isin(names)])
+        panels = training_curves_panels(
+            epochs[epochs["variant"].isin(names)], variants=loaded.study.variant_names
+        )
         for index, panel in enumerate(panels):
             height = views.legend_height(len(names))
             views.chart(panel, f"picked_curves_{index}", extra_height=height)

@@ -5,12 +5,16 @@ from pathlib import Path
 
 import streamlit as st
 
+import address
 import data
+import progress
 import views
 from resnest_bench.errors import UserError
+from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.specs import StudySpec
 
 KEY = "loaded_studies"
+CHOSEN = "chosen_studies"
 DRAWN_NOW = "drawn_now"
 FOLLOW_SECONDS, LOOK_SECONDS = 4, 15
 NOTHING = (
@@ -20,8 +24,8 @@ NOTHING = (
 )
 
 
-def pick_studies() -> None:
-    """Let the reader choose a study, and another beside it, or stop with what to do instead."""
+def choose_studies() -> None:
+    """Let the reader choose a study, and another beside it."""
     folders = data.study_folders()
     studies = {}
     for name, folder in folders.items():
@@ -29,31 +33,41 @@ def pick_studies() -> None:
             studies[name] = data.read_study(folder)
         except UserError as error:
             st.sidebar.error(views.plain(str(error)))
-    if not studies:
+    chosen = _chosen(list(studies)) if studies else []
+    st.session_state[CHOSEN] = [(name, studies[name], folders[name]) for name in chosen]
+
+
+def name_tab(page: str) -> None:
+    """The browser's tab says which page of which study it shows: its history lists them by that."""
+    studies = [_short(name) for name, _, _ in st.session_state[CHOSEN]]
+    st.set_page_config(page_title=" · ".join([page, " and ".join(studies) or "resnest-bench"]))
+
+
+def load_studies() -> None:
+    """Read the records of the studies chosen, or stop with what to do instead."""
+    chosen = st.session_state[CHOSEN]
+    if not chosen:
         st.info(NOTHING.format(folder=views.plain(str(data.results_folder()))))
         st.stop()
-    chosen = _chosen(list(studies))
-    loaded = [_load(name, studies[name], folders[name]) for name in chosen]
+    loaded = [_load(*one) for one in chosen]
     st.session_state[KEY] = loaded
-    for one in loaded:
+    for one, (_, _, folder) in zip(loaded, chosen, strict=True):
         _say_what_is_wrong(one)
-        _follow(one, folders[one.name])
+        _follow(one, folder)
 
 
 def _chosen(names: list[str]) -> list[str]:
-    # Not bound to the URL like all other widgets: streamlit leaves a default out of it, and a copied
-    # link would show whatever study is newest on the day it is opened.
-    wanted = st.query_params.get("study")
-    index = names.index(wanted) if wanted in names else 0
-    first = st.sidebar.selectbox("Study", names, index=index, key="study", format_func=_short)
-    st.query_params["study"] = first
+    # The default is in the address too: a copied link would else show whatever study is newest on the
+    # day it is opened.
+    first = address.pick_one(
+        "Study", names, address.STUDY, _short, draw=st.sidebar.selectbox, always=True
+    )
     others = [name for name in names if name != first]
     if not others:
         return [first]
-    second = st.sidebar.selectbox(
-        "Beside it", others, index=None, key="beside", bind="query-params", placeholder="no other",
-        format_func=_short,
-        help="Two studies side by side: the same networks on two devices, say",
+    second = address.pick_one(
+        "Beside it", others, address.BESIDE, _short, may_be_none=True, draw=st.sidebar.selectbox,
+        placeholder="no other", help="Two studies side by side: the same networks on two devices, say",
     )  # fmt: skip
     return [first, second] if second else [first]
 
@@ -82,31 +96,39 @@ def _follow(loaded: data.Loaded, folder: Path) -> None:
     """Look every few seconds whether a study has changed, and only then draw anew."""
     if loaded.paths.is_reference:
         return
-    missing = int((loaded.runs["status"] == "missing").sum())
+    goes_on = any(state.to_do for state in loaded.states)
 
-    @st.fragment(run_every=FOLLOW_SECONDS if missing else LOOK_SECONDS)
+    @st.fragment(run_every=FOLLOW_SECONDS if goes_on else LOOK_SECONDS)
     def watch() -> None:
         # With the page itself the folder has just been looked at; the timer's runs look again.
         drawn_now = st.session_state.pop(DRAWN_NOW, False)
         if not drawn_now and data.change_mark(folder) != loaded.mark:
             data.look_again(folder)
             st.rerun(scope="app")
-        if not missing:
-            return
-        whole = len(loaded.runs)
-        st.progress((whole - missing) / whole, f"{whole - missing} of {whole} records")
-        for job, live in loaded.running:
-            text = f"{job.variant}, {job.recipe}, seed {job.seed}"
-            st.caption(views.plain(f"{text}: epoch {len(live.epochs)} of {live.num_epochs}"))
+        status = data.read_study_status(loaded)
+        if goes_on or status.failed:
+            progress.show_head(status)
 
     st.session_state[DRAWN_NOW] = True
     with st.sidebar:
         watch()
 
 
+def warn_of_data() -> None:
+    """What a reader of accuracies must know of the data: above the page, a line for each."""
+    for loaded in st.session_state[KEY]:
+        for note in data_notes(loaded.study, loaded.runs).values():
+            st.caption(f":material/warning: {views.plain(note)}")
+
+
 def loaded_study() -> data.Loaded:
-    """The study that `pick_studies` has loaded for this run of the page."""
+    """The study that `load_studies` has loaded for this run of the page."""
     return st.session_state[KEY][0]
+
+
+def name_part(one: data.Loaded, name: str) -> str:
+    """A widget's name for each study: two next to each other have their own."""
+    return name if one.name == loaded_study().name else f"{name}_beside"
 
 
 def side_by_side() -> Iterator[data.Loaded]:

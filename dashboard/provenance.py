@@ -7,26 +7,30 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
+import address
 import data
 import views
 from resnest_bench.paths import Job
 from resnest_bench.records import Record
 
 MAX_JSON_BYTES = 2**20
+RECORD = "record"
+KEY = ["kind", "dataset", "recipe", "variant", "seed"]
 
 
 def key_of(job: Job) -> str:
     return f"{job.kind}/{job.dataset}/{job.recipe}/{job.variant}/{job.seed}"
 
 
-def key_of_row(row: pd.Series) -> str:
-    return f"{row['kind']}/{row['dataset']}/{row['recipe']}/{row['variant']}/{row['seed']}"
+def keys_of(runs: pd.DataFrame) -> list[str]:
+    """The key of each row's job."""
+    return ["/".join(map(str, row)) for row in runs[KEY].itertuples(index=False)]
 
 
 def choose(loaded: data.Loaded, jobs: Mapping[str, Job]) -> None:
     """A job picked in the table, in the URL or here; only jobs of the study can be."""
-    name = st.selectbox(
-        "Record", list(jobs), index=None, key="record", bind="query-params",
+    name = address.pick_one(
+        "Record", list(jobs), RECORD, may_be_none=True,
         placeholder="kind / dataset / recipe / variant / seed or round",
     )  # fmt: skip
     if name in jobs:
@@ -75,6 +79,7 @@ def facts_of(record: Record) -> pd.DataFrame:
             "data": seen.label, "data fingerprint": seen.fingerprint,
             "images": f"{seen.num_train} train, {seen.num_validation} validation, {seen.num_test} test",
             "classes": ", ".join(seen.classes),
+            "images that occur twice": seen.duplicates and seen.duplicates.model_dump(),
         }  # fmt: skip
     facts |= {"spec": json.dumps(record.spec, ensure_ascii=False)}
     rows = [

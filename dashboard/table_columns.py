@@ -46,7 +46,8 @@ def _column(values: pd.Series, label: str | None) -> Any:
         width = "large" if long else None
         return st.column_config.Column(label or _words(name), width=width)
     if metric:
-        unit = "" if metric.unit in ("fraction", "ratio", "bytes") else f" ({metric.unit})"
+        said = metric.unit in ("fraction", "ratio", "bytes", metric.label.lower())
+        unit = "" if said else f" ({metric.unit})"
         return st.column_config.NumberColumn(
             label or metric.label + unit, format=UNIT_FORMATS.get(metric.unit)
         )

@@ -3,23 +3,34 @@
 import json
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from resnest_bench.charts import png_bytes, svg_text, title_text
+import address
+from resnest_bench.charts import LEGEND_NAMES, needed_width, png_bytes, svg_text, themed, title_text
+from resnest_bench.formats import latex_of, probability_text
+from resnest_bench.paths import Experiment
+from resnest_bench.report.captions import caption, notes
+from resnest_bench.report.tables import display_frame
 from resnest_bench.specs import StudySpec
-from resnest_bench.tables import caption, display_frame, latex_of, notes
+from resnest_bench.words import list_names
 from table_columns import config
 
 # Everything that Markdown, streamlit's directives (:red[...], :material/...:) or TeX ($...$) would
 # make of a record's text. Records come from others: no image, link or HTML of theirs is drawn.
 MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&\"'=^@/])")
 MAX_NAMES = 12
-PICKED = "picked_variants"
-LIGHT_TEXT = "#DDDDDD"
+# On a narrow screen a plot keeps the width that its names and its marks need, and scrolls by itself.
+SCROLLING = """<style>
+.st-key-{key} {{overflow-x: auto}}
+.st-key-{key} > :has([data-testid="stVegaLiteChart"]) {{min-width: {width}px}}
+</style>"""
+MAX_ROWS = 500
+PROBABILITIES = ("front_probability", "mean_better_all")
 
 
 def plain(text: str) -> str:
@@ -29,8 +40,7 @@ def plain(text: str) -> str:
 
 def few(names: Sequence[str]) -> str:
     """The first dozen names, and how many more there are."""
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return ", ".join(plain(name) for name in names[:MAX_NAMES]) + more
+    return list_names(map(plain, names), MAX_NAMES)
 
 
 def chart(
@@ -47,19 +57,39 @@ def chart(
     untitled.title = alt.Undefined
     if extra_height and isinstance(untitled.height, int):
         untitled.height += extra_height
-    if st.context.theme.type == "dark":
-        # Texts without a colour of their own are black otherwise.
-        untitled = untitled.configure_text(color=LIGHT_TEXT)
+    untitled = themed(untitled, dark=st.context.theme.type == "dark")
     with st.container(border=True):
         left, right = st.columns([0.86, 0.14], vertical_alignment="center")
         small = [f":small[:gray[{plain(line)}]]" for line in lines]
         left.markdown("  \n".join([f"**{plain(head)}**", *small]))
-        with right.popover("", icon=":material/download:", help="Download this figure"):
+        corner = right.container(horizontal=True, horizontal_alignment="right")
+        with corner.popover("", icon=":material/download:", help="Download this figure"):
             _figure_buttons(drawn, key)
-        select = (
-            {"on_select": on_select, "selection_mode": list(selection_mode)} if on_select else {}
-        )
-        st.altair_chart(untitled, width="stretch", key=key, **select)
+        # A chart that says why there is nothing to draw has nothing to select either.
+        modes = [mode for mode in selection_mode if mode in selections(drawn)]
+        select = {"on_select": on_select, "selection_mode": modes} if on_select and modes else {}
+        # Streamlit makes the class of a container from its key in this way.
+        place = re.sub("[^a-zA-Z0-9_-]", "-", f"plot_{key}")
+        with st.container(key=place):
+            st.html(SCROLLING.format(key=place, width=needed_width(drawn)))
+            st.altair_chart(untitled, width="stretch", key=key, **select)
+
+
+def selections(drawn: alt.TopLevelMixin) -> set[str]:
+    """Names of the selections that a chart or any chart within it has."""
+    own = getattr(drawn, "params", alt.Undefined)
+    names = (
+        {param.name for param in own if _can_select(param)} if own is not alt.Undefined else set()
+    )
+    for field in ("layer", "hconcat", "vconcat", "concat"):
+        inner = getattr(drawn, field, alt.Undefined)
+        names = names.union(*map(selections, inner if inner is not alt.Undefined else []))
+    inner = getattr(drawn, "spec", alt.Undefined)
+    return names if inner is alt.Undefined else names | selections(inner)
+
+
+def _can_select(param: Any) -> bool:
+    return getattr(param, "select", alt.Undefined) is not alt.Undefined
 
 
 def _figure_buttons(drawn: alt.TopLevelMixin, key: str) -> None:
@@ -75,16 +105,27 @@ def _figure_buttons(drawn: alt.TopLevelMixin, key: str) -> None:
 
 def legend_height(num_entries: int) -> int:
     """Pixels below a chart for its axis and for a legend of two columns."""
+    if num_entries > LEGEND_NAMES:
+        return 60
     return 60 + 24 * -(-num_entries // 2)
 
 
 def table(
     frame: pd.DataFrame, key: str, labels: dict[str, str] | None = None, note: str = "",
-    **more: Any,
-) -> Any:  # fmt: skip
-    """Unrounded values under readable headings, and the table as CSV, JSON and LaTeX."""
-    event = st.dataframe(
-        frame, hide_index=True, key=f"{key}_table", column_config=config(frame, labels or {}),
+    name: str = "", **more: Any,
+) -> None:  # fmt: skip
+    """Unrounded values under readable headings, and the table as CSV, JSON and LaTeX.
+
+    `name` is the table's own key where it is not that of its files. The browser gets MAX_ROWS rows, the
+    files have all.
+    """
+    if len(frame) > MAX_ROWS:
+        st.caption(f"The first {MAX_ROWS:,} of {len(frame):,} rows; the files below have all.")
+    shown = frame.head(MAX_ROWS)
+    # A table without headings of its own is the raw one.
+    shown = with_probabilities(shown) if labels else shown
+    st.dataframe(
+        shown, hide_index=True, key=f"{name or key}_table", column_config=config(shown, labels or {}),
         width="stretch", placeholder="–", **more,
     )  # fmt: skip
     files = {
@@ -93,12 +134,41 @@ def table(
         "TeX": (lambda: latex_of(frame, note or key, key, labels), "text/x-tex"),
     }
     with st.container(horizontal=True):
-        for name, (make, mime) in files.items():
+        for kind, (make, mime) in files.items():
             st.download_button(
-                name, make, f"{key}.{name.lower()}", mime, key=f"{key}_{name}", on_click="ignore",
+                kind, make, f"{key}.{kind.lower()}", mime, key=f"{key}_{kind}", on_click="ignore",
                 icon=":material/download:", type="tertiary",
             )  # fmt: skip
-    return event
+
+
+def with_probabilities(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` as people read it: no probability of ours is known to be 1 or 0. Its files keep the numbers."""
+    known = [name for name in PROBABILITIES if name in frame]
+    return frame.assign(**{name: frame[name].map(probability_text) for name in known})
+
+
+def pick_row(frame: pd.DataFrame, keys: list[str], target: str, key: str, **more: Any) -> None:
+    """A table in which a click on a row puts its key, one of `keys`, into the widget `target`.
+
+    The browser remembers a selected row by its place alone. With other rows, or once another key was
+    chosen elsewhere, it is therefore a new table, with that key's row selected.
+    """
+    now = st.session_state.get(target)
+    shown = st.session_state.setdefault(f"{key}_shown", {"turn": 0})
+    if (shown.get("keys"), shown.get("chosen")) != (keys, now):
+        shown.update(keys=keys, chosen=now, turn=shown["turn"] + 1)
+        shown["rows"] = [keys.index(now)] if now in keys[:MAX_ROWS] else []
+    name = f"{key}_{shown['turn']}"
+    table(
+        frame, key, name=name, on_select=partial(_take_row, f"{key}_shown", f"{name}_table", target),
+        selection_mode="single-row", selection_default={"selection": {"rows": shown["rows"]}}, **more,
+    )  # fmt: skip
+
+
+def _take_row(place: str, name: str, target: str) -> None:
+    shown, rows = st.session_state[place], st.session_state[name].selection.rows
+    shown["chosen"] = shown["keys"][rows[0]] if rows else None
+    st.session_state[target] = shown["chosen"]
 
 
 def rounded_table(name: str, frame: pd.DataFrame, study: StudySpec) -> None:
@@ -117,35 +187,52 @@ def flat(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def pick_one(label: str, options: list, key: str, text: Callable[[Any], str] = str) -> Any:
-    """The chosen option; without a widget where there is no choice."""
+def take_part(frame: pd.DataFrame, size: int, name: str) -> pd.DataFrame:
+    """At most `size` rows, those that the reader turns to, in the order that they have.
+
+    A chart of thousands of rows is as high as a house, and slow to come.
+    """
+    if len(frame) <= size:
+        return frame
+    starts = range(0, len(frame), size)
+    ends = [min(start + size, len(frame)) for start in starts]
+    texts = [f"{start + 1:,} to {end:,}" for start, end in zip(starts, ends, strict=True)]
+    part = address.pick_one(
+        f"Rows drawn, of {len(frame):,}", range(len(starts)), name,
+        texts.__getitem__, lambda number: str(number + 1),
+    )  # fmt: skip
+    return frame.iloc[size * part : size * (part + 1)]
+
+
+def name_experiment(experiment: Experiment, separator: str = ", ") -> str:
+    """'train, cifar10, paper20'; of latencies, which stand apart, 'cifar10, paper'."""
+    kind, *place = experiment
+    return separator.join(place if kind == "latency" else experiment)
+
+
+def pick_experiment(label: str, options: list[Experiment], name: str) -> Experiment | None:
+    """The chosen experiment; without a widget where there is no choice."""
     if len(options) < 2:
         return options[0] if options else None
-    return st.selectbox(label, options, format_func=text, key=key, bind="query-params")
+    key = partial(name_experiment, separator="/")
+    return address.pick_one(label, options, name, name_experiment, key)
 
 
-def picked_of(names: list[str]) -> list[str]:
+def get_picked(names: list[str]) -> list[str]:
     """Those of `names` that are picked, before the widget that picks is drawn."""
-    # Not bound to the URL as other widgets are: a bound value is lost from it with a change of page.
-    # A widget's value goes with its page; what is picked stays with the reader.
-    picked = st.session_state.get("pick", st.session_state.get(PICKED))
-    if picked is None:
-        picked = st.query_params.get_all("pick")
     known = set(names)
-    st.session_state["pick"] = [name for name in dict.fromkeys(picked) if name in known]
-    return st.session_state["pick"]
+    picked = dict.fromkeys(address.picked())
+    st.session_state[address.PICK] = [name for name in picked if name in known]
+    return st.session_state[address.PICK]
 
 
 def pick_variants(names: list[str], label: str = "Variants", shown: int | None = None) -> list[str]:
     """The variants that the reader picked on this or another page; all, or the first few, without."""
-    picked_of(names)
+    get_picked(names)
     chosen = st.multiselect(
-        label, names, key="pick",
+        label, names, key=address.PICK,
         placeholder="all" if shown is None or len(names) <= shown else f"the first {shown} of {len(names)}",
     )  # fmt: skip
-    st.session_state[PICKED] = chosen
-    if chosen:
-        st.query_params["pick"] = chosen
-    elif "pick" in st.query_params:
-        del st.query_params["pick"]
+    st.session_state[address.PICKED] = chosen
+    address.hold(address.PICK, chosen)
     return chosen or (names if shown is None else names[:shown])

@@ -10,14 +10,20 @@ import pandas as pd
 
 from resnest_bench import records
 from resnest_bench.export.document import markdown_of, plain
-from resnest_bench.export.results import Results, read_results
+from resnest_bench.export.results import PageResults
 from resnest_bench.export.sections import sections_of
+from resnest_bench.formats import GAP, markdown_table, millions, probability_text, significant
 from resnest_bench.paths import StudyPaths
+from resnest_bench.report.claims import counts_text
+from resnest_bench.report.differences import (
+    effects_notes,
+    power_text,
+    significance_text,
+    spread_text,
+)
 from resnest_bench.specs import load_study
-from resnest_bench.tables import counts_text, effects_notes, power_text, told_apart_text
-from resnest_bench.tables.cells import device_texts
-from resnest_bench.tables.formats import GAP, markdown_table, millions, significant
-from resnest_bench.tables.power import ALPHA
+from resnest_bench.stats.power import ALPHA
+from resnest_bench.tables.values import device_texts
 
 HERE = Path(__file__).parent
 REFERENCE = HERE.parent / "results" / "reference"
@@ -43,7 +49,7 @@ def document() -> tuple[str, dict[str, str]]:
     found = sorted(REFERENCE.glob("*/*/study.json"), key=lambda p: (-p.stat().st_size, p))
     for root in (path.parent for path in found):
         study, paths = load_study(root / "study.json"), StudyPaths(root)
-        results = read_results(study, paths)
+        results = PageResults(study, paths)
         sections = {section.key: section for section in sections_of(results)}
         name = f"{root.parent.name}/{study.study}"
         title = TITLES.get(study.study, study.study)
@@ -63,7 +69,7 @@ def document() -> tuple[str, dict[str, str]]:
     return "\n\n".join(filter(None, parts)).rstrip() + "\n", figures
 
 
-def _devices(results: Results) -> str:
+def _devices(results: PageResults) -> str:
     known = results.runs[results.runs["device_kind"].notna()]
     pairs = pd.DataFrame({"kind": known["kind"], "device": device_texts(known)}).drop_duplicates()
     return "; ".join(f"{row.device} ({row.kind})" for row in pairs.itertuples())
@@ -73,18 +79,20 @@ def _bullets(items: list[str]) -> str:
     return "\n".join(f"- {item}" for item in items if item)
 
 
-def in_short(results: Results) -> list[str]:
+def in_short(results: PageResults) -> list[str]:
     """What the tables say, a sentence each."""
-    study, found = results.study, results.differences
+    study, found = results.spec, results.main_differences
     lines = []
     if found is not None and len(found.pairs):
-        lines.append(f"**{told_apart_text(found.pairs).capitalize()}**. {power_text(found.pairs)}")
+        lines.append(
+            f"**{significance_text(found.pairs).capitalize()}**. {power_text(found.pairs)}"
+        )
         lines += [_apart_text(found.pairs), _closest_text(found.pairs)]
     lines += _effect_texts(results)
     if len(points := results.tables.get("tradeoff", [])):
         lines += _front_texts(points)
     if study.claims:
-        lines.append(f"**{counts_text(results.claims[0])}**, at 5 % for all claims together.")
+        lines.append(f"**{counts_text(results.claims())}**, at 5 % for all claims together.")
     if len(results.tables.get("transfer", [])):
         lines += _transfer_texts(results.tables["transfer"])
     return [plain(line).replace(r"\*\*", "**") for line in lines if line]
@@ -101,8 +109,8 @@ def _apart_text(pairs: pd.DataFrame) -> str:
 
 
 def _closest_text(pairs: pd.DataFrame) -> str:
-    """The clearest of those that are not told apart: what to look at with more seeds."""
-    rest = pairs[pairs["verdict"] == "not told apart"].nsmallest(3, "all_p")
+    """The clearest of those that are not significant: what to look at with more seeds."""
+    rest = pairs[pairs["verdict"] == "not significant"].nsmallest(3, "all_p")
     said = [
         f"{row.variant} against {row.base}, {row.difference_points:+.1f} points "
         f"[{row.all_low_points:+.1f}, {row.all_high_points:+.1f}]"
@@ -111,34 +119,50 @@ def _closest_text(pairs: pd.DataFrame) -> str:
     if not said:
         return ""
     return (
-        f"Clearest of those not told apart: {'; '.join(said)} (95 % for new seeds and images, each by "
+        f"Clearest of those not significant: {'; '.join(said)} (95 % for new seeds and images, each by "
         f"itself, not corrected for {len(pairs)} pairs)."
     )
 
 
-def _effect_texts(results: Results) -> list[str]:
-    found = results.effects if results.study.tables.ablation else ""
+def _effect_texts(results: PageResults) -> list[str]:
+    found = results.found_effects if results.spec.tables.ablation else ""
     if isinstance(found, str):
         return []
-    told = found.table[found.table["holm_p"] <= ALPHA]
+    different = found.table[found.table["by_seed_holm_p"] <= ALPHA]
     said = [
         f"{row.factor} {row.level} against {row.base_level} {row.effect:+.1f} points "
-        f"[{row.low:+.1f}, {row.high:+.1f}], by seed [{row.by_seed_low:+.1f}, {row.by_seed_high:+.1f}]"
-        for row in told.itertuples()
+        f"[{row.by_seed_low:+.1f}, {row.by_seed_high:+.1f}], by the mixed model [{row.low:+.1f}, {row.high:+.1f}]"
+        for row in different.itertuples()
     ]
-    what = f"Of {len(found.table)} effects of factors, all networks together and were effects to add up, "
+    what = (
+        f"Of {len(found.table)} effects of factors, all networks together, each seed by itself and "
+        "assuming that effects add up, "
+    )
+    none = "none is significantly different from 0 at 5 % (Holm)."
+    model = found.table[
+        (found.table["holm_p"] <= ALPHA) & ~(found.table["by_seed_holm_p"] <= ALPHA)
+    ]
+    doubtful = [
+        f"{row.factor} {row.level} against {row.base_level} {row.effect:+.1f} points "
+        f"[{row.low:+.1f}, {row.high:+.1f}], by seed [{row.by_seed_low:+.1f}, {row.by_seed_high:+.1f}]"
+        for row in model.itertuples()
+    ]
     return [
         what
-        + (f"told from 0 at 5 % (Holm): {'; '.join(said)}." if said else "none is told from 0.")
+        + (f"significantly different from 0 at 5 % (Holm): {'; '.join(said)}." if said else none),
+        f"By the mixed model alone: {'; '.join(doubtful)}. {spread_text(found)}."
+        if doubtful
+        else "",
     ]
 
 
 def _front_texts(table: pd.DataFrame) -> list[str]:
     on = table[table["front"].eq(True)]
-    said = [f"{row.variant} ({significant(row.front_probability, 2)})" for row in on.itertuples()]
+    said = [f"{row.variant} ({probability_text(row.front_probability)})" for row in on.itertuples()]
     front = f"On the Pareto front of accuracy and latency, with its probability: {', '.join(said)}."
     floors = [
-        f"Noise floor of the latencies: {significant(value, 3)} %; smaller differences are noise."
+        f"Noise floor of the latencies: {significant(value, 3)} %; smaller differences are not "
+        "distinguishable from noise."
         for value in table["noise_floor_percent"].dropna().unique()
     ]
     return [front if said else "", *floors]
@@ -148,13 +172,21 @@ def _transfer_texts(table: pd.DataFrame) -> list[str]:
     gains = table.dropna(subset=["gain_mean_points"])
     return [
         f"{row.variant}, {row.recipe}: {row.gain_mean_points:+.1f} points over a start from scratch"
-        + (f" ± {row.gain_interval_points:.1f}" if pd.notna(row.gain_interval_points) else "")
-        + f" (95 % interval over n={row.gain_n} paired seeds)."
+        + _gain_ends(row._asdict())
         for row in gains.itertuples()
     ]
 
 
-def cost_text(results: Results) -> str:
+def _gain_ends(row: dict) -> str:
+    """' [+18.9, +22.6] (95 % interval over n=3 paired seeds).'; without one the seeds' own gains."""
+    low, high, n = row["gain_low_points"], row["gain_high_points"], row["gain_n"]
+    if pd.notna(low):
+        return f" [{low:+.1f}, {high:+.1f}] (95 % interval over n={n} paired seeds)."
+    gains = ", ".join(f"{gain:+.1f}" for gain in row["gain_seed_points"])
+    return f" (n={n} paired seed{'' if n == 1 else 's'}: {gains}; no interval)."
+
+
+def cost_text(results: PageResults) -> str:
     """What the seconds below are of."""
     return (
         f"Seconds of one training or fine-tuning (one seed, evaluations included) and of one latency job "
@@ -163,7 +195,7 @@ def cost_text(results: Results) -> str:
     )
 
 
-def cost_table(results: Results) -> pd.DataFrame:
+def cost_table(results: PageResults) -> pd.DataFrame:
     """A row a variant and recipe: parameters, and seconds by kind of job."""
     runs = results.runs[results.runs["status"].isin(["ok", "stale"])]
     rows = []
@@ -190,17 +222,17 @@ def _whole_seconds(group: pd.DataFrame) -> pd.Series:
     return (end - start).dt.total_seconds().dropna()
 
 
-def _limits(results: Results) -> str:
+def _limits(results: PageResults) -> str:
     """What can't be said with these data: untested claims, gaps, and what the design can't separate."""
     lines = []
-    if results.study.claims:
-        claims = results.claims[0]
+    if results.spec.claims:
+        claims = results.claims()
         lines += [
             f"Not tested: {row['claim']} {row['explanation']}"
             for row in claims[claims["verdict"] == "untested"].to_dict("records")
         ]
-    if results.study.tables.ablation:
-        lines += effects_notes(results.effects)
+    if results.spec.tables.ablation:
+        lines += effects_notes(results.found_effects)
     lines += [f"{status}: {count} jobs" for status, count in _not_ok(results.runs).items()]
     if not lines:
         return ""

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+import address
 import data
 import picker
 import views
@@ -10,10 +11,15 @@ from resnest_bench.charts import FACTOR_TITLES, ablation_chart, factor_chart
 COLUMNS = {
     "factor": None, "base": "from", "variant": "to", "base_level": "from level",
     "level": "to level", "held": "held", "n": "n (paired seeds)",
-    "difference_mean_points": "difference (points)", "difference_interval_points": "± (points)",
+    "difference_mean_points": "difference (points)", "difference_low_points": "95 % from",
+    "difference_high_points": "95 % to",
     "printed_difference_points": "paper's difference (points)", "params_ratio": "parameters, ratio",
     "adjacent": "next level", "status": None,
 }  # fmt: skip
+
+
+# Rows of a chart: each has a line or more of text.
+NUM_PAIRS, NUM_NETWORKS = 20, 40
 
 
 def show(one: data.Loaded, factor: str, adjacent: bool) -> None:
@@ -22,7 +28,8 @@ def show(one: data.Loaded, factor: str, adjacent: bool) -> None:
     if adjacent:
         chosen = chosen[chosen["adjacent"]]
     name = one.name.replace("/", "_")
-    views.chart(factor_chart(chosen, factor), f"factor_{factor}_{name}", extra_height=90)
+    part = views.take_part(chosen, NUM_PAIRS, picker.name_part(one, f"{factor}_pairs"))
+    views.chart(factor_chart(part, factor), f"factor_{factor}_{name}", extra_height=90)
     labels = {column: text for column, text in COLUMNS.items() if text}
     views.table(chosen[list(COLUMNS)], f"factor_table_{name}", labels, FACTOR_TITLES[factor])
 
@@ -30,8 +37,9 @@ def show(one: data.Loaded, factor: str, adjacent: bool) -> None:
 def show_accuracies(one: data.Loaded) -> None:
     table = data.ablation_table(one, one.signature)
     name = one.name.replace("/", "_")
-    views.chart(ablation_chart(table), f"ablation_{name}")
-    views.rounded_table("ablation", table, one.study)
+    part = views.take_part(table, NUM_NETWORKS, picker.name_part(one, "networks"))
+    views.chart(ablation_chart(part, one.study.variant_names), f"ablation_{name}")
+    views.rounded_table("ablation", part, one.study)
     with st.expander("All values, unrounded"):
         views.table(table.dropna(axis="columns", how="all"), f"ablation_table_{name}")
 
@@ -45,15 +53,15 @@ if first.study.tables.ablation is None and not factors:
 if factors:
     st.caption(
         "Differences between two networks that are alike but for one factor, paired by seed. An "
-        "interval that covers 0 says: these seeds show no difference."
+        "interval that covers 0 says: with these seeds the difference is not distinguishable from 0."
     )
     left, right = st.columns([3, 1.4], vertical_alignment="bottom")
-    factor = left.segmented_control(
-        "Factor", factors, default=factors[0], required=True, key="factor", bind="query-params",
-        format_func=FACTOR_TITLES.__getitem__,
+    factor = address.pick_one(
+        "Factor", factors, "factor", FACTOR_TITLES.__getitem__, draw=left.segmented_control,
+        required=True,
     )  # fmt: skip
-    adjacent = right.toggle(
-        "Next levels only", key="adjacent", bind="query-params",
+    adjacent = address.toggle(
+        "Next levels only", "adjacent", draw=right.toggle,
         help="Each level against the one before it, instead of each against the lowest too",
     )  # fmt: skip
     for one in picker.side_by_side():

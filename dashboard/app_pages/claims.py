@@ -1,15 +1,16 @@
 """Do the claims hold? What was said of these networks, and what the records say."""
 
-from functools import partial
-
 import pandas as pd
 import streamlit as st
 
+import address
 import data
 import picker
 import views
 from resnest_bench.charts import claim_chart
-from resnest_bench.tables import VERDICTS, claims_caption, counts_text, figure_text
+from resnest_bench.claims.verdicts import VERDICTS
+from resnest_bench.claims.wording import figure_text
+from resnest_bench.report.claims import claims_caption, counts_text
 
 SNIPPET = """\
 claims:
@@ -46,18 +47,8 @@ def show(one: data.Loaded, wanted: list[str]) -> None:
     frame = shown.assign(figure=figures)[list(COLUMNS)]
     labels = {column: text for column, text in COLUMNS.items() if text}
     key = f"claims_{name}"
-    views.table(
-        frame, key, labels, f"Claims, study {one.name}: {counts_text(claims)}",
-        on_select=partial(take_row, f"{key}_table", shown["name"].tolist()),
-        selection_mode="single-row",
-    )  # fmt: skip
-
-
-def take_row(key: str, names: list[str]) -> None:
-    """A click on a row opens that claim below."""
-    rows = st.session_state[key].selection.rows
-    if rows and rows[0] < len(names):
-        st.session_state["claim"] = names[rows[0]]
+    note = f"Claims, study {one.name}: {counts_text(claims)}"
+    views.pick_row(frame, shown["name"].tolist(), "claim", key, labels=labels, note=note)
 
 
 def show_one(one: data.Loaded, chosen: str) -> None:
@@ -94,14 +85,14 @@ if not any(one.study.claims for one in st.session_state[picker.KEY]):
     )
     st.code(SNIPPET, language="yaml")
     st.stop()
-wanted = st.multiselect("Verdict", VERDICTS, key="verdict", bind="query-params", placeholder="all")
-for one in picker.side_by_side():
-    show(one, wanted)
+wanted = address.pick_some("Verdict", VERDICTS, "verdict", placeholder="all")
+overview = st.container()
 names = [claim.name for one in st.session_state[picker.KEY] for claim in one.study.claims]
 st.subheader("One claim")
-# By name: the address holds what the widget shows, and a sentence is a long address.
-chosen = st.selectbox(
-    "Claim (or click a row above)", list(dict.fromkeys(names)), key="claim", bind="query-params"
-)
+# By name: a sentence is a long address.
+chosen = address.pick_one("Claim (or click a row above)", list(dict.fromkeys(names)), "claim")
+with overview:
+    for one in picker.side_by_side():
+        show(one, wanted)
 for one in picker.side_by_side():
     show_one(one, chosen)

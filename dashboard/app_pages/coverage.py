@@ -1,14 +1,18 @@
 """What became of every job, and where does each figure come from?"""
 
+import pandas as pd
 import streamlit as st
 
+import address
 import data
 import picker
+import progress
 import provenance
 import views
 from resnest_bench.charts import coverage_chart
-from resnest_bench.tables import STATUSES
+from resnest_bench.status.outcomes import STATUSES
 
+KINDS = ["train", "latency", "finetune"]
 COLUMNS = [
     "kind", "dataset", "recipe", "variant", "seed", "status", "reason", "test_accuracy",
     "latency_p50_ms", "num_params", "device_kind", "device_name", "git_commit", "git_dirty",
@@ -16,8 +20,34 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+def choose_study(loaded: list[data.Loaded], first: data.Loaded) -> data.Loaded:
+    """The study that the page is about, of two next to each other."""
+    if len(loaded) < 2:
+        return first
+    name = address.pick_one(
+        "Study", [other.name for other in loaded], "of", views.plain, draw=st.segmented_control,
+        required=True,
+    )  # fmt: skip
+    return next((other for other in loaded if other.name == name), first)
+
+
+def with_reasons(one: data.Loaded) -> pd.DataFrame:
+    """The runs; a missing record has the reason that its job's log, or that of its data, gives."""
+    missing = one.runs["status"].eq("missing").to_numpy()
+    if not missing.any():
+        return one.runs
+    known = progress.find_reasons(data.read_study_status(one))
+    reasons = [
+        known.get(job, reason) if is_missing else reason
+        for job, reason, is_missing in zip(
+            one.study.jobs(), one.runs["reason"], missing, strict=True
+        )
+    ]
+    return one.runs.assign(reason=pd.Series(reasons, index=one.runs.index, dtype="str"))
+
+
 def show(one: data.Loaded, statuses: list[str], kinds: list[str], search: str) -> None:
-    runs, name = one.runs, one.name.replace("/", "_")
+    runs, name = with_reasons(one), one.name.replace("/", "_")
     counts = runs["status"].value_counts()
     present = len(runs) - counts.get("missing", 0)
     figures = {"expected": len(runs), "present": present, **{s: counts.get(s, 0) for s in STATUSES}}
@@ -37,44 +67,28 @@ def show(one: data.Loaded, statuses: list[str], kinds: list[str], search: str) -
     st.caption(
         f"{len(chosen):,} of {len(runs):,} jobs. Select a row to see where its figures come from."
     )
-    shown = chosen[COLUMNS].dropna(axis="columns", how="all")
-    event = views.table(
-        shown, f"jobs_{name}", note="Jobs", on_select="rerun", selection_mode="single-row"
-    )
+    keys = provenance.keys_of(chosen)
+    place, jobs = st.container(), {provenance.key_of(job): job for job in one.study.jobs()}
     if one.frames.unlisted:
         st.warning(
             f"{len(one.frames.unlisted)} records are of no job of the study, and in no table or chart."
         )
         st.code("\n".join(str(path) for path in one.frames.unlisted[:50]), language=None)
-    rows = event.selection.rows if event else []
-    jobs = {provenance.key_of(job): job for job in one.study.jobs()}
-    if rows and rows[0] < len(chosen):
-        st.session_state["record"] = provenance.key_of_row(chosen.iloc[rows[0]])
     provenance.choose(one, jobs)
+    with place:
+        shown = chosen[COLUMNS].dropna(axis="columns", how="all")
+        views.pick_row(shown, keys, provenance.RECORD, f"jobs_{name}", note="Jobs")
 
 
 st.header("Coverage and provenance")
 first = picker.loaded_study()
-left, middle, right = st.columns(3)
-statuses = left.multiselect(
-    "Status", STATUSES, key="status", bind="query-params", placeholder="all"
-)
-kinds = middle.multiselect(
-    "Kind of job",
-    ["train", "latency", "finetune"],
-    key="kind",
-    bind="query-params",
-    placeholder="all",
-)
-search = right.text_input(
-    "Search", key="search", bind="query-params", placeholder="variant, reason, …"
-)
 loaded = st.session_state[picker.KEY]
-one = first
-if len(loaded) > 1:
-    name = st.segmented_control(
-        "Study", [other.name for other in loaded], default=first.name, required=True, key="of",
-        format_func=views.plain, bind="query-params",
-    )  # fmt: skip
-    one = next((other for other in loaded if other.name == name), first)
-show(one, statuses, kinds, search or "")
+one = choose_study(loaded, first)
+progress.show_whole(one)
+left, middle, right = st.columns(3)
+statuses = address.pick_some("Status", STATUSES, "status", draw=left.multiselect, placeholder="all")
+kinds = address.pick_some("Kind of job", KINDS, "kind", draw=middle.multiselect, placeholder="all")
+search = address.enter_text(
+    "Search", "search", draw=right.text_input, placeholder="variant, reason, …"
+)
+show(one, statuses, kinds, search)

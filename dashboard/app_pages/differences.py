@@ -2,24 +2,32 @@
 
 import streamlit as st
 
+import address
 import data
 import picker
 import views
 from resnest_bench.charts import effects_chart, pairs_chart
-from resnest_bench.tables import (
+from resnest_bench.comparisons.differences import (
+    MAX_EVERY,
     Differences,
+    find_trainings,
+    main_trainings,
+)
+from resnest_bench.paths import Experiment
+from resnest_bench.report.differences import (
     differences_caption,
     differences_notes,
     effects_caption,
     effects_notes,
-    experiment_of,
-    experiments_of,
-    headline_experiment,
     power_text,
-    told_apart_text,
+    significance_text,
 )
+from resnest_bench.tables.selection import list_experiments
 
 EVERY = "every two"
+# Each network's records are read for it: of more networks those are compared that the reader picks, or
+# the most accurate.
+NUM_COMPARED = 60
 COLUMNS = {
     "verdict": None, "variant": None, "base": None, "difference_points": "difference (points)",
     "all_low_points": "95 % from", "all_high_points": "95 % to", "n": "n (paired seeds)",
@@ -36,46 +44,60 @@ ACCURACIES = {
 }  # fmt: skip
 EFFECTS = {
     "factor": None, "base_level": "from", "level": "to", "effect": "effect (points)",
-    "low": "95 % from", "high": "95 % to", "holm_p": "p (Holm)", "by_seed_low": "by seed: from",
-    "by_seed_high": "by seed: to", "num_variants": "networks at this level", "reason": None,
+    "by_seed_low": "95 % from", "by_seed_high": "95 % to", "by_seed_holm_p": "p (Holm)",
+    "low": "mixed model: from", "high": "mixed model: to", "holm_p": "mixed model: p (Holm)",
+    "num_variants": "networks at this level", "reason": None,
 }  # fmt: skip
 
 
-def choose(first: data.Loaded) -> tuple[tuple[str, str, str], str | None]:
-    """The experiment and the base that all studies shown are asked for; None for every two."""
-    places, _ = experiments_of(first.study)
-    headline = headline_experiment(first.study)
-    if headline:
-        places.sort(key=lambda p: p != (headline.kind, headline.dataset, headline.recipe))
-    left, right = st.columns(2)
+def choose(first: data.Loaded) -> tuple[Experiment, str | None, list[str]]:
+    """The experiment, the base (None for every two) and, of many, the networks to compare with it."""
+    places, _ = list_experiments(first.study)
+    main = main_trainings(first.study)
+    if main:
+        places.sort(key=lambda place: place != main.experiment)
+    # One experiment alone needs no widget, and no room for it.
+    left, right = st.columns(2) if len(places) > 1 else [st.container()] * 2
     with left:
-        place = views.pick_one("Trained or fine-tuned", places, "training", ", ".join)
-    names = list(variants_of(first, place))
+        place = views.pick_experiment("Trained or fine-tuned", places, "training")
+    names = data.rank_by_accuracy(first, place, list_variants(first, place))
+    every = [EVERY] if len(names) <= MAX_EVERY else []
+    texts = {EVERY: EVERY} | {name: f"each against {name}" for name in names}
+    if not every and names:
+        texts[names[0]] += " (the most accurate)"
+    order = every + (list(list_variants(first, place)) if every else names)
     with right:
-        base = st.selectbox(
-            "Compared", [EVERY, *names], format_func=lambda n: n if n == EVERY else f"each against {n}",
-            key="base", bind="query-params",
-        )  # fmt: skip
-    return place, None if base == EVERY else base
+        base = address.pick_one("Compared", order, "base", texts.__getitem__)
+    if len(names) <= NUM_COMPARED:
+        return place, None if base == EVERY else base, []
+    chosen = views.pick_variants(names, "Networks compared with it", NUM_COMPARED)
+    st.caption(
+        f"The {NUM_COMPARED} most accurate of {len(names):,}, unless others are chosen. The best of "
+        "many is so in part by luck."
+    )
+    return place, base, chosen[:NUM_COMPARED]
 
 
-def variants_of(one: data.Loaded, place: tuple[str, str, str]) -> tuple[str, ...]:
+def list_variants(one: data.Loaded, place: Experiment) -> tuple[str, ...]:
     """Those of the ablation table where the experiment is the study's main one, else all."""
-    headline = headline_experiment(one.study)
-    if headline and place == (headline.kind, headline.dataset, headline.recipe):
-        return headline.variants
-    return experiment_of(one.study, place).variants
+    main = main_trainings(one.study)
+    if main and place == main.experiment:
+        return main.variants
+    return find_trainings(one.study, place).variants
 
 
-def show(one: data.Loaded, place: tuple[str, str, str], base: str | None) -> None:
-    name = one.name.replace("/", "_")
-    found = data.differences(one, one.signature, place, variants_of(one, place), base)
+def show(one: data.Loaded, place: Experiment, base: str | None, chosen: list[str]) -> None:
+    name, names = one.name.replace("/", "_"), list_variants(one, place)
+    if len(names) > NUM_COMPARED:
+        wanted = {base, *(chosen or data.rank_by_accuracy(one, place, names)[:NUM_COMPARED])}
+        names = tuple(variant for variant in names if variant in wanted)
+    found = data.differences(one, one.signature, place, names, base)
     if not len(found.pairs):
         views.chart(pairs_chart(found.pairs), f"pairs_{name}")
         for note in found.notes or ("Fewer than two networks have a result.",):
             st.caption(f"- {views.plain(note)}")
         return
-    st.markdown(f"**{told_apart_text(found.pairs)}**. {views.plain(power_text(found.pairs))}")
+    st.markdown(f"**{significance_text(found.pairs)}**. {views.plain(power_text(found.pairs))}")
     views.chart(pairs_chart(found.pairs), f"pairs_{name}", extra_height=120)
     st.caption(views.plain(differences_caption(found, one.study)))
     show_rows(found, name)
@@ -108,12 +130,12 @@ def show_effects(one: data.Loaded) -> None:
 
 st.header("Differences")
 first = picker.loaded_study()
-if not experiments_of(first.study)[0]:
+if not list_experiments(first.study)[0]:
     st.info("This study trains nothing: there is no accuracy to compare.")
     st.stop()
-place, base = choose(first)
+place, base, chosen = choose(first)
 for one in picker.side_by_side():
-    show(one, place, base)
+    show(one, place, base, chosen)
 if any(one.study.tables.ablation for one in st.session_state[picker.KEY]):
     st.subheader("Factors, all networks together")
     for one in picker.side_by_side():

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
+import address
 import data
 import picker
 import views
-from resnest_bench import tables
 from resnest_bench.charts import (
     SWEEP_FIELDS,
     batch_sweep_chart,
@@ -14,6 +14,9 @@ from resnest_bench.charts import (
     modes_chart,
     startup_chart,
 )
+from resnest_bench.frames.rows import samples_of
+from resnest_bench.tables.noise import NOISE_PARTS, floor_sentence
+from resnest_bench.tables.selection import list_experiments
 
 VIEWS = {
     "sweep": "Batch sweep", "samples": "Raw samples", "settings": "Settings",
@@ -45,7 +48,8 @@ def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int |
     cells = one.cells[one.cells["variant"].isin(names)]
     name = one.name.replace("/", "_")
     if view == "sweep":
-        views.chart(batch_sweep_chart(cells, field), f"sweep_{name}")
+        drawn = batch_sweep_chart(cells, field, one.study.variant_names)
+        views.chart(drawn, f"sweep_{name}", extra_height=views.legend_height(len(names)))
     elif view == "settings":
         views.chart(modes_chart(cells, batch), f"settings_{name}")
     elif view == "start":
@@ -67,9 +71,9 @@ def show_noise(one: data.Loaded) -> None:
     """Which differences between two latencies are noise, and what that noise is made of."""
     table = data.noise_table(one, one.signature)
     for row in table.to_dict("records"):
-        st.markdown(views.plain(tables.floor_sentence(row)))
+        st.markdown(views.plain(floor_sentence(row)))
     with st.expander("What the noise is made of"):
-        st.caption(views.plain(tables.NOISE_PARTS))
+        st.caption(views.plain(NOISE_PARTS))
         shown = table.dropna(axis="columns", how="all")
         views.table(shown, f"noise_{one.name}".replace("/", "_"), NOISE_LABELS, "Noise floor")
 
@@ -80,11 +84,11 @@ def show_ratios(one: data.Loaded, names: list[str], base: str, batch: int) -> No
         f"**Latency over that of {views.plain(base)}**, batch {batch}: median of each round, mean over the "
         "rounds that both have, 95 % interval over rounds"
     )
-    _, experiments = tables.experiments_of(one.study)
+    _, experiments = list_experiments(one.study)
     for place in experiments:
-        key = f"ratios_{'_'.join((one.name, *place))}".replace("/", "_")
+        key = f"ratios_{'_'.join((one.name, *place[1:]))}".replace("/", "_")
         if len(experiments) > 1:
-            st.caption(views.plain(", ".join(place)))
+            st.caption(views.plain(views.name_experiment(place)))
         rows = data.latency_ratios(one, one.signature, place, base, tuple(names), batch)
         rows = rows.drop(columns="base")
         views.table(rows, key, RATIO_LABELS, f"Latency over that of {base}")
@@ -93,7 +97,7 @@ def show_ratios(one: data.Loaded, names: list[str], base: str, batch: int) -> No
 def show_samples(one: data.Loaded, names: list[str], batch: int | None, name: str) -> None:
     """Raw samples are read from the records themselves, of these variants alone."""
     jobs = [j for j in one.study.jobs() if j.kind == "latency" and j.variant in set(names)]
-    samples = tables.samples_of(data.outcomes(one, jobs))
+    samples = samples_of(data.outcomes(one, jobs))
     panels = latency_distribution_panels(samples[samples["batch_size"] == batch])
     for index, panel in enumerate(panels):
         views.chart(panel, f"samples_{name}_{index}")
@@ -106,9 +110,9 @@ first = picker.loaded_study()
 if not first.study.latency:
     st.info("This study measures no latency: add a `latency:` block.")
     st.stop()
-view = st.segmented_control(
-    "Show", list(VIEWS), default="sweep", required=True, key="show", format_func=VIEWS.__getitem__,
-    bind="query-params", label_visibility="collapsed",
+view = address.pick_one(
+    "Show", list(VIEWS), "show", VIEWS.__getitem__, draw=st.segmented_control, required=True,
+    label_visibility="collapsed",
 )  # fmt: skip
 left, right = st.columns([2, 1])
 timed = list(dict.fromkeys(first.runs.loc[first.runs["kind"] == "latency", "variant"]))
@@ -118,17 +122,16 @@ field, batch = "ms_per_image", None
 batches = sorted(int(size) for size in first.cells["batch_size"].dropna().unique())
 with right:
     if view == "sweep":
-        field = st.selectbox(
-            "Over batch size", list(SWEEP_FIELDS), key="sweep", bind="query-params",
-            index=list(SWEEP_FIELDS).index("ms_per_image"),
-            format_func=lambda name: SWEEP_FIELDS[name].name,
+        field = address.pick_one(
+            "Over batch size", list(SWEEP_FIELDS), "sweep", lambda name: SWEEP_FIELDS[name].name,
+            default="ms_per_image",
         )  # fmt: skip
     elif view in ("samples", "settings"):
-        batch = st.selectbox("Batch size", batches or [1], key="batch", bind="query-params")
+        batch = address.pick_one("Batch size", batches or [1], "batch")
     elif view == "ratios":
         # Of all networks: the base need not be among those that are picked.
-        base = st.selectbox("Against", timed, key="base", bind="query-params")
-        batch = st.selectbox("Batch size", batches or [1], key="batch", bind="query-params")
+        base = address.pick_one("Against", timed, "base")
+        batch = address.pick_one("Batch size", batches or [1], "batch")
 for one in picker.side_by_side():
     show_noise(one)
     if view == "ratios":

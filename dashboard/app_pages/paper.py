@@ -2,15 +2,17 @@
 
 import streamlit as st
 
+import address
 import data
 import picker
 import views
 from resnest_bench.charts import paper_chart
-from resnest_bench.tables import PRINTED_FACTS
+from resnest_bench.tables.paper_comparison import PRINTED_FACTS
 
 TABLES = {"ablation": "Ablation", "tradeoff": "Trade-off", "transfer": "Transfer"}
 COLUMNS = {
-    "table": None, "variant": None, "printed_text": "printed", "ours": "ours", "half_width": "±",
+    "table": None, "variant": None, "printed_text": "printed", "ours": "ours", "low": "95 % from",
+    "high": "95 % to",
     "n": None, "difference": "ours − printed", "ratio": "ours / printed",
     "covered": "interval covers printed", "run_covered": "one more run would", "comparable": None,
     "differs": "what differs", "status": None, "device": "on", "data": None,
@@ -33,14 +35,11 @@ st.header("Paper beside ours")
 first = picker.loaded_study()
 rows = data.paper_table(first, first.signature)
 left, right = st.columns(2)
-table = left.segmented_control(
-    "Table", list(TABLES), default="ablation", required=True, key="table",
-    format_func=TABLES.__getitem__, bind="query-params",
-)  # fmt: skip
-quantities = list(dict.fromkeys(rows.loc[rows["table"] == table, "what"]))
-what = right.segmented_control(
-    "Quantity", quantities, default=quantities[0], required=True, key="what", bind="query-params"
+table = address.pick_one(
+    "Table", list(TABLES), "table", TABLES.__getitem__, draw=left.segmented_control, required=True
 )
+quantities = list(dict.fromkeys(rows.loc[rows["table"] == table, "what"]))
+what = address.pick_one("Quantity", quantities, "what", draw=right.segmented_control, required=True)
 for one in picker.side_by_side():
     show(one, table, what if what in quantities else quantities[0])
 with st.expander("What to know of the printed figures", expanded=True):

@@ -5,33 +5,29 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+import address
 import data
 import details
 import picker
 import views
-from resnest_bench.charts import shared_domains, tradeoff_chart
+from resnest_bench.charts import shared_domains, tradeoff_chart, trained_label
 from resnest_bench.specs import variant_line
-from resnest_bench.tables import (
-    IMAGES,
-    Axis,
-    Experiments,
-    best_within,
-    default_axes,
-    experiments_of,
-    front_lines,
-    front_notes,
-)
+from resnest_bench.stats.intervals import IMAGES
+from resnest_bench.tables.axes import Axis, default_axes
+from resnest_bench.tables.fronts import front_lines, front_notes
+from resnest_bench.tables.points import TIED_TEXT, Choice, best_within
+from resnest_bench.tables.selection import Experiments, list_experiments
 
 PANEL = ["device", "measured_in"]
 
 
 def choose_experiments(loaded: data.Loaded) -> Experiments:
-    trained, timed = experiments_of(loaded.study)
+    trained, timed = list_experiments(loaded.study)
     left, right = st.columns(2)
     with left:
-        training = views.pick_one("Trained or fine-tuned", trained, "training", ", ".join)
+        training = views.pick_experiment("Trained or fine-tuned", trained, "training")
     with right:
-        latency = views.pick_one("Latency of", timed, "protocol", ", ".join)
+        latency = views.pick_experiment("Latency of", timed, "protocol")
     return Experiments(training, latency)
 
 
@@ -39,26 +35,25 @@ def choose_axes(axes: dict[str, Axis]) -> tuple[Axis, Axis, bool]:
     x, y = default_axes(axes)
     keys = list(axes)
     columns = st.columns([3, 3, 1.3], vertical_alignment="bottom")
-    y = columns[0].selectbox(
-        "Up is better", keys, keys.index(y), lambda key: axes[key].title, key="y",
-        bind="query-params",
-    )  # fmt: skip
-    x = columns[1].selectbox(
-        "Left is better", keys, keys.index(x), lambda key: axes[key].title, key="x",
-        bind="query-params",
-    )  # fmt: skip
-    log = columns[2].toggle("Log scale", value=True, key="log", bind="query-params")
+    titles = {key: axis.title for key, axis in axes.items()}
+    y = address.pick_one(
+        "Up is better", keys, "y", titles.__getitem__, default=y, draw=columns[0].selectbox
+    )
+    x = address.pick_one(
+        "Left is better", keys, "x", titles.__getitem__, default=x, draw=columns[1].selectbox
+    )
+    log = address.toggle("Log scale", "log", True, draw=columns[2].toggle)
     return axes[x], axes[y], log
 
 
-def choose_budget(x: Axis) -> tuple[float | None, float | None]:
+def choose_budget(x: Axis, study: str) -> tuple[float | None, float | None]:
+    """Limits of x and of the memory. 3 ms are no 3 million parameters, nor another study's 3 ms."""
     word = "at least" if x.better == "higher" else "at most"
-    limit = st.number_input(
-        f"{x.title} {word}", value=None, placeholder="no limit", key="limit", bind="query-params"
+    limit = address.enter_number(
+        f"{x.title} {word}", "limit", [study], of=x.key, placeholder="no limit"
     )
-    memory = st.number_input(
-        "Peak memory (MiB) at most", value=None, placeholder="no limit", key="memory", min_value=0.0,
-        bind="query-params", help="On a GPU what the tensors took at most; on a CPU the whole process",
+    memory = address.enter_number(
+        "Peak memory (MiB) at most", "memory", [study], low=0.0, placeholder="no limit", help="On a GPU what the tensors took at most; on a CPU the whole process",
     )  # fmt: skip
     return limit, memory
 
@@ -73,7 +68,7 @@ def take_selection(key: str, points: pd.DataFrame) -> None:
         for axis, ends in box.items():
             inside &= points[axis].between(min(ends), max(ends))
         names += points.loc[inside, "variant"].tolist()
-    st.session_state["pick"] = list(dict.fromkeys(names))
+    st.session_state[address.PICK] = list(dict.fromkeys(names))
 
 
 def panels_of(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -87,20 +82,23 @@ def panels_of(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def show_panels(
-    loaded: data.Loaded, points: pd.DataFrame, x: Axis, y: Axis, log: bool, limit: float | None,
+    loaded: data.Loaded, chosen: Experiments, points: pd.DataFrame, x: Axis, y: Axis, log: bool, limit: float | None,
     domains: tuple | None, picked: list[str], apart: bool,
 ) -> None:  # fmt: skip
-    label = " and ".join(loaded.runs["dataset_label"].unique())
+    label = trained_label(loaded.runs, chosen)
     panels = panels_of(points) if apart else [("", points)]
     columns = st.columns(2) if len(panels) > 1 else [st.container()]
     for index, (place, rows) in enumerate(panels):
         key = f"tradeoff_{loaded.name}_{index}".replace("/", "_")
         drawn = tradeoff_chart(
             rows, x, y, place or label, log_x=log, limit=limit, domains=domains, interactive=True,
-            picked=tuple(picked),
+            picked=tuple(picked), variants=loaded.study.variant_names,
         )  # fmt: skip
         with columns[index % len(columns)]:
-            views.chart(drawn, key, partial(take_selection, key, rows), ["picked", "brush"])
+            views.chart(
+                drawn, key, partial(take_selection, key, rows), ["picked", "brush"],
+                extra_height=views.legend_height(rows["variant"].nunique()),
+            )  # fmt: skip
 
 
 def show_choice(
@@ -125,10 +123,36 @@ def show_choice(
         f"**Best {views.plain(y.label.lower())} {within}: {views.plain(row['variant'])}**, "
         f"{row['y']:.4g} {views.plain(y.unit)} at {row['x']:.4g} {views.plain(x.unit)}"
     )
-    if best.not_told_apart:
-        text += f". These seeds don't tell it from: {views.few(best.not_told_apart)}"
+    if best.tied:
+        text += f". Not significantly below it: {views.few(best.tied)} ({TIED_TEXT})"
     st.markdown(text + ".")
+    if limit is not None:
+        surely = best_within(points, x, y, limit, memory, trained, whole_interval=True)
+        for line in say_how_surely(best, surely, x):
+            st.markdown(line)
     st.code(variant_line(loaded.study.variant(row["variant"])), language="yaml", wrap_lines=True)
+
+
+def say_how_surely(best: Choice, surely: Choice | None, x: Axis) -> list[str]:
+    """Whether the interval keeps the budget too, and not the mean alone."""
+    name, lines = best.row["variant"], []
+    end = best.row["x_low" if x.better == "higher" else "x_high"]
+    if pd.isna(end):
+        lines.append(f"Its {x.label.lower()} has no interval: only its mean keeps the budget.")
+    elif name in best.unsure:
+        text = (
+            f"Its mean keeps the budget; its 95 % interval reaches beyond, to {end:.4g} {x.unit}."
+        )
+        lines.append(text)
+    if not lines:
+        lines.append("Its whole 95 % interval keeps the budget.")
+    elif surely is not None:
+        lines.append(f"The best that keeps it with its whole interval: {surely.row['variant']}.")
+    if others := [other for other in best.unsure if other != name]:
+        lines.append(
+            f"Within the budget by their mean alone: {', '.join(others[: views.MAX_NAMES])}."
+        )
+    return [views.plain(line) for line in lines]
 
 
 def table_of(points: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -146,7 +170,10 @@ def table_of(points: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.DataFrame, dict
     binomial = points[["x_about", "y_about"]].eq(IMAGES).any(axis=None)
     hidden = set() if binomial else {"x_about", "y_about"}
     hidden |= {"front_reason"} if points["front_reason"].eq("").all() else set()
+    if len(points) > views.MAX_ROWS:
+        points = points.sort_values(["front", "y"], ascending=[False, y.better == "lower"])
     frame = points[[name for name in columns if name not in hidden]]
+    # No probability is shown as 1: as a text, '>0.99'.
     return frame, {name: text for name, text in columns.items() if text}
 
 
@@ -188,10 +215,7 @@ several = len(every) > 1 or num_panels > 1
 # On one plane points of several devices have its colours; those of several settings look alike.
 devices = pd.concat([points["device"] for points in drawable]).nunique() if drawable else 0
 apart = num_panels > 1 and (
-    devices < 2
-    or st.toggle(
-        "One panel for each device and setting", value=True, key="facets", bind="query-params"
-    )
+    devices < 2 or address.toggle("One panel for each device and setting", "facets", True)
 )
 positive = all(points["x"].gt(0).all() for points in drawable)
 domains = shared_domains(drawable, x, y, log and positive, False) if several and drawable else None
@@ -200,13 +224,13 @@ chart_place, side_place = (
     st.columns([2.6, 1]) if len(every) == 1 else (st.container(), st.container())
 )
 with side_place:
-    limit, memory = choose_budget(x)
+    limit, memory = choose_budget(x, first.name)
 points_by_name = {one.name: points for one, points in every}
 names = list(dict.fromkeys(chosen.runs(first.runs)["variant"]))
-marked = views.picked_of(names)
+marked = views.get_picked(names)
 with chart_place:
     for one in picker.side_by_side():
-        show_panels(one, points_by_name[one.name], x, y, log, limit, domains, marked, apart)
+        show_panels(one, chosen, points_by_name[one.name], x, y, log, limit, domains, marked, apart)
 with side_place:
     for one in picker.side_by_side():
         show_choice(one, chosen, points_by_name[one.name], x, y, limit, memory)
@@ -217,5 +241,5 @@ for one in picker.side_by_side():
     views.table(frame, f"points_{one.name}".replace("/", "_"), labels, f"{y.label}, {x.label}")
 if len(every) > 1:
     show_beside([points for _, points in every], [one.name for one, _ in every], x, y)
-if st.session_state.get("pick"):
-    details.show(first, chosen, st.session_state["pick"])
+if st.session_state.get(address.PICK):
+    details.show(first, chosen, st.session_state[address.PICK])

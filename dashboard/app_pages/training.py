@@ -3,11 +3,13 @@
 import pandas as pd
 import streamlit as st
 
+import address
 import data
 import picker
+import table_columns
 import views
 from resnest_bench.charts import field_title, training_curves_panels
-from resnest_bench.tables import running_frame
+from resnest_bench.frames.live import trainings_frame
 
 FIELDS = [
     "test_accuracy", "train_accuracy", "validation_accuracy", "test_loss", "train_loss",
@@ -15,6 +17,9 @@ FIELDS = [
 ]  # fmt: skip
 NUM_SHOWN = 8
 EXPERIMENT = ["kind", "dataset", "recipe"]
+BEGUN = {
+    "num_epochs": "of epochs", "updated_at": "last heard of", "seconds_ago": "seconds ago",
+}  # fmt: skip
 COSTS = {
     "variant": None, "kind": None, "dataset": None, "recipe": None, "n": "n (seeds)",
     "wall_seconds": "wall time, mean (s)", "train_seconds": "training alone, mean (s)",
@@ -44,12 +49,14 @@ def costs(one: data.Loaded, names: list[str]) -> pd.DataFrame:
 
 def show(one: data.Loaded, field: str, names: list[str]) -> None:
     name = one.name.replace("/", "_")
-    if one.running:
-        st.markdown("**Still running**")
-        st.dataframe(running_frame(list(one.running)), hide_index=True, key=f"running_{name}")
+    if one.trainings:
+        st.markdown("**Begun, without a record yet**")
+        frame = trainings_frame(one.trainings)
+        columns = table_columns.config(frame, BEGUN)
+        st.dataframe(frame, hide_index=True, key=f"running_{name}", column_config=columns)
     epochs = one.epochs
     epochs = epochs[epochs["variant"].isin(names)]
-    panels = training_curves_panels(epochs, field)
+    panels = training_curves_panels(epochs, field, one.study.variant_names)
     for index, panel in enumerate(panels):
         views.chart(panel, f"curves_{name}_{index}", extra_height=views.legend_height(len(names)))
     if not panels:
@@ -67,9 +74,7 @@ if not len(trained):
 known = [field for field in FIELDS if field in first.epochs and first.epochs[field].notna().any()]
 left, right = st.columns([1, 2])
 with left:
-    field = st.selectbox(
-        "Show", known or FIELDS, key="curve", format_func=field_title, bind="query-params"
-    )
+    field = address.pick_one("Show", known or FIELDS, "curve", field_title)
 with right:
     names = views.pick_variants(list(dict.fromkeys(trained["variant"])), shown=NUM_SHOWN)
 st.caption(

@@ -2,11 +2,13 @@
 
 import streamlit as st
 
+import address
 import data
 import picker
 import views
 from resnest_bench.charts import field_title, training_curves_panels, transfer_chart
 
+NUM_ROWS = 60
 FIELDS = ["test_accuracy", "train_accuracy", "test_loss", "train_loss"]
 
 
@@ -17,13 +19,15 @@ def show(one: data.Loaded, field: str) -> None:
         return
     table = data.transfer_table(one, one.signature)
     for index, (_, rows) in enumerate(table.groupby("dataset", sort=False)):
-        views.chart(transfer_chart(rows), f"transfer_{name}_{index}")
+        part = views.take_part(rows, NUM_ROWS, picker.name_part(one, f"rows_{index}"))
+        height = views.legend_height(part["recipe"].nunique())
+        views.chart(transfer_chart(part), f"transfer_{name}_{index}", extra_height=height)
     views.rounded_table("transfer", table, one.study)
     with st.expander("All values, unrounded"):
         views.table(table.dropna(axis="columns", how="all"), f"transfer_table_{name}")
     epochs = one.epochs
     for index, panel in enumerate(
-        training_curves_panels(epochs[epochs["kind"] == "finetune"], field)
+        training_curves_panels(epochs[epochs["kind"] == "finetune"], field, one.study.variant_names)
     ):
         views.chart(panel, f"transfer_curves_{name}_{index}", extra_height=views.legend_height(2))
 
@@ -32,9 +36,8 @@ st.header("Transfer")
 if not picker.loaded_study().study.finetune:
     st.info("This study fine-tunes nothing: add a `finetune:` block.")
     st.stop()
-field = st.segmented_control(
-    "Over epochs", FIELDS, default=FIELDS[0], required=True, key="curve", format_func=field_title,
-    bind="query-params",
-)  # fmt: skip
+field = address.pick_one(
+    "Over epochs", FIELDS, "curve", field_title, draw=st.segmented_control, required=True
+)
 for one in picker.side_by_side():
     show(one, field)

@@ -19,7 +19,7 @@ ENTRY_MODULES = {
     "train": ("training",),
     "finetune": ("training",),
     "latency": ("measure.latency", "measure.complexity"),
-    "tables": ("tables",),
+    "tables": ("frames", "tables", "comparisons", "claims", "report"),
     "figures": ("charts",),
 }
 # Their effect on a job shows in its spec or in its record, which are compared by value.
@@ -30,12 +30,17 @@ NOT_COUNTED = {
     "records",
     "progress",
     "specs",
+    "status",
     "digests",
     "metrics",
     "errors",
     "plain",
+    "words",
     "measure.environment",
     "measure.allocator",
+    "measure.threads",
+    "data.duplicates",
+    "data.leakage",
 }
 
 

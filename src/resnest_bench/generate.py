@@ -1,4 +1,4 @@
-"""Writes what follows from the specs: the schemas and config/README.md. `make generated` runs it.
+"""Writes what follows from the specs: the schemas, config/README.md and docs/columns.md. `make generated` runs it.
 
 A test compares each file with what this would write, so that they never part.
 """
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from resnest_bench import records
+from resnest_bench.frames.columns import columns_page
 from resnest_bench.specs import (
     PROTOCOLS,
     RECIPES,
@@ -141,6 +142,7 @@ def generated_files() -> dict[str, str]:
         "workflow/schemas/claims.schema.json": _dumps(claims_schema()),
         "workflow/schemas/record.schema.json": _dumps(records.json_schema()),
         "config/README.md": config_readme(),
+        "docs/columns.md": columns_page(),
     }
 
 

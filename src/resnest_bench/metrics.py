@@ -178,7 +178,7 @@ _ENTRIES = (
     Metric("num_macs", "multiply-accumulates", "MACs of one image", "lower", TIMED,
            _latency(lambda x: x.num_macs)),
     Metric("num_activations", "elements", "Activations of one image", "lower", TIMED,
-           _latency(lambda x: x.num_activations)),
+           _latency(lambda x: x.num_activations or None)),
     Metric("cold_start_ms", "ms", "Cold start", "lower", TIMED,
            _latency(lambda x: x.cold_start_ms)),
     Metric("build_ms", "ms", "Building the network", "lower", TIMED,
@@ -210,7 +210,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
 
 @dataclass(frozen=True)
 class CellMetric:
-    """One figure of a latency cell: a column of `tables.cells_frame`. Fields as in `Metric`."""
+    """One figure of a latency cell: a column of `frames.rows.cells_frame`. Fields as in `Metric`."""
 
     name: str
     unit: str

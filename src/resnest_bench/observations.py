@@ -3,13 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from resnest_bench.paths import Job
 from resnest_bench.plain import MAX_INT
 
 # What float32 can hold: sums and squares of it are finite in a table's doubles.
 MAX_FLOAT = 3.5e38
+SIZE_ARGS = (
+    "Arguments that were set for the image size, in addition to the variant's own, since the network "
+    "is made for another one"
+)
 Finite = Annotated[float, Field(ge=-MAX_FLOAT, le=MAX_FLOAT, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, le=MAX_FLOAT, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -41,6 +45,49 @@ class JobIdentity(RecordModel):
         return Job(**self.model_dump())
 
 
+class DuplicateCounts(RecordModel):
+    """Images that a dataset holds more than once.
+
+    A near copy is another file of the same picture: recompressed, resized or slightly brightened.
+    """
+
+    test_exact: Count = Field(description="Test images whose pixels are those of a training image")
+    test_near: Count | None = Field(
+        description="Further test images that look like a training image; null: not looked for"
+    )
+    train_repeated: Count = Field(
+        description="Training images with a copy among the other training images"
+    )
+    test_repeated: Count = Field(description="Test images with a copy among the other test images")
+    two_labels: Count = Field(description="Images of both parts with a copy under another label")
+
+
+class ImageReading(RecordModel):
+    """How a dataset's images came out of their files; zeros for data that is no folder of images."""
+
+    num_skipped_files: Count = Field(
+        default=0, description="Files in the classes' folders that are no images by their endings"
+    )
+    num_misnamed_images: Count = Field(
+        default=0, description="Of the skipped files: those that hold an image all the same"
+    )
+    num_broken_images: Count = Field(
+        default=0, description="Images that cannot be used and were left out, by `broken: skip`"
+    )
+    num_transparent_images: Count = Field(
+        default=0, description="Images with transparent pixels, which are shown on white"
+    )
+    num_deep_images: Count = Field(
+        default=0, description="Images of more than 8 bits a channel, scaled to 8"
+    )
+    white_value: NonNegative | None = Field(
+        default=None, description="The value that is white in images of more than 8 bits a channel"
+    )
+    unused_folders: dict[str, Count] = Field(
+        default={}, description="Folders beside train/ and test/, with the images that they hold"
+    )
+
+
 class DatasetIdentity(RecordModel):
     """The arrays that a job saw."""
 
@@ -51,6 +98,14 @@ class DatasetIdentity(RecordModel):
     num_validation: Count = Field(description="Training images held out by seed; 0 for none")
     num_test: Count
     classes: list[str]
+    test_images_per_class: list[Count] = Field(
+        default=[],
+        description="In the order of `classes`. Empty in records from before it was kept",
+    )
+    duplicates: DuplicateCounts | None = Field(
+        default=None, description="Null: not looked for, as in records from before it was"
+    )
+    reading: ImageReading = ImageReading()
 
 
 class EpochObservation(RecordModel):
@@ -70,6 +125,17 @@ class WeightsObservation(RecordModel):
     source: str = Field(description="hub NAME, file PATH or train JOB")
     sha256: str | None
     license: str | None = None
+    key: str | None = Field(
+        default=None, description="Entry of the file that was taken; null: the file is the mapping"
+    )
+    renamed: dict[str, Count] = Field(
+        default={},
+        description="What was removed from names so that they fit the network, like `module.`, to "
+        "the number of tensors",
+    )
+    ignored: list[str] = Field(
+        default=[], description="Tensors of the file that lie outside the renamed network"
+    )
 
 
 class ProbeObservation(RecordModel):
@@ -79,6 +145,14 @@ class ProbeObservation(RecordModel):
     mode: str
     batch_size: Count
     step_ms: NonNegative = Field(description="Median of a few steps, taken in turn with the others")
+
+
+class LeftOutObservation(RecordModel):
+    """One way to run the steps that did not work here, so that it was not taken."""
+
+    layout: str
+    mode: str
+    reason: str
 
 
 class ShortageObservation(RecordModel):
@@ -99,6 +173,9 @@ class ExecutionObservation(RecordModel):
     layout: str
     mode: str
     probe: list[ProbeObservation] = Field(description="Empty where the recipe leaves nothing open")
+    left_out: list[LeftOutObservation] = Field(
+        default=[], description="What could not be run here: an error, or a crash of its process"
+    )
     seeds_at_once: Positive = Field(
         default=1, description="Trainings that shared the device in this process"
     )
@@ -106,6 +183,11 @@ class ExecutionObservation(RecordModel):
         default=None,
         description="Images at once in the end, where whole batches did not fit into memory: their "
         "gradients were added up to the batch's, but batch norm saw no more. Null: whole batches",
+    )
+    num_threads: Positive | None = Field(
+        default=None,
+        description="Threads of torch on a CPU, which all seeds of a variant keep: results with others "
+        "differ by rounding. Null: on a GPU, and in records of before (see environment)",
     )
     shortages: list[ShortageObservation] = Field(
         default=[], description="Since when; empty where an earlier seed had found the size"
@@ -120,9 +202,15 @@ class TrainObservations(RecordModel):
     test_correct: str = Field(
         description="Final model, one bit an image in test order: base64 of numpy.packbits"
     )
+    test_predictions_per_class: list[Count] = Field(
+        default=[],
+        description="Test images that the final model takes for each class, in the order of the "
+        "dataset's `classes`. Empty in records from before it was kept",
+    )
     wall_seconds: NonNegative = Field(description="Sum over all sessions, if it was resumed")
     num_resumes: Count
     initial_weights: WeightsObservation | None
+    size_args: dict[str, JsonValue] = Field(default={}, description=SIZE_ARGS)
     final_weights_sha256: str | None = Field(description="Of the kept .safetensors file, if any")
     execution: ExecutionObservation | None = Field(
         default=None, description="Null in records from before it was kept"
@@ -196,10 +284,12 @@ class UnavailableCell(RecordModel):
 class LatencyObservations(RecordModel):
     image_size: Positive
     num_classes: Positive
+    size_args: dict[str, JsonValue] = Field(default={}, description=SIZE_ARGS)
     num_params: Count
     num_macs: Count = Field(description="Multiply-accumulates of one image")
     num_activations: Count = Field(
-        description="Elements of the outputs of convolutions and linears"
+        description="Elements of the outputs of convolutions, linears and attention. 0: not counted "
+        "(records of old code, whose uncounted_operators name conv2d and linear)"
     )
     uncounted_operators: dict[str, Count] = Field(description="Operator to number of calls")
     build_ms: NonNegative

@@ -7,6 +7,7 @@ guessed back from a file name (`records.read` compares the two instead).
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 KINDS = ("train", "latency", "finetune")
 
@@ -23,6 +24,14 @@ def check_name(name: str) -> str:
     if not re.fullmatch(NAME_PATTERN, name) or len(name) > 100 or name.endswith((".", "\n")):
         raise ValueError(f"{NAME_RULE} (at most 100 characters), but this one is {name!r}")
     return name
+
+
+class Experiment(NamedTuple):
+    """All jobs of one kind on one dataset by one recipe; of latencies by one protocol."""
+
+    kind: str
+    dataset: str
+    recipe: str
 
 
 @dataclass(frozen=True, order=True)
@@ -44,6 +53,10 @@ class Job:
             raise ValueError(f"a job's kind is one of {', '.join(KINDS)}, not {self.kind!r}")
         for name in (self.dataset, self.recipe, self.variant):
             check_name(name)
+
+    @property
+    def experiment(self) -> Experiment:
+        return Experiment(self.kind, self.dataset, self.recipe)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.variant} on {self.dataset} ({self.recipe}, seed {self.seed})"
@@ -104,6 +117,31 @@ class StudyPaths:
         """What a training that still runs says of itself."""
         name = f"seed-{job.seed}.json"
         return self.progress_root / job.kind / job.dataset / job.recipe / job.variant / name
+
+    @property
+    def prices(self) -> Path:
+        """What the last run expected its jobs to take."""
+        return self.root / "prices.json"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    def log(self, job: Job, added: bool = False) -> Path:
+        """What the workflow's job wrote: a training's is that of all its seeds.
+
+        `added`: the seed is one that a look asked for, which has a job of its own.
+        """
+        own = f"-seed-{job.seed}" if added else ""
+        ending = f"-{job.seed}" if job.kind == "latency" else own
+        return self.logs / job.kind / job.dataset / job.recipe / f"{job.variant}{ending}.log"
+
+    def data_log(self, prepared: Path) -> Path:
+        """Of the preparation of the arrays in the folder `prepared`, a `DataPaths.prepared`."""
+        return self.logs / "data" / f"{prepared.name}.log"
+
+    def weights_log(self, hub: str) -> Path:
+        return self.logs / "weights" / f"{hub}.log"
 
     def weights(self, job: Job) -> Path:
         """Final weights, kept where a fine-tuning starts from them."""

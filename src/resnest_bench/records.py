@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from pydantic import Field, ValidationError
 
-from resnest_bench.errors import UserError
+from resnest_bench.errors import UserError, describe_input, describe_rule
 from resnest_bench.observations import (  # noqa: F401  (the parts of a record are had from here)
     DatasetIdentity,
     DeviceState,
@@ -230,7 +230,9 @@ def _inconsistency(record: Record, expected: Job | None) -> str | None:
         return f"{wanted} must hold observations, since status is 'ok', but is null"
     if getattr(record, other) is not None:
         return f"{other} must be null, since the job's kind is {job.kind}"
-    return _training_problem(record.train) if record.train else None
+    if record.train is None:
+        return None
+    return _training_problem(record.train) or _classes_problem(record.train, record.dataset)
 
 
 def _failed_problem(record: Record) -> str | None:
@@ -247,6 +249,19 @@ def _training_problem(train: TrainObservations) -> str | None:
     if train.num_trainable_params > train.num_params:
         return "train.num_trainable_params must be at most num_params"
     return _bits_problem(train)
+
+
+def _classes_problem(train: TrainObservations, dataset: DatasetIdentity | None) -> str | None:
+    """Counts by class fit the classes and the test images, where they were kept."""
+    counts = {
+        "train.test_predictions_per_class": train.test_predictions_per_class,
+        "dataset.test_images_per_class": dataset.test_images_per_class if dataset else [],
+    }
+    for name, per_class in counts.items():
+        wanted = len(dataset.classes) if dataset else 0
+        if per_class and (len(per_class), sum(per_class)) != (wanted, train.num_test):
+            return f"{name} must hold {wanted} counts that add up to train.num_test"
+    return None
 
 
 def _bits_problem(train: TrainObservations) -> str | None:
@@ -269,12 +284,7 @@ def first_problem(error: ValidationError) -> str:
     problems = error.errors()
     problem = problems[0]
     field = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
-    message = problem["msg"].removeprefix("Value error, ")
-    came = problem.get("input")
-    if problem["type"] in ("missing", "value_error") or isinstance(came, dict | list):
-        text = f"{field}: {message}"
-    else:
-        text = f"{field}: {message}, but came {came!r}"
+    text = f"{field}: {describe_rule(problem)}{describe_input(problem)}"
     return text if len(problems) == 1 else f"{text} (and {len(problems) - 1} more)"
 
 

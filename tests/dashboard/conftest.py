@@ -35,19 +35,15 @@ def study(results):
 
 @pytest.fixture
 def open_page(results):
-    """Run the app, then one of its pages; no exception may come up."""
+    """Run one of the app's pages, as a copied link would open it; no exception may come up."""
 
     def run(page: str = "tradeoff", **query: str | list[str]) -> AppTest:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+        if page != "tradeoff":
+            app.switch_page(f"app_pages/{page}.py")
         for key, value in query.items():
             app.query_params[key] = value
         app.run()
-        if page != "tradeoff":
-            app.switch_page(f"app_pages/{page}.py")
-            # As a copied link would: the whole query goes to that page.
-            for key, value in query.items():
-                app.query_params[key] = value
-            app.run()
         assert not app.exception, [e.value for e in app.exception]
         return app
 

@@ -88,6 +88,10 @@ def _is_outside(url):
 def open_drawn(page, address):
     page.goto(address)
     page.wait_for_selector(f"{DRAWN}, [data-testid='stAlert']")
+    wait_until_done(page)
+
+
+def wait_until_done(page):
     # Streamlit marks the page while a script runs.
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
     page.wait_for_timeout(400)
@@ -161,6 +165,69 @@ def test_a_copied_link_shows_the_same(page, browser, server):
     page.wait_for_url(re.compile(r"[?&]pick=A&pick=T"))
 
 
+def test_back_leads_to_the_page_before_with_its_view(page):
+    open_drawn(page, "/?study=synthetic&x=num_macs&pick=A")
+    page.get_by_role("link", name="Claims").click()
+    page.wait_for_url(re.compile(r"/claims\?study=synthetic&pick=A$"))
+    page.get_by_role("heading", name="Claims", exact=True).wait_for()
+    wait_until_done(page)
+    page.go_back()
+    page.get_by_role("heading", name="Trade-off", exact=True).wait_for()
+    wait_until_done(page)
+    assert re.search(r"/\?study=synthetic&x=num_macs&pick=A$", page.url)
+    page.get_by_text("Test accuracy against MACs of one image").wait_for()
+
+
+def test_back_undoes_a_change(page):
+    open_drawn(page, "/?study=synthetic")
+    page.get_by_label("Left is better").click()
+    page.get_by_role("option", name="Parameters (million)").click()
+    page.wait_for_url(re.compile(r"[?&]x=num_params\b"))
+    wait_until_done(page)
+    page.go_back()
+    page.get_by_text("Test accuracy against latency").wait_for()
+    wait_until_done(page)
+    assert page.url.endswith("/?study=synthetic")
+
+
+def test_the_tab_names_page_and_study(page):
+    open_drawn(page, "/?study=synthetic")
+    assert page.title().startswith("Trade-off · synthetic")
+    page.get_by_role("link", name="Transfer").click()
+    page.wait_for_function("document.title.startsWith('Transfer · synthetic')")
+
+
+def test_a_selected_row_stays_the_record_when_the_rows_change(page):
+    open_drawn(page, "/coverage?study=synthetic")
+    rows = page.locator('[data-testid="stDataFrame"]').first
+    rows.scroll_into_view_if_needed()
+    table = rows.bounding_box()
+    page.mouse.click(table["x"] + 15, table["y"] + 35 * 3 + 17)
+    page.wait_for_url(re.compile(r"[?&]record=train%2Flow%2Fquick%2FA%2F2\b"))
+    search = page.get_by_role("textbox", name="Search")
+    search.fill("fresh")
+    search.press("Enter")
+    page.wait_for_url(re.compile(r"[?&]search=fresh\b"))
+    wait_until_done(page)
+    assert "record=train%2Flow%2Fquick%2FA%2F2" in page.url
+    # The box is alive: another record can be chosen there.
+    page.get_by_role("combobox", name="Record").click()
+    page.keyboard.type("latency/low/fast/B")
+    page.get_by_role("option", name="latency/low/fast/B/0").click()
+    page.wait_for_url(re.compile(r"[?&]record=latency%2Flow%2Ffast%2FB%2F0\b"))
+    wait_until_done(page)
+    assert "record=latency%2Flow%2Ffast%2FB%2F0" in page.url
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 844}}], indirect=True)
+def test_on_a_phone_the_menu_makes_way_for_the_page(page):
+    open_drawn(page, "/?study=synthetic")
+    page.locator('[data-testid="stExpandSidebarButton"]').click()
+    page.get_by_role("link", name="Claims").click()
+    page.get_by_role("heading", name="Claims", exact=True).wait_for()
+    page.locator('[data-testid="stSidebar"][data-collapsed="true"]').wait_for(state="attached")
+
+
 @pytest.mark.parametrize(
     "page",
     [{"viewport": {"width": 390, "height": 844}}, {"color_scheme": "dark"}],
@@ -177,6 +244,39 @@ def test_a_phone_and_the_dark_theme(page, screenshots, request):
     shoot(page, screenshots, name)
 
 
+# Width of each plot's plane and, in a plot, the texts that leave it or that were cut.
+PLOTS = """
+[...document.querySelectorAll('[data-testid="stVegaLiteChart"] svg.marks')].map(svg => {
+  const planes = svg.querySelectorAll('.mark-group.role-frame.root > g > path.background');
+  const edge = svg.getBoundingClientRect();
+  const cut = [...svg.querySelectorAll('text')].filter(text => {
+    const box = text.getBoundingClientRect();
+    // A rotated title's box is its line's height wide, of which a letter fills two thirds.
+    return box.left < edge.left - 6 || box.right > edge.right + 6 || text.textContent.endsWith('…');
+  });
+  return {widths: [...planes].map(e => e.getBoundingClientRect().width), cut: cut.map(t => t.textContent)};
+})
+"""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [{"viewport": {"width": width, "height": 900}} for width in (390, 1024, 1440)],
+    ids=["390", "1024", "1440"],
+    indirect=True,
+)
+def test_every_plot_is_wide_enough_and_no_label_is_cut(page):
+    seen = 0
+    (subset,) = [name for name in reference_studies() if name.endswith("subset")]
+    for name in PAGES:
+        open_drawn(page, f"/{name}?study={subset}")
+        for plot in page.evaluate(PLOTS):
+            assert min(plot["widths"]) >= 150, name
+            assert not plot["cut"], name
+            seen += 1
+    assert seen >= 8
+
+
 def test_a_running_study_redraws_by_itself(page, results):
     study = records_factory.make_study(study="running")
     records_factory.write_study(study, study.paths(results))
@@ -187,10 +287,13 @@ def test_a_running_study_redraws_by_itself(page, results):
         path.unlink()
     try:
         open_drawn(page, "/coverage?study=running&search=quick")
-        page.get_by_text("22 of 24 records").wait_for()
+        # Beside the page, and on this one within it.
+        for place in ("stSidebar", "stMain"):
+            page.get_by_test_id(place).get_by_text("22 of 24 records").wait_for()
         path, text = next(iter(hidden.items()))
         path.write_text(text)
-        page.get_by_text("23 of 24 records").wait_for()
+        for place in ("stSidebar", "stMain"):
+            page.get_by_test_id(place).get_by_text("23 of 24 records").wait_for()
         assert "search=quick" in page.url
     finally:
         shutil.rmtree(paths.root)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from resnest_bench import records
+from resnest_bench.live.from_files import read_status
 from resnest_bench.paths import Job
 from resnest_bench.progress import LiveProgress, write_progress
 from resnest_bench.specs import dump_study
@@ -97,7 +98,7 @@ def test_corrupt_records_are_named_and_the_rest_stands(open_page, results, study
     (results / "synthetic/records/latency/low/fast/B/seed-0.json").write_bytes(b"\xff\x00")
     (results / "synthetic/records/finetune/high/tune/A/seed-0.json").write_text('{"a": NaN}')
     app = open_page(page)
-    assert len(app.error) == 3
+    assert len(app.sidebar.error) == 3
     if page == "coverage":
         frame = app.dataframe[0].value
         assert frame["status"].value_counts().to_dict() == {"ok": 21, "invalid": 3}
@@ -197,7 +198,10 @@ def test_nothing_of_a_record_becomes_markup(open_page, results, study, page):
         # What stands behind a backslash is a letter and nothing else.
         unescaped = re.sub(r"\\.", "", text)
         assert not any(piece in unescaped for piece in raw), text
-    assert not app.get("html")
+    # Widths of plots alone, without a text of a record.
+    styles = [element.proto.body for element in app.get("html")]
+    assert not any("script" in style or "http" in style for style in styles)
+    assert all(style.startswith("<style>") for style in styles)
     for element in app.get("markdown"):
         assert not element.proto.allow_html
 
@@ -271,10 +275,46 @@ def test_a_running_training_is_shown_live(open_page, results, study):
     write_progress(paths.progress(TRAINING), progress(epochs=1))
     app.run()
     assert not app.exception
-    assert "epoch 1 of 2" in " ".join(texts(app))
+    assert "epoch 1 of 2" in plain_text(app)
     assert charts(app) != before
     running = next(f.value for f in app.dataframe if "seconds_ago" in f.value)
     assert running[["variant", "seed", "epoch"]].to_numpy().tolist() == [["A", 1, 1]]
+    assert running["state"].tolist() == ["running"]
+
+
+def plain_text(app):
+    return " ".join(texts(app)).replace("\\", "")
+
+
+def test_coverage_says_what_status_says(open_page, results, study):
+    paths = study.paths(results)
+    paths.record(TRAINING).unlink()
+    write_progress(paths.progress(TRAINING), progress(epochs=1))
+    broken = Job("train", "low", "quick", "B", 0)
+    paths.record(broken).unlink()
+    paths.log(broken).parent.mkdir(parents=True)
+    paths.log(broken).write_text("resnest-bench: error: the disk is full\n")
+    status = read_status(study, paths)
+    app = open_page("coverage")
+    said = plain_text(app)
+    (running,) = status.snapshot.running
+    assert running.progress == "epoch 1 of 2, accuracy 50.0%"
+    for part in (running.title, running.progress, *(o.text for o in status.snapshot.outcomes)):
+        assert part in said
+    (failure,) = (error.value.replace("\\", "") for error in app.error)
+    assert "the disk is full" in failure
+    assert str(paths.log(broken)) in failure
+    jobs = next(f.value for f in app.dataframe if "reason" in f.value)
+    assert "the disk is full" in set(jobs["reason"])
+    # Beside every page: what is done of all, and what runs.
+    beside = " ".join(caption.value for caption in app.sidebar.caption).replace("\\", "")
+    assert running.progress in beside
+
+
+def test_a_finished_study_has_no_live_view(open_page, study):
+    app = open_page("coverage")
+    assert not app.subheader
+    assert not app.sidebar.caption
 
 
 def test_coverage_filters_and_names_where_a_figure_comes_from(open_page, results, study):
@@ -348,7 +388,7 @@ def test_the_trade_off_says_how_sure_the_front_is(open_page, results, rounds):
     assert re.search(r"A \(>?0\.\d\d\), B \(>?0\.\d\d\), T \(>?0\.\d\d\)\.", front)
     assert any("for new seeds and new rounds on the same images" in text for text in said)
     table = app.dataframe[0].value
-    assert table["front_probability"].gt(0.9).all()
+    assert set(table["front_probability"]) == {">0.99"}
     assert "front_reason" not in table
     # One seed of A: no probability, and its bar is a binomial one.
     for seed in (1, 2):
@@ -367,9 +407,7 @@ def test_the_latency_page_says_the_noise_floor_and_compares_with_it(open_page, r
     logs = np.log([10, 10.1, 10.2])
     job = np.sqrt(2 * 3 * ((logs - logs.mean()) ** 2).sum() / (2 * 6))
     floor = 100 * (np.exp(2.446912 * job * np.sqrt(2 / 3)) - 1)
-    assert (
-        f"in 3 rounds differs by up to {floor:.1f} % (95 %); smaller differences are noise" in said
-    )
+    assert f"in 3 rounds differs by up to {floor:.1f} % (95 %); smaller differences are not" in said
     parts = app.dataframe[0].value
     assert parts["floor_percent"].item() == pytest.approx(floor, rel=1e-6)
     app = open_page("latency", show="Against one", base="B", batch="1")
@@ -457,6 +495,10 @@ def test_downloads_hold_the_table(open_page, study):
 
     frame = pd.DataFrame({"a": [0.1 + 0.2], "b": [[1, 2]]})
     assert views.flat(frame).to_csv(index=False) == 'a,b\n0.30000000000000004,"[1, 2]"\n'
+    # A probability is shown with its bound, and its number is in the files.
+    sure = pd.DataFrame({"front_probability": [0.9955, 0.61]})
+    assert views.with_probabilities(sure)["front_probability"].tolist() == [">0.99", "0.61"]
+    assert sure["front_probability"].tolist() == [0.9955, 0.61]
     labels = {button.label for button in open_page().get("download_button")}
     assert {"CSV", "JSON", "TeX", "SVG", "PNG"} <= labels
 

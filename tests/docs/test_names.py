@@ -11,7 +11,7 @@ from snakemake.cli import get_argument_parser
 from resnest_bench.cli.shipped import shipped_studies
 from resnest_bench.digests import PACKAGE
 from resnest_bench.specs import study_from_config
-from resnest_bench.specs.load import _known_keys
+from resnest_bench.specs.explain import list_keys
 from support.documents import DOCUMENTS, ROOT, code_spans, fences, inline
 
 IDS = {"ids": lambda path: str(path.relative_to(ROOT))}
@@ -68,7 +68,7 @@ def snakemake_keys():
 # Of a Slurm profile: resources and the plugin's own options.
 PROFILE_KEYS = {"gpu", "gres", "gpu_model", "mem_mb", "runtime", "tasks", "slurm_partition", "slurm_account",
                 "slurm_extra", "slurm_requeue", "seeds_at_once"}  # fmt: skip
-KEYS = _known_keys() | snakemake_keys() | PROFILE_KEYS
+KEYS = list_keys() | snakemake_keys() | PROFILE_KEYS
 
 
 def unknown_keys(document):

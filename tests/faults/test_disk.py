@@ -165,8 +165,8 @@ def test_durations_come_from_clocks_that_are_never_set():
                 if called in {("time", "time"), ("time", "time_ns"), ("datetime", "now"),
                               ("datetime", "utcnow"), ("date", "today")}:  # fmt: skip
                     asking.add(str(file.relative_to(PACKAGE)))
-    # live.py tells how long ago a running job was heard of: a text on a page, and no result.
-    assert asking == {"measure/identity.py", "tables/live.py"}
+    # One tells how long ago a running job was heard of: a text on a page or a line, and no result.
+    assert asking == {"measure/identity.py", "live/from_files.py"}
 
 
 def damage(state, how):

@@ -23,7 +23,7 @@ from resnest_bench.data.archives import unpack
 from resnest_bench.data.download import file_digest
 from resnest_bench.data.prepared import open_prepared
 from resnest_bench.errors import UserError
-from resnest_bench.models.weights import load_weights_file
+from resnest_bench.models.weight_files import load_weights_file
 from resnest_bench.specs import load_study, study_from_config
 from support.faults_study import CONFIG, TRAIN, records_of
 
@@ -50,6 +50,8 @@ def marker(tmp_path):
 
 def test_a_checkpoint_that_is_a_pickle(jobs, whole, study, marker):
     jobs.run(*TRAIN, folder=study)
+    (record,) = study.rglob("records/train/**/seed-0.json")
+    record.unlink()
     (finished,) = study.rglob("seed-0/finished.json")
     finished.unlink()
     finished.with_name("state.safetensors").write_bytes(pickle.dumps(Evil(marker)))

@@ -76,7 +76,7 @@ def test_two_at_once_in_a_folder_whose_name_is_a_command(start, tmp_path):
     first = start(folder, file)
     wait_until(lambda: any((folder / ".snakemake/locks").glob("*")), first)
     second = finished(start(folder, file), code=1)
-    assert "cannot be locked" in second
+    assert "--unlock" in second
     output = finished(first)
     assert "make dashboard" in output
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import strategies as st
 from PIL import Image
 
-from resnest_bench.data import cifar, imagefolder, images, open_prepared, prepare
+from resnest_bench.data import cifar, images, open_prepared, prepare
 from resnest_bench.data.prepared import PARTS, read_meta, verify
 from resnest_bench.errors import UserError
 from resnest_bench.paths import DataPaths
 from resnest_bench.specs import DigitsDataset, ImageFolderDataset
-from resnest_bench.tables.outcomes import prepared_fingerprints
+from resnest_bench.status.fingerprints import read_fingerprints
 from support.fuzzing import TEXTS, bent, damaged, fuzzed
 
 SIDE = 16
@@ -165,14 +165,14 @@ PICTURES = [
 def test_a_damaged_image(tmp_path_factory, content, suffix):
     file = tmp_path_factory.getbasetemp() / f"image{suffix}"
     file.write_bytes(content)
-    for read in (images.oriented_size, lambda path: imagefolder._decode(path, SIDE)):
+    for read in (images.read_header, lambda path: images.read_resized(path, SIDE)):
         try:
             seen = read(file)
         except UserError as error:
             refused(error, file)
         else:
-            if isinstance(seen, np.ndarray):
-                assert (seen.dtype, seen.shape[2], min(seen.shape[:2])) == (np.uint8, 3, SIDE)
+            if isinstance(seen, images.Photo):
+                assert (seen.image.mode, min(seen.image.size)) == ("RGB", SIDE)
 
 
 def cifar_batch(data, labels):
@@ -281,5 +281,5 @@ def test_any_text_for_a_meta_json(tmp_path_factory, text):
         read_meta(folder)
     refused(caught.value)
 
-    study = types.SimpleNamespace(datasets={"x": None}, prepared=lambda name: folder)
-    assert prepared_fingerprints(study) == {}
+    study = types.SimpleNamespace(datasets={"x": None}, finetune=(), prepared=lambda name: folder)
+    assert read_fingerprints(study) == {}

@@ -10,10 +10,10 @@ import pytest
 
 from resnest_bench import records
 from resnest_bench.errors import UserError
+from resnest_bench.frames.rows import cells_of, epochs_of, runs_of, samples_of
 from resnest_bench.paths import Job
 from resnest_bench.progress import LiveProgress, read_progress
-from resnest_bench.tables import cells_of, epochs_of, runs_of, samples_of
-from resnest_bench.tables.outcomes import outcomes
+from resnest_bench.status.outcomes import outcomes
 from support.fuzzing import bent, damaged, fuzzed, not_finite, replaced, same_meaning
 from support.records_factory import (
     GPU,
@@ -46,7 +46,14 @@ def raw_train():
         "micro_batch_size": 16,
         "shortages": [{"epoch": 1, "step": 2, "micro_batch_size": 16}],
     }
-    raw["train"]["initial_weights"] = {"source": "hub x", "sha256": "a" * 64, "license": "MIT"}
+    raw["train"]["initial_weights"] = {
+        "source": "hub x",
+        "sha256": "a" * 64,
+        "license": "MIT",
+        "key": None,
+        "renamed": {},
+        "ignored": [],
+    }
     return raw
 
 

@@ -90,13 +90,15 @@ def in_training(study: Study, variant: str, attempt: int = 0) -> dict | None:
     )
 
 
-def freeze(study: Study) -> None:
-    """Make a training slow, the same on every machine: it stands still until Slurm's SIGTERM.
+def make_late(study: Study) -> None:
+    """Let a training run over its limit, the same on every machine, however slow its start was.
 
-    Slurm sends SIGCONT before it, as to a suspended job.
+    It stands still until Slurm's SIGTERM. Slurm sends SIGCONT before it, as to a suspended job.
     """
-    wait_for(lambda: in_training(study, "B"), "the training that is to be late")
+    job = wait_for(lambda: in_training(study, "B"), "the training that is to be late")
     os.kill(study.process("B"), signal.SIGSTOP)
+    # Slurm counts limits in minutes, and one is the shortest.
+    slurm("scontrol", "update", f"jobid={job['JobId']}", "timelimit=1")
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +108,14 @@ def story(cluster, tmp_path_factory):
     sent, limited = Study(base / "sent", CONFIG), Study(base / "limited", ONE_TRAINING)
     seen = SimpleNamespace(sent=sent, limited=limited, plain=base / "plain")
     running = [run_undisturbed(seen.plain)]
-    # Slurm counts limits in minutes, and one is the shortest.
-    running.append(limited.start("--set-resources", "train:runtime=attempt", "train:mem_mb=1000"))
+    more_each_time = ["train:runtime=20*attempt", "train:mem_mb=1000"]
+    running.append(limited.start("--set-resources", *more_each_time))
     running.append(sent.start("--until", "train"))
     try:
+        make_late(limited)
         wait_for(lambda: all(in_training(sent, v) for v in "AB"), "two trainings side by side")
         seen.side_by_side = [in_training(sent, variant) for variant in "AB"]
         seen.variables = [variables_of(sent.process(variant)) for variant in "AB"]
-        freeze(limited)
         cancel_and_drain(seen)
         sent.finish(running[2])
         assert running[0].wait(timeout=240) == 0
@@ -245,7 +247,7 @@ def test_a_training_over_its_time_limit_goes_on_to_the_same_record(story):
     assert "DUE TO TIME LIMIT" in story.limited.job_log(first)
     assert "stopped by SIGTERM" in story.limited.job_log(first)
     # The next attempt has more time.
-    assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:02:00")
+    assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:40:00")
     assert re.search(r"resuming after epoch \d", story.limited.job_log(second))
     record = record_of(story.limited.results, JOB)
     assert record.train.num_resumes == 1

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 
 from resnest_bench import records
-from resnest_bench.paths import Job
+from resnest_bench.claims.verdicts import ClaimResult, claim_jobs, claim_results
+from resnest_bench.frames.rows import cells_of, runs_of
+from resnest_bench.paths import Experiment, Job
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec
-from resnest_bench.tables import Outcome, cells_of, runs_of
-from resnest_bench.tables.claims import ClaimResult, claim_jobs, claim_results
+from resnest_bench.status.outcomes import Outcome
 from support.records_factory import CONFIG, make_cell, make_record, make_study
 
-TRAIN = ("train", "low", "quick")
+TRAIN = Experiment("train", "low", "quick")
 LATENCY = ("latency", "low", "fast")
 SEEDS = [0, 1, 2, 3, 4]
 # C is A with two cardinal groups; D is the same network as A.

@@ -4,7 +4,6 @@ One line of JSON on standard input is a request, one line on standard output its
 computes anything itself, so that no thread is lost by forking.
 """
 
-import importlib
 import json
 import os
 import sys
@@ -12,22 +11,10 @@ import time
 import traceback
 from pathlib import Path
 
-import torch
-
-from resnest_bench import digests
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
-for name in (
-    "timm", "onnxruntime", "sklearn.datasets", "resnest_bench.training.jobs",
-    "resnest_bench.measure.jobs", "resnest_bench.tables", "resnest_bench.data",
-    "resnest_bench.cli.app",
-):  # fmt: skip
-    importlib.import_module(name)
-torch.set_num_threads(1)
-# What is imported here is what all children run: they know it by the digest of now.
-for kind in digests.ENTRY_MODULES:
-    digests.code_digest(kind)
-digests.uncounted_digest()
+from support.preload import preload
+
+preload()
 
 
 def start(arguments: list[str], folder: str, output: str, inject: str | None) -> int:

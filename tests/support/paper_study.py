@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from resnest_bench.frames.rows import cells_of, runs_of
 from resnest_bench.paths import Job
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec, read_yaml, study_from_config
-from resnest_bench.tables import Outcome, cells_of, runs_of
+from resnest_bench.status.outcomes import Outcome
 from support.records_factory import FINGERPRINT, make_record
 
 ROOT = Path(__file__).parents[2]

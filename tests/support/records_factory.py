@@ -119,6 +119,18 @@ def make_train_record(
     return _record(job, spec, num_test, device, **{"train": train, **fields})
 
 
+def with_counts(record: Record, actual: list[int], predicted: list[int]) -> Record:
+    """The record of a training, with the test images and its predictions by class."""
+    assert record.dataset
+    assert record.train
+    return record.model_copy(
+        update={
+            "dataset": record.dataset.model_copy(update={"test_images_per_class": actual}),
+            "train": record.train.model_copy(update={"test_predictions_per_class": predicted}),
+        }
+    )
+
+
 def make_cell(
     batch_size: int, samples_ms: list[float], precision: str = "fp32", **fields: Any
 ) -> dict:

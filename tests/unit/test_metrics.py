@@ -123,3 +123,12 @@ def test_a_gpu_has_its_own_clock_and_a_peak():
     record = make_record(STUDY, LATENCY, cells=cells, device=GPU)
     assert value("device_latency_p50_ms", record) == 3.0
     assert value("peak_memory_bytes", record) == 30
+
+
+def test_activations_that_old_code_did_not_count_are_no_measurement():
+    record = make_record(STUDY, LATENCY)
+    assert value("num_activations", record) == 40_000
+    latency = record.latency.model_copy(
+        update={"num_activations": 0, "uncounted_operators": {"conv2d": 20, "linear": 1}}
+    )
+    assert value("num_activations", record.model_copy(update={"latency": latency})) is None

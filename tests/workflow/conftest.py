@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.warm import warm_command
+
 ROOT = Path(__file__).parents[2]
 
 TINY = {
@@ -73,8 +75,9 @@ TINY = {
 class Workflow:
     """A folder with a config; `run` is the command of the README."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warm: Path) -> None:
         self.folder = folder
+        self.warm = warm
         self.results = folder / "results" / "tiny"
         self.config = yaml.safe_load(yaml.safe_dump(TINY))
         self.source: Path | None = None  # another copy of src/, for tests that edit the code
@@ -87,12 +90,18 @@ class Workflow:
         self.write()
         command = ["snakemake", "--cores", "1", "--resources", "gpu=1",
                    "--snakefile", ROOT / "workflow/Snakefile", "--configfile", "config.yaml"]  # fmt: skip
-        return self.command(*command, *more, code=code)
+        # Tests read which rules would run, and for what, from Snakemake's own words.
+        own_log = ["--logger-resnest-bench-style", "snakemake"] if "--dry-run" in more else []
+        return self.command(*command, *own_log, *more, code=code)
+
+    @property
+    def path(self) -> str:
+        own = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        return own if self.source else f"{self.warm}:{own}"
 
     def command(self, *command, code: int | None = 0) -> subprocess.CompletedProcess:
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         # Two threads on a busy machine wait for each other; one is as fast on networks this small.
-        environ = dict(os.environ, PATH=path, OMP_NUM_THREADS="1")
+        environ = dict(os.environ, PATH=self.path, OMP_NUM_THREADS="1")
         if self.source:
             environ["PYTHONPATH"] = str(self.source)
         done = subprocess.run(
@@ -109,21 +118,28 @@ class Workflow:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
+def warm(tmp_path_factory):
+    """For the front of PATH: jobs that need not import torch each."""
+    with warm_command(tmp_path_factory.mktemp("warm")) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, warm):
     """The tiny study, run once; tests copy it."""
-    workflow = Workflow(tmp_path_factory.mktemp("finished"))
+    workflow = Workflow(tmp_path_factory.mktemp("finished"), warm)
     workflow.output = workflow.run()
     return workflow
 
 
 @pytest.fixture
-def workflow(finished, tmp_path):
+def workflow(finished, tmp_path, warm):
     """A copy of the finished study that a test may break. Times of files are kept."""
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder, symlinks=True)
-    return Workflow(folder)
+    return Workflow(folder, warm)
 
 
 @pytest.fixture
-def fresh(tmp_path):
-    return Workflow(tmp_path)
+def fresh(tmp_path, warm):
+    return Workflow(tmp_path, warm)

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -91,9 +90,8 @@ def test_killed_midway_the_same_command_goes_on(adaptive):
     adaptive.write()
     command = ["snakemake", "--cores", "1", "--resources", "gpu=1", "--snakefile",
                str(ROOT / "workflow/Snakefile"), "--configfile", "config.yaml"]  # fmt: skip
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     running = subprocess.Popen(
-        command, cwd=adaptive.folder, env=dict(os.environ, PATH=path, OMP_NUM_THREADS="1"),
+        command, cwd=adaptive.folder, env=dict(os.environ, PATH=adaptive.path, OMP_NUM_THREADS="1"),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     log = adaptive.results / "logs/train/low/quick/A-seed-2.log"

@@ -1,6 +1,7 @@
 """Wrong input ends before any training: one clear line, exit code not 0, nothing half-written."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 
 
 def refused(workflow, *parts):
@@ -42,6 +44,29 @@ def test_a_mistake_in_the_config(fresh, change, parts):
     change(fresh.config)
     output = refused(fresh, *parts)
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("entry", ["study: tiny", "sedes: [1]", "seeds: 3"])
+def test_a_mistake_is_named_by_file_and_line_as_plan_does(fresh, entry):
+    """A key given twice as well, of which Snakemake itself takes the last."""
+    del fresh.config["seeds"]
+    fresh.write()
+    file = fresh.folder / "config.yaml"
+    file.write_text(f"{file.read_text().rstrip()}\n{entry}\n")
+    line = len(file.read_text().splitlines())
+    snakefile = ["--snakefile", ROOT / "workflow/Snakefile", "--configfile", "config.yaml"]
+    said = []
+    for command in (
+        ["snakemake", "--cores", "1", *snakefile],
+        ["resnest-bench", "run", "--study", "config.yaml"],
+        ["resnest-bench", "plan", "--study", "config.yaml"],
+    ):
+        done = fresh.command(*command, code=None)
+        assert done.returncode != 0
+        said += [text for text in done.stderr.splitlines() if f"config.yaml, line {line}: " in text]
+    assert len({text.removeprefix("resnest-bench: error: ") for text in said}) == 1
+    assert len(said) == 3
+    assert not (fresh.folder / "results").exists()
 
 
 @pytest.fixture

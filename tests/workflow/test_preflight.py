@@ -1,60 +1,31 @@
 """What comes from the internet comes before any job, and by no job. The internet is a local server."""
 
 import hashlib
-import http.server
-import threading
+import sys
 from pathlib import Path
 
 import pytest
-import timm
-from safetensors.torch import save
 
 from resnest_bench import records
 from resnest_bench.paths import Job, StudyPaths
+from support.hub import FILE, MODEL, NAME, address_of_nobody, serve_hub
 
 pytestmark = pytest.mark.slow
-# Of the smallest that timm has weights for: 0.5 million parameters.
-NAME, MODEL = "test_resnet.r160_in1k", "test_resnet"
-FILE = f"/timm/{NAME}/resolve/main/model.safetensors"
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    """Answers as the hub does for one file; `server.content` is None where the hub lacks it."""
-
-    def do_HEAD(self) -> bool:
-        content = self.server.content
-        found = content is not None and self.path.endswith("/model.safetensors")
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Length", str(len(content) if found else 0))
-        self.send_header("ETag", f'"{hashlib.sha256(content or b"").hexdigest()}"')
-        self.send_header("X-Repo-Commit", "0" * 40)
-        self.end_headers()
-        return found
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        if self.do_HEAD():
-            self.wfile.write(self.server.content)
-
-    def log_message(self, *arguments) -> None:
-        pass
 
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    server.asked, server.content = [], save(timm.create_model(MODEL).state_dict())
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serve_hub() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+        yield server
 
 
 @pytest.fixture
 def tuned(fresh):
     """The tiny study, with a fine-tuning from weights of the hub."""
+    # huggingface_hub reads HF_ENDPOINT when it is imported: a warm process has another hub.
+    fresh.warm = Path(sys.executable).parent
     fresh.config["variants"].append({"name": "C", "family": "timm", "model": MODEL})
     fresh.config["finetune"][0]["weights"] = {"C": {"hub": NAME}}
     fresh.config |= {"latency": [], "tables": {}, "claims": [], "seeds": [0]}
@@ -80,14 +51,31 @@ def test_weights_are_downloaded_once_and_read_by_the_job(tuned, hub):
     assert hub.asked == []
 
 
-def test_a_hub_without_the_file_ends_the_study_before_any_job(tuned, hub):
-    hub.content = None
+def check_all_but_the_fine_tuning(tuned, *parts):
+    """The training ran, the fine-tuning did not, and the end says why."""
     done = tuned.run(code=None)
     output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert f"hub must name pretrained weights that timm can download, but '{NAME}' failed" in output
-    assert not list(tuned.folder.glob("results/tiny/records/**/*.json")), "something was trained"
+    assert all(part in output for part in parts), output
+    kinds = [file.parts[-5] for file in tuned.results.glob("records/*/*/*/*/*.json")]
+    assert kinds == ["train"]
     assert not list(Path(tuned.folder, "data/weights").glob("*"))
+    return output
+
+
+def test_a_hub_without_the_file_stops_nothing_but_its_fine_tuning(tuned, hub):
+    hub.content = None
+    output = check_all_but_the_fine_tuning(tuned, NAME)
+    # Before the first training, when somebody is still there.
+    assert output.index(f"FAILED fetch {NAME}") < output.index("train A on low")
+
+
+def test_a_hub_out_of_reach_stops_nothing_but_its_fine_tuning(tuned, hub, monkeypatch):
+    nobody = address_of_nobody()
+    monkeypatch.setenv("HF_ENDPOINT", nobody)
+    check_all_but_the_fine_tuning(
+        tuned, NAME, nobody, "file:", "resnest-bench weights", "data/weights"
+    )
 
 
 def test_snakemake_takes_the_slurm_profile_on_a_machine_without_slurm(tuned):

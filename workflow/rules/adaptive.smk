@@ -23,15 +23,16 @@ if STUDY.adaptive:
             ),
         shell:
             "resnest-bench plan --decide --study {params.study:q} --look {wildcards.look:q}"
-            " --json {output:q} --log {log:q}"
+            " --json {output:q} > {log:q} 2>&1"
 
     rule train_more:
         """Train one variant with one seed that a look asked for."""
         input:
-            data=prepared,
-            checked=ancient(DATA_CHECKED),
+            data=prepared("train"),
+            checked=ageless("train", DATA_CHECKED),
+            redo=redo_files("train"),
         output:
-            record_pattern("train", ["{seed}"]),
+            update(record_pattern("train", ["{seed}"])),
         log:
             side_file("logs", "train", "-seed-{seed}.log"),
         benchmark:
@@ -46,9 +47,9 @@ if STUDY.adaptive:
             runtime=720,
         params:
             study=STUDY_FILE,
-            spec=row("train"),
             keep=lambda wildcards: STUDY.keeps_weights(job_of("train", wildcards)),
-            code=training_code("train"),
         shell:
-            "resnest-bench train --study {params.study:q} --dataset {wildcards.dataset:q} --recipe {wildcards.recipe:q}"
-            " --variant {wildcards.variant:q} --seeds {wildcards.seed:q} --log {log:q}"
+            logged(
+                "resnest-bench train --study {params.study:q} --dataset {wildcards.dataset:q} --recipe {wildcards.recipe:q}"
+                " --variant {wildcards.variant:q} --seeds {wildcards.seed:q}"
+            )

@@ -1,24 +1,55 @@
 # Validate the study, expand its jobs, digest the code. No science here.
 import json
 import re
+import shlex
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from resnest_bench import records
-from resnest_bench.digests import code_digest, digest_of
-from resnest_bench.errors import UserError
-from resnest_bench.paths import DataPaths, Job
-from resnest_bench.specs import dump_study, study_from_config
+
+include: "package.smk"
+
+
+def stamp_file(path):
+    """(time in ns, size in bytes) of a file, or None where there is none."""
+    return (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
+
+
+def show_path(file):
+    """A config file as its user calls it, from the working directory."""
+    path, here = Path(file), Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+# What this run began with, in case that somebody edits it meanwhile.
+CONFIG_FILES = [
+    Path(file)
+    for file in (*workflow.configfiles, config.get("variants"), config.get("claims"))
+    if isinstance(file, str | Path)
+]
+CONFIG_STAMPS = list(map(stamp_file, CONFIG_FILES))
 
 try:
-    STUDY = study_from_config(config, "config")
+    if workflow.is_main_process:
+        # Snakemake itself takes the last of two equal keys.
+        for file in map(show_path, workflow.configfiles):
+            read_yaml(file)
+        STUDY = study_from_config(
+            config, "config", [*map(show_path, workflow.configfiles)]
+        )
+    else:
+        # A job on another machine is of the run that sent it, whatever the files say by now.
+        STUDY = load_study(Path("results") / str(config["study"]) / "study.json")
     PATHS = STUDY.paths()
-    # The jobs read the study as it was merged from files and command line, not the files.
-    if not PATHS.study.exists() or PATHS.study.read_text() != dump_study(STUDY):
-        records.write_text(PATHS.study, dump_study(STUDY))
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# Looked at here and not written to: Snakemake itself would end in a traceback.
+for folder in (PATHS.root, *PATHS.root.parents):
+    if folder.exists() and not folder.is_dir():
+        raise WorkflowError(
+            f"cannot write {PATHS.study}: {folder} is no folder. Move it away, then run the same command again"
+        )
 
 RESULTS = PATHS.root
 STUDY_FILE = str(PATHS.study)
@@ -54,6 +85,26 @@ def job_of(kind, wildcards, seed=0):
     return Job(kind, wildcards.dataset, wildcards.recipe, wildcards.variant, int(seed))
 
 
+def logged(command):
+    """The command of a rule with its log. Else what it writes would be in the way of the view.
+
+    On a node, the scheduler keeps what it writes too, each attempt in a file of its own.
+    """
+    return (
+        f"{command} --log {{log:q}}"
+        if workflow.remote_exec
+        else f"{command} > {{log:q}} 2>&1"
+    )
+
+
+def name_study(command):
+    """`command` with the study that it is about. As a parameter it would make a job of all studies run
+    again for each of them.
+    """
+    file = shlex.quote(str(STUDY_FILE)).replace("{", "{{").replace("}", "}}")
+    return f"{command} --study {file}"
+
+
 def record_pattern(kind, seeds):
     """Record paths with the wildcards dataset, recipe and variant left open."""
     return [
@@ -67,13 +118,6 @@ def side_file(folder, kind, ending):
     return f"{RESULTS}/{folder}/{kind}/{{dataset}}/{{recipe}}/{{variant}}{ending}"
 
 
-def row(kind):
-    """Params: the variant's row and all else that decides its result, and nothing of the others."""
-    return lambda wildcards: json.dumps(
-        STUDY.job_spec(job_of(kind, wildcards)), sort_keys=True
-    )
-
-
 def shuffled(wildcards):
     """Priority: one round of all variants after the other, each in an order of its own.
 
@@ -83,13 +127,74 @@ def shuffled(wildcards):
     return 1000 * (1000 - int(wildcards.round)) + int(digest_of(text), 16) % 1000
 
 
-def training_code(kind):
-    """Params: the code's digest, if the study wants trainings to follow it. Else they turn stale."""
-    return code_digest(kind) if STUDY.rerun_on_code_change else "records turn stale"
+# Records that are there, but are not what the study asks for now: job to reason.
+REDO = {}
+if INSTALLED and workflow.is_main_process and PATHS.records.exists():
+    from resnest_bench.frames.redo import list_redo
+
+    REDO = list_redo(STUDY, PATHS)
 
 
-def prepared(wildcards):
-    return str(STUDY.prepared(wildcards.dataset) / "meta.json")
+def list_jobs(kind, wildcards, seeds):
+    """The jobs whose records are written together. `seeds`: None takes the wildcard's."""
+    if seeds is None:
+        seeds = [wildcards.get("seed", wildcards.get("round"))]
+    return [job_of(kind, wildcards, number) for number in seeds]
+
+
+def ageless(kind, files, seeds=None):
+    """Input: `files`, whose age reruns nothing. `files` are paths, or a function of the wildcards.
+
+    Only a job with nothing to do has them as ancient(). Snakemake never looks at a job whose inputs are
+    all ancient and there while the job that makes them runs: what is missing there would stay missing.
+    """
+
+    def choose_input(wildcards):
+        found = files(wildcards) if callable(files) else files
+        return found if is_to_do(list_jobs(kind, wildcards, seeds)) else ancient(found)
+
+    return choose_input
+
+
+def is_to_do(jobs):
+    return any(job in REDO or not Path(PATHS.record(job)).exists() for job in jobs)
+
+
+def redo_files(kind, seeds=None):
+    """Input: a new file that says why records are made anew; none where they are current or missing.
+
+    It is newer than the records, and so their job runs. It goes with this process: the next one asks
+    again. `seeds`: those of the rule's output; None takes the wildcard's.
+    """
+
+    def write_reason(wildcards):
+        jobs = list_jobs(kind, wildcards, seeds)
+        reasons = list(dict.fromkeys(REDO[job] for job in jobs if job in REDO))
+        if not reasons:
+            return []
+        name = "-".join(map(str, [kind, *wildcards, *(job.seed for job in jobs)]))
+        file = workflow.snakemake_tmp_dir / "redo" / f"{name}.redo"
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            file.write_text("; ".join(reasons))
+        return [str(file)]
+
+    return write_reason
+
+
+def prepared(kind, seeds=None):
+    """Input: the arrays of a dataset. Where they stay as they are, their age reruns nothing.
+
+    Where they are prepared again, they may become others: then each job looks, and keeps what is current.
+    """
+
+    def choose_input(wildcards):
+        file = str(STUDY.prepared(wildcards.dataset) / "meta.json")
+        if not is_prepared(STUDY, wildcards.dataset):
+            return file
+        return ageless(kind, file, seeds)(wildcards)
+
+    return choose_input
 
 
 def records_of_config():

@@ -1,10 +1,8 @@
-from resnest_bench.data import source_fingerprint
-
-
 rule data:
     """Download or read a dataset and prepare its arrays once, for all studies."""
     output:
-        f"{STUDY.data_dir}/prepared/{{dataset}}-{{digest}}/meta.json",
+        # What was prepared stays usable while it is prepared again, and where that fails.
+        update(f"{STUDY.data_dir}/prepared/{{dataset}}-{{digest}}/meta.json"),
     log:
         f"{RESULTS}/logs/data/{{dataset}}-{{digest}}.log",
     benchmark:
@@ -17,13 +15,17 @@ rule data:
         mem_mb=4000,
         runtime=120,
     params:
-        study=STUDY_FILE,
+        # Not the study: another one that shares the data has nothing to prepare, and no lock to wait for.
         spec=lambda wildcards: STUDY.dataset(wildcards.dataset).digest,
         # No digest of the code: arrays are known by their fingerprint, which every record carries.
         # A photo that came or went makes new arrays, and its records stale.
-        source=lambda wildcards: source_fingerprint(STUDY.dataset(wildcards.dataset)),
+        # Where the photos are gone for now, the arrays are still those of the last time.
+        source=lambda wildcards: source_fingerprint(
+            STUDY.dataset(wildcards.dataset), STUDY.prepared(wildcards.dataset)
+        ),
     shell:
-        "resnest-bench data --study {params.study:q} --dataset {wildcards.dataset:q} --log {log:q}"
+        name_study("resnest-bench data")
+        + " --dataset {wildcards.dataset:q} > {log:q} 2>&1"
 
 
 rule weights:
@@ -34,25 +36,26 @@ rule weights:
         f"{RESULTS}/logs/weights/{{hub}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/weights/{{hub}}.tsv"
-    # The hub can fail for a moment.
-    retries: 1
+    # Before all trainings: hours later nobody would be there to see that it failed.
+    priority: 10000000
+    # No retries: the download itself tries again, and a hub out of reach stays so.
+    retries: 0
     conda:
         CONDA
     resources:
         mem_mb=4000,
         runtime=60,
-    params:
-        study=STUDY_FILE,
     shell:
-        "resnest-bench weights --study {params.study:q} --hub {wildcards.hub:q} --log {log:q}"
+        name_study("resnest-bench weights") + " --hub {wildcards.hub:q} > {log:q} 2>&1"
 
 
 rule all_data:
-    """All data and weights are here: no hour is spent on one while another is missing."""
+    """All data is here: no hour is spent on one while another is missing.
+
+    Weights are not among them: without those of the hub, all but their fine-tunings still runs.
+    """
     input:
         [str(STUDY.prepared(name) / "meta.json") for name in STUDY.datasets],
-        # Known by the SHA-256 in the records: another download reruns nothing.
-        ancient([hub_weights(name) for name in HUB_NAMES]),
     output:
         touch(DATA_CHECKED),
     log:

@@ -1,7 +1,11 @@
 FIGURES = [
-    *(["accuracy_latency"] if STUDY.train and STUDY.latency else []),
+    *(
+        ["accuracy_latency"]
+        if (STUDY.train or STUDY.finetune) and STUDY.latency
+        else []
+    ),
     *(["ablation"] if STUDY.tables.ablation else []),
-    *(["training_curves"] if STUDY.train else []),
+    *(["training_curves"] if STUDY.train or STUDY.finetune else []),
     *(["latency_distribution"] if STUDY.latency else []),
     *(["transfer"] if STUDY.finetune else []),
 ]
@@ -34,4 +38,4 @@ rule figures:
             for kind in ("figures", "tables", "train", "finetune", "latency")
         ],
     shell:
-        "resnest-bench figures --study {params.study:q} --log {log:q}"
+        "resnest-bench figures --study {params.study:q} > {log:q} 2>&1"

@@ -1,13 +1,15 @@
 rule finetune:
     """Fine-tune one variant by one recipe over all seeds; one record a seed."""
     input:
-        data=prepared,
-        checked=ancient(DATA_CHECKED),
+        data=prepared("finetune", STUDY.seeds),
+        checked=ageless("finetune", DATA_CHECKED, STUDY.seeds),
+        redo=redo_files("finetune", STUDY.seeds),
         sources=finetune_sources,
         # Its bytes are known by the record's SHA-256: another download reruns nothing.
-        weights=ancient(finetune_weights),
+        weights=ageless("finetune", finetune_weights, STUDY.seeds),
     output:
-        record_pattern("finetune", STUDY.seeds),
+        # Kept while the job runs: it makes anew what is not current.
+        update(record_pattern("finetune", STUDY.seeds)),
     log:
         side_file("logs", "finetune", ".log"),
     benchmark:
@@ -22,9 +24,9 @@ rule finetune:
         seeds_at_once=1,
     params:
         study=STUDY_FILE,
-        spec=row("finetune"),
-        code=training_code("finetune"),
     shell:
-        "resnest-bench finetune --study {params.study:q} --dataset {wildcards.dataset:q}"
-        " --recipe {wildcards.recipe:q} --variant {wildcards.variant:q}"
-        " --seeds-at-once {resources.seeds_at_once} --log {log:q}"
+        logged(
+            "resnest-bench finetune --study {params.study:q} --dataset {wildcards.dataset:q}"
+            " --recipe {wildcards.recipe:q} --variant {wildcards.variant:q}"
+            " --seeds-at-once {resources.seeds_at_once}"
+        )

@@ -1,11 +1,12 @@
 rule latency:
     """Measure one variant, one round, with nothing else of the workflow beside it."""
     input:
-        data=prepared,
+        data=prepared("latency"),
         # Waits for it, and never reruns for it.
-        checked=ancient(DATA_CHECKED),
+        checked=ageless("latency", DATA_CHECKED),
+        redo=redo_files("latency"),
     output:
-        record_pattern("latency", ["{round}"]),
+        update(record_pattern("latency", ["{round}"])),
     log:
         side_file("logs", "latency", "-{round}.log"),
     benchmark:
@@ -20,9 +21,9 @@ rule latency:
         runtime=60,
     params:
         study=STUDY_FILE,
-        spec=row("latency"),
-        code=code_digest("latency"),
     shell:
-        "resnest-bench latency --study {params.study:q} --dataset {wildcards.dataset:q}"
-        " --protocol {wildcards.recipe:q} --variant {wildcards.variant:q}"
-        " --round {wildcards.round:q} --log {log:q}"
+        logged(
+            "resnest-bench latency --study {params.study:q} --dataset {wildcards.dataset:q}"
+            " --protocol {wildcards.recipe:q} --variant {wildcards.variant:q}"
+            " --round {wildcards.round:q}"
+        )

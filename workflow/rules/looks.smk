@@ -1,6 +1,4 @@
 # Which records an adaptive study has: its own, and those that looks asked for. rules/adaptive.smk makes them.
-from resnest_bench.specs.looks import read_look
-
 ADDED_SEEDS = (
     [seed for step in STUDY.adaptive.steps(STUDY.seeds) for seed in step]
     if STUDY.adaptive

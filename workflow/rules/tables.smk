@@ -42,4 +42,4 @@ rule tables:
         spec=STUDY.digest,
         code=[code_digest(kind) for kind in ("tables", "train", "finetune", "latency")],
     shell:
-        "resnest-bench tables --study {params.study:q} --log {log:q}"
+        "resnest-bench tables --study {params.study:q} > {log:q} 2>&1"

@@ -1,11 +1,13 @@
 rule train:
     """Train one variant over all seeds; one record a seed. Resumes from its own checkpoints."""
     input:
-        data=prepared,
+        data=prepared("train", STUDY.seeds),
         # Waits for it, and never reruns for it.
-        checked=ancient(DATA_CHECKED),
+        checked=ageless("train", DATA_CHECKED, STUDY.seeds),
+        redo=redo_files("train", STUDY.seeds),
     output:
-        record_pattern("train", STUDY.seeds),
+        # Kept while the job runs: it makes anew what is not current.
+        update(record_pattern("train", STUDY.seeds)),
     log:
         side_file("logs", "train", ".log"),
     benchmark:
@@ -20,9 +22,9 @@ rule train:
         seeds_at_once=1,
     params:
         study=STUDY_FILE,
-        spec=row("train"),
         keep=lambda wildcards: STUDY.keeps_weights(job_of("train", wildcards)),
-        code=training_code("train"),
     shell:
-        "resnest-bench train --study {params.study:q} --dataset {wildcards.dataset:q} --recipe {wildcards.recipe:q}"
-        " --variant {wildcards.variant:q} --seeds-at-once {resources.seeds_at_once} --log {log:q}"
+        logged(
+            "resnest-bench train --study {params.study:q} --dataset {wildcards.dataset:q} --recipe {wildcards.recipe:q}"
+            " --variant {wildcards.variant:q} --seeds-at-once {resources.seeds_at_once}"
+        )

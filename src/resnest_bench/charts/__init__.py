@@ -8,22 +8,27 @@ from resnest_bench.charts.curves import (
     training_curves_chart,
     training_curves_panels,
 )
+from resnest_bench.charts.data_labels import headline_label, trained_label
 from resnest_bench.charts.differences import effects_chart, pairs_chart
 from resnest_bench.charts.drift import drift_chart
 from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
 from resnest_bench.charts.factors import factor_chart
 from resnest_bench.charts.figures import make_figures, png_bytes, svg_text, write_figures
+from resnest_bench.charts.identity import LEGEND_NAMES
 from resnest_bench.charts.latency import latency_distribution_chart, latency_distribution_panels
 from resnest_bench.charts.modes import modes_chart
 from resnest_bench.charts.paper import paper_chart
+from resnest_bench.charts.plane_axes import shared_domains
 from resnest_bench.charts.startup import startup_chart
-from resnest_bench.charts.style import no_data_chart, title_text
+from resnest_bench.charts.style import no_data_chart, themed, title_text
 from resnest_bench.charts.sweep import SWEEP_FIELDS, batch_sweep_chart
-from resnest_bench.charts.tradeoff import shared_domains, tradeoff_chart
+from resnest_bench.charts.tradeoff import tradeoff_chart
 from resnest_bench.charts.transfer import transfer_chart
+from resnest_bench.charts.widths import needed_width
 
 __all__ = [
     "FACTOR_TITLES",
+    "LEGEND_NAMES",
     "SWEEP_FIELDS",
     "ablation_chart",
     "batch_sweep_chart",
@@ -33,10 +38,12 @@ __all__ = [
     "effects_chart",
     "factor_chart",
     "field_title",
+    "headline_label",
     "latency_distribution_chart",
     "latency_distribution_panels",
     "make_figures",
     "modes_chart",
+    "needed_width",
     "no_data_chart",
     "pairs_chart",
     "paper_chart",
@@ -44,8 +51,10 @@ __all__ = [
     "shared_domains",
     "startup_chart",
     "svg_text",
+    "themed",
     "title_text",
     "tradeoff_chart",
+    "trained_label",
     "training_curves_chart",
     "training_curves_panels",
     "transfer_chart",

@@ -1,19 +1,22 @@
 """One row a variant: mean, interval and the single seeds."""
 
+from collections.abc import Sequence
+
 import altair as alt
 import pandas as pd
-from altair.typing import ChannelColor
+from altair.typing import ChannelColor, ChannelShape
 
+from resnest_bench.charts.identity import identity
+from resnest_bench.charts.marks import name_rows
+from resnest_bench.charts.palette import GREY, PALETTE
 from resnest_bench.charts.style import (
-    GREY,
-    PALETTE,
     WIDTH,
     bar_dash,
     distinct_text,
-    freshness_shape,
     interval_text,
     left_out,
     no_data_chart,
+    stale_marks,
     title,
     with_marks,
 )
@@ -27,11 +30,14 @@ AXIS = "Test accuracy (%)"
 PAPER = "paper (printed, T4, full CIFAR-10)"
 
 
-def ablation_chart(ablation: pd.DataFrame) -> alt.LayerChart | alt.Chart:
+def ablation_chart(
+    ablation: pd.DataFrame, variants: Sequence[str] = ()
+) -> alt.LayerChart | alt.Chart:
     """A dot, its interval and a tick for each seed, for each row of `ablation_table`.
 
     Where the table has the paper's printed accuracies, an open diamond stands at each. A variant
-    without any accuracy keeps its row, without a dot, and is named with its reason.
+    without any accuracy keeps its row, without a dot, and is named with its reason. `variants` are
+    all of the study in its order: they decide how a network looks.
     """
     if not len(ablation):
         return no_data_chart(TITLE)
@@ -45,8 +51,10 @@ def ablation_chart(ablation: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     if not drawn.any():
         return no_data_chart(text, subtitle[2:])
     order = ablation["variant"].tolist()
-    y = alt.Y("variant:N", sort=order, title=None, scale=alt.Scale(domain=order))
-    layers = dots_with_intervals(with_marks(ablation[drawn])[COLUMNS], y, alt.value(PALETTE[0]))
+    y = name_rows("variant", order)
+    looks = identity(variants, order).encodings(order, None)
+    rows = with_marks(ablation[drawn])[COLUMNS]
+    layers = dots_with_intervals(rows, y, looks["color"], looks["shape"])
     chart = alt.LayerChart(layer=[*layers, *_printed(ablation, y)])
     # Two legends: whether a record of ours is stale, and what a diamond is.
     return chart.resolve_scale(shape="independent").properties(
@@ -61,7 +69,7 @@ def _printed(ablation: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
         return []
     rows = ablation[["variant", column]].dropna().assign(source=PAPER)
     scale = alt.Scale(domain=[PAPER], range=["diamond"])
-    legend = alt.Legend(title=None, symbolStrokeColor=PALETTE[1], labelLimit=400)
+    legend = alt.Legend(title=None, orient="bottom", symbolStrokeColor=PALETTE[1], labelLimit=0)
     return [
         alt.Chart(rows)
         .mark_point(size=80, filled=False, opacity=1, strokeWidth=2, color=PALETTE[1])
@@ -83,7 +91,7 @@ def training_text(table: pd.DataFrame) -> str:
 
 
 def dots_with_intervals(
-    rows: pd.DataFrame, y: alt.Y, colour: ChannelColor, **more: alt.YOffset
+    rows: pd.DataFrame, y: alt.Y, colour: ChannelColor, shape: ChannelShape, **more: alt.YOffset
 ) -> list[alt.Chart]:
     """Layers of intervals, seeds and means along x; `more` are further encodings of all."""
     x = alt.X("accuracy_mean_percent:Q", title=AXIS, scale=alt.Scale(zero=False))
@@ -97,7 +105,7 @@ def dots_with_intervals(
     means = (
         alt.Chart(base)
         .mark_point(size=80, filled=True, opacity=1)
-        .encode(x=x, y=y, color=colour, shape=freshness_shape(), tooltip=_tooltip(base), **more)
+        .encode(x=x, y=y, color=colour, shape=shape, tooltip=_tooltip(base), **more)
     )
     ticks = (
         alt.Chart(seeds_of(rows))
@@ -106,7 +114,7 @@ def dots_with_intervals(
                 tooltip=["variant:N", "seed:Q", alt.Tooltip("accuracy_percent:Q", format=".2f")],
                 **more)
     )  # fmt: skip
-    return [intervals, ticks, means]
+    return [intervals, ticks, means, *stale_marks(base, x, y, **more)]
 
 
 def seeds_of(rows: pd.DataFrame) -> pd.DataFrame:

@@ -6,15 +6,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from resnest_bench.charts.style import (
-    GREY,
-    PALETTE,
-    WIDTH,
-    distinct_text,
-    left_out,
-    no_data_chart,
-    title,
-)
+from resnest_bench.charts.cut_bars import CUT_NOTE, arrowheads, cut_bars, ends_beyond
+from resnest_bench.charts.palette import GREY, PALETTE
+from resnest_bench.charts.style import WIDTH, distinct_text, left_out, no_data_chart, title
 
 AXES = {
     "points": "Difference in test accuracy, first minus second (percentage points)",
@@ -53,9 +47,17 @@ def claim_chart(rows: pd.DataFrame, claim: str) -> alt.LayerChart | alt.Chart:
     x = alt.Scale(domain=[low, high], nice=False, zero=False)
     y = _y(points)
     unit = points["unit"].iloc[0]
-    layers = [_band(points, x, unit, low, high), _seeds(points, x, y, unit),
-              _intervals(points, x, y, unit), _counts(points, y), _dots(points, x, y, unit)]  # fmt: skip
-    notes = [*_notes(points, low, high), *_cut_note(int(drawn.sum())), gaps]
+    cut = ends_beyond(points, "low", "high", (low, high))
+    layers = [
+        _band(points, x, unit, low, high),
+        _seeds(points, x, y, unit),
+        _intervals(cut_bars(points, "low", "high", (low, high)), x, y, unit),
+        *_arrowheads(cut, x, y, unit),
+        _counts(points, y),
+        _dots(points, x, y, unit),
+    ]
+    arrows = CUT_NOTE if len(cut) else ""
+    notes = [*_notes(points), arrows, *_cut_note(int(drawn.sum())), gaps]
     return alt.LayerChart(layer=layers).properties(
         title=title(claim, notes), width=WIDTH, height=max(ROW_HEIGHT * len(points), 60)
     )
@@ -100,10 +102,9 @@ def _domain(points: pd.DataFrame) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
-def _notes(points: pd.DataFrame, low: float, high: float) -> list[str]:
+def _notes(points: pd.DataFrame) -> list[str]:
     data, device = distinct_text(points, "dataset_label"), distinct_text(points, "device")
     images = " or ".join(f"{int(n):,}" for n in points["num_images"].dropna().unique())
-    cut = points["low"].lt(low).any() or points["high"].gt(high).any()
     batches = points["batch_size"].dropna().unique()
     where = [
         data,
@@ -117,8 +118,7 @@ def _notes(points: pd.DataFrame, low: float, high: float) -> list[str]:
     return [
         ", ".join(filter(None, where)),
         f"Shaded: what the claim says. Dots: mean over n {what}. Ticks: single {what}. Bars: 95 % "
-        f"interval for new {what}{' and new test images' if images else ''}, none for n=1"
-        + (", cut where they leave the plot" if cut else ""),
+        f"interval for new {what}{' and new test images' if images else ''}, none for n=1",
     ]
 
 
@@ -151,10 +151,15 @@ def _band(points: pd.DataFrame, x: alt.Scale, unit: str, low: float, high: float
 
 def _intervals(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
     return (
-        alt.Chart(points.dropna(subset=["low"])[["label", "low", "high"]])
-        .mark_rule(strokeWidth=2, color=PALETTE[0], clip=True)
-        .encode(x=_x("low", x, unit), x2="high:Q", y=y)
+        alt.Chart(points.dropna(subset=["low"])[["label", "from", "to"]])
+        .mark_rule(strokeWidth=2, color=PALETTE[0])
+        .encode(x=_x("from", x, unit), x2="to:Q", y=y)
     )
+
+
+def _arrowheads(cut: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> list[alt.Chart]:
+    heads = arrowheads(cut[["label", "border", "upper"]], "x", color=PALETTE[0])
+    return [head.encode(x=_x("border", x, unit), y=y) for head in heads]
 
 
 def _seeds(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
@@ -170,7 +175,7 @@ def _seeds(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart
 
 def _counts(points: pd.DataFrame, y: alt.Y) -> alt.Chart:
     texts = points[["label"]].assign(text=["" if pd.isna(n) else f"n={n}" for n in points["n"]])
-    mark = alt.Chart(texts).mark_text(align="left", dx=8, color=GREY)
+    mark = alt.Chart(texts).mark_text(align="left", dx=8)
     return mark.encode(x=alt.value("width"), y=y, text="text:N")
 
 

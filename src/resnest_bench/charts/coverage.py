@@ -3,12 +3,13 @@
 import altair as alt
 import pandas as pd
 
-from resnest_bench.charts.style import GREY, PALETTE, WIDTH, no_data_chart, title
+from resnest_bench.charts.palette import PALETTE
+from resnest_bench.charts.style import WIDTH, no_data_chart, title
 
 TITLE = "Jobs by status"
 COLOURS = {
-    "ok": PALETTE[2], "stale": PALETTE[4], "failed": PALETTE[1], "invalid": PALETTE[3],
-    "missing": GREY,
+    "ok": PALETTE[4], "stale": PALETTE[1], "failed": PALETTE[3], "invalid": PALETTE[0],
+    "missing": PALETTE[2],
 }  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def coverage_chart(runs: pd.DataFrame) -> alt.Chart:
         .mark_bar()
         .encode(
             x=alt.X("jobs:Q", title="Jobs", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=alt.Y("experiment:N", sort=order, title=None, axis=alt.Axis(labelLimit=260)),
+            y=alt.Y("experiment:N", sort=order, title=None, axis=alt.Axis(labelLimit=0)),
             color=alt.Color(
                 "status:N", sort=seen, title=None, legend=alt.Legend(orient="bottom"),
                 scale=alt.Scale(domain=seen, range=[COLOURS[name] for name in seen]),

@@ -1,15 +1,17 @@
 """Training curves: a metric over epochs, a thin line a seed, their mean and their range."""
 
+from collections.abc import Sequence
+
 import altair as alt
 import pandas as pd
 from altair.typing import ChannelOpacity
 
+from resnest_bench.charts.identity import Identity, identity, network_legend
 from resnest_bench.charts.style import (
     WIDTH,
     distinct_text,
     no_data_chart,
     on_devices,
-    series_scales,
     title,
 )
 
@@ -20,10 +22,10 @@ UNITS = {"accuracy": "%", "loss": "nats", "seconds": "s", "second": "images/s"}
 
 
 def training_curves_chart(
-    epochs: pd.DataFrame, field: str = "test_accuracy"
+    epochs: pd.DataFrame, field: str = "test_accuracy", variants: Sequence[str] = ()
 ) -> alt.VConcatChart | alt.Chart:
     """All `training_curves_panels` under one title, for a file."""
-    panels = training_curves_panels(epochs, field)
+    panels = training_curves_panels(epochs, field, variants)
     if not panels:
         return no_data_chart(TITLE)
     known = _known(epochs, field)
@@ -35,20 +37,22 @@ def training_curves_chart(
 
 
 def training_curves_panels(
-    epochs: pd.DataFrame, field: str = "test_accuracy"
+    epochs: pd.DataFrame, field: str = "test_accuracy", variants: Sequence[str] = ()
 ) -> list[alt.LayerChart]:
     """One chart for each experiment in `epochs`, which is from `epochs_frame` or `live_epochs`.
 
     Bold: mean of `field` over seeds in each epoch; band: their range; thin: each seed. Accuracies are
     in %. Seeds that still run are thin lines that are not in the mean. A long training is thinned to
-    about 4,000 points in all: every k-th epoch and the last.
+    about 4,000 points in all: every k-th epoch and the last. `variants` are all of the study in its
+    order: they decide how a network looks.
     """
     known = _known(epochs, field)
     if not len(known):
         return []
     every = -(-len(known) // MAX_MARKS)
     groups = [rows for _, rows in known.groupby(EXPERIMENT, sort=False)]
-    return [_panel(rows, field, every, f"legend{i}") for i, rows in enumerate(groups)]
+    looks = identity(variants, known["variant"])
+    return [_panel(rows, field, every, f"legend{i}", looks) for i, rows in enumerate(groups)]
 
 
 def _known(epochs: pd.DataFrame, field: str) -> pd.DataFrame:
@@ -108,19 +112,25 @@ def _epoch_axis(last: int) -> alt.Axis:
     return alt.Axis(format="d", values=few)
 
 
-def _panel(epochs: pd.DataFrame, field: str, every: int, name: str) -> alt.LayerChart:
+def _panel(
+    epochs: pd.DataFrame, field: str, every: int, name: str, looks: Identity
+) -> alt.LayerChart:
     seeds = _thinned(epochs, every).assign(value=lambda rows: rows[field] * _factor(field))
     means = _thinned(curve_means(epochs[epochs["status"] != "running"], field), every)
-    names = list(dict.fromkeys(epochs["variant"]))
-    colours, dashes = series_scales(names)
+    names = [name for name in looks.looks if (epochs["variant"] == name).any()]
     text = field_title(field)
     y_scale = alt.Scale(zero=False)
     legend = alt.selection_point(name=name, fields=["variant"], bind="legend")
     colour = alt.Color(
-        "variant:N", scale=colours, sort=names,
-        legend=alt.Legend(symbolOpacity=1, orient="bottom", columns=2, labelLimit=240, title=None),
+        "variant:N", scale=looks.scale("colour", names), sort=names,
+        legend=network_legend(len(names), lines=True),
     )  # fmt: skip
-    dash = alt.StrokeDash("variant:N", scale=dashes, sort=names, legend=None)
+    dash = alt.StrokeDash(
+        "variant:N",
+        scale=looks.scale("dash", names),
+        sort=names,
+        legend=network_legend(len(names), lines=True),
+    )
     x = alt.X("epoch:Q", title="Epoch", axis=_epoch_axis(int(epochs["epoch"].max())))
 
     def faded(opacity: float) -> ChannelOpacity:

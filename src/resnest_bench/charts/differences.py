@@ -3,15 +3,24 @@
 import altair as alt
 import pandas as pd
 
-from resnest_bench.charts.style import GREY, PALETTE, WIDTH, no_data_chart, title
-from resnest_bench.tables.differences import ABOVE, BELOW, UNDECIDED, UNTESTED
-from resnest_bench.tables.effects import EFFECT_COLUMNS
+from resnest_bench.charts.palette import CELL_TEXT, DIVERGING, GREY, PALETTE
+from resnest_bench.charts.style import WIDTH, no_data_chart, title
+from resnest_bench.comparisons.differences import ABOVE, BELOW, NETWORKS, UNDECIDED, UNTESTED
+from resnest_bench.formats import probability_text
+from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 
 CELL, ROW_HEIGHT = 58, 30
 MAX_ROWS = 60
-VERDICTS = {ABOVE: PALETTE[2], BELOW: PALETTE[1], UNDECIDED: GREY, UNTESTED: "#BBBBBB"}
+VERDICTS = {ABOVE: PALETTE[2], BELOW: PALETTE[1], UNDECIDED: GREY, UNTESTED: PALETTE[4]}
+VERDICTS |= {text: VERDICTS[verdict] for verdict, text in NETWORKS.items()}
+OPPOSITE = {
+    ABOVE: BELOW,
+    BELOW: ABOVE,
+    NETWORKS[ABOVE]: NETWORKS[BELOW],
+    NETWORKS[BELOW]: NETWORKS[ABOVE],
+}
 MODEL, BY_SEED = "all seeds together (mixed model)", "each seed by itself"
-INTERVAL = "95 % interval for new seeds on new test images"
+INTERVAL = "95 % interval for new seeds on new test images (the training images stay the same)"
 
 
 def pairs_chart(pairs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
@@ -41,19 +50,20 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     order = list(dict.fromkeys([*pairs["base"], *pairs["variant"]]))
     cells = both[["variant", "base", "difference_points", "all_low_points", "all_high_points",
                   "mean_better_all", "all_holm_p", "n", "verdict"]].assign(
-        text=[f"{value:+.1f}" for value in both["difference_points"]]
+        text=[f"{value:+.1f}" for value in both["difference_points"]],
+        better=both["mean_better_all"].map(probability_text),
     )  # fmt: skip
     lim = max(float(pairs["difference_points"].abs().max()), 0.1)
     x = alt.X(
         "base:N",
         sort=order,
         title="base",
-        axis=alt.Axis(labelAngle=-35, labelLimit=220, labelOverlap=False),
+        axis=alt.Axis(labelAngle=-35, labelLimit=0, labelOverlap=False),
     )
-    y = alt.Y("variant:N", sort=order, title="variant", axis=alt.Axis(labelLimit=220))
+    y = alt.Y("variant:N", sort=order, title="variant", axis=alt.Axis(labelLimit=0))
     colour = alt.Color(
-        "difference_points:Q", title=["told apart:", "points"],
-        scale=alt.Scale(domain=[-lim, 0, lim], range=[PALETTE[1], "#F3F3F3", PALETTE[2]]),
+        "difference_points:Q", title=["significant:", "points"],
+        scale=alt.Scale(domain=[-lim, 0, lim], range=DIVERGING),
     )  # fmt: skip
     told = alt.datum.verdict == ABOVE
     told |= alt.datum.verdict == BELOW
@@ -61,16 +71,16 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         alt.Tooltip("variant:N"), alt.Tooltip("base:N"), alt.Tooltip("verdict:N"),
         *_numbers(),
     ]  # fmt: skip
-    # Two layers: a cell that is not told apart must not look like a small difference.
+    # Two layers: a cell that is not significant must not look like a small difference.
     grid = alt.Chart(cells).encode(x=x, y=y, tooltip=tooltip)
-    plain = grid.mark_rect(fill="transparent", stroke="#DDDDDD")
-    coloured = grid.transform_filter(told).mark_rect(stroke="#DDDDDD").encode(color=colour)
-    quiet = grid.transform_filter(~told).mark_text(color=GREY, fontStyle="italic")
-    loud = grid.transform_filter(told).mark_text(color="#111111", fontWeight="bold")
+    plain = grid.mark_rect(fill="transparent", stroke=GREY)
+    coloured = grid.transform_filter(told).mark_rect(stroke=GREY).encode(color=colour)
+    quiet = grid.transform_filter(~told).mark_text(fontStyle="italic")
+    loud = grid.transform_filter(told).mark_text(color=CELL_TEXT, fontWeight="bold")
     side = CELL * len(order)
     notes = [
         *_subtitle(pairs),
-        "Row minus column in test accuracy, percentage points. Coloured and bold: told apart at 5 %, "
+        "Row minus column in test accuracy, percentage points. Coloured and bold: significant at 5 %, "
         f"Holm's correction over {len(pairs)} pairs, for new seeds on new test images",
     ]
     return alt.LayerChart(
@@ -86,7 +96,7 @@ def _mirrored(pairs: pd.DataFrame) -> pd.DataFrame:
         difference_points=-pairs["difference_points"],
         all_low_points=-pairs["all_high_points"], all_high_points=-pairs["all_low_points"],
         mean_better_all=1 - pairs["mean_better_all"],
-        verdict=pairs["verdict"].replace({ABOVE: BELOW, BELOW: ABOVE}),
+        verdict=pairs["verdict"].replace(OPPOSITE),
     )  # fmt: skip
 
 
@@ -95,7 +105,7 @@ def _numbers() -> list[alt.Tooltip]:
         alt.Tooltip("difference_points:Q", title="difference (points)", format="+.2f"),
         alt.Tooltip("all_low_points:Q", title="95 % from", format="+.2f"),
         alt.Tooltip("all_high_points:Q", title="95 % to", format="+.2f"),
-        alt.Tooltip("mean_better_all:Q", title="P(better)", format=".3f"),
+        alt.Tooltip("better:N", title="P(better)"),
         alt.Tooltip("all_holm_p:Q", title="p (Holm)", format=".2~g"),
         alt.Tooltip("n:Q", title="paired seeds (n)"),
     ]
@@ -107,20 +117,26 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     rows = rows.assign(
         low=rows["all_low_points"].fillna(rows["networks_low_points"]),
         high=rows["all_high_points"].fillna(rows["networks_high_points"]),
+        better=rows["mean_better_all"].map(probability_text),
     )
+    # The interval of these networks is that of one seed alone.
+    rows.loc[rows["n"].ne(1) & rows["all_low_points"].isna(), ["low", "high"]] = float("nan")
+    pair = rows[rows["n"].eq(2)].explode("seed_differences_points")
+    values = pair[["variant", "seed_differences_points"]].astype({"seed_differences_points": float})
     x = alt.X(
         "difference_points:Q", title=f"Test accuracy minus that of {base} (percentage points)"
     )
-    y = alt.Y("variant:N", sort=rows["variant"].tolist(), title=None, axis=alt.Axis(labelLimit=260))
+    y = alt.Y("variant:N", sort=rows["variant"].tolist(), title=None, axis=alt.Axis(labelLimit=0))
     seen = [verdict for verdict in VERDICTS if (rows["verdict"] == verdict).any()]
     colour = alt.Color(
         "verdict:N", title=None, legend=alt.Legend(orient="top"),
         scale=alt.Scale(domain=seen, range=[VERDICTS[verdict] for verdict in seen]),
     )  # fmt: skip
     kept = ["variant", "base", "verdict", "difference_points", "low", "high", "all_low_points",
-            "all_high_points", "mean_better_all", "all_holm_p", "n", "least_detectable_points"]  # fmt: skip
+            "all_high_points", "better", "all_holm_p", "n", "least_detectable_points"]  # fmt: skip
     drawn = alt.Chart(rows[kept])
-    bars = drawn.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour)
+    barred = drawn.transform_filter("isValid(datum.low)")
+    bars = barred.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour)
     tooltip = [
         alt.Tooltip("variant:N"), alt.Tooltip("verdict:N"), *_numbers(),
         alt.Tooltip("least_detectable_points:Q", title="least detectable (points)", format=".2f"),
@@ -128,17 +144,21 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     dots = drawn.mark_point(size=90, filled=True, opacity=1).encode(
         x=x, y=y, color=colour, tooltip=tooltip
     )
+    # Two seeds have no interval: their differences are drawn themselves.
+    ticks = alt.Chart(values).mark_tick(thickness=1.5, size=12, color=GREY)
+    both = [ticks.encode(x="seed_differences_points:Q", y=y)] if len(values) else []
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
     cut = f"The {MAX_ROWS} with the highest difference of {count}" if count > MAX_ROWS else ""
-    what = INTERVAL if rows["all_low_points"].notna().any() else (
+    what = INTERVAL if rows["n"].gt(1).any() else (
         "95 % interval of these two networks on new test images"
     )  # fmt: skip
     notes = [
         *_subtitle(pairs),
-        f"Bars: {what}. Told apart at 5 %, Holm's correction over {count} pairs",
+        f"Bars: {what}. Significant at 5 %, Holm's correction over {count} pairs",
+        "No bar for two seeds: the ticks are their differences" if both else "",
         cut,
     ]
-    return alt.LayerChart(layer=[zero.encode(x="zero:Q"), bars, dots]).properties(
+    return alt.LayerChart(layer=[zero.encode(x="zero:Q"), bars, *both, dots]).properties(
         title=title(f"Is the difference real? Each network against {base}", notes),
         width=WIDTH,
         height=max(ROW_HEIGHT * len(rows), 60),
@@ -154,14 +174,17 @@ def effects_chart(effects: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     labels = drawn["factor"] + ": " + drawn["level"] + " against " + drawn["base_level"]
     rows = drawn[list(EFFECT_COLUMNS)].assign(label=labels)
     models = rows.assign(kind=MODEL)
-    by_seed = rows.assign(kind=BY_SEED, low=rows["by_seed_low"], high=rows["by_seed_high"])
+    by_seed = rows.assign(
+        kind=BY_SEED, low=rows["by_seed_low"], high=rows["by_seed_high"],
+        holm_p=rows["by_seed_holm_p"],
+    )  # fmt: skip
     bars = pd.concat([models, by_seed], ignore_index=True)
     order = rows["label"].tolist()
-    y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=380))
-    offset = alt.YOffset("kind:N", sort=[MODEL, BY_SEED])
+    y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=0))
+    offset = alt.YOffset("kind:N", sort=[BY_SEED, MODEL])
     colour = alt.Color(
-        "kind:N", title=None, sort=[MODEL, BY_SEED], legend=alt.Legend(orient="top", labelLimit=300),
-        scale=alt.Scale(domain=[MODEL, BY_SEED], range=[PALETTE[0], PALETTE[4]]),
+        "kind:N", title=None, sort=[BY_SEED, MODEL], legend=alt.Legend(orient="top", labelLimit=0, columns=1),
+        scale=alt.Scale(domain=[BY_SEED, MODEL], range=[PALETTE[0], PALETTE[4]]),
     )  # fmt: skip
     x = alt.X("effect:Q", title="Effect on the test accuracy (percentage points)")
     tooltip = [
@@ -180,7 +203,10 @@ def effects_chart(effects: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         x=x, y=y, yOffset=offset, color=colour, tooltip=tooltip
     )
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
-    notes = ["Bars: 95 % intervals for new seeds on these test images, were effects to add up"]
+    notes = [
+        "Bars: 95 % intervals for new seeds on these training and test images, assuming that effects "
+        "add up. The mixed model's also assume that all networks vary equally over seeds"
+    ]
     return alt.LayerChart(layer=[zero.encode(x="zero:Q"), rules, dots]).properties(
         title=title(head, notes), width=WIDTH, height=max(42 * len(rows), 70)
     )

@@ -4,6 +4,7 @@ import altair as alt
 import pandas as pd
 
 from resnest_bench.charts.marks import name_rows, offsets, row_height
+from resnest_bench.charts.palette import GREY, PALETTE
 from resnest_bench.charts.rounds import (
     data_title,
     first_rows,
@@ -14,7 +15,7 @@ from resnest_bench.charts.rounds import (
     stale_text,
     why_not,
 )
-from resnest_bench.charts.style import GREY, PALETTE, WIDTH, no_data_chart, title
+from resnest_bench.charts.style import WIDTH, no_data_chart, title
 
 TITLE = "Drift of the reference network"
 AXIS = "Drift (%)"
@@ -59,7 +60,7 @@ def _layers(points: pd.DataFrame) -> list[alt.Chart]:
     return [
         band.mark_rect(color=GREY, opacity=0.15).encode(x=alt.X("low:Q", title=AXIS), x2="high:Q"),
         zero.mark_rule(color=GREY).encode(x=alt.X("zero:Q", title=AXIS)),
-        base.mark_rule(color=PALETTE[0], opacity=0.4).encode(x2=alt.datum(0)),
+        base.mark_rule(color=PALETTE[0]).encode(x2=alt.datum(0)),
         base.mark_point(filled=True, size=45, opacity=1, color=PALETTE[0]).encode(
             tooltip=[alt.Tooltip("row:N", title="variant"), alt.Tooltip("seed:Q", title="round"),
                      alt.Tooltip("drift_percent:Q", title="drift (%)", format="+.2f"), "status:N"]

@@ -4,15 +4,8 @@ import altair as alt
 import pandas as pd
 
 from resnest_bench.charts.ablation import PAPER
-from resnest_bench.charts.style import (
-    GREY,
-    PALETTE,
-    WIDTH,
-    distinct_text,
-    left_out,
-    no_data_chart,
-    title,
-)
+from resnest_bench.charts.palette import GREY, PALETTE
+from resnest_bench.charts.style import WIDTH, distinct_text, left_out, no_data_chart, title
 
 TITLES = {
     "radix": "Radix", "cardinality": "Cardinality", "width": "Width",
@@ -48,7 +41,7 @@ def factor_chart(factor_rows: pd.DataFrame, factor: str) -> alt.LayerChart | alt
         _means(points, x, y),
     ]  # fmt: skip
     return alt.LayerChart(layer=layers).properties(
-        title=title(text, [*_subtitle(points, low, high), gaps]),
+        title=title(text, [*_subtitle(points), gaps]),
         width=WIDTH,
         height=ROW_HEIGHT * len(points),
     )
@@ -67,36 +60,34 @@ def pair_text(base: str, variant: str) -> str:
 
 def _with_labels(rows: pd.DataFrame, factor: str) -> pd.DataFrame:
     """With the ends of the interval, and a label: names, levels and what is held, a line each."""
-    half, mean = rows["difference_interval_points"], rows["difference_mean_points"]
     # 'stem conv7' would say it twice, and a depth's level shows its layers.
     word = f"{factor} " if factor in ("radix", "cardinality", "width") else ""
     changes = word + rows["base_level"] + " → " + rows["level"]
     lines = zip(_names(rows), changes, "held: " + rows["held"], strict=True)
-    return rows.assign(low=mean - half, high=mean + half, label=["\n".join(row) for row in lines])
+    return rows.assign(
+        low=rows["difference_low_points"],
+        high=rows["difference_high_points"],
+        label=["\n".join(row) for row in lines],
+    )
 
 
 def _domain(points: pd.DataFrame) -> tuple[float, float]:
-    """Ends of x: all points and 0, and the intervals as far as they leave the points readable."""
+    """Ends of x: all points, 0 and every interval as a whole. Two seeds have none."""
     seeds = points["seed_differences_points"].explode().astype(float)
     shown = pd.concat([points["printed_difference_points"], seeds, pd.Series([0.0])])
     first, last = shown.min(), shown.max()
-    # Of two seeds an interval is nine standard deviations wide on each side.
-    room = max(last - first, 0.1)
     low = pd.Series([first, points["low"].min()]).min()
     high = pd.Series([last, points["high"].max()]).max()
-    low, high = max(low, first - room), min(high, last + room)
-    margin = 0.05 * (high - low)
+    margin = 0.05 * max(high - low, 0.1)
     return float(low - margin), float(high + margin)
 
 
-def _subtitle(points: pd.DataFrame, low: float, high: float) -> list[str]:
+def _subtitle(points: pd.DataFrame) -> list[str]:
     tests = " or ".join(f"{int(count):,}" for count in points["num_test"].dropna().unique())
-    cut = points["low"].lt(low).any() or points["high"].gt(high).any()
     lines = [
         f"Recipe {distinct_text(points, 'recipe')}, {tests} test images, "
         f"on {distinct_text(points, 'train_device')}",
-        "Ours: mean over n paired seeds. Ticks: single seeds. Bars: 95 % t-interval, none for n=1"
-        + (", cut where they leave the plot" if cut else ""),
+        "Ours: mean over n paired seeds. Ticks: single seeds. Bars: 95 % t-interval, none below n=3",
     ]
     if points["printed_difference_points"].notna().any():
         lines.append("Paper: one printed figure for each network, without a spread")
@@ -125,7 +116,7 @@ def _zero(x: alt.Scale) -> alt.Chart:
 def _intervals(points: pd.DataFrame, x: alt.Scale, y: alt.Y) -> alt.Chart:
     return (
         alt.Chart(points.dropna(subset=["low"])[["label", "low", "high"]])
-        .mark_rule(strokeWidth=2, color=PALETTE[0], clip=True)
+        .mark_rule(strokeWidth=2, color=PALETTE[0])
         .encode(x=_x("low", x), x2="high:Q", y=y)
     )
 
@@ -145,7 +136,7 @@ def _seeds(points: pd.DataFrame, x: alt.Scale, y: alt.Y) -> alt.Chart:
 def _counts(points: pd.DataFrame, y: alt.Y) -> alt.Chart:
     """The number of paired seeds of each row, at the right of the plot."""
     texts = points[["label"]].assign(text=[f"n={n}" for n in points["n"]])
-    mark = alt.Chart(texts).mark_text(align="left", dx=8, color=GREY)
+    mark = alt.Chart(texts).mark_text(align="left", dx=8)
     return mark.encode(x=alt.value("width"), y=y, text="text:N")
 
 

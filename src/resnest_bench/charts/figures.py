@@ -10,39 +10,32 @@ import pandas as pd
 from resnest_bench import records
 from resnest_bench.charts.ablation import ablation_chart
 from resnest_bench.charts.curves import training_curves_chart
+from resnest_bench.charts.data_labels import headline_label
 from resnest_bench.charts.latency import latency_distribution_chart
-from resnest_bench.charts.style import distinct_text
 from resnest_bench.charts.tradeoff import tradeoff_chart
 from resnest_bench.charts.transfer import transfer_chart
 from resnest_bench.paths import StudyPaths
 from resnest_bench.records import write_bytes
+from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
-from resnest_bench.tables import (
-    Outcome,
-    ablation_table,
-    cells_of,
-    epochs_of,
-    headline_points,
-    outcomes,
-    prepared_fingerprints,
-    runs_of,
-    samples_of,
-    transfer_table,
-)
+from resnest_bench.tables.points import headline_points
+from resnest_bench.tables.variants import ablation_table, transfer_table
 
 PNG_SCALE = 2
 
 
 def make_figures(
-    study: StudySpec, found: list[Outcome], only: Collection[str] | None = None
+    results: StudyResults, only: Collection[str] | None = None
 ) -> dict[str, alt.TopLevelMixin]:
     """Name to chart, for each figure that the study's experiments can give, or those of `only`."""
-    runs, cells = runs_of(found), cells_of(found)
+    study, runs, cells = results.spec, results.runs, results.cells
     makers: dict[str, Callable[[], alt.TopLevelMixin]] = {
         "accuracy_latency": lambda: _accuracy_latency(study, runs, cells),
-        "ablation": lambda: ablation_chart(ablation_table(study, runs, cells)),
-        "training_curves": lambda: training_curves_chart(epochs_of(found)),
-        "latency_distribution": lambda: latency_distribution_chart(samples_of(found)),
+        "ablation": lambda: ablation_chart(ablation_table(study, runs, cells), study.variant_names),
+        "training_curves": lambda: training_curves_chart(
+            results.epochs, variants=study.variant_names
+        ),
+        "latency_distribution": lambda: latency_distribution_chart(results.samples()),
         "transfer": lambda: transfer_chart(transfer_table(study, runs)),
     }
     names = [name for name in _possible(study) if only is None or name in only]
@@ -53,14 +46,12 @@ def _accuracy_latency(
     study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame
 ) -> alt.TopLevelMixin:
     points, x, y = headline_points(study, runs, cells)
-    return tradeoff_chart(
-        points, x, y, distinct_text(runs[runs["kind"] == "train"], "dataset_label")
-    )
+    return tradeoff_chart(points, x, y, headline_label(study, runs), variants=study.variant_names)
 
 
 def _possible(study: StudySpec) -> list[str]:
     asked = {
-        "accuracy_latency": study.train and study.latency,
+        "accuracy_latency": (study.train or study.finetune) and study.latency,
         "ablation": study.tables.ablation,
         "training_curves": study.train or study.finetune,
         "latency_distribution": study.latency,
@@ -74,9 +65,8 @@ def write_figures(study: StudySpec, paths: StudyPaths) -> list[Path]:
 
     Without a record a figure says 'no data yet'. Raises UserError where a file can't be written.
     """
-    found = outcomes(study, paths, prepared_fingerprints(study))
     written = []
-    for name, chart in make_figures(study, found).items():
+    for name, chart in make_figures(StudyResults(study, paths)).items():
         svg, png = paths.figures / f"{name}.svg", paths.figures / f"{name}.png"
         records.write_text(svg, svg_text(chart))
         write_bytes(png, png_bytes(chart))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from resnest_bench.charts.marks import NUMBER, name_rows, offsets, row_height
+from resnest_bench.charts.palette import GREY, PALETTE
 from resnest_bench.charts.rounds import (
     JOB_AXES,
     MAX_MARKS,
@@ -17,7 +18,7 @@ from resnest_bench.charts.rounds import (
     rounds_text,
     stale_text,
 )
-from resnest_bench.charts.style import PALETTE, WIDTH, no_data_chart, on_devices, title
+from resnest_bench.charts.style import WIDTH, no_data_chart, on_devices, title
 from resnest_bench.metrics import summarise_samples
 
 TITLE = "Latency samples"
@@ -135,7 +136,7 @@ def _chart(panel: Panel, with_legend: bool) -> alt.LayerChart:
     scale = alt.Scale(type="log", nice=False, padding=10)
     ticks = (
         alt.Chart(panel.ticks[["variant", "seed", "wall_ms"]])
-        .mark_tick(color=PALETTE[0], opacity=0.5, thickness=1, size=14 if len(rounds) == 1 else 8)
+        .mark_tick(color=GREY, opacity=1, thickness=1, size=14 if len(rounds) == 1 else 8)
         .encode(x=alt.X("wall_ms:Q", title=AXIS, scale=scale), tooltip=_tooltip("wall_ms"), **rows)
     )
     dots = (

@@ -8,7 +8,7 @@ from altair.typing import ChannelFill, ChannelOpacity
 INK = "#333333"
 FADED = 0.08
 NUMBER = ",.4~r"  # four digits, never with an exponent
-LABEL_LIMIT = 220
+LABEL_LIMIT = 0  # whole names: two that were cut could look alike
 LEGEND_ROWS = 24
 
 
@@ -35,7 +35,7 @@ def row_height(num_offsets: int) -> alt.Step:
 def series_legend(title: str | None, count: int) -> alt.Legend:
     """A legend of all `count` entries, in as many columns as it takes."""
     return alt.Legend(
-        title=title, columns=-(-count // LEGEND_ROWS), symbolLimit=0, labelLimit=LABEL_LIMIT,
+        title=title, orient="bottom", columns=-(-count // LEGEND_ROWS), symbolLimit=0, labelLimit=LABEL_LIMIT,
         symbolOpacity=1,
     )  # fmt: skip
 

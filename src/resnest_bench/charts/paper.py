@@ -3,7 +3,8 @@
 import altair as alt
 import pandas as pd
 
-from resnest_bench.charts.style import GREY, PALETTE, WIDTH, distinct_text, no_data_chart, title
+from resnest_bench.charts.palette import GREY, PALETTE
+from resnest_bench.charts.style import WIDTH, distinct_text, no_data_chart, title
 
 OURS, PRINTED = "ours", "printed in the paper (T4, full data)"
 
@@ -32,13 +33,9 @@ def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
     ).dropna(subset=["value"])
     order = list(dict.fromkeys(rows["variant"]))
     y = alt.Y("variant:N", sort=order, title=None, scale=alt.Scale(domain=order),
-              axis=alt.Axis(labelLimit=220, grid=True))  # fmt: skip
+              axis=alt.Axis(labelLimit=0, grid=True))  # fmt: skip
     scale = alt.Scale(zero=False)
-    ends = ours.assign(
-        low=ours["ours"] - ours["half_width"], high=ours["ours"] + ours["half_width"]
-    )
-    if what.startswith("accuracy"):
-        ends[["low", "high"]] = ends[["low", "high"]].clip(0, 100)
+    two = ours[ours["n"].eq(2)].explode("our_values").rename(columns={"our_values": "value"})
     links = rows.dropna(subset=["ours", "printed"])[["variant", "ours", "printed"]]
     shapes = alt.Scale(domain=[OURS, PRINTED], range=["circle", "diamond"])
     legend = alt.Legend(orient="bottom", title=None, labelLimit=400)
@@ -46,9 +43,13 @@ def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
         alt.Chart(links)
         .mark_rule(color=GREY, strokeDash=[2, 3])
         .encode(x=alt.X("ours:Q", title=what, scale=scale), x2="printed:Q", y=y),
-        alt.Chart(ends.dropna(subset=["low"])[["variant", "low", "high"]])
+        alt.Chart(ours.dropna(subset=["low"])[["variant", "low", "high"]])
         .mark_rule(strokeWidth=2, color=PALETTE[0])
         .encode(x=alt.X("low:Q", title=what, scale=scale), x2="high:Q", y=y),
+        # Two values have no interval: they are drawn themselves.
+        alt.Chart(two[["variant", "value"]].astype({"value": float}))
+        .mark_tick(thickness=1.5, size=12, color=GREY)
+        .encode(x=alt.X("value:Q", title=what, scale=scale), y=y),
         alt.Chart(marks)
         .mark_point(size=85, strokeWidth=2, opacity=1)
         .encode(
@@ -64,7 +65,7 @@ def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
     ]  # fmt: skip
     differs = sorted({reason for reason in rows["differs"].dropna() if reason})
     notes = [
-        f"Ours: {data}, on {distinct_text(rows, 'device')}. Bar: 95 % t-interval of the mean"
+        f"Ours: {data}, on {distinct_text(rows, 'device')}. Bar: 95 % interval of the mean; ticks: the two values of n=2"
         if len(ours)
         else "This study has none of these figures yet",
         f"Not the paper's: {'; '.join(differs[:2])}" if differs else "",

@@ -11,7 +11,9 @@ from typing import cast
 import pandas as pd
 
 from resnest_bench.charts.style import distinct_text, on_devices
+from resnest_bench.frames.fresh import is_counted
 from resnest_bench.metrics import NOISY_IQR_SHARE
+from resnest_bench.words import list_names
 
 SETTING = ["precision", "layout", "mode"]
 JOB_AXES = ["dataset", "recipe", "device_name"]
@@ -59,13 +61,8 @@ def data_title(text: str, frame: pd.DataFrame) -> str:
 
 
 def counted(frame: pd.DataFrame) -> pd.Series:
-    """Whether a row's values count: the ok rounds of a variant, without any the stale ones.
-
-    Never both: a mean over two versions of the code is a mean of nothing.
-    """
-    ok, stale = frame["status"] == "ok", frame["status"] == "stale"
-    some_ok = ok.groupby([frame[c] for c in ("dataset", "recipe", "variant")]).transform("any")
-    return ok | (stale & ~some_ok)
+    """Whether a row's values count, among the rounds of its variant."""
+    return is_counted(frame, ["dataset", "recipe", "variant"])
 
 
 def why_not(frame: pd.DataFrame, field: str, positive: bool = True) -> pd.Series:
@@ -128,13 +125,6 @@ def stale_text(frame: pd.DataFrame) -> str:
     return f"Stale: {', '.join(names)}" if names else ""
 
 
-def few(names: Iterable[str], separator: str = ", ") -> str:
-    """The first three names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return separator.join(names[:MAX_NAMED]) + more
-
-
 def not_drawn(frame: pd.DataFrame, why: pd.Series) -> str:
     """Names the rows of `frame` that have a reason in `why`: variants, rounds, setting, batch sizes.
 
@@ -158,11 +148,15 @@ def not_drawn(frame: pd.DataFrame, why: pd.Series) -> str:
         + textwrap.shorten(reason, MAX_REASON, placeholder=" …")
         for (place, reason), names in groups.items()
     ]
-    return f"Not drawn: {few(texts, '; ')}" if texts else ""
+    return f"Not drawn: {list_names(texts, MAX_NAMED, '; ')}" if texts else ""
 
 
 def _names(names: list[str], num_variants: int) -> str:
-    return f"all {num_variants} variants" if 1 < num_variants == len(names) else few(names)
+    return (
+        f"all {num_variants} variants"
+        if 1 < num_variants == len(names)
+        else list_names(names, MAX_NAMED)
+    )
 
 
 def _numbers(rows: pd.DataFrame, column: str, text: str) -> str:

@@ -7,15 +7,15 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from resnest_bench.tables.intervals import IMAGES, ROUNDS, SEEDS
+from resnest_bench.charts.identity import identity
+from resnest_bench.charts.palette import DARK_TEXT, DASHES, GREY, LIGHT_TEXT, TEXT_GREY
+from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS, TWO_VALUES
+from resnest_bench.words import list_names
 
-# Okabe and Ito's colours, told apart with any colour vision. Yellow can't be seen on white, and black
-# not in the dashboard's dark theme: the last one is the grey that is often put in black's place.
-PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"]
-DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2]]
-GREY = "#767676"
 WIDTH = 560
 SUBTITLE_COLUMNS = 100
+# Two strokes: an outline shows what lies beneath it.
+CROSS = "M-1,-1L1,1M-1,1L1,-1"
 MAX_NAMED = 12
 # Can't be seen (a space of no width), but tells a wrapped line from two.
 CONTINUED = "\u200b"
@@ -32,7 +32,7 @@ def title(text: str, subtitle: Iterable[str]) -> alt.TitleParams:
     """A title with a subtitle of wrapped lines, left-aligned; a line that goes on ends in CONTINUED."""
     wrapped = [textwrap.wrap(part, SUBTITLE_COLUMNS) for part in subtitle if part]
     lines = [row for rows in wrapped for row in f"{CONTINUED}\n".join(rows).split("\n")]
-    return alt.TitleParams(text, subtitle=lines, anchor="start", subtitleColor=GREY)
+    return alt.TitleParams(text, subtitle=lines, anchor="start", subtitleColor=TEXT_GREY)
 
 
 def title_text(title: Any) -> tuple[str, list[str]]:
@@ -48,7 +48,7 @@ def no_data_chart(text: str, reasons: Iterable[str] = ()) -> alt.Chart:
     """A chart that says so: 'no data yet' and why, in place of an empty plane."""
     return (
         alt.Chart(alt.Data(values=[{}]))
-        .mark_text(text="no data yet", size=16, color=GREY)
+        .mark_text(text="no data yet", size=16)
         .properties(title=title(text, reasons), width=WIDTH, height=120)
     )
 
@@ -56,6 +56,17 @@ def no_data_chart(text: str, reasons: Iterable[str] = ()) -> alt.Chart:
 def distinct_text(frame: pd.DataFrame, column: str) -> str:
     """Known values of a column, joined by ' and '; empty without any."""
     return " and ".join(dict.fromkeys(frame[column].dropna())) if column in frame else ""
+
+
+def themed(chart: alt.TopLevelMixin, dark: bool) -> Any:
+    """`chart` with its texts, axes and lines in colours that can be read on a light or dark page."""
+    ink = LIGHT_TEXT if dark else DARK_TEXT
+    texts: dict[str, Any] = {"labelColor": ink, "titleColor": ink}
+    lines: dict[str, Any] = {"domainColor": GREY, "tickColor": GREY}
+    out = chart.configure_axis(**texts, **lines).configure_legend(**texts)
+    # The first row's name stands at the height of its row, as all others do.
+    out = out.configure_axisY(labelFlush=False)
+    return out.configure_text(color=ink)
 
 
 def on_devices(frame: pd.DataFrame) -> str:
@@ -83,12 +94,14 @@ def interval_text(abouts: pd.Series) -> str:
     """What the bars of accuracies are, from `accuracy_interval_about` of the rows drawn."""
     parts = []
     if (abouts == SEEDS).any():
-        parts.append("Bars: 95 % t-interval of the mean over seeds, cut at 0 and 100 %")
+        parts.append("Bars: 95 % interval of the mean over seeds (t, on the logit scale)")
     if (abouts == IMAGES).any():
         parts.append(BINOMIAL)
-    if abouts.isin([SEEDS, IMAGES]).all():
-        return ". ".join(parts)
-    return ". ".join([*parts, "No bar where all seeds are alike"])
+    if (abouts == TWO_VALUES).any():
+        parts.append("No bar for two seeds: the ticks are their values")
+    if not abouts.isin([SEEDS, IMAGES, TWO_VALUES]).all():
+        parts.append("No bar where all seeds are alike")
+    return ". ".join(parts)
 
 
 def bar_dash(field: str) -> alt.StrokeDash:
@@ -107,19 +120,26 @@ def left_out(frame: pd.DataFrame, drawn: pd.Series) -> str:
     parts = []
     for status, rows in gaps.groupby("status", sort=False):
         names = rows["variant"].tolist()
-        more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-        parts.append(f"{', '.join(names[:MAX_NAMED])}{more} ({status})")
+        parts.append(f"{list_names(names, MAX_NAMED)} ({status})")
     return f"Not drawn: {'; '.join(parts)}" if parts else ""
 
 
-def freshness_shape() -> alt.Shape:
-    """Filled circles are fresh, crosses are stale."""
-    scale = alt.Scale(domain=["ok", "stale"], range=["circle", "cross"])
-    return alt.Shape("freshness:N", scale=scale, title="record")
+def stale_marks(rows: pd.DataFrame, x: alt.X, y: alt.Y, **more: alt.YOffset) -> list[alt.Chart]:
+    """A cross over the mark of each stale row, with its legend; no layer without one.
+
+    The mark itself keeps the colour and the shape of its network.
+    """
+    stale = rows[rows["freshness"] == "stale"]
+    if not len(stale):
+        return []
+    scale = alt.Scale(domain=["stale"], range=[CROSS])
+    legend = alt.Legend(title=None, orient="bottom", symbolStrokeColor=GREY)
+    shape = alt.Shape("freshness:N", scale=scale, legend=legend)
+    mark = alt.Chart(stale).mark_point(size=150, color=GREY, strokeWidth=2, opacity=1)
+    return [mark.encode(x=x, y=y, shape=shape, **more)]
 
 
 def series_scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
-    """Colour and dash by name: after seven colours the dash changes, so that no two are alike."""
-    colours = [PALETTE[i % len(PALETTE)] for i in range(len(names))]
-    dashes = [DASHES[i // len(PALETTE) % len(DASHES)] for i in range(len(names))]
-    return alt.Scale(domain=names, range=colours), alt.Scale(domain=names, range=dashes)
+    """Colour and dash of what is no network (settings, parts), by its place in `names`."""
+    looks = identity(names)
+    return looks.scale("colour", names), looks.scale("dash", names)

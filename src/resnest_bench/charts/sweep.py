@@ -1,10 +1,12 @@
 """What a larger batch costs: one figure of the latency cells over batch sizes."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import altair as alt
 import pandas as pd
 
+from resnest_bench.charts.identity import Identity, identity, network_legend
 from resnest_bench.charts.marks import (
     NUMBER,
     legend_filter,
@@ -13,6 +15,7 @@ from resnest_bench.charts.marks import (
     rounds_tooltip,
     series_legend,
 )
+from resnest_bench.charts.palette import DASHES
 from resnest_bench.charts.rounds import (
     data_title,
     distinct,
@@ -25,9 +28,8 @@ from resnest_bench.charts.rounds import (
     why_not,
     with_setting,
 )
-from resnest_bench.charts.style import DASHES, PALETTE, WIDTH, no_data_chart, series_scales, title
+from resnest_bench.charts.style import WIDTH, no_data_chart, title
 
-SHAPES = ["circle", "square", "triangle-up", "diamond"]
 MARKS_PER_POINT = 3
 
 
@@ -55,12 +57,13 @@ SWEEP_FIELDS = {
 
 
 def batch_sweep_chart(
-    cells: pd.DataFrame, field: str = "ms_per_image"
+    cells: pd.DataFrame, field: str = "ms_per_image", variants: Sequence[str] = ()
 ) -> alt.LayerChart | alt.Chart:
     """A line a variant and setting: the mean of `field` over rounds against the batch size.
 
     `cells` is from `cells_frame`, `field` a key of SWEEP_FIELDS. Both axes are logarithmic. Open
-    marks are noisy in a round. What can't be drawn is named with its reason.
+    marks are noisy in a round. What can't be drawn is named with its reason. `variants` are all of
+    the study in its order: they decide how a network looks.
     Raises ValueError for another field.
     """
     if field not in SWEEP_FIELDS:
@@ -83,20 +86,27 @@ def batch_sweep_chart(
         *(cut, stale_text(drawn), gaps),
     ]
     selection = legend_filter("variant")
-    layers = _layers(points, f"{shown.name} ({shown.unit})", selection)
+    looks = identity(variants, points["variant"])
+    layers = _layers(points, f"{shown.name} ({shown.unit})", selection, looks)
     whole = alt.LayerChart(layer=layers).add_params(selection)
     return whole.properties(title=title(text, subtitle), width=WIDTH, height=380)
 
 
-def _layers(points: pd.DataFrame, label: str, selection: alt.Parameter) -> list[alt.Chart]:
-    names, settings = (distinct(points, column) for column in ("variant", "setting"))
-    looks = {**_by_variant(names), "strokeDash": _dash(settings)}
-    # Beyond the seven colours shape and dash change, unless the dash is for the setting.
-    cycle = points["variant"].map({name: i // len(PALETTE) for i, name in enumerate(names)})
-    points = points.assign(line=points["setting"] if len(settings) > 1 else cycle)
+def _layers(
+    points: pd.DataFrame, label: str, selection: alt.Parameter, identities: Identity
+) -> list[alt.Chart]:
+    settings = distinct(points, "setting")
+    names = [name for name in identities.looks if (points["variant"] == name).any()]
+    looks = {
+        **identities.encodings(names, network_legend(len(names))),
+        "strokeDash": _dash(settings),
+    }
     scale = alt.Scale(type="log", nice=False, padding=12)
     axis = alt.Axis(format=NUMBER, gridOpacity=0.5)
     y = alt.Y("mean:Q", title=f"{label}, log scale", scale=scale, axis=axis)
+    # By number: scales of the same names share a legend, whose symbols would have dashed outlines.
+    lines_by_name = {name: DASHES.index(identities.looks[name].dash) for name in names}
+    points = points.assign(line=points["variant"].map(lines_by_name))
     base = alt.Chart(points).encode(x=_batch_axis(points), opacity=picked(selection))
     lines = base.mark_line(strokeWidth=1.5).encode(
         y=y, color=looks["color"], strokeDash=looks["strokeDash"], detail="setting:N"
@@ -111,30 +121,14 @@ def _layers(points: pd.DataFrame, label: str, selection: alt.Parameter) -> list[
     return [lines, ranges, marks]
 
 
-def _by_variant(names: list[str]) -> dict[str, Any]:
-    """Encodings of colour, stroke, fill and shape, which share one legend."""
-    colours, _ = series_scales(names)
-    shapes = [SHAPES[i // len(PALETTE) % len(SHAPES)] for i in range(len(names))]
-    shape = alt.Scale(domain=names, range=shapes)
-    shared: dict[str, Any] = {"sort": None, "legend": series_legend(None, len(names))}
-    return {
-        "color": alt.Color("variant:N", scale=colours, **shared),
-        "stroke": alt.Stroke("variant:N", scale=colours, **shared),
-        "fill": alt.Fill("variant:N", scale=colours, **shared),
-        "shape": alt.Shape("variant:N", scale=shape, **shared),
-    }
-
-
 def _dash(settings: list[str]) -> alt.StrokeDash:
-    """Of `line`: a setting, named by a legend, or which cycle of the colours it is, without one."""
-    if len(settings) > 1:
-        scale, legend = (
-            alt.Scale(domain=settings, range=DASHES),
-            series_legend("Setting", len(settings)),
-        )
-        return alt.StrokeDash("line:N", scale=scale, sort=None, legend=legend)
-    scale = alt.Scale(domain=list(range(len(DASHES))), range=DASHES)
-    return alt.StrokeDash("line:N", scale=scale, legend=None)
+    """By setting where there are several, else by network."""
+    if len(settings) < 2:
+        scale = alt.Scale(domain=list(range(len(DASHES))), range=DASHES)
+        return alt.StrokeDash("line:N", scale=scale, legend=None)
+    scale = alt.Scale(domain=settings, range=DASHES)
+    legend = series_legend("Setting", len(settings))
+    return alt.StrokeDash("setting:N", scale=scale, sort=None, legend=legend)
 
 
 def _batch_axis(points: pd.DataFrame) -> alt.X:

@@ -1,37 +1,43 @@
 """Two metrics against each other, with intervals and the Pareto front. Better is up and to the left."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 from altair.typing import ChannelSize
 
+from resnest_bench.charts.cut_bars import CUT_NOTE, arrowheads, cut_bars, ends_beyond
+from resnest_bench.charts.devices import devices_text, open_elsewhere
+from resnest_bench.charts.identity import Identity, identity, network_legend
 from resnest_bench.charts.labels import place_labels
-from resnest_bench.charts.marks import NUMBER
+from resnest_bench.charts.palette import GREY, PALETTE
+from resnest_bench.charts.plane_axes import axis_title, shared_domains, tick_axis
 from resnest_bench.charts.style import (
     BAR_KINDS,
     BINOMIAL,
-    GREY,
-    PALETTE,
     WIDTH,
     bar_dash,
     distinct_text,
-    freshness_shape,
     left_out,
     no_data_chart,
+    stale_marks,
     title,
 )
+from resnest_bench.formats import probability_text
+from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS
 from resnest_bench.tables.axes import Axis
-from resnest_bench.tables.formats import probability_text
-from resnest_bench.tables.intervals import IMAGES, ROUNDS, SEEDS
 
 HEIGHT = 380
 MAX_LABELS = 40
 MANY = 150
+# What a dot of a crowd says: of thousands, more would be a megabyte to send for each axis.
+CROWD = ["variant", "device", "num_params", "x", "x_n", "y", "y_n"]
 COLUMNS = [
     "variant", "family", "setting", "num_params", "device", "measured_in", "x", "x_low", "x_high",
-    "x_bar", "x_n", "y", "y_low", "y_high", "y_bar", "y_n", "memory_mib", "noisy", "freshness", "front",
+    "x_bar", "x_n", "x_min", "x_max", "y", "y_low", "y_high", "y_bar", "y_n", "y_min", "y_max", "memory_mib", "noisy", "freshness", "front",
     "probability", "status",
 ]  # fmt: skip
 
@@ -39,7 +45,7 @@ COLUMNS = [
 def tradeoff_chart(
     points: pd.DataFrame, x: Axis, y: Axis, data_label: str = "", log_x: bool = True,
     log_y: bool = False, limit: float | None = None, domains: tuple | None = None,
-    interactive: bool = False, picked: tuple[str, ...] = (),
+    interactive: bool = False, picked: tuple[str, ...] = (), variants: Sequence[str] = (),
 ) -> alt.LayerChart | alt.Chart:  # fmt: skip
     """A dot for each row of `points_frame` that has both values; the others are named.
 
@@ -47,6 +53,7 @@ def tradeoff_chart(
     to the left. The stepped line is the Pareto front of each device and setting. `limit` draws a
     budget on x. `domains` ((x low, x high), (y low, y high)) makes panels comparable. `interactive`
     adds the selections 'picked' (click) and 'brush' (drag); `picked` names the variants that stand out.
+    `variants` are all of the study in its order: they decide how a network looks.
     """
     text = f"{y.label} against {x.label[:1].lower()}{x.label[1:]}"
     text += f": {data_label}" if data_label else ""
@@ -57,18 +64,31 @@ def tradeoff_chart(
     gaps = left_out(points, drawn)
     if not drawn.any():
         return no_data_chart(text, [gaps])
-    shown = _clipped(points[drawn], x, y, log_x, log_y)
+    shown = _with_texts(points[drawn])
     plane = _Plane(x, y, log_x, log_y, *(domains or shared_domains([shown], x, y, log_x, log_y)))
+    plane.looks = identity(variants, shown["variant"])
     # Of hundreds of networks the bars would hide the dots: those of the front and the picked ones stay.
     barred = shown if len(shown) <= MANY else shown[shown["front"] | shown["variant"].isin(picked)]
     # A click on the legend filters, in the dashboard as in a page that was exported. Vega-Lite asks that
     # the first layer with that legend holds the selection.
-    legend = alt.selection_point(name="family", fields=[_colour_field(shown)], bind="legend")
+    legend = alt.selection_point(name="network", fields=["variant"], bind="legend")
     coloured = [*plane.intervals(barred), plane.dots(shown, interactive, picked, legend)]
     coloured[0] = coloured[0].add_params(legend)
-    layers = [*plane.budget(limit), plane.front(shown), *coloured, plane.labels(shown)]
+    layers = [
+        *plane.budget(limit),
+        plane.front(shown),
+        *coloured,
+        *plane.arrowheads(barred),
+        *plane.two_values(barred),
+        *stale_marks(shown, plane.x, plane.y),
+        plane.labels(shown),
+    ]
     return alt.LayerChart(layer=layers).properties(
-        title=title(text, [*_subtitle(shown, x, y), gaps]), width=WIDTH, height=HEIGHT
+        title=title(
+            text, [*_subtitle(shown, x, y), plane.cut_note(barred), devices_text(shown), gaps]
+        ),
+        width=WIDTH,
+        height=HEIGHT,
     )
 
 
@@ -77,8 +97,8 @@ def _positive(values: pd.Series) -> bool:
     return bool(len(known) and known.gt(0).all())
 
 
-def _clipped(points: pd.DataFrame, x: Axis, y: Axis, log_x: bool, log_y: bool) -> pd.DataFrame:
-    """Interval ends inside what a value can be: a share is from 0 to 100 %, a log above 0."""
+def _with_texts(points: pd.DataFrame) -> pd.DataFrame:
+    """With texts for tooltips."""
     out = points.assign(
         freshness=points["stale"].map({True: "stale", False: "ok"}),
         probability=[
@@ -87,36 +107,7 @@ def _clipped(points: pd.DataFrame, x: Axis, y: Axis, log_x: bool, log_y: bool) -
         ],
         **{f"{name}_bar": points[f"{name}_about"].map(BAR_KINDS) for name in ("x", "y")},
     )
-    for name, axis, log in (("x", x, log_x), ("y", y, log_y)):
-        ends = [f"{name}_low", f"{name}_high"]
-        if axis.column.endswith("accuracy"):
-            out[ends] = out[ends].clip(0, 100)
-        if log:
-            # No mean lies below a tenth of the smallest: there the bar leaves the plane.
-            out[ends] = out[ends].clip(lower=out[name].min() / 10)
     return out[COLUMNS]
-
-
-def shared_domains(
-    frames: list[pd.DataFrame], x: Axis, y: Axis, log_x: bool, log_y: bool
-) -> tuple[list[float], list[float]]:
-    """Domains of x and y that hold every point of all frames, with room for labels."""
-    every = pd.concat(frames)
-    return _domain(every, "x", log_x, (0.08, 0.25)), _domain(every, "y", log_y, (0.10, 0.10))
-
-
-def _domain(points: pd.DataFrame, name: str, log: bool, room: tuple[float, float]) -> list[float]:
-    values = points[name].dropna().astype(float)
-    # Intervals of two seeds can be wider than all differences: they may leave the plane.
-    spread = values.max() - values.min()
-    ends = pd.concat([points[f"{name}_low"], points[f"{name}_high"]]).dropna()
-    ends = ends[(ends >= values.min() - spread) & (ends <= values.max() + spread)]
-    low, high = min([values.min(), *ends]), max([values.max(), *ends])
-    if log:
-        low, high = math.log(low), math.log(high)
-    size = (high - low) or abs(high) * 0.2 or 1.0
-    low, high = low - room[0] * size, high + room[1] * size
-    return [math.exp(low), math.exp(high)] if log else [low, high]
 
 
 def _subtitle(points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
@@ -128,7 +119,9 @@ def _subtitle(points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
         for name, axis in (("x", x), ("y", y))
         if (barred := points[f"{name}_bar"].isin([BAR_KINDS[SEEDS], BAR_KINDS[ROUNDS]])).any()
     }
-    bars = f"Bars: 95 % t-interval of the mean ({'; '.join(sorted(ns))}). " if ns else ""
+    bars = f"Bars: 95 % interval of the mean ({'; '.join(sorted(ns))}). " if ns else ""
+    if points[["x_n", "y_n"]].eq(2).any(axis=None):
+        bars += "Two values have no bar: small dots. "
     if (points[["x_bar", "y_bar"]] == BAR_KINDS[IMAGES]).any(axis=None):
         bars += f"{BINOMIAL}. "
     front = "Line: Pareto front" if points["front"].any() else ""
@@ -162,15 +155,18 @@ class _Plane:
             for log, domain, reverse in zip(self.logs, self.domains, turned, strict=True)
         ]
         titles = [
-            _axis_title(axis, log, side)
+            axis_title(axis, log, side)
             for axis, log, side in zip(self.axes, self.logs, ("left", "up"), strict=True)
         ]
         self.x_scale, self.y_scale = scales
         self.turned = turned
-        ticks = [_ticks(log, domain) for log, domain in zip(self.logs, self.domains, strict=True)]
+        ticks = [
+            tick_axis(log, domain) for log, domain in zip(self.logs, self.domains, strict=True)
+        ]
         self.x = alt.X("x:Q", scale=scales[0], title=titles[0], axis=ticks[0])
         self.y = alt.Y("y:Q", scale=scales[1], title=titles[1], axis=ticks[1])
         self.titles = titles
+        self.looks = Identity(())
 
     def front(self, points: pd.DataFrame) -> alt.Chart:
         # The best y within an x stays the same until the next point of the front.
@@ -185,26 +181,67 @@ class _Plane:
 
     def intervals(self, points: pd.DataFrame) -> list[alt.Chart]:
         rules = []
-        for name in ("x", "y"):
-            rows = points.dropna(subset=[f"{name}_low"])
-            # A count that is the same in every seed has no interval worth a mark.
-            rows = rows[rows[f"{name}_low"] < rows[f"{name}_high"]]
+        for name, side in (("x", 0), ("y", 1)):
+            rows = cut_bars(
+                _barred(points, name), f"{name}_low", f"{name}_high", self.domains[side]
+            )
             if not len(rows):
                 continue
-            channel = alt.X if name == "x" else alt.Y
-            scale, text = (
-                (self.x_scale, self.titles[0]) if name == "x" else (self.y_scale, self.titles[1])
-            )
-            encodings = {
-                "x": self.x, "y": self.y, name: channel(f"{name}_low:Q", scale=scale, title=text),
-                f"{name}2": alt.X2("x_high:Q") if name == "x" else alt.Y2("y_high:Q"),
-            }  # fmt: skip
+            end = alt.X2("to:Q") if name == "x" else alt.Y2("to:Q")
+            encodings = self.along(name, "from") | {f"{name}2": end}
             rules.append(
-                alt.Chart(rows)
-                .mark_rule(strokeWidth=1.5, opacity=0.7, clip=True)
-                .encode(color=_colour(points), strokeDash=bar_dash(f"{name}_bar"), **encodings)
+                alt.Chart(rows[["variant", "x", "y", "from", "to", f"{name}_bar"]])
+                .mark_rule(strokeWidth=1.5, clip=True)
+                .encode(
+                    color=self.by_network(points)["color"],
+                    strokeDash=bar_dash(f"{name}_bar"),
+                    **encodings,
+                )
             )
         return rules
+
+    def arrowheads(self, points: pd.DataFrame) -> list[alt.Chart]:
+        """Where a bar goes on beyond the plane, in the colour of its network."""
+        marks = []
+        for name, side in (("x", 0), ("y", 1)):
+            ends = ends_beyond(
+                _barred(points, name), f"{name}_low", f"{name}_high", self.domains[side]
+            )
+            looks = self.looks.looks
+            ends = ends.assign(colour=[looks[variant].colour for variant in ends["variant"]])
+            kept = ends[["variant", "x", "y", "border", "upper", "colour"]]
+            encodings = self.along(name, "border")
+            # A colour of its own makes no entry in the legend.
+            colour = alt.Color("colour:N", scale=None, legend=None)
+            heads = arrowheads(kept, name, self.turned[side])
+            marks += [head.encode(color=colour, **encodings) for head in heads]
+        return marks
+
+    def cut_note(self, points: pd.DataFrame) -> str:
+        """What the arrowheads say, where there are some."""
+        return CUT_NOTE if self.arrowheads(points) else ""
+
+    def along(self, name: str, field: str) -> dict[str, Any]:
+        """Encodings of x and y, with `field` on the axis `name`."""
+        side = 0 if name == "x" else 1
+        channel, scale = (alt.X, alt.Y)[side], (self.x_scale, self.y_scale)[side]
+        other = channel(f"{field}:Q", scale=scale, title=self.titles[side])
+        return {"x": self.x, "y": self.y, name: other}
+
+    def two_values(self, points: pd.DataFrame) -> list[alt.Chart]:
+        """A small open dot at each of two values, which have no interval."""
+        marks = []
+        for name, other in (("x", "y"), ("y", "x")):
+            rows = points[
+                points[f"{name}_n"].eq(2) & (points[f"{name}_min"] < points[f"{name}_max"])
+            ]
+            if not len(rows):
+                continue
+            ends = rows.melt(["variant", other], [f"{name}_min", f"{name}_max"], "end", "value")
+            encodings = self.along(name, "value")
+            chart = alt.Chart(ends[["variant", other, "value"]])
+            marks.append(chart.mark_point(size=18, color=GREY, clip=True).encode(**encodings))
+        return marks
 
     def dots(
         self,
@@ -213,7 +250,8 @@ class _Plane:
         picked: tuple[str, ...],
         legend: alt.Parameter,
     ) -> alt.Chart:
-        rows = points.assign(picked=points["variant"].isin(picked) if picked else True)
+        kept = points if len(points) <= MANY else points[CROWD]
+        rows = kept.assign(picked=points["variant"].isin(picked) if picked else True)
         full = 1.0 if len(points) <= MANY else 0.6
         opacity = (
             alt.when(legend, alt.datum.picked)
@@ -222,15 +260,21 @@ class _Plane:
         )
         # Of thousands of dots nobody hears each described.
         spoken = len(points) <= MANY
-        chart = alt.Chart(rows).mark_point(filled=True, strokeWidth=1, clip=True, aria=spoken)
+        chart = alt.Chart(rows).mark_point(strokeWidth=2, clip=True, aria=spoken)
         if interactive:
             click = alt.selection_point(name="picked", fields=["variant"], empty=False)
             drag = alt.selection_interval(name="brush", empty=False)
             chart = chart.add_params(click, drag)
+        looks = self.by_network(points)
         return chart.encode(
-            x=self.x, y=self.y, color=_colour(points), shape=_shape(points),
-            size=_size(points), opacity=opacity, tooltip=self.tooltip(),
+            x=self.x, y=self.y, stroke=looks["stroke"], fill=open_elsewhere(points, looks["fill"]),
+            shape=looks["shape"], size=_size(points), opacity=opacity, tooltip=self.tooltip(crowd=not spoken),
         )  # fmt: skip
+
+    def by_network(self, points: pd.DataFrame) -> dict[str, Any]:
+        """Encodings of colour, stroke, fill and shape, with one legend."""
+        names = [name for name in self.looks.looks if (points["variant"] == name).any()]
+        return self.looks.encodings(names, network_legend(len(names)))
 
     def labels(self, points: pd.DataFrame) -> alt.Chart:
         rows = points.sort_values(["front", "y"], ascending=[False, False], kind="stable")
@@ -270,8 +314,15 @@ class _Plane:
             .encode(x=x, tooltip=alt.Tooltip("limit:Q", title="budget"))
         ]
 
-    def tooltip(self) -> list[alt.Tooltip]:
+    def tooltip(self, crowd: bool) -> list[alt.Tooltip]:
         x, y = self.axes
+        if crowd:
+            return [
+                alt.Tooltip("variant:N"),
+                *(_value_tooltips("y", y)[i] for i in (0, -1)),
+                *(_value_tooltips("x", x)[i] for i in (0, -1)),
+                alt.Tooltip("num_params:Q", title="parameters", format=","),
+            ]
         return [
             alt.Tooltip("variant:N"),
             alt.Tooltip("setting:N"),
@@ -287,6 +338,11 @@ class _Plane:
         ]
 
 
+def _barred(points: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Rows with an interval of `name`. A count that is the same in every seed has none worth a mark."""
+    return points[points[f"{name}_low"] < points[f"{name}_high"]]
+
+
 def _value_tooltips(name: str, axis: Axis) -> list[alt.Tooltip]:
     n = "seeds (n)" if axis.source == "training" else "rounds (n)"
     return [
@@ -296,44 +352,6 @@ def _value_tooltips(name: str, axis: Axis) -> list[alt.Tooltip]:
         alt.Tooltip(f"{name}_bar:N", title="interval"),
         alt.Tooltip(f"{name}_n:Q", title=n),
     ]
-
-
-def _axis_title(axis: Axis, log: bool, side: str) -> str:
-    unit = ", ".join(part for part in (axis.unit, "log scale" if log else "") if part)
-    text = f"{axis.label} ({unit})" if unit else axis.label
-    if axis.better is None:
-        return text
-    return f"← better \u2003 {text}" if side == "left" else f"{text} \u2003 better →"
-
-
-def _ticks(log: bool, domain: list[float]) -> alt.Axis:
-    # Over decades a log axis labels 1, 2 and 5 only: more of them run into each other.
-    if not log or domain[1] < 10 * domain[0]:
-        return alt.Axis(format=NUMBER, labelOverlap=True)
-    expression = (
-        "indexof(['1', '2', '5'], substring(replace(format(datum.value, 'e'), '.', ''), 0, 1)) >= 0"
-    )
-    return alt.Axis(format=NUMBER, labelExpr=f"{expression} ? datum.label : ''", labelOverlap=False)
-
-
-def _colour_field(points: pd.DataFrame) -> str:
-    # Points of several devices can't be compared: then the device is what must be seen.
-    devices = points.loc[points["device"] != "", "device"].unique()
-    return "device" if len(devices) > 1 else "family"
-
-
-def _colour(points: pd.DataFrame) -> alt.Color:
-    field = _colour_field(points)
-    domain = sorted(points[field].dropna().unique())
-    return alt.Color(
-        f"{field}:N", title=field,
-        scale=alt.Scale(domain=domain, range=[PALETTE[i % len(PALETTE)] for i in range(len(domain))]),
-    )  # fmt: skip
-
-
-def _shape(points: pd.DataFrame) -> alt.Shape:
-    stale = (points["freshness"] == "stale").any()
-    return freshness_shape() if stale else freshness_shape().legend(None)
 
 
 def _size(points: pd.DataFrame) -> ChannelSize:

@@ -4,8 +4,10 @@ import altair as alt
 import pandas as pd
 
 from resnest_bench.charts.ablation import COLUMNS, dots_with_intervals, training_text
+from resnest_bench.charts.identity import LEGEND_COLUMNS
+from resnest_bench.charts.marks import name_rows
+from resnest_bench.charts.palette import PALETTE
 from resnest_bench.charts.style import (
-    PALETTE,
     WIDTH,
     distinct_text,
     interval_text,
@@ -35,11 +37,16 @@ def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         return no_data_chart(text, [gaps])
     recipes = list(dict.fromkeys(rows["recipe"]))
     variants = list(dict.fromkeys(rows["variant"]))
-    y = alt.Y("variant:N", sort=variants, title=None, scale=alt.Scale(domain=variants))
-    colour = alt.Color("recipe:N", scale=alt.Scale(domain=recipes, range=PALETTE), sort=recipes)
+    y = name_rows("variant", variants)
+    colour = alt.Color(
+        "recipe:N",
+        scale=alt.Scale(domain=recipes, range=PALETTE),
+        sort=recipes,
+        legend=alt.Legend(orient="bottom", title=None, labelLimit=0, columns=LEGEND_COLUMNS),
+    )
     points = with_marks(rows[drawn])[[*COLUMNS, "gain_mean_points"]]
     offset = alt.YOffset("recipe:N", sort=recipes, scale=alt.Scale(domain=recipes))
-    layers = dots_with_intervals(points, y, colour, yOffset=offset)
+    layers = dots_with_intervals(points, y, colour, alt.value("circle"), yOffset=offset)
     bars = interval_text(rows.loc[drawn, "accuracy_interval_about"])
     subtitle = [training_text(rows), f"{bars}. Ticks: single seeds", gaps]
     return alt.LayerChart(layer=layers).properties(

@@ -4,13 +4,28 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run
+from resnest_bench.cli.options import (
+    CoresOption,
+    DatasetOption,
+    DeviceOption,
+    LogOption,
+    RecipeOption,
+    ResultsOption,
+    SeedsAtOnceOption,
+    SideBySideOption,
+    StudyOption,
+    ThreadsOption,
+    VariantOption,
+)
+from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run, status
+from resnest_bench.cli.terminal import fit_markdown
 from resnest_bench.errors import UserError
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
@@ -24,30 +39,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-StudyOption = Annotated[
-    Path, typer.Option("--study", "-s", help="Config file, or a results/<study>/study.json")
-]
-ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of all studies' results")]
-VariantOption = Annotated[str, typer.Option("--variant", help="Name of a variant of the study")]
-DatasetOption = Annotated[str, typer.Option("--dataset", help="Name of a dataset of the study")]
-RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a recipe")]
-DeviceOption = Annotated[
-    str, typer.Option("--device", help="auto, cpu or cuda. auto: a GPU where there is one")
-]
-LogOption = Annotated[Path | None, typer.Option("--log", help="Also write plain log lines here")]
-
-SeedsAtOnceOption = Annotated[
-    int,
-    typer.Option(
-        "--seeds-at-once",
-        min=1,
-        help="Seeds that take turns on the device; the numbers are the same",
-    ),
-]
-
 DEFAULT_RESULTS = Path("results")
 
-for command in (init, run, dashboard):
+for command in (init, run, status, dashboard):
     app.command()(command)
 
 
@@ -83,8 +77,15 @@ def plan(
     results: ResultsOption = DEFAULT_RESULTS,
     device: DeviceOption = "auto",
     cost: Annotated[
-        bool, typer.Option(help="Time one training step of each variant to estimate the hours")
+        bool, typer.Option(help="Time steps and calls of each variant to estimate the hours")
     ] = True,
+    save_prices: Annotated[
+        bool,
+        typer.Option("--save-prices", help="Leave the prices for those who watch a run"),
+    ] = False,
+    cores: CoresOption = 1,
+    side_by_side: SideBySideOption = None,
+    threads: ThreadsOption = None,
     decide: Annotated[
         bool,
         typer.Option("--decide", help="Of an adaptive study: which seeds to train next, and why"),
@@ -100,6 +101,8 @@ def plan(
 ) -> None:
     """Check the study and say what it will run, and what that costs in hours."""
     spec = load_study(study)
+    # As the jobs do.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if decide:
         _start_logging(log)
         from resnest_bench.cli.decide import decide_next
@@ -108,10 +111,12 @@ def plan(
         return
     if look is not None or json_file:
         raise UserError("--look and --json go with --decide: add it, or leave them out")
-    from resnest_bench.cli.plan import check_study, describe_plan
+    from resnest_bench.cli.plan import Means, check_study, describe_plan
 
     check_study(spec, results)
-    typer.echo(describe_plan(study_with_looks(spec, spec.paths(results)), results, device, cost))
+    whole = study_with_looks(spec, spec.paths(results))
+    means = Means(device, cores, side_by_side, threads)
+    typer.echo(describe_plan(whole, results, means, cost, save_prices))
 
 
 @app.command()
@@ -132,50 +137,38 @@ def describe(
 
 @app.command()
 def data(
-    dataset: DatasetOption,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="Name of a dataset of the study [default: all of them]"),
+    ] = None,
     study: StudyOption = DEFAULT_STUDY,
     log: LogOption = None,
 ) -> None:
-    """Download or read a dataset, check it, and prepare its arrays once."""
-    from resnest_bench.data import prepare
-    from resnest_bench.paths import DataPaths
+    """Download or read datasets, check them, and prepare their arrays once."""
+    from resnest_bench.cli.inputs import prepare_datasets
 
     _start_logging(log)
-    spec = load_study(study)
-    meta = prepare(
-        spec.dataset(dataset),
-        dataset,
-        spec.prepared(dataset),
-        DataPaths(Path(spec.data_dir)).downloads,
-    )
-    counts = {part: sum(by_class.values()) for part, by_class in meta.counts_per_class.items()}
-    typer.echo(
-        f"{meta.label}: {counts['train']} + {counts['test']} images in {len(meta.classes)} classes, "
-        f"at {spec.prepared(dataset)}"
-    )
+    for text in prepare_datasets(load_study(study), [dataset] if dataset is not None else []):
+        typer.echo(text)
 
 
 @app.command()
 def weights(
     hub: Annotated[
-        str, typer.Option("--hub", help="Name of pretrained weights that the study names")
-    ],
+        str | None,
+        typer.Option(
+            "--hub", help="Name of pretrained weights of the study [default: all that it lacks]"
+        ),
+    ] = None,
     study: StudyOption = DEFAULT_STUDY,
     log: LogOption = None,
 ) -> None:
     """Download pretrained weights once; the jobs themselves never ask the hub."""
-    from resnest_bench.models.weights import fetch_hub_weights
-    from resnest_bench.paths import DataPaths
+    from resnest_bench.cli.inputs import fetch_named_weights
 
     _start_logging(log)
-    spec = load_study(study)
-    named = sorted({w.hub for block in spec.finetune for w in block.weights.values() if w.hub})
-    if hub not in named:
-        raise UserError(
-            f"--hub is one of {', '.join(named) or '(none)'} in this study, not {hub!r}"
-        )
-    path = DataPaths(Path(spec.data_dir)).hub_weights(hub)
-    typer.echo(f"{hub}: SHA-256 {fetch_hub_weights(hub, path)}, at {path}")
+    for text in fetch_named_weights(load_study(study), hub):
+        typer.echo(text)
 
 
 @app.command()
@@ -222,6 +215,9 @@ def _run(
     # Its node may have no internet, and what it needs was fetched before: a library that asks for
     # more must fail at once, not wait.
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # Before torch is imported. Threads that spin while they wait stop each other where anything else
+    # is running (docs/decisions/014-cores.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     spec = load_study(study)
     from resnest_bench.measure.devices import leased_device
     from resnest_bench.training.jobs import run_job
@@ -268,7 +264,7 @@ def tables(
     log: LogOption = None,
 ) -> None:
     """Make the tables from whatever records are there; what is missing is named in them."""
-    from resnest_bench.tables import write_tables
+    from resnest_bench.report.tables import write_tables
 
     _start_logging(log)
     spec = _with_looks(study, results)
@@ -296,12 +292,16 @@ def show(
     folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
 ) -> None:
     """Print a study's tables, and how to open the dashboard."""
-    from resnest_bench.tables import summary_text
+    from resnest_bench.report.tables import summary_text
 
     spec = _study_in(folder)
-    typer.echo(summary_text(spec, spec.paths(folder.parent)))
+    text, note = summary_text(spec, spec.paths(folder.parent)), ""
+    if sys.stdout.isatty():
+        text, left_out = fit_markdown(text, shutil.get_terminal_size().columns)
+        note = "   (whole, and how each figure was measured)" if left_out else ""
+    typer.echo(text)
     typer.echo(
-        f"\nTables: {folder}/tables/   Figures: {folder}/figures/\n"
+        f"\nTables: {folder}/tables/{note}\nFigures: {folder}/figures/\n"
         "Dashboard: resnest-bench dashboard   (in a checkout also: make dashboard)"
     )
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from tabulate import tabulate
 
 from resnest_bench import records
+from resnest_bench.claims.next_seeds import decide, seeds_text
+from resnest_bench.formats import GAP, significant
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import Look, StudySpec, read_looks
-from resnest_bench.tables.decide import decide, seeds_text
-from resnest_bench.tables.formats import GAP, significant
 
 
 def decide_next(

@@ -3,31 +3,66 @@
 from typing import Any
 
 from tabulate import tabulate
+from torch import nn
 
-from resnest_bench.measure.complexity import complexity
-from resnest_bench.models import build_model
-from resnest_bench.specs import StudySpec
+from resnest_bench.errors import UserError, first_line
+from resnest_bench.measure.complexity import complexity, count_params
+from resnest_bench.models import build_model, check_image, fit_to_image
+from resnest_bench.models.image_size import describe_size, patch_grid
+from resnest_bench.specs import StudySpec, VariantSpec
 
 
 def describe_variants(study: StudySpec, image_size: int, classes: int) -> list[dict[str, Any]]:
     """One row a variant, with counts of one image and the operators that were not counted."""
     rows = []
     for variant in study.variants:
-        counts = complexity(build_model(variant, classes), image_size)
+        fitted, size_args = fit_to_image(variant, image_size)
+        model = build_model(fitted, classes)
+        grid = patch_grid(model)
         rows.append(
             {
                 "variant": variant.name,
                 "family": variant.family,
                 "stem": variant.stem,
-                "num_params": counts.num_params,
-                "num_macs": counts.num_macs,
-                "num_activations": counts.num_activations,
-                "uncounted_operators": counts.uncounted,
+                "num_params": count_params(model),
+                **_counts(variant, model, image_size),
+                "size_args": size_args,
+                "patches": grid,
+                "remark": describe_size(variant, size_args, grid, image_size),
                 "image_size": image_size,
                 "num_classes": classes,
             }
         )
     return rows
+
+
+def _counts(variant: VariantSpec, model: nn.Module, image_size: int) -> dict[str, Any]:
+    """What one image costs; null, with the `error`, where the network can't take it."""
+    try:
+        counts = complexity(model, image_size)
+    # A network may raise anything at a size that it was not made for.
+    except Exception as error:
+        unknown = dict.fromkeys(("num_macs", "num_activations", "uncounted_operators"))
+        return {**unknown, "error": _explain(variant, image_size, error)}
+    return {
+        "num_macs": counts.num_macs,
+        "num_activations": counts.num_activations,
+        "uncounted_operators": counts.uncounted,
+        "error": None,
+    }
+
+
+def _explain(variant: VariantSpec, image_size: int, error: Exception) -> str:
+    """What `plan` says of a network that can't take the images, or else the error itself."""
+    try:
+        check_image(variant, image_size)
+    except UserError as refusal:
+        return str(refusal)
+    return f"{variant.name} can't be counted: {first_line(error)}"
+
+
+def _millions(count: int | None, digits: int) -> str:
+    return "" if count is None else f"{count / 1e6:.{digits}f}"
 
 
 def variants_text(rows: list[dict[str, Any]], image_size: int, classes: int) -> str:
@@ -38,15 +73,18 @@ def variants_text(rows: list[dict[str, Any]], image_size: int, classes: int) -> 
             "family": row["family"],
             "stem": row["stem"],
             "parameters": f"{row['num_params']:,}",
-            "MACs (M)": f"{row['num_macs'] / 1e6:.2f}",
-            "activations (M)": f"{row['num_activations'] / 1e6:.3f}",
+            "MACs (M)": _millions(row["num_macs"], 2),
+            "activations (M)": _millions(row["num_activations"], 3),
         }
         for row in rows
     ]
     text = tabulate(table, headers="keys", disable_numparse=True,
                     colalign=("left", "left", "left", "right", "right", "right"))  # fmt: skip
+    failed = [row["error"] for row in rows if row["error"]]
+    text = "\n".join([text, *([""] if failed else []), *failed])
     return (
         f"{text}\n\nOne image of 3x{image_size}x{image_size}, {classes} classes, evaluation mode. "
         "MACs: convolutions, linear layers and attention;\nnorms, activations and pooling are not "
         "counted (--json lists them by name)."
+        + "".join(f"\n\n{row['remark']}." for row in rows if row["remark"])
     )

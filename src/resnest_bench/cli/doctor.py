@@ -11,8 +11,15 @@ import torch
 from resnest_bench import records
 from resnest_bench.errors import UserError
 from resnest_bench.measure.environment import cpu_model, describe
+from resnest_bench.models.hub import explain_offline, find_hub_problem
 from resnest_bench.paths import DataPaths
-from resnest_bench.specs import ImageFolderDataset, StudySpec, load_study
+from resnest_bench.specs import (
+    ImageFolderDataset,
+    StudySpec,
+    describe_missing,
+    load_study,
+    local_path,
+)
 
 NEEDED_GIB = 5
 
@@ -34,7 +41,18 @@ def _device() -> Finding:
         "device",
         "note",
         f"no NVIDIA GPU that torch {torch.__version__} can use; everything runs on the CPU, "
-        f"{cpu_model()}, with {torch.get_num_threads()} threads. `resnest-bench plan` says how long",
+        f"{cpu_model()}. {_describe_cores()}",
+    )
+
+
+def _describe_cores() -> str:
+    """What a run takes of the cores: the same as `plan` says."""
+    cores = os.cpu_count() or 1
+    if cores == 1:
+        return "`resnest-bench plan` says how long it takes"
+    return (
+        f"`resnest-bench run` takes one of its {cores} cores; `run -- --cores {cores}` takes all, and "
+        f"`plan --cores {cores}` says how trainings use them and how long it takes"
     )
 
 
@@ -70,11 +88,11 @@ def _data(study: StudySpec) -> list[Finding]:
     findings = []
     for name, spec in study.datasets.items():
         topic = f"data {name}"
-        path = getattr(spec, "path", None)
+        path = local_path(spec)
         if (study.prepared(name) / "meta.json").exists():
             findings.append(Finding(topic, "ok", f"prepared at {study.prepared(name)}"))
-        elif path and not Path(path).exists():
-            text = f"{path} does not exist: put the data there, or change datasets.{name}.path"
+        elif path and not path.exists():
+            text = f"{describe_missing(path)}: put the data there, or change datasets.{name}.path"
             findings.append(Finding(topic, "bad", text))
         elif path:
             findings.append(Finding(topic, "ok", f"will be prepared from {path}"))
@@ -95,20 +113,24 @@ def _weights(study: StudySpec) -> list[Finding]:
         for variant, weights in block.weights.items():
             topic = f"weights {variant}"
             try:
-                check_weights(study, variant, weights)
+                check_weights(study, block.dataset, variant, weights)
             except UserError as error:
                 findings.append(Finding(topic, "bad", str(error)))
                 continue
             if weights.hub:
                 path = DataPaths(Path(study.data_dir)).hub_weights(weights.hub)
-                text = (
-                    f"{weights.hub} will be downloaded to {path}; offline, give a file with `file:`"
-                )
-                there = Finding(topic, "ok", str(path))
-                findings.append(there if path.exists() else Finding(topic, "note", text))
+                findings.append(_find_hub_weights(topic, weights.hub, path))
             else:
                 findings.append(Finding(topic, "ok", str(weights.file or f"train {weights.train}")))
     return findings
+
+
+def _find_hub_weights(topic: str, name: str, path: Path) -> Finding:
+    if path.exists():
+        return Finding(topic, "ok", str(path))
+    if problem := find_hub_problem():
+        return Finding(topic, "bad", explain_offline([name], path.parent, problem))
+    return Finding(topic, "note", f"{name} will be downloaded to {path}")
 
 
 def _scheduler() -> Finding:

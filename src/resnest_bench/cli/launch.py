@@ -1,5 +1,6 @@
 """The commands that stand behind `resnest-bench run` and `resnest-bench dashboard`."""
 
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -8,25 +9,71 @@ from typing import NoReturn
 
 from resnest_bench.cli.shipped import dashboard_app, snakefile
 from resnest_bench.errors import UserError
+from resnest_bench.records import check_writable
+from resnest_bench.specs import read_yaml
 
 # One of them says how much may run at a time, here or on a cluster, and no default is wanted.
 SAYS_HOW_MUCH = ("--cores", "-c", "--jobs", "-j", "--profile", "--executor", "-e")
 
+SAYS_CORES = ("--cores", "-c", "--jobs", "-j")
+# With one of these nothing is trained, or somebody else says how.
+NOT_OURS = (
+    "--dry-run", "--dryrun", "-n", "--unlock", "--touch", "-t", "--set-threads", "--set-resources",
+    "--profile", "--executor", "-e", "--lint", "--dag", "--rulegraph", "--summary", "--report",
+    "--version", "-v", "--help", "-h", "--list-rules", "-l",
+)  # fmt: skip
 
-def snakemake_command(study: Path, options: Sequence[str]) -> list[str]:
+
+def parse_cores(options: Sequence[str]) -> int | None:
+    """The number of cores in Snakemake's options; None where they name none, or no number."""
+    found = None
+    for option, after in itertools.zip_longest(options, options[1:], fillvalue=""):
+        name, has_value, value = option.partition("=")
+        if option[:2] in ("-c", "-j") and option[2:].isdigit():
+            name, value = option[:2], option[2:]
+        elif not has_value:
+            value = after
+        if name in SAYS_CORES:
+            found = _read_number(value)
+    return found
+
+
+def _read_number(value: str) -> int | None:
+    if value == "all":
+        return os.cpu_count() or 1
+    return int(value) if value.isdigit() and int(value) > 0 else None
+
+
+def has_several_cores(options: Sequence[str]) -> bool:
+    """Whether a run with these options trains here, with cores that it has to share out."""
+    names = {option.partition("=")[0] for option in options}
+    if names & set(NOT_OURS) or "SNAKEMAKE_PROFILE" in os.environ:
+        return False
+    return (parse_cores(options) or 1) > 1
+
+
+def snakemake_command(
+    study: Path, options: Sequence[str], own_log: bool = False, more: Sequence[str] = ()
+) -> list[str]:
     """Snakemake on `study` with the workflow of this installation; `options` come last, and win.
 
-    gpu=1 is in the workflow's default profile, so that it need not stand here. Raises UserError
-    where there is no such study.
+    `own_log`: Snakemake's own log in place of the live view. `more`: further options, which take as many
+    values as follow. gpu=1 is in the workflow's default
+    profile, so that it need not stand here. Raises UserError where there is no such study,
+    or where its file is no strict YAML.
     """
     if not study.is_file():
         raise UserError(
             f"there is no study {study}: name its config file with --study, or write one with "
             "`resnest-bench init FOLDER`"
         )
+    # Here and in the workflow: Snakemake's own reader takes the last of two equal keys.
+    read_yaml(study)
     cores = [] if _says_how_much(options) else ["--cores", "1"]
     files = ["--snakefile", str(snakefile()), "--configfile", str(study)]
-    return [sys.executable, "-m", "snakemake", *files, *cores, *options]
+    log = ["--logger-resnest-bench-style", "snakemake"] if own_log else []
+    module = ["-m", "resnest_bench.cli.run_snakemake"]
+    return [sys.executable, *module, *more, *files, *cores, *log, *options]
 
 
 def _says_how_much(options: Sequence[str]) -> bool:
@@ -60,7 +107,20 @@ def search_path() -> str:
     return os.pathsep.join([*dict.fromkeys(ours), os.environ.get("PATH", os.defpath)])
 
 
+def cache_variables() -> dict[str, str]:
+    """What to set so that Snakemake and the libraries can keep their caches; mostly nothing.
+
+    Where the home folder can't be written, as in some containers, caches go to the working folder.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    try:
+        check_writable(home / "snakemake")
+    except UserError:
+        return {"XDG_CACHE_HOME": str(Path.cwd() / ".snakemake" / "cache")}
+    return {}
+
+
 def become(command: Sequence[str]) -> NoReturn:
     """Run `command` in place of this process: signals and the exit code are its own."""
     sys.stdout.flush()
-    os.execve(command[0], list(command), {**os.environ, "PATH": search_path()})
+    os.execve(command[0], list(command), {**os.environ, **cache_variables(), "PATH": search_path()})

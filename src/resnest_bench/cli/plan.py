@@ -1,30 +1,44 @@
 """What a study will run and cost, and every mistake that shows without running it."""
 
-from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import timm
 import torch
-from tabulate import tabulate
 
 from resnest_bench import records
+from resnest_bench.cli.cores import choose_for_study, list_rules
+from resnest_bench.cli.inputs import describe_missing_weights
+from resnest_bench.cli.steps import describe_short_trainings
+from resnest_bench.cli.todo import describe_to_do, find_renamed, list_to_do, read_outcomes
 from resnest_bench.data import SOURCES, open_prepared
 from resnest_bench.errors import UserError
 from resnest_bench.measure.allocator import keep_memory
 from resnest_bench.measure.devices import leased_device
 from resnest_bench.measure.environment import describe
-from resnest_bench.models import build_model, check_buildable
-from resnest_bench.models.weights import apply_weights, load_weights_file
+from resnest_bench.models import build_model, check_buildable, check_image, fit_to_image
+from resnest_bench.models.weight_files import load_weights_file
+from resnest_bench.models.weights import apply_weights
 from resnest_bench.paths import Job
-from resnest_bench.specs import ImageFolderDataset, RecipeSpec, StudySpec, WeightsSpec
-from resnest_bench.tables import collect
-from resnest_bench.training.execution import Execution, layouts_of, measure, mode_of
-from resnest_bench.training.step import probe_step_maker
+from resnest_bench.planning.clock import Clock
+from resnest_bench.planning.cores import Work
+from resnest_bench.planning.datasets import inspect_dataset
+from resnest_bench.planning.estimate import estimate_study
+from resnest_bench.planning.storage import list_downloads, list_needs
+from resnest_bench.planning.telling import make_teller
+from resnest_bench.planning.texts import describe_disk, describe_downloads, describe_estimate
+from resnest_bench.prices import write_prices
+from resnest_bench.specs import (
+    ImageFolderDataset,
+    StudySpec,
+    WeightsSpec,
+    describe_missing,
+    local_path,
+)
 
-PROBE_BATCH_SIZE = 32
 
-
-def check_weights(study: StudySpec, variant: str, weights: WeightsSpec) -> None:
+def check_weights(study: StudySpec, dataset: str, variant: str, weights: WeightsSpec) -> None:
     """Raise UserError where weights can't fit, as far as it shows without a download."""
     if weights.hub and weights.hub not in timm.list_pretrained():
         from difflib import get_close_matches
@@ -35,21 +49,9 @@ def check_weights(study: StudySpec, variant: str, weights: WeightsSpec) -> None:
             f"{'did you mean ' + ', '.join(close) if close else 'see timm.list_pretrained()'}?"
         )
     if weights.file:
-        model = build_model(study.variant(variant), 2)
-        apply_weights(model, load_weights_file(Path(weights.file)), weights.file)
-
-
-def check_image_size(study: StudySpec, variant: str, image_size: int) -> None:
-    """Raise UserError where a variant can't take images of this side; nothing is computed."""
-    try:
-        with torch.device("meta"):
-            model = build_model(study.variant(variant), 2)
-            model(torch.zeros(2, 3, image_size, image_size))
-    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
-        raise UserError(
-            f"variant {variant} can't take images of {image_size}x{image_size} "
-            f"({str(error).strip().splitlines()[0]}): choose another variant, or another image_size"
-        ) from error
+        fitted, _ = fit_to_image(study.variant(variant), _image_size(study, dataset))
+        model = build_model(fitted, 2)
+        apply_weights(model, load_weights_file(Path(weights.file), weights.key), weights.file)
 
 
 def _image_size(study: StudySpec, dataset: str) -> int:
@@ -66,97 +68,72 @@ def check_study(study: StudySpec, results: Path) -> None:
     for variant in study.variants:
         check_buildable(variant)
     for name, dataset in sorted({(job.variant, job.dataset) for job in study.jobs()}):
-        check_image_size(study, name, _image_size(study, dataset))
+        check_image(study.variant(name), _image_size(study, dataset))
     for block in study.finetune:
         for name, weights in block.weights.items():
-            check_weights(study, name, weights)
+            check_weights(study, block.dataset, name, weights)
     for name, spec in study.datasets.items():
-        path = getattr(spec, "path", None)
+        path = local_path(spec)
         prepared = (study.prepared(name) / "meta.json").exists()
-        if path and not Path(path).exists() and not prepared:
+        if path and not path.exists() and not prepared:
             raise UserError(
-                f"datasets.{name}.path: {path} does not exist: put the data there, or change the path"
+                f"datasets.{name}.path: {describe_missing(path)}: put the data there, or change the path"
             )
     records.check_writable(study.paths(results).root)
 
 
-def image_counts(study: StudySpec, dataset: str) -> tuple[int, int, int] | None:
-    """(train images, test images, image size) where they are known before the data is."""
-    folder = study.prepared(dataset)
-    if (folder / "meta.json").exists():
-        data = open_prepared(folder)
-        return len(data.train), len(data.test), data.meta.image_size
-    return SOURCES[study.dataset(dataset).source].sizes
+def _count_train_images(study: StudySpec) -> dict[str, int]:
+    """Training images by dataset, of those that are prepared whole or known in advance."""
+    counts = {}
+    for name, spec in study.datasets.items():
+        prepared = (study.prepared(name) / "meta.json").exists()
+        # Damaged data is for the job that reads it to report.
+        with suppress(UserError):
+            if prepared:
+                counts[name] = len(open_prepared(study.prepared(name)).train)
+            elif SOURCES[spec.source].sizes:
+                counts[name] = inspect_dataset(study, name, Clock(torch.device("cpu"))).num_train
+    return counts
 
 
-def step_seconds_per_image(
-    study: StudySpec, variant: str, recipe: RecipeSpec, image_size: int, device: torch.device
-) -> float:
-    """Seconds of one training step, per image, in the faster layout; nothing is compiled."""
-    model = build_model(study.variant(variant), 10)
-    mode = "eager" if recipe.mode == "compiled" else mode_of(recipe, device)
-    candidates = [Execution(layout, mode) for layout in layouts_of(recipe)]
-    maker = probe_step_maker(model, recipe, device, PROBE_BATCH_SIZE, image_size, 10)
-    return min(measure(candidates, maker, device, rounds=1).values()) / PROBE_BATCH_SIZE
+@dataclass(frozen=True)
+class Means:
+    """What the jobs are run with.
 
-
-def _unfinished(study: StudySpec, results: Path) -> list[Job]:
-    runs = collect(study, study.paths(results))
-    return [
-        job for job, status in zip(study.jobs(), runs["status"], strict=True)
-        if status in ("missing", "invalid")
-    ]  # fmt: skip
-
-
-def estimate_seconds(study: StudySpec, jobs: list[Job], device: torch.device) -> float | None:
-    """Rough seconds of all trainings and fine-tunings in `jobs`; None where a size is unknown.
-
-    A pass over the test images costs a third of a training pass. Latencies are bounded by their
-    protocol and are not in it.
+    `side_by_side` trainings at a time with `threads` each; where they are None, the faster way to use
+    the cores is measured.
     """
-    total, speeds = 0.0, {}
-    for job in jobs:
-        if job.kind == "latency":
-            continue
-        counts = image_counts(study, job.dataset)
-        if counts is None:
-            return None
-        num_train, num_test, size = counts
-        recipe = study.recipe(job.recipe)
-        key = (job.variant, recipe.precision, recipe.layout, size)
-        if key not in speeds:
-            speeds[key] = step_seconds_per_image(study, job.variant, recipe, size, device)
-        total += recipe.epochs * (num_train + num_test / 3) * speeds[key]
-    return total
+
+    device: str = "auto"
+    cores: int = 1
+    side_by_side: int | None = None
+    threads: int | None = None
 
 
-def _hours(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+def describe_plan(
+    study: StudySpec, results: Path, means: Means, cost: bool, save_prices: bool = False
+) -> str:
+    """The plan as text: what each block has left to do, by which means, for how long.
 
-
-def describe_plan(study: StudySpec, results: Path, device: str, cost: bool) -> str:
-    """The plan as text: what each block has left to do, on which device, for how long."""
-    todo = _unfinished(study, results)
-    left = Counter((job.kind, job.dataset, job.recipe) for job in todo)
-    groups: dict[tuple, dict] = {}
-    for job in study.jobs():
-        key = (job.kind, job.dataset, job.recipe)
-        row = groups.setdefault(key, {"variants": set(), "seeds": set(), "records": 0})
-        row["variants"].add(job.variant)
-        row["seeds"].add(job.seed)
-        row["records"] += 1
-    rows = [
-        [*key, len(row["variants"]), len(row["seeds"]), row["records"], left[key]]
-        for key, row in groups.items()
-    ]
-    headers = ["job", "dataset", "recipe", "variants", "seeds", "records", "to do"]
-    text = [f"Study {study.study!r}", "", tabulate(rows, headers=headers)]
+    `save_prices`: also leave the prices for those who watch the run that begins now.
+    """
+    paths = study.paths(results)
+    found = read_outcomes(study, paths)
+    renamed = find_renamed(study, paths, found)
+    todo = list_to_do(found, renamed)
+    text = [f"Study {study.study!r}", "", describe_to_do(found, renamed)]
+    short = describe_short_trainings(study, _count_train_images(study))
+    if short:
+        text += ["", *short]
     if study.claims:
         text += ["", _claims_text(study)]
+    if any(job.kind == "finetune" for job in todo) and (lacks := describe_missing_weights(study)):
+        text += ["", lacks]
+    if save_prices:
+        # Those of an earlier run are none of this one.
+        write_prices(paths.prices, None)
     if todo:
-        text += ["", _cost_text(study, todo, device, cost)]
+        text += ["", _cost_text(study, results, todo, means, cost, save_prices)]
     return "\n".join(text)
 
 
@@ -176,20 +153,37 @@ def _claims_text(study: StudySpec) -> str:
     return text
 
 
-def _cost_text(study: StudySpec, todo: list[Job], device: str, cost: bool) -> str:
-    with leased_device(device) as leased:
+def _cost_text(
+    study: StudySpec, results: Path, todo: list[Job], means: Means, cost: bool, save: bool
+) -> str:
+    with leased_device(means.device) as leased:
         seen = describe(leased)
         where = f"On {'the CPU' if seen.device_kind == 'cpu' else 'the GPU'}, {seen.device_name}"
+        downloads = describe_downloads(list_downloads(study, todo))
         if not cost:
-            return f"{where}."
+            return "\n".join([f"{where}.", *([downloads] if downloads else [])])
         if leased.type == "cpu":
             keep_memory()
-        seconds = estimate_seconds(study, todo, leased)
-    if seconds == 0:
-        return f"{where}: only latencies are left."
-    if seconds is None:
-        return f"{where}: the time can be estimated once the data is prepared (resnest-bench data)."
-    return (
-        f"{where}: training takes about {_hours(seconds)}, give or take half (from one timed step of "
-        f"{PROBE_BATCH_SIZE} images a variant); latencies come on top."
-    )
+        root, tell = study.paths(results).root, make_teller()
+        work, said = _choose_work(study, results, means, leased)
+        estimate = estimate_study(study, todo, leased, root, tell, work, means.cores)
+    if save:
+        write_prices(study.paths(results).prices, estimate.to_prices())
+    text = describe_estimate(estimate, f"{where}, {said}")
+    disk = describe_disk(list_needs(study, results, todo, estimate))
+    return "\n".join([text, *([downloads] if downloads else []), *disk])
+
+
+def _choose_work(
+    study: StudySpec, results: Path, means: Means, device: torch.device
+) -> tuple[Work, str]:
+    """How trainings use the cores, and that in words. A GPU has one training at a time."""
+    if device.type != "cpu":
+        return Work(1, torch.get_num_threads()), "one training at a time"
+    if means.cores == 1 or means.side_by_side or means.threads:
+        side_by_side = means.side_by_side or 1
+        work = Work(side_by_side, means.threads or max(means.cores // side_by_side, 1))
+        return work, str(work)
+    choice = choose_for_study(study, results, means.cores)
+    options = " ".join(choice.options(list_rules(study)))
+    return choice.work, f"{choice}. To plain Snakemake, say --cores {means.cores} {options}"

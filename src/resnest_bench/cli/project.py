@@ -31,11 +31,42 @@ def run(
         typer.Argument(help="After --: options of Snakemake, like -- --dry-run or -- --cores 4"),
     ] = None,
     study: Annotated[Path, typer.Option("--study", "-s", help="Config file")] = DEFAULT_STUDY,
+    unlock: Annotated[
+        bool, typer.Option("--unlock", help="Take away the lock that a killed run has left, alone")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Snakemake's own log in place of the live view")
+    ] = False,
 ) -> None:
     """Run a study here; after a kill, the same command goes on. Results go to results/<study>/."""
     from resnest_bench.cli import launch
 
-    launch.become(launch.snakemake_command(study, options or []))
+    asked = [*(options or []), *(["--unlock"] if unlock else [])]
+    command = launch.snakemake_command(study, asked, verbose)
+    if launch.has_several_cores(asked):
+        from resnest_bench.cli.cores import choose_for_run
+
+        typer.echo("Looking how to use several cores.", err=True)
+        choice, more = choose_for_run(study, asked)
+        if choice:
+            typer.echo(f"{choice}.", err=True)
+        command = launch.snakemake_command(study, asked, verbose, more)
+    launch.become(command)
+
+
+def status(
+    study: Annotated[
+        str | None,
+        typer.Argument(help="Name, results/<study> or config file [default: all studies here]"),
+    ] = None,
+    results: Annotated[Path, typer.Option("--results", help="Folder of all studies' results")] = (
+        Path("results")
+    ),
+) -> None:
+    """Say how far a study is: what is done, what runs, what failed and why. Changes nothing."""
+    from resnest_bench.cli.status import show_status
+
+    show_status(study, results)
 
 
 def dashboard(

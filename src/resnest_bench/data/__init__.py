@@ -3,6 +3,7 @@
 Nothing imported here needs torch; `data.batches` does, and is imported where batches are.
 """
 
+from resnest_bench.data.leakage import check_leakage, counts_text, report_file
 from resnest_bench.data.prepared import (
     PreparedDataset,
     PreparedMeta,
@@ -10,7 +11,7 @@ from resnest_bench.data.prepared import (
     open_prepared,
     verify,
 )
-from resnest_bench.data.sources import SOURCES, Source, prepare, source_fingerprint
+from resnest_bench.data.sources import SOURCES, Source, is_prepared, prepare, source_fingerprint
 
 __all__ = [
     "SOURCES",
@@ -18,8 +19,12 @@ __all__ = [
     "PreparedMeta",
     "Source",
     "Split",
+    "check_leakage",
+    "counts_text",
+    "is_prepared",
     "open_prepared",
     "prepare",
+    "report_file",
     "source_fingerprint",
     "verify",
 ]

@@ -4,6 +4,7 @@ import logging
 import shutil
 import tarfile
 import zipfile
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
@@ -72,12 +73,15 @@ def _extract_zip(archive: Path, folder: Path) -> None:
         members = file.infolist()
         for member in members:
             _check_member(archive, member)
+        _check_distinct(archive, members)
         check_writable(folder, sum(member.file_size for member in members))
-        file.extractall(folder)
+        file.extractall(folder, members)
 
 
 def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
-    path = PurePosixPath(member.filename.replace("\\", "/"))
+    # Some programs for Windows separate folders by backslashes, against the format's rule.
+    member.filename = member.filename.replace("\\", "/")
+    path = PurePosixPath(member.filename)
     # '' and '.' have no part, and name the folder itself.
     first = path.parts[0] if path.parts else ""
     if path.is_absolute() or ".." in path.parts or ":" in first:
@@ -87,3 +91,15 @@ def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
         )
     if member.flag_bits & 1:
         raise UserError(f"{archive}: {member.filename!r} needs a password: unpack it yourself")
+
+
+def _check_distinct(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+    # The same member twice, as some programs update an archive, is no question: the last one counts.
+    written = {member.orig_filename: member.filename for member in members if not member.is_dir()}
+    names = Counter(written.values())
+    name, num = names.most_common(1)[0] if names else ("", 0)
+    if num > 1:
+        raise UserError(
+            f"{archive}: members must have different names, but {num} are {name!r}, with slashes and with "
+            "backslashes: make the archive again"
+        )

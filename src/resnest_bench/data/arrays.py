@@ -1,8 +1,7 @@
 """Writing prepared arrays, image by image: the whole dataset never has to fit into memory."""
 
-import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +18,9 @@ from resnest_bench.data.prepared import (
     counts_per_class,
     fingerprint,
     load_split,
+    write_meta,
 )
-from resnest_bench.records import write_text
+from resnest_bench.observations import ImageReading
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,10 @@ class Content:
     uniform: bool
     train: Items
     test: Items
+    # Part to the names of its files, in the images' order; None where an image has no file of its own.
+    files: Mapping[str, Sequence[str]] | None = None
+    # Called once both parts were read; it raises UserError where an image was broken.
+    finish: Callable[[], ImageReading] = ImageReading
 
 
 class NpyAppender:
@@ -106,9 +110,11 @@ def _write_places(folder: Path, part: str, shapes_N2: np.ndarray) -> None:
 
 def write_prepared(folder: Path, name: str, content: Content, source: str) -> PreparedMeta:
     """Write both parts of `content` into the empty `folder`, and meta.json last."""
-    splits: dict[str, Split] = {}
     for part in PARTS:
         write_split(folder, part, getattr(content, part), content.uniform, content.image_size)
+    reading = content.finish()
+    splits: dict[str, Split] = {}
+    for part in PARTS:
         splits[part] = load_split(folder, part, content.uniform)
         log.info("%s: %d %s images", name, len(splits[part]), part)
     meta = PreparedMeta(
@@ -126,6 +132,7 @@ def write_prepared(folder: Path, name: str, content: Content, source: str) -> Pr
         },
         fingerprint=fingerprint(splits["train"], splits["test"], content.classes),
         source=source,
+        reading=reading,
     )
-    write_text(folder / "meta.json", json.dumps(meta.model_dump(mode="json"), indent=1) + "\n")
+    write_meta(folder, meta)
     return meta

@@ -15,7 +15,7 @@ import numpy as np
 from resnest_bench.data.arrays import Content
 from resnest_bench.data.download import Checksum, fetch
 from resnest_bench.errors import UserError
-from resnest_bench.specs import Cifar10Dataset
+from resnest_bench.specs import Cifar10Dataset, expand_path
 
 ARCHIVE = "cifar-10-python.tar.gz"
 MD5 = "c58f30108f718f92721af3b95e74349a"
@@ -51,7 +51,7 @@ def find_archive(spec: Cifar10Dataset, name: str, downloads: Path) -> Path:
     checksum = Checksum("md5", MD5)
     if spec.path is None:
         return fetch(spec.urls, downloads / ARCHIVE, checksum)
-    path = Path(spec.path)
+    path = expand_path(spec.path)
     if not path.is_file():
         raise UserError(
             f"datasets.{name}.path must be the file {ARCHIVE}, but {path} is "

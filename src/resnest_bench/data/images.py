@@ -1,71 +1,301 @@
 """One image file as RGB pixels."""
 
+import functools
+import io
+import re
+import struct
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
+from resnest_bench.data.contents import describe_content
 from resnest_bench.errors import UserError
 
-EXTENSIONS = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+# No other decoder is started, whatever a file holds: Pillow's one for PostScript runs Ghostscript.
+FORMATS = (
+    "AVIF",
+    "BMP",
+    "GIF",
+    "JPEG",
+    "JPEG2000",
+    "PNG",
+    "PPM",
+    "QOI",
+    "SGI",
+    "SUN",
+    "TIFF",
+    "WEBP",
 )
+# It has no signature: any bytes could be one, so its ending has to say so.
+TGA_EXTENSIONS = frozenset({".icb", ".tga", ".vda", ".vst"})
+EXTENSIONS = TGA_EXTENSIONS | {
+    ".apng",
+    ".avif",
+    ".avifs",
+    ".bmp",
+    ".bw",
+    ".gif",
+    ".j2c",
+    ".j2k",
+    ".jfif",
+    ".jp2",
+    ".jpc",
+    ".jpe",
+    ".jpeg",
+    ".jpf",
+    ".jpg",
+    ".jpx",
+    ".pbm",
+    ".pfm",
+    ".pgm",
+    ".png",
+    ".pnm",
+    ".ppm",
+    ".qoi",
+    ".ras",
+    ".rgb",
+    ".rgba",
+    ".sgi",
+    ".tif",
+    ".tiff",
+    ".webp",
+}
+# Their decoders scale whatever depth the file states to 16 bits.
+SCALED_BY_DECODER = ("PPM", "JPEG2000")
 ORIENTATION_TAG = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+WHITE_16 = 65535.0
 MAX_ASPECT = 100
+MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+
+# Large photos below Pillow's own limit are no news.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def read_rgb(path: Path) -> Image.Image:
-    """Decode the whole of `path` as RGB, turned as its EXIF orientation says.
+class ImageError(UserError):
+    """One file that must be an image and can't be used; `reason` says why without its name."""
 
-    Transparent pixels are shown on white; 16-bit gray is scaled to 8 bits; of an animation, the
-    first frame is taken. Raises UserError that names the file where it is broken or cut off.
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} must be a whole image, but {reason}: repair it, or take it out of the data"
+        )
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its image before any pixel is read.
+
+    Attributes:
+        size: (width, height), before it is turned.
+        deep: more than 8 bits a channel, in a range that the file does not state.
+        deep_color: of these, one of which Pillow gives the upper 8 bits of each channel alone.
+    """
+
+    size: tuple[int, int]
+    deep: bool
+    deep_color: bool
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image as RGB, 8 bits a channel, and what was done to it.
+
+    Attributes:
+        transparent: it had transparent pixels, which are shown on white now.
+        deep: it had more than 8 bits a channel.
+    """
+
+    image: Image.Image
+    transparent: bool
+    deep: bool
+
+
+@functools.cache
+def known_formats() -> tuple[str, ...]:
+    """FORMATS, as far as this Pillow has them."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def open_image(path: Path, file: IO[bytes] | None = None) -> Image.Image:
+    """`Image.open` for the formats that are read; of `file` where it is given."""
+    formats = ("TGA",) if path.suffix.lower() in TGA_EXTENSIONS else ()
+    return Image.open(file or path, formats=(*known_formats(), *formats))
+
+
+def identify(path: Path) -> str:
+    """The format of a file's image, whatever its ending is; '' where it holds none that is read."""
+    try:
+        with open_image(path) as image:
+            return image.format or ""
+    except Exception:  # of foreign bytes; what is no image is no problem here
+        return ""
+
+
+def read_header(path: Path) -> Header:
+    """Read the header alone. Raises ImageError."""
+    try:
+        with open_image(path) as image:
+            color = _is_deep_color(image)
+            return Header(image.size, color or _is_deep(image), color)
+    except Exception as error:
+        raise ImageError(path, describe_problem(path, error)) from error
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode[0] in "IF" and image.format not in SCALED_BY_DECODER
+
+
+def _is_deep_color(image: Image.Image) -> bool:
+    # Pillow has no mode for it. What it unpacks the file's channels from is in the tile's arguments.
+    tiles = getattr(image, "tile", None) or []
+    return image.mode[0] not in "IF" and any(";16" in str(tile[3]) for tile in tiles)
+
+
+def read_photo(path: Path, white: float | None = None) -> Photo:
+    """Decode the whole of `path` as RGB, turned as its orientation tag says.
+
+    Of an animation, the first frame is taken. Raises ImageError where it is broken or cut off.
+
+    Args:
+        white: the value that is white where a channel has more than 8 bits; None: 65535, and no
+            value of a floating-point image.
     """
     try:
-        with Image.open(path) as image:
-            image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
+        image, deep_color = load_image(path)
+        deep, transparent = deep_color or _is_deep(image), is_transparent(image)
+        turn = TURNS.get(read_orientation(image))
+        scaled_by_decoder = image.format in SCALED_BY_DECODER
+        image = to_rgb(image, WHITE_16 if scaled_by_decoder and image.mode[0] == "I" else white)
+        return Photo(image.transpose(turn) if turn is not None else image, transparent, deep)
     except Exception as error:
         # Decoders fail on broken bytes in any way they like: OSError, SyntaxError, struct.error...
-        raise _broken(path, error) from error
+        raise ImageError(path, describe_problem(path, error)) from error
 
 
-def oriented_size(path: Path) -> tuple[int, int]:
-    """(width, height) as `read_rgb` gives it, from the header alone. Raises UserError."""
+def load_image(path: Path) -> tuple[Image.Image, bool]:
+    """A file's image with its pixels, in any mode, and whether it is `Header.deep_color`."""
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(ORIENTATION_TAG, 1) in (5, 6, 7, 8)
-    except Exception as error:
-        raise _broken(path, error) from error
-    return (height, width) if turned else (width, height)
+        return _load(path)
+    except Exception:
+        # A PNG's texts, profiles and times may be damaged while its pixels are whole.
+        pixels = _keep_pixel_chunks(path)
+        if pixels is None:
+            raise
+    return _load(path, io.BytesIO(pixels))
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode of PIL as RGB, 8 bits a channel. Raises ValueError for floating-point pixels."""
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no fixed range")
-    if image.mode.startswith("I"):
-        # PIL's own conversion clips at 255; 65535 / 257 is 255.
-        gray_HW = np.rint(np.clip(np.asarray(image), 0, 65535) / 257).astype(np.uint8)
-        return Image.fromarray(gray_HW).convert("RGB")
+def _load(path: Path, file: IO[bytes] | None = None) -> tuple[Image.Image, bool]:
+    with open_image(path, file) as image:
+        deep_color = _is_deep_color(image)  # loading forgets it
+        image.load()
+        return image, deep_color
+
+
+def _keep_pixel_chunks(path: Path) -> bytes | None:
+    """A PNG without what is no pixel; None for other files, and where nothing else is in it."""
+    content = path.read_bytes()
+    if not content.startswith(PNG_SIGNATURE):
+        return None
+    kept, place = [PNG_SIGNATURE], len(PNG_SIGNATURE)
+    while place + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if kind in PIXEL_CHUNKS:
+            kept.append(content[place : place + 12 + length])
+        place += 12 + length
+    pixels = b"".join(kept)
+    return pixels if len(pixels) < len(content) else None
+
+
+def read_orientation(image: Image.Image) -> int:
+    """The orientation, 1 to 8; 1 where nothing valid is said. The other tags may be damaged."""
+    try:
+        value = image.getexif().get(ORIENTATION_TAG)
+    except Exception:
+        value = None
+    if value is None:
+        # The reader gives up at the first damaged tag; the one that matters may be whole.
+        value = find_orientation(image.info.get("exif") or b"")
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def find_orientation(exif: bytes) -> int:
+    """The orientation tag of a raw EXIF block, read without the other tags; 1 where there is none."""
+    data = re.sub(b"^(Exif\0\0){1,2}", b"", exif)
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None or len(data) < 10:
+        return 1
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    if start + 2 > len(data):
+        return 1
+    (num,) = struct.unpack_from(f"{order}H", data, start)
+    # An entry: tag, type, count and four bytes of value, of which a short takes two.
+    for place in range(start + 2, min(start + 2 + 12 * num, len(data) - 11), 12):
+        tag, kind, count, value = struct.unpack_from(f"{order}HHIH", data, place)
+        if (tag, kind, count) == (ORIENTATION_TAG, 3, 1):
+            return int(value)
+    return 1
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether any pixel of a loaded image is not opaque."""
+    if not image.has_transparency_data:
+        return False
+    alpha_HW = np.asarray(image.convert("RGBA").getchannel("A"))
+    return bool(alpha_HW.min() < 255)
+
+
+def to_rgb(image: Image.Image, white: float | None = None) -> Image.Image:
+    """Any mode of PIL as RGB, 8 bits a channel; transparent pixels are shown on white.
+
+    Raises ValueError for floating-point pixels without `white`, the value that becomes white.
+    """
+    if image.mode[0] in "IF":
+        return Image.fromarray(scale_values(image, white)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
+        backdrop = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(backdrop, image).convert("RGB")
     return image.convert("RGB")
 
 
-def read_resized(path: Path, side: int) -> Image.Image:
-    """`read_rgb`, scaled by `resize_shorter`. Raises UserError for an image that is a mere line."""
-    image = read_rgb(path)
-    shorter, longer = sorted(image.size)
+def scale_values(image: Image.Image, white: float | None) -> np.ndarray:
+    """Gray values from 0 to `white` as (H, W) uint8. PIL's own conversion clips at 255."""
+    if image.mode == "F" and white is None:
+        raise ValueError("floating-point pixels have no fixed range (max_value: states one)")
+    white = white or WHITE_16
+    values_HW = np.nan_to_num(np.asarray(image))
+    scaled_HW: np.ndarray = np.rint(np.clip(values_HW, 0, white) / (white / 255)).astype(np.uint8)
+    return scaled_HW
+
+
+def read_resized(path: Path, side: int, white: float | None = None) -> Photo:
+    """`read_photo`, scaled by `resize_shorter`. Raises ImageError for one that is a mere line too."""
+    photo = read_photo(path, white)
+    shorter, longer = sorted(photo.image.size)
     if longer > MAX_ASPECT * shorter:
         # A file of some hundred bytes could take all of the memory.
-        raise UserError(
-            f"{path} must be at most {MAX_ASPECT} times as long as wide, but has "
-            f"{image.width}x{image.height} pixels: crop it or take it out"
+        raise ImageError(
+            path,
+            f"it has {photo.image.width}x{photo.image.height} pixels, and may be at most "
+            f"{MAX_ASPECT} times as long as wide",
         )
-    return resize_shorter(image, side)
+    return Photo(resize_shorter(photo.image, side), photo.transparent, photo.deep)
 
 
 def resize_shorter(image: Image.Image, side: int) -> Image.Image:
@@ -78,7 +308,17 @@ def resize_shorter(image: Image.Image, side: int) -> Image.Image:
     return image.resize(size, Image.Resampling.BILINEAR)
 
 
-def _broken(path: Path, error: Exception) -> UserError:
-    return UserError(
-        f"{path} must be a whole image, but cannot be read: {error}: repair it or take it out"
-    )
+def describe_problem(path: Path, error: Exception) -> str:
+    """Why `path` can't be read, as the end of a sentence: what it is, where its bytes show it."""
+    if isinstance(error, Image.DecompressionBombError):
+        pixels = int("".join(re.findall(r"\((\d+) pixels", str(error))) or 0)
+        return f"it has {pixels:,} pixels, and at most {MAX_PIXELS:,} are read (scale it down)"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"it cannot be opened ({error.strerror})"
+    content = describe_content(path)
+    if content:
+        return f"it is {content}"
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no image of a format that is read"
+    words = str(error).replace(repr(str(path)), "it") or type(error).__name__
+    return f"it cannot be read ({words})"

@@ -20,7 +20,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resnest_bench.errors import UserError
-from resnest_bench.records import first_problem
+from resnest_bench.observations import DuplicateCounts, ImageReading
+from resnest_bench.records import first_problem, write_text
 
 FORMAT_VERSION = 1
 PARTS = ("train", "test")
@@ -46,6 +47,8 @@ class PreparedMeta(BaseModel):
     counts_per_class: dict[str, dict[str, int]]  # part -> class -> images
     fingerprint: str
     source: str  # source_fingerprint of what the arrays were made from
+    duplicates: DuplicateCounts | None = None  # None: not looked for yet
+    reading: ImageReading = ImageReading()
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,11 @@ def read_meta(folder: Path) -> PreparedMeta:
         return PreparedMeta.model_validate(raw)
     except ValidationError as error:
         raise _broken(path, first_problem(error)) from error
+
+
+def write_meta(folder: Path, meta: PreparedMeta) -> None:
+    text = json.dumps(meta.model_dump(mode="json"), indent=1) + "\n"
+    write_text(folder / "meta.json", text)
 
 
 def open_prepared(folder: Path) -> PreparedDataset:

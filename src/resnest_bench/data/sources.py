@@ -12,9 +12,17 @@ from filelock import FileLock
 
 from resnest_bench.data import cifar, digits, imagefolder
 from resnest_bench.data.arrays import Content, write_prepared
-from resnest_bench.data.prepared import PreparedMeta, Triple, open_prepared
+from resnest_bench.data.folders import walk_folders
+from resnest_bench.data.leakage import (
+    Files,
+    add_duplicates,
+    check_leakage,
+    report_file,
+    warn_of_leakage,
+)
+from resnest_bench.data.prepared import PreparedMeta, Triple, open_prepared, read_meta
 from resnest_bench.errors import UserError
-from resnest_bench.specs import DatasetSpec, ImageFolderDataset
+from resnest_bench.specs import DatasetSpec, ImageFolderDataset, StudySpec, local_path
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +37,8 @@ class Source:
     std: Triple
     classes: tuple[str, ...] | None
     sizes: tuple[int, int, int] | None  # train images, test images, side in pixels
+    # Whether two images that look alike are copies: of handwritten digits they often aren't.
+    look_for_near: bool = True
 
 
 SOURCES = {
@@ -49,6 +59,7 @@ SOURCES = {
         digits.STD,
         tuple(str(digit) for digit in range(10)),
         (1442, 355, digits.SIDE),
+        look_for_near=False,
     ),
 }
 
@@ -61,19 +72,23 @@ def prepare(spec: DatasetSpec, name: str, folder: Path, downloads: Path) -> Prep
     """
     source = source_fingerprint(spec)
     done = _finished(folder, source)
-    if done is not None:
-        return done
     try:
-        for place in (folder.parent, downloads):
-            place.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
-            # Another process may have prepared it while this one waited.
-            return _finished(folder, source) or _prepare(spec, name, folder, downloads, source)
+        if done is None or (done.duplicates is None and os.access(folder, os.W_OK)):
+            for place in (folder.parent, downloads):
+                place.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder.with_name(f".{folder.name}.lock")):
+                # Another process may have prepared it while this one waited.
+                done = _finished(folder, source) or _prepare(spec, name, folder, downloads, source)
+                if done.duplicates is None:
+                    done = _search_again(spec, done, folder, downloads, source)
     except OSError as error:
         raise UserError(
             f"cannot prepare {name} in {folder}: {error}: make it readable or writable, or free "
             "space, then run the same command again"
         ) from error
+    check_leakage(spec, done, report_file(folder))
+    warn_of_leakage(spec, done, report_file(folder))
+    return done
 
 
 def _finished(folder: Path, source: str) -> PreparedMeta | None:
@@ -100,11 +115,28 @@ def _prepare(
     content = SOURCES[spec.source].read(spec, name, downloads)
     try:
         partial.mkdir()
-        meta = write_prepared(partial, name, content, source)
+        write_prepared(partial, name, content, source)
+        meta = _search(spec, partial, content.files, report_file(folder))
+        check_leakage(spec, meta, report_file(folder))
         _replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return meta
+
+
+def _search(spec: DatasetSpec, folder: Path, files: Files | None, report: Path) -> PreparedMeta:
+    return add_duplicates(folder, files, SOURCES[spec.source].look_for_near, report)
+
+
+def _search_again(
+    spec: DatasetSpec, meta: PreparedMeta, folder: Path, downloads: Path, source: str
+) -> PreparedMeta:
+    """Look for copies in data that was prepared before anyone did. The arrays stay as they are."""
+    files = None
+    if source and source == meta.source:
+        # The same files give the same order, so that their names are known.
+        files = SOURCES[spec.source].read(spec, meta.name, downloads).files
+    return _search(spec, folder, files, report_file(folder))
 
 
 def _replace(new: Path, folder: Path) -> None:
@@ -117,16 +149,28 @@ def _replace(new: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def source_fingerprint(spec: DatasetSpec) -> str:
+def is_prepared(study: StudySpec, name: str) -> bool:
+    """Whether a dataset's arrays are there, and of the files as they are now (or are gone now)."""
+    try:
+        meta = read_meta(study.prepared(name))
+    except UserError:
+        return False
+    return source_fingerprint(study.dataset(name)) in ("", meta.source)
+
+
+def source_fingerprint(spec: DatasetSpec, prepared: Path | None = None) -> str:
     """SHA-256 (hex) of the names, sizes and times of a dataset's local files, without reading them.
 
-    '' where it has none, or where they are missing.
+    Where they are missing, what they were when `prepared` was made of them. '' where nothing is known.
     """
-    path = getattr(spec, "path", None)
-    if path is None or not Path(path).exists():
-        return ""
+    path = local_path(spec)
+    if path is None or not path.exists():
+        try:
+            return read_meta(prepared).source if path and prepared else ""
+        except UserError:
+            return ""
     digest = hashlib.sha256()
-    for name, stat in _local_files(Path(path)):
+    for name, stat in _local_files(path):
         digest.update(os.fsencode(name) + f"\0{stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
@@ -136,9 +180,8 @@ def _local_files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
         # Not its name: a moved archive is the same one.
         yield "", path.stat()
         return
-    for place, folders, names in os.walk(path):
-        folders.sort()
-        for name in sorted(names):
+    for place, _, names in walk_folders(path):
+        for name in names:
             file = os.path.join(place, name)
             # A link to nowhere has no size; the scan will name it.
             yield os.path.relpath(file, path), os.stat(file, follow_symlinks=os.path.exists(file))

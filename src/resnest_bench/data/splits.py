@@ -1,35 +1,48 @@
 """Which images, and in which order: pure functions of the seed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from resnest_bench.errors import UserError
+from resnest_bench.words import list_names
 
 # numpy pads a seed with zeros: [seed, epoch] and [seed, epoch, 0] draw the same numbers. What
 # draws for another purpose therefore ends in a number of its own.
 VALIDATION_TAG, AUGMENT_TAG = 2, 3
+# Names of classes that a message shows.
+SHOWN = 10
 
 
 def train_validation_split(
-    labels_N: np.ndarray, fraction: float, seed: int
+    labels_N: np.ndarray, fraction: float, seed: int, classes: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hold out `fraction` of each class, rounded, by `seed`.
 
     Returns the sorted indices (int64) to train on and to validate on. Where `fraction` is above 0,
-    both have at least one image of each class; raises UserError where a class has only one.
+    both have at least one image of each class; raises UserError where `classes` have only one.
     """
     assert 0 <= fraction < 1, fraction
+    if fraction:
+        _check_divisible(labels_N, classes)
     held_N = np.zeros(len(labels_N), dtype=bool)
     rng = np.random.default_rng([seed, 0, 0, VALIDATION_TAG])
     for label in np.unique(labels_N) if fraction else ():
         members = np.flatnonzero(labels_N == label)
-        if len(members) < 2:
-            raise UserError(
-                "validation_fraction needs at least two training images of each class, but class "
-                f"number {label} has {len(members)}: add images, or set validation_fraction: 0"
-            )
         count = min(max(round(len(members) * fraction), 1), len(members) - 1)
         held_N[rng.permutation(members)[:count]] = True
     return np.flatnonzero(~held_N), np.flatnonzero(held_N)
+
+
+def _check_divisible(labels_N: np.ndarray, classes: Sequence[str]) -> None:
+    counts = np.bincount(labels_N, minlength=len(classes))
+    small = [name for name, count in zip(classes, counts, strict=True) if count == 1]
+    if small:
+        raise UserError(
+            "validation_fraction needs at least two training images of each class, but there is "
+            f"only one of {list_names(small, SHOWN)}: add images, or set "
+            "validation_fraction: 0"
+        )
 
 
 def epoch_order(num: int, seed: int, epoch: int) -> np.ndarray:

@@ -8,11 +8,12 @@ import pandas as pd
 from resnest_bench import __version__
 from resnest_bench.charts import coverage_chart
 from resnest_bench.export.blocks import Block, Facts, Files, Section, figure_of, file_of, table_of
-from resnest_bench.export.results import Results
+from resnest_bench.export.results import PageResults
+from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.records import Environment
 from resnest_bench.specs import dump_study
-from resnest_bench.tables import STATUSES
-from resnest_bench.tables.cells import device_texts
+from resnest_bench.status.outcomes import STATUSES
+from resnest_bench.tables.values import device_texts
 
 # What is true of the page and of nothing else.
 PAGE = "Page"
@@ -21,15 +22,15 @@ EXPERIMENT = ["kind", "dataset", "dataset_label", "recipe"]
 MACHINE = ["device_kind", "device_name", "torch", "git_commit"]
 
 
-def about(results: Results) -> Section:
+def about(results: PageResults) -> Section:
     """Name, jobs, experiments, data, devices, software, commits and dates."""
     runs = results.runs
     known = runs[runs["status"].isin(["ok", "stale"])]
     rows = {
-        "Study": [results.study.study],
+        "Study": [results.spec.study],
         "Jobs": [counts_text(runs)],
         "Asked for": _experiments(runs),
-        "Data": _data(known),
+        "Data": [*_data(known), *data_notes(results.spec, runs).values()],
         "Devices": _devices(known),
         "Software": _software(results, known),
         "Commits": _commits(known),
@@ -84,10 +85,10 @@ def _devices(known: pd.DataFrame) -> list[str]:
     return [f"{kind}: {device}" for kind, device in rows]
 
 
-def _software(results: Results, known: pd.DataFrame) -> list[str]:
+def _software(results: PageResults, known: pd.DataFrame) -> list[str]:
     firsts = set(known.drop_duplicates(MACHINE).index)
-    jobs = [job for place, job in enumerate(results.study.jobs()) if place in firsts]
-    environments = [o.record.environment for o in results.outcomes_of(jobs) if o.record]
+    jobs = [job for place, job in enumerate(results.spec.jobs()) if place in firsts]
+    environments = [o.record.environment for o in results.read_outcomes(jobs) if o.record]
     lines = _distinct(map(_software_text, environments))
     # Nobody reads ten thousand records for a line.
     count = _count(len(environments), "record")
@@ -128,15 +129,15 @@ def _distinct(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def coverage(results: Results) -> Section:
+def coverage(results: PageResults) -> Section:
     """Jobs by status, and every job that is not ok, with its reason."""
     runs = results.runs
     gaps = _gaps(runs[runs["status"] != "ok"])
     text = [
         f"{counts_text(runs)}." + ("" if len(gaps) else " Nothing is missing, failed or stale.")
     ]
-    if results.num_unlisted:
-        count = _count(results.num_unlisted, "record")
+    if len(results.frames.unlisted):
+        count = _count(len(results.frames.unlisted), "record")
         text.append(f"{count} of no job of the study: in no table and no chart.")
     blocks: list[Block] = [figure_of(coverage_chart(runs))]
     if len(gaps):
@@ -152,7 +153,7 @@ def _gaps(bad: pd.DataFrame) -> pd.DataFrame:
     return rows[[*keys[:4], "seeds or rounds", "status", "reason"]]
 
 
-def files(results: Results) -> Section:
+def files(results: PageResults) -> Section:
     """The raw tables and the study itself, to download from within the page."""
     frames = {"runs": results.runs, "latency_cells": results.cells}
     made = [
@@ -160,7 +161,7 @@ def files(results: Results) -> Section:
         for name, frame in frames.items()
         if len(frame)
     ]
-    made.append(file_of("study.json", dump_study(results.study), "application/json"))
+    made.append(file_of("study.json", dump_study(results.spec), "application/json"))
     text = (
         "Unrounded, one row a job (runs) or a latency at one batch size and setting (latency_cells); "
         "study.json is all that was asked for.",

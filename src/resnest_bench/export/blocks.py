@@ -18,7 +18,10 @@ MAX_LINE = 36  # letters of a cell that is not wrapped
 MAX_TEXT = 800
 MAX_FILE_BYTES = 2 * 2**20
 EMPTY = "no data yet"
-NUMBER = re.compile(r"[+\-−]?\d[\d,]*(\.\d+)?([eE][+-]?\d+)?[MkG]?( [±\[(].*)?")
+# Also with an interval or an n behind it, and two values.
+NUMBER = re.compile(
+    r"[<>]?[+\-−]?\d[\d,]*(\.\d+)?([eE][+-]?\d+)?[MkG]?(, [+\-−]?\d[\d,.]*)?( [\[(].*)?"
+)
 GAP = "–"
 CLICK_TEXT = "A click on a name in the legend shows it alone, with shift several."
 

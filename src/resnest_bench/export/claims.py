@@ -5,31 +5,30 @@ from dataclasses import replace
 import pandas as pd
 
 from resnest_bench.charts import claim_chart
+from resnest_bench.claims.wording import figure_text
 from resnest_bench.export.blocks import Block, Section, Table, figure_of, table_of
-from resnest_bench.export.results import Results
-from resnest_bench.tables import (
-    claims_caption,
-    claims_display,
-    claims_notes,
-    counts_text,
-    figure_text,
-)
-from resnest_bench.tables.formats import row_dicts, shown_text, significant
+from resnest_bench.export.results import PageResults
+from resnest_bench.formats import p_value_text, row_dicts, shown_text
+from resnest_bench.frames.data_notes import data_notes
+from resnest_bench.report.claims import claims_caption, claims_display, claims_notes, counts_text
 
 
-def claims(results: Results) -> Section | None:
+def claims(results: PageResults) -> Section | None:
     """A table of all verdicts, then a chart for each claim of which anything was measured."""
-    if not results.study.claims:
+    if not results.spec.claims:
         return None
-    verdicts, comparisons = results.claims
+    verdicts, comparisons = results.claim_tables
     # A chart says its claim's verdict in words.
     undrawn = verdicts[verdicts["estimate"].isna()]
     blocks: list[Block] = [
         table_of(
             "Table: claims",
             claims_display(verdicts),
-            claims_caption(verdicts, results.study),
-            claims_notes(verdicts, undrawn),
+            claims_caption(verdicts, results.spec),
+            [
+                *data_notes(results.spec, results.runs).values(),
+                *claims_notes(verdicts, undrawn),
+            ],
         )
     ]
     for row in verdicts.to_dict("records"):
@@ -50,8 +49,8 @@ def _comparison_rows(comparisons: pd.DataFrame) -> Table:
                 "comparison": row["comparison"],
                 "seen": figure_text(row),
                 "n": shown_text(row["n"]),
-                "p for": significant(row["p_for"], 2),
-                "p against": significant(row["p_against"], 2),
+                "p for": p_value_text(row["p_for"]),
+                "p against": p_value_text(row["p_against"]),
                 "status": row["status"],
             }
             for row in row_dicts(comparisons)

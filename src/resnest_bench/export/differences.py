@@ -2,8 +2,9 @@
 
 from resnest_bench.charts import effects_chart, pairs_chart
 from resnest_bench.export.blocks import Block, Section, figure_of, table_of
-from resnest_bench.export.results import Results
-from resnest_bench.tables import (
+from resnest_bench.export.results import PageResults
+from resnest_bench.frames.data_notes import data_notes
+from resnest_bench.report.differences import (
     differences_caption,
     differences_display,
     differences_notes,
@@ -11,27 +12,27 @@ from resnest_bench.tables import (
     effects_display,
     effects_notes,
     power_text,
-    told_apart_text,
+    significance_text,
 )
 
 
-def differences(results: Results) -> Section | None:
+def differences(results: PageResults) -> Section | None:
     """The pairs of the study's main experiment; of an ablation the factors' effects too."""
-    found = results.differences
-    ablation = results.study.tables.ablation
+    found = results.main_differences
+    ablation = results.spec.tables.ablation
     if found is None or not (len(found.pairs) or ablation):
         return None
     blocks: list[Block] = []
     text = list(found.notes)
     if len(found.pairs):
-        text = [f"{told_apart_text(found.pairs)}. {power_text(found.pairs)}".strip()]
+        text = [f"{significance_text(found.pairs)}. {power_text(found.pairs)}".strip()]
         blocks.append(figure_of(pairs_chart(found.pairs)))
         blocks.append(
             table_of(
                 "Table: differences",
                 differences_display(found.pairs),
-                differences_caption(found, results.study),
-                differences_notes(found),
+                differences_caption(found, results.spec),
+                [*data_notes(results.spec, results.runs).values(), *differences_notes(found)],
             )
         )
     if ablation:
@@ -39,8 +40,8 @@ def differences(results: Results) -> Section | None:
     return Section("differences", "Differences", tuple(text), tuple(blocks))
 
 
-def _effects(results: Results) -> list[Block]:
-    found = results.effects
+def _effects(results: PageResults) -> list[Block]:
+    found = results.found_effects
     display = effects_display(found)
     table = table_of("Table: effects", display, effects_caption(found), effects_notes(found))
     return [table] if isinstance(found, str) else [figure_of(effects_chart(found.table)), table]

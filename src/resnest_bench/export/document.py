@@ -1,6 +1,5 @@
 """A study's sections as Markdown with SVG figures beside it: for a forge, a wiki or a supplement."""
 
-import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,11 @@ import vl_convert
 from resnest_bench import records
 from resnest_bench.export.about import PAGE
 from resnest_bench.export.blocks import CLICK_TEXT, Block, Bullets, Facts, Figure, Section, Table
-from resnest_bench.export.results import read_results
+from resnest_bench.export.results import PageResults
 from resnest_bench.export.sections import sections_of
+from resnest_bench.formats import escape_paragraph, markdown_bullets, markdown_table
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import StudySpec
-from resnest_bench.tables.formats import markdown_table
-
-# What Markdown would read as markup. Texts of a record come from others.
-MARKUP = re.compile(r"([\\`*_\[<>|])")
 
 
 def write_document(
@@ -29,7 +25,7 @@ def write_document(
 
     `keys` are the sections to write, without them all. Raises UserError where a file can't be written.
     """
-    sections = [s for s in sections_of(read_results(study, paths)) if keys is None or s.key in keys]
+    sections = [s for s in sections_of(PageResults(study, paths)) if keys is None or s.key in keys]
     text, figures = markdown_of(sections, out.stem)
     for name, svg in figures.items():
         records.write_text(out.parent / name, svg)
@@ -57,7 +53,7 @@ def markdown_of(
 
 def plain(text: str) -> str:
     """`text` so that Markdown shows it letter by letter, on one line."""
-    return MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return escape_paragraph(text)
 
 
 def _svg(spec: dict[str, Any]) -> str:
@@ -91,11 +87,8 @@ def _lines(lines: tuple[str, ...]) -> str:
 
 
 def _bullets(items: Iterable[str]) -> str:
-    return "\n".join(f"- {plain(item)}" for item in items)
+    return "\n".join(markdown_bullets(list(items)))
 
 
 def _table(block: Table) -> str:
-    rows = [[plain(cell) for cell in row] for row in block.rows]
-    # Pipes are escaped already.
-    text = markdown_table(pd.DataFrame(rows, columns=[plain(h) for h in block.headings]))
-    return text.replace(r"\\|", r"\|")
+    return markdown_table(pd.DataFrame(list(block.rows), columns=list(block.headings)))

@@ -1,83 +1,36 @@
-"""All that a page shows of a study, read once."""
+"""What a page shows of a study: its results, without the place where they lie."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
-from resnest_bench.paths import Job, StudyPaths
-from resnest_bench.specs import StudySpec
-from resnest_bench.tables import (
-    Differences,
-    FactorEffects,
-    Outcome,
-    claim_jobs,
-    claim_tables,
-    difference_jobs,
-    differences_of,
-    factor_table,
-    headline_experiment,
-    load_frames,
-    make_tables,
-    outcomes,
-    prepared_fingerprints,
-    study_effects,
-)
+from resnest_bench.results import StudyResults
 from resnest_bench.tables.selection import select
 
 MAX_VARIANTS = 60
 
 
-@dataclass(frozen=True, eq=False)
-class Results:
-    """A study and its frames, as from `load_frames`; paths in them are relative to its folder."""
-
-    study: StudySpec
-    paths: StudyPaths
-    fingerprints: dict[str, str]
-    runs: pd.DataFrame
-    cells: pd.DataFrame
-    epochs: pd.DataFrame
-    num_unlisted: int
+class PageResults(StudyResults):
+    """`StudyResults` whose paths are relative to the study's folder: a page is for other machines."""
 
     @cached_property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        return make_tables(self.study, self.runs, self.cells)
+    def runs(self) -> pd.DataFrame:
+        """As in `StudyResults`."""
+        names = [self.paths.record_name(job) for job in self.spec.jobs()]
+        return _relative(self.frames.runs, self.paths.root).assign(record=names)
 
     @cached_property
-    def factors(self) -> pd.DataFrame:
-        """`factor_table`; of a study that trains nothing, no row."""
-        table = factor_table(self.study, self.runs)
-        return table if self.study.train else table.iloc[:0]
-
-    @cached_property
-    def claims(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """A row a claim, and a row a comparison."""
-        found = self.outcomes_of(claim_jobs(self.study))
-        return claim_tables(self.study, self.runs, self.cells, found)
-
-    @cached_property
-    def differences(self) -> Differences | None:
-        """The pairs of the study's main experiment; None of a study that trains nothing."""
-        experiment = headline_experiment(self.study)
-        if experiment is None or not experiment.variants:
-            return None
-        found = self.outcomes_of(difference_jobs(self.study, experiment))
-        return differences_of(experiment, found)
-
-    @cached_property
-    def effects(self) -> FactorEffects | str:
-        """What each factor does over all networks, or why there is no estimate."""
-        return study_effects(self.study, self.runs)
+    def cells(self) -> pd.DataFrame:
+        """As in `StudyResults`."""
+        return _relative(self.frames.cells, self.paths.root)
 
     @cached_property
     def variants(self) -> list[str]:
         """Names of all variants that have a job: those of the study's tables first, in their order."""
-        asked = [self.study.tables.tradeoff, self.study.tables.ablation]
-        first = [name for spec in asked if spec for name in select(self.study, spec).variants]
+        asked = [self.spec.tables.tradeoff, self.spec.tables.ablation]
+        first = [name for spec in asked if spec for name in select(self.spec, spec).variants]
         known = dict.fromkeys(self.runs["variant"])
         return list(dict.fromkeys([*(name for name in first if name in known), *known]))
 
@@ -99,26 +52,6 @@ class Results:
 
     def of_drawn(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[frame["variant"].isin(self.drawn)]
-
-    def outcomes_of(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Whole records of a few jobs: raw samples, environment."""
-        return outcomes(self.study, self.paths, self.fingerprints, jobs=jobs)
-
-
-def read_results(study: StudySpec, paths: StudyPaths) -> Results:
-    """Read what there is of a study. Never raises for a bad record; writes nothing."""
-    fingerprints = prepared_fingerprints(study)
-    frames = load_frames(study, paths, fingerprints)
-    names = [paths.record_name(job) for job in study.jobs()]
-    return Results(
-        study=study,
-        paths=paths,
-        fingerprints=fingerprints,
-        runs=_relative(frames.runs, paths.root).assign(record=names),
-        cells=_relative(frames.cells, paths.root),
-        epochs=frames.epochs,
-        num_unlisted=len(frames.unlisted),
-    )
 
 
 def _relative(frame: pd.DataFrame, root: Path) -> pd.DataFrame:

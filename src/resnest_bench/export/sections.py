@@ -12,6 +12,7 @@ from resnest_bench.charts import (
     batch_sweep_chart,
     drift_chart,
     factor_chart,
+    headline_label,
     latency_distribution_panels,
     paper_chart,
     startup_chart,
@@ -31,33 +32,25 @@ from resnest_bench.export.blocks import (
 )
 from resnest_bench.export.claims import claims
 from resnest_bench.export.differences import differences
-from resnest_bench.export.results import Results
-from resnest_bench.tables import (
-    NOISE_PARTS,
-    PRINTED_FACTS,
-    Axis,
-    Experiments,
-    best_within,
-    caption,
-    display_frame,
-    experiments_of,
-    floor_sentence,
-    front_lines,
-    front_notes,
-    headline_points,
-    noise_table,
-    notes,
-    paper_table,
-    samples_of,
-)
-from resnest_bench.tables.formats import (
+from resnest_bench.export.results import PageResults
+from resnest_bench.formats import (
     GAP,
     known,
     row_dicts,
     shown_text,
+    signed_text,
     significant,
     uncertain_text,
 )
+from resnest_bench.report.captions import caption, notes
+from resnest_bench.report.tables import display_frame
+from resnest_bench.tables.axes import Axis
+from resnest_bench.tables.fronts import front_lines, front_notes
+from resnest_bench.tables.noise import NOISE_PARTS, floor_sentence
+from resnest_bench.tables.paper_comparison import PRINTED_FACTS
+from resnest_bench.tables.points import TIED_TEXT, best_within, headline_points
+from resnest_bench.tables.selection import Experiments, main_experiments
+from resnest_bench.words import list_names
 
 # A point of the trade-off is a dot, two bars and a label: 4,000 marks.
 MAX_POINTS = 1000
@@ -72,16 +65,16 @@ CURVES_TEXT = (
 )
 
 
-def sections_of(results: Results) -> list[Section]:
+def sections_of(results: PageResults) -> list[Section]:
     """All sections that the study has, in the page's order."""
-    makers: list[Callable[[Results], Section | None]] = [
+    makers: list[Callable[[PageResults], Section | None]] = [
         about, tradeoff, differences, claims, ablation, training, latency, transfer, paper, coverage, files,
     ]  # fmt: skip
     made = [make(results) for make in makers]
     return [section for section in made if section is not None]
 
 
-def _rounded(name: str, results: Results) -> list[Table]:
+def _rounded(name: str, results: PageResults) -> list[Table]:
     """The table as the workflow prints it, with its caption and its notes."""
     if name not in results.tables:
         return []
@@ -90,18 +83,18 @@ def _rounded(name: str, results: Results) -> list[Table]:
         table_of(
             f"Table: {name}",
             display_frame(table),
-            caption(name, table, results.study),
+            caption(name, table, results.spec),
             notes(table),
         )
     ]
 
 
-def tradeoff(results: Results) -> Section | None:
-    """Test accuracy against latency, what to choose by it, and the table."""
-    study = results.study
+def tradeoff(results: PageResults) -> Section | None:
+    """Test accuracy against latency, or size where nothing is timed; what to choose; the table."""
+    study = results.spec
     blocks: list[Block] = []
     text: list[str] = []
-    if study.train and study.latency:
+    if study.train or study.finetune:
         points, x, y = headline_points(study, results.runs, results.cells)
         text = _choice(results, points, x, y)
         if len(points) > MAX_POINTS:
@@ -109,21 +102,21 @@ def tradeoff(results: Results) -> Section | None:
                 f"The chart shows {MAX_POINTS:,} of {len(points):,} points, the front first."
             )
             points = points.sort_values("front", ascending=False, kind="stable").head(MAX_POINTS)
-        blocks.append(figure_of(tradeoff_chart(points, x, y, _label(results.runs, "train"))))
-    blocks += _rounded("tradeoff", results)
+        data_label = headline_label(study, results.runs)
+        blocks.append(
+            figure_of(tradeoff_chart(points, x, y, data_label, variants=study.variant_names))
+        )
+    if len(results.tables.get("tradeoff", ())):
+        blocks += _rounded("tradeoff", results)
     if not blocks:
         return None
-    return Section("tradeoff", "Accuracy against latency", tuple(text), tuple(blocks))
+    title = f"Accuracy against {'latency' if study.latency else 'size'}"
+    return Section("tradeoff", title, tuple(text), tuple(blocks))
 
 
-def _label(runs: pd.DataFrame, kind: str) -> str:
-    return " and ".join(dict.fromkeys(runs.loc[runs["kind"] == kind, "dataset_label"]))
-
-
-def _choice(results: Results, points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
-    """The front, the network with the best mean, and those that the seeds can't tell from it."""
-    trained, _ = experiments_of(results.study)
-    rows = Experiments(trained[0], None).runs(results.runs)
+def _choice(results: PageResults, points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
+    """The front, the network with the best mean, and those that aren't significantly below it."""
+    rows = Experiments(main_experiments(results.spec).training, None).runs(results.runs)
     best = best_within(points, x, y, None, None, rows)
     if best is None:
         return []
@@ -132,24 +125,20 @@ def _choice(results: Results, points: pd.DataFrame, x: Axis, y: Axis) -> list[st
         f"Best {y.label.lower()}: {row['variant']}, {row['y']:.4g} {y.unit} at "
         f"{significant(row['x'])} {x.unit}."
     )
-    if best.not_told_apart:
-        text += f" These seeds don't tell it from: {_few(best.not_told_apart)}."
+    if best.tied:
+        text += f" Not significantly below it: {list_names(best.tied, MAX_NAMES)} ({TIED_TEXT})."
     return [*front_lines(points), *front_notes(points, x, y), text]
 
 
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
-    return ", ".join(names[:MAX_NAMES]) + more
-
-
-def ablation(results: Results) -> Section | None:
+def ablation(results: PageResults) -> Section | None:
     """Accuracies of the ablation's networks, then what each factor does with the others held."""
     factors = results.factors
     if "ablation" not in results.tables and not len(factors):
         return None
     blocks: list[Block] = []
     if "ablation" in results.tables:
-        blocks.append(figure_of(ablation_chart(results.of_drawn(results.tables["ablation"]))))
+        table = results.of_drawn(results.tables["ablation"])
+        blocks.append(figure_of(ablation_chart(table, results.spec.variant_names)))
         blocks += _rounded("ablation", results)
     for factor in dict.fromkeys(factors["factor"]):
         # Of networks that are not drawn elsewhere either, the pairs stand in the table alone.
@@ -160,7 +149,8 @@ def ablation(results: Results) -> Section | None:
     if len(factors):
         text.append(
             "A factor's difference is that of two networks that are alike but for it, paired by seed. "
-            "An interval that covers 0 says: these seeds show no difference."
+            "An interval that covers 0 says: with these seeds the difference is not distinguishable "
+            "from 0."
         )
         blocks.append(_factor_rows(factors))
     return Section("ablation", "Ablation", tuple(text), tuple(blocks))
@@ -176,9 +166,11 @@ def _factor_rows(factors: pd.DataFrame) -> Table:
             "held": row["held"],
             "difference (points)": uncertain_text(
                 row["difference_mean_points"],
-                row["difference_interval_points"],
+                row["difference_low_points"],
+                row["difference_high_points"],
                 row["n"],
-                sign="+",
+                row["seed_differences_points"],
+                signed_text,
             ),
             "paper's (points)": _signed(row["printed_difference_points"]),
             "parameters, ratio": shown_text(row["params_ratio"]),
@@ -193,42 +185,45 @@ def _factor_rows(factors: pd.DataFrame) -> Table:
     longest = factors["factor"].value_counts().max()
     return table_of(
         "Table: factors", display,
-        "Second network minus first in test accuracy, mean over n paired seeds ± half of the 95 % "
-        "t-interval (none for n=1), in percentage points.",
+        "Second network minus first in test accuracy, in percentage points: mean over n paired seeds "
+        "with its 95 % t-interval; with n=2 both differences, without an interval.",
         note if longest > MAX_PAIRS else [],
     )  # fmt: skip
 
 
 def _signed(value: float | None) -> str:
-    return f"{value:+.2f}" if known(value) else GAP
+    return GAP if value is None or not known(value) else signed_text(value)
 
 
-def _curves(results: Results, kind: str) -> list[Block]:
+def _curves(results: PageResults, kind: str) -> list[Block]:
     epochs = results.of_drawn(results.epochs)
-    panels = training_curves_panels(epochs[epochs["kind"] == kind])
+    panels = training_curves_panels(
+        epochs[epochs["kind"] == kind], variants=results.spec.variant_names
+    )
     return [figure_of(panel) for panel in panels]
 
 
-def training(results: Results) -> Section | None:
+def training(results: PageResults) -> Section | None:
     """The test accuracy of each training over its epochs."""
-    if not results.study.train:
+    if not results.spec.train:
         return None
     blocks = _curves(results, "train")
     text = (*results.cut_text, *CURVES_TEXT) if blocks else ("No data yet.",)
     return Section("training", "Training curves", text, tuple(blocks))
 
 
-def latency(results: Results) -> Section | None:
+def latency(results: PageResults) -> Section | None:
     """Batch sizes, the raw samples at the smallest one, cold start, and drift of the machine."""
-    if not results.study.latency:
+    if not results.spec.latency:
         return None
     runs, cells = results.of_drawn(results.runs), results.of_drawn(results.cells)
     samples = latency_distribution_panels(_smallest_batch(results))
-    noise = noise_table(results.runs)
+    noise = results.noise
     text = [*map(floor_sentence, row_dicts(noise)), *results.cut_text]
     if len(samples) > 1:
         text.append(f"The raw samples are of the first of {len(samples)} settings.")
-    charts = [batch_sweep_chart(cells), samples[0], startup_chart(runs), drift_chart(runs)]
+    sweep = batch_sweep_chart(cells, variants=results.spec.variant_names)
+    charts = [sweep, samples[0], startup_chart(runs), drift_chart(runs)]
     blocks: list[Block] = [*map(figure_of, charts), _noise_rows(noise)]
     return Section("latency", "Latency", tuple(text), tuple(blocks))
 
@@ -254,18 +249,16 @@ def _noise_rows(noise: pd.DataFrame) -> Table:
     return table_of("Table: noise floor", pd.DataFrame(rows), NOISE_PARTS)
 
 
-def _smallest_batch(results: Results) -> pd.DataFrame:
+def _smallest_batch(results: PageResults) -> pd.DataFrame:
     """Raw samples at the smallest batch size: read from the records, which alone have them."""
-    drawn = set(results.drawn)
-    jobs = [j for j in results.study.jobs() if j.kind == "latency" and j.variant in drawn]
-    samples = samples_of(results.outcomes_of(jobs))
+    samples = results.samples(results.drawn)
     smallest: pd.DataFrame = samples[samples["batch_size"] == samples["batch_size"].min()]
     return smallest
 
 
-def transfer(results: Results) -> Section | None:
+def transfer(results: PageResults) -> Section | None:
     """Fine-tunings by recipe, one chart a dataset, their table and their curves."""
-    if not results.study.finetune:
+    if not results.spec.finetune:
         return None
     table = results.of_drawn(results.tables["transfer"])
     charts = [transfer_chart(rows) for _, rows in table.groupby("dataset", sort=False)]
@@ -275,13 +268,13 @@ def transfer(results: Results) -> Section | None:
     return Section("transfer", "Transfer", text, tuple(blocks))
 
 
-def paper(results: Results) -> Section | None:
+def paper(results: PageResults) -> Section | None:
     """The paper's printed figures beside ours, of the tables that ask for them."""
-    tables = results.study.tables
+    tables = results.spec.tables
     asked = [name for name in PAPER_TABLES if (spec := getattr(tables, name)) and spec.paper]
     if not asked:
         return None
-    rows = paper_table(results.study, results.runs, results.cells)
+    rows = results.paper
     blocks: list[Block] = []
     for key, of_one in rows.groupby(["table", "what"], sort=False):
         table, what = cast("tuple[str, str]", key)
@@ -319,7 +312,10 @@ def _paper_rows(name: str, rows: pd.DataFrame) -> Table:
         ]
     )
     empty = [c for c in ("ours / printed", "one more run would") if display[c].eq(GAP).all()]
-    caption = f"{name}: mean of ours over n seeds or rounds ± half of the 95 % t-interval."
+    caption = (
+        f"{name}: mean of ours over n seeds or rounds with its 95 % interval; with n=2 both values, "
+        "without an interval."
+    )
     notes = [*_shared_texts(rows, "differs"), *_shared_texts(rows, "status")]
     return table_of(f"Table: {name}, paper and ours", display.drop(columns=empty), caption, notes)
 
@@ -329,8 +325,10 @@ def _ours_text(row: dict) -> str:
         return GAP
     if row["what"] == PARAMETERS:
         return f"{int(row['ours']):,}"
-    half = f" ± {significant(row['half_width'])}" if known(row["half_width"]) else ""
-    return f"{significant(row['ours'], 4)}{half} (n={row['n']})"
+    return uncertain_text(
+        row["ours"], row["low"], row["high"], row["n"], row["our_values"],
+        lambda value: significant(value, 4),
+    )  # fmt: skip
 
 
 def _difference_text(row: dict) -> str:

@@ -1,5 +1,6 @@
 """Parameters, multiply-accumulates and activations of one image, and what was not counted."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import flop_registry
 
 aten = torch.ops.aten
 
@@ -21,6 +22,25 @@ ACTIVATION_OPERATORS = {
     aten.bmm,
     aten.baddbmm,
 }
+
+# Fused attention that torch's own counter leaves out: on a CPU, on Apple's GPUs, and by a plug-in.
+ATTENTION_OPERATORS = {
+    getattr(aten, name)
+    for name in (
+        "_scaled_dot_product_flash_attention_for_cpu",
+        "_scaled_dot_product_attention_math_for_mps",
+        "_scaled_dot_product_fused_attention_overrideable",
+    )
+    if hasattr(aten, name)
+}
+# Those that it counts.
+COUNTED_ATTENTION_OPERATORS = {
+    aten._scaled_dot_product_efficient_attention,
+    aten._scaled_dot_product_flash_attention,
+    aten._scaled_dot_product_cudnn_attention,
+}
+# Batch norm computes, and goes by the name that it has outside of inference_mode.
+WHOLE_OPERATORS = ATTENTION_OPERATORS | set(flop_registry) | {aten.native_batch_norm}
 
 # They move or name numbers and compute none.
 FREE_OPERATORS = {
@@ -46,25 +66,55 @@ class Complexity:
     uncounted: dict[str, int]
 
 
+def attention_flops(query: Tensor, key: Tensor, value: Tensor) -> int:
+    """Floating-point operations of Q K^T and of its product with V; each is (..., S, D)."""
+    *batch, num_queries, depth = map(int, query.shape)
+    products = math.prod(batch) * num_queries * int(key.shape[-2])
+    return 2 * products * (depth + int(value.shape[-1]))
+
+
+def count_activations(packet: Any, args: tuple, out: Any) -> int:
+    """Elements of an operator's outputs; of attention both products, fused or not."""
+    if packet in ATTENTION_OPERATORS | COUNTED_ATTENTION_OPERATORS:
+        query, key = args[:2]
+        scores = math.prod(map(int, query.shape[:-1])) * int(key.shape[-2])
+        return scores + int(out.numel())
+    return int(out.numel()) if packet in ACTIVATION_OPERATORS else 0
+
+
 class _Watcher(TorchDispatchMode):
     """Sees every operator below autograd."""
 
-    def __init__(self, counted: set) -> None:
+    def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it bare
-        self.counted = counted
+        self.num_flops = 0
         self.num_activations = 0
         self.uncounted: Counter[str] = Counter()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        packet = func._overloadpacket
-        if packet in ACTIVATION_OPERATORS:
-            self.num_activations += (out[0] if isinstance(out, tuple | list) else out).numel()
-        elif packet not in self.counted and packet.__name__ not in FREE_OPERATORS:
-            self.uncounted[packet.__name__] += 1
+        kwargs, packet = kwargs or {}, func._overloadpacket
+        if packet not in WHOLE_OPERATORS:
+            # Under inference_mode an operator that is made of others comes here whole.
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        out = func(*args, **kwargs)
+        self._count(packet, args, kwargs, out)
         return out
+
+    def _count(self, packet: Any, args: tuple, kwargs: dict[str, Any], out: Any) -> None:
+        if packet in ATTENTION_OPERATORS:
+            self.num_flops += attention_flops(*args[:3])
+        elif packet in flop_registry:
+            # Torch's counter itself also follows modules, and fails where a parameter is an input.
+            self.num_flops += flop_registry[packet](*args, **kwargs, out_val=out)
+        elif packet.__name__ not in FREE_OPERATORS:
+            self.uncounted[packet.__name__] += 1
+        first = out[0] if isinstance(out, tuple | list) else out
+        self.num_activations += count_activations(packet, args, first)
 
 
 def count_params(model: nn.Module) -> int:
@@ -76,22 +126,26 @@ def complexity(model: nn.Module, image_size: int) -> Complexity:
     """Count one forward pass of a (1, 3, image_size, image_size) image in evaluation mode.
 
     A multiply-accumulate is half of a floating-point operation of torch's own counter, which
-    covers convolutions, matrix products and attention. The model is left in its mode.
+    formulas, which cover convolutions and matrix products, and of attention. The model is left in
+    its mode.
     """
     training = model.training
     parameter = next(model.parameters())
     image: Tensor = torch.zeros(1, 3, image_size, image_size, device=parameter.device)
-    flops = FlopCounterMode(display=False)
-    watcher = _Watcher(set(flops.flop_registry))
+    watcher = _Watcher()
+    # Its fused kernel for inference is one operator that no formula covers.
+    fused = torch.backends.mha.get_fastpath_enabled()
     try:
         model.eval()
-        with flops, watcher:
+        torch.backends.mha.set_fastpath_enabled(False)
+        with watcher:
             model(image.to(parameter.dtype))
     finally:
         model.train(training)
+        torch.backends.mha.set_fastpath_enabled(fused)
     return Complexity(
         num_params=count_params(model),
-        num_macs=flops.get_total_flops() // 2,
+        num_macs=watcher.num_flops // 2,
         num_activations=watcher.num_activations,
         uncounted=dict(sorted(watcher.uncounted.items())),
     )

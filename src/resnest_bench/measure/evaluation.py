@@ -17,9 +17,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`correct` has one boolean an image, in the order they came; `loss` is in nats."""
+    """Per image, in the order they came: whether it is `correct`, and the class in `predictions`.
+
+    `correct` is (N,) bool, `predictions` (N,) int64, `loss` the mean in nats.
+    """
 
     correct: np.ndarray
+    predictions: np.ndarray
     loss: float
 
     @property
@@ -53,18 +57,21 @@ class Evaluator:
         training = self.model.training
         self.model.eval()
         hits: list[Tensor] = []
+        answers: list[Tensor] = []
         loss_sum = None
         try:
             for images_BCHW, labels_B in batches:
                 logits_BK = self._logits(images_BCHW)
                 loss = functional.cross_entropy(logits_BK, labels_B, reduction="sum")
                 loss_sum = loss if loss_sum is None else loss_sum + loss
-                hits.append(logits_BK.argmax(dim=1) == labels_B)
+                answers.append(logits_BK.argmax(dim=1))
+                hits.append(answers[-1] == labels_B)
         finally:
             self.model.train(training)
         assert loss_sum is not None, "an evaluation needs at least one batch"
         correct = torch.cat(hits).cpu().numpy()
-        return Evaluation(correct, float(loss_sum) / len(correct))
+        predictions = torch.cat(answers).cpu().numpy()
+        return Evaluation(correct, predictions, float(loss_sum) / len(correct))
 
     def _logits(self, images_BCHW: Tensor) -> Tensor:
         """Logits (B, K) in float32, of as many images at once as fit."""

@@ -1,5 +1,6 @@
 """One latency job: measure a variant at a dataset's image size and write its record."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -14,6 +15,10 @@ from resnest_bench.measure.latency import measure_latency
 from resnest_bench.paths import Job
 from resnest_bench.records import JobIdentity, Record
 from resnest_bench.specs import StudySpec
+from resnest_bench.status.outcomes import judge
+from resnest_bench.status.renamed import find_renamed_record
+
+log = logging.getLogger(__name__)
 
 
 def run_latency_job(
@@ -27,6 +32,17 @@ def run_latency_job(
     paths = study.paths(results)
     records.check_writable(paths.root)
     data = open_prepared(study.prepared(dataset))
+    current = judge(study, paths, job, {dataset: data.meta.fingerprint})
+    if current.record is not None and not current.to_do:
+        log.info("%s: its record is current; to measure again, delete %s", job, current.path)
+        current.path.touch()
+        return current.record
+    code = code_digest("latency")
+    renamed = find_renamed_record(study, paths, job, data.meta.fingerprint, code)
+    if renamed:
+        log.info("%s: the same as %s: its record is taken", job, renamed.was)
+        records.write(paths.record(job), renamed.record)
+        return renamed.record
     started = now()
     observed = measure_latency(
         study.variant(variant),
@@ -40,7 +56,7 @@ def run_latency_job(
         status="ok",
         failure=None,
         spec=study.job_spec(job),
-        code_digest=code_digest("latency"),
+        code_digest=code,
         dataset=dataset_identity(data, len(data.train), 0),
         train=None,
         latency=observed,

@@ -16,7 +16,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from resnest_bench.errors import UserError
+from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.complexity import complexity
 from resnest_bench.measure.deployment import (
     MODES,
@@ -33,7 +33,7 @@ from resnest_bench.measure.deployment import (
 )
 from resnest_bench.measure.environment import device_state, precision
 from resnest_bench.measure.memory import free_memory, gib, is_out_of_memory, memory_bytes
-from resnest_bench.models import build_model
+from resnest_bench.models import build_model, check_image, fit_to_image
 from resnest_bench.records import (
     LatencyCell,
     LatencyObservations,
@@ -182,8 +182,7 @@ def _why(error: Exception) -> str:
     """The first line of an error that one cell ends with, for its row in the table."""
     if isinstance(error, NotAvailableError):
         return str(error)
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"[:300]
+    return f"{type(error).__name__}: {first_line(error)}"[:300]
 
 
 def unavailable(
@@ -302,9 +301,11 @@ def measure_latency(
 ) -> LatencyObservations:  # fmt: skip
     """Measure one variant. The first thing that this process does on the device is its cold start."""
     before = device_state(device)
+    # Before the clock starts, and without the device: a network made for another size is tried.
+    fitted, size_args = fit_to_image(variant, image_size)
     torch.manual_seed(0)
     start = time.perf_counter()
-    model = build_model(variant, num_classes).eval().to(device)
+    model = build_model(fitted, num_classes).eval().to(device)
     synchronise(device)
     build_ms = (time.perf_counter() - start) * MS
     eager = Setting("fp32", "contiguous", "eager")
@@ -312,13 +313,16 @@ def measure_latency(
     try:
         with precision("fp32"):
             first_ms = timed_ms(lambda: model(image), device)
-    except (RuntimeError, AssertionError, ValueError, MemoryError) as error:
+    # A network may raise anything at a size that it was not made for.
+    except Exception as error:
         if is_out_of_memory(error):
             raise UserError(
                 f"{variant.name} does not fit into {gib(memory_bytes(device))}, not even with one "
                 f"image of {image_size}x{image_size} ({_why(error)}): free the device's memory "
                 "(`resnest-bench doctor`), or take one with more"
             ) from error
+        # It knows what helps, where the network itself refuses the size.
+        check_image(variant, image_size)
         raise UserError(
             f"{variant.name} cannot take one image of {image_size}x{image_size} ({_why(error)}): "
             "choose another image_size or variant"
@@ -342,6 +346,7 @@ def measure_latency(
     return LatencyObservations(
         image_size=image_size,
         num_classes=num_classes,
+        size_args=size_args,
         num_params=counts.num_params,
         num_macs=counts.num_macs,
         num_activations=counts.num_activations,

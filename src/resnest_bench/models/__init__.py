@@ -1,15 +1,24 @@
 """Networks (floor 2): a family a file, weights, and the readable split attention."""
 
-from resnest_bench.models.fast import make_fast
+from resnest_bench.models.fast import make_fast, may_crash
 from resnest_bench.models.heads import head_module, input_stats, split_parameters
-from resnest_bench.models.registry import FAMILIES, build_model, check_buildable
+from resnest_bench.models.registry import (
+    FAMILIES,
+    build_model,
+    check_buildable,
+    check_image,
+    fit_to_image,
+)
 
 __all__ = [
     "FAMILIES",
     "build_model",
     "check_buildable",
+    "check_image",
+    "fit_to_image",
     "head_module",
     "input_stats",
     "make_fast",
+    "may_crash",
     "split_parameters",
 ]

@@ -38,6 +38,43 @@ class CentreTapConv2d(nn.Conv2d):
         return out_BO[:, :, None, None]
 
 
+# oneDNN's kernel for the weight's gradient writes past its buffer below this many input channels,
+# in channels_last, with a 1x1 kernel and stride 2 (docs/decisions/012-native-crashes.md).
+SAFE_CHANNELS = 8
+
+
+class StridedPointConv2d(nn.Conv2d):
+    """A 1x1 convolution with a stride, as one without on every `stride`-th pixel.
+
+    The sums are the same. oneDNN's own strided form corrupts memory for few channels.
+    """
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        down, right = self.stride
+        x_BChw = x_BCHW[..., ::down, ::right]
+        return functional.conv2d(x_BChw, self.weight, self.bias, groups=self.groups)
+
+
+def _is_strided_point(conv: nn.Conv2d) -> bool:
+    """Whether this is the kind of convolution that crashes in channels_last on a CPU."""
+    few = conv.groups == 1 and conv.in_channels < SAFE_CHANNELS
+    return few and conv.kernel_size == (1, 1) and max(conv.stride) > 1
+
+
+def _can_be_sliced(module: nn.Module) -> bool:
+    return type(module) is nn.Conv2d and _is_strided_point(module) and not any(module.padding)
+
+
+def may_crash(model: nn.Module) -> bool:
+    """Whether the model has a convolution of the crashing kind that `make_fast` can't change."""
+    convs = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    safe = (StridedPointConv2d,)
+    return any(
+        _is_strided_point(conv) and not _can_be_sliced(conv) and not isinstance(conv, safe)
+        for conv in convs
+    )
+
+
 def _grouped_linear(x_BC: Tensor, weight_OI: Tensor, groups: int) -> Tensor:
     """Groups of C / groups inputs, each with its own O / groups outputs: (B, C) to (B, O)."""
     if weight_OI.shape[1] == 1 and len(weight_OI) == groups:
@@ -118,7 +155,9 @@ def make_fast(model: nn.Module, compiled: bool = False) -> nn.Module:
     """Change `model` in place and return it. What torch.compile fuses itself is left to it."""
     for module in model.modules():
         # Subclasses do something of their own: they stay.
-        if type(module) is nn.Conv2d and _meets_its_centre(module):
+        if _can_be_sliced(module):
+            module.__class__ = StridedPointConv2d
+        elif type(module) is nn.Conv2d and _meets_its_centre(module):
             module.__class__ = CentreTapConv2d
         elif type(module) is SplitAttn and module.radix > 1 and not compiled:
             module.__class__ = OnePassSplitAttn

@@ -1,14 +1,24 @@
 """From a variant to its network. A family is a file and a line in `FAMILIES`."""
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import nn
 
 from resnest_bench.errors import UserError
 from resnest_bench.models.classic import build_classic
+from resnest_bench.models.image_size import advise_size, choose_size_args, find_problem
 from resnest_bench.models.resnest import build_resnest
-from resnest_bench.models.timm_family import build_timm, check_small_image
+from resnest_bench.models.timm_family import (
+    SMALL_IMAGE,
+    StemRefusedError,
+    build_timm,
+    check_small_image,
+    describe_error,
+)
 from resnest_bench.specs import VariantSpec
 
 FAMILIES: dict[str, Callable[..., nn.Module]] = {
@@ -34,7 +44,53 @@ def build_model(
     """
     if variant.dropout is not None:
         dropout = variant.dropout
-    return FAMILIES[variant.family](variant, num_classes, dropout, zero_last_gamma)
+    try:
+        return FAMILIES[variant.family](variant, num_classes, dropout, zero_last_gamma)
+    except StemRefusedError as error:
+        raise UserError(f"{error}: {_advise_stem(variant.model_dump_json())}") from error
+
+
+def fit_to_image(variant: VariantSpec, image_size: int) -> tuple[VariantSpec, dict[str, Any]]:
+    """The variant to build for images of this side, and the arguments that were set for it.
+
+    The same variant and no arguments for every network that takes the image as it is.
+    """
+    args = _choose_once(variant.model_dump_json(), image_size)
+    if not args:
+        return variant, {}
+    own = variant.model_dump()["args"]
+    return variant.model_copy(update={"args": {**own, **args}}), dict(args)
+
+
+@functools.lru_cache(maxsize=1024)
+def _choose_once(variant: str, image_size: int) -> dict[str, Any]:
+    return choose_size_args(TypeAdapter(VariantSpec).validate_json(variant), image_size)
+
+
+def check_image(variant: VariantSpec, image_size: int) -> None:
+    """Raise UserError where a variant can't take images of this side; nothing is computed."""
+    fitted, _ = fit_to_image(variant, image_size)
+    problem = find_problem(lambda: build_model(fitted, 2), image_size)
+    if problem is None:
+        return
+    if isinstance(problem, UserError):
+        raise problem
+    raise UserError(
+        f"variant {variant.name} can't take images of {image_size}x{image_size} "
+        f"({describe_error(problem)}): {advise_size(variant, image_size)}"
+    ) from problem
+
+
+@functools.lru_cache(maxsize=1024)
+def _advise_stem(variant: str) -> str:
+    """Advice that was tried: stem native, where that takes small images."""
+    small: VariantSpec = TypeAdapter(VariantSpec).validate_json(variant)
+    native = small.model_copy(update={"stem": "native"})
+    try:
+        check_image(native, SMALL_IMAGE)
+    except UserError as error:
+        return f"stem native does not help either: {error}"
+    return "take stem native"
 
 
 def check_buildable(variant: VariantSpec) -> None:
@@ -49,5 +105,9 @@ def check_buildable(variant: VariantSpec) -> None:
 
 def _try_to_build(variant: VariantSpec) -> None:
     model = build_model(variant, num_classes=10)
-    if variant.stem == "small":
+    if variant.stem != "small":
+        return
+    try:
         check_small_image(model, variant)
+    except StemRefusedError as error:
+        raise UserError(f"{error}: {_advise_stem(variant.model_dump_json())}") from error

@@ -112,9 +112,9 @@ def _check_groups(variant: ResNestVariant) -> None:
         return
     if variant.width % variant.radix:
         raise UserError(
-            f"variant {variant.name}: radix must divide width, since each split convolves its "
-            f"share of the channels, but {variant.radix} does not divide {variant.width}: take a "
-            f"width that is a multiple of {variant.radix}"
+            f"variant {variant.name}: radix must divide a cardinal group's channels, which are "
+            f"width at 64 planes, since each split convolves its share of them, but {variant.radix} "
+            f"does not divide {variant.width}: take a width that is a multiple of {variant.radix}"
         )
     for planes in PLANES[: len(variant.layers)]:
         channels = group_width(planes, variant.width, variant.cardinality)

@@ -3,6 +3,7 @@
 Origin: `timm.create_model`, without pretrained weights (`models.weights` loads those).
 """
 
+import copy
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,12 +12,18 @@ import torch
 from timm.layers import Conv2dSame
 from torch import nn
 
-from resnest_bench.errors import UserError
+from resnest_bench.errors import UserError, name_silent
+from resnest_bench.models.arguments import blame_arguments
 from resnest_bench.specs import TimmVariant, VariantSpec
 
 # Where timm's families keep the max-pool that directly follows the stem.
 STEM_POOLS = ("maxpool", "pool0", "features.pool0", "features.conv1_pool", "stem.pool")
 SMALL_IMAGE = 32
+# What timm raises at a value that it can't use, a nested one too.
+BUILD_ERRORS = (
+    TypeError, ValueError, AssertionError, RuntimeError, KeyError, IndexError, AttributeError,
+    ZeroDivisionError,
+)  # fmt: skip
 
 
 def build_timm(
@@ -35,11 +42,21 @@ def build_timm(
     _check_name(variant)
     try:
         model = _create(variant, num_classes, dropout, zero_last_gamma)
-    except (TypeError, ValueError, AssertionError, RuntimeError, KeyError) as error:
+    except BUILD_ERRORS as error:
         raise UserError(
             f"variant {variant.name}: timm cannot build {variant.model} with args "
-            f"{variant.args}: {_one_line(error)}: correct args, or remove them"
+            f"{variant.args}: {describe_error(error)}{_blame_text(variant)}: {_advise_build(variant)}"
         ) from error
+    return _finish(model, variant)
+
+
+def try_timm(variant: TimmVariant) -> nn.Module:
+    """`build_timm` with ten classes, for a trial: what timm raises comes as it is."""
+    return _finish(_create(variant, 10, 0.0, False), variant)
+
+
+def _finish(model: nn.Module, variant: TimmVariant) -> nn.Module:
+    """`model` with the stem that the variant asks for."""
     if not hasattr(model, "get_classifier"):
         raise UserError(
             f"variant {variant.name}: model must be a network with a classifier, but "
@@ -48,6 +65,24 @@ def build_timm(
     if variant.stem == "small":
         _use_small_stem(model, variant)
     return model
+
+
+def _advise_build(variant: TimmVariant) -> str:
+    return "correct args, or remove them" if variant.args else "choose another model"
+
+
+def _blame_text(variant: TimmVariant) -> str:
+    at_fault = blame_arguments(variant.args, lambda args: _can_create(variant, args))
+    return f" (at fault: {', '.join(f'args.{path}' for path in at_fault)})" if at_fault else ""
+
+
+def _can_create(variant: TimmVariant, args: dict[str, Any]) -> bool:
+    try:
+        with torch.device("meta"):
+            _create(variant.model_copy(update={"args": args}), 10, 0.0, False)
+    except BUILD_ERRORS:
+        return False
+    return True
 
 
 def _check_name(variant: TimmVariant) -> None:
@@ -65,14 +100,20 @@ def _check_name(variant: TimmVariant) -> None:
 def _create(
     variant: TimmVariant, num_classes: int, dropout: float, zero_last_gamma: bool
 ) -> nn.Module:
-    options: dict[str, Any] = {"num_classes": num_classes, "drop_rate": dropout, **variant.args}
-    try:
-        return timm.create_model(variant.model, **{"zero_init_last": zero_last_gamma, **options})
-    except TypeError as error:
-        # Which networks offer it shows only when they refuse it, before any weight is drawn.
-        if "zero_init_last" not in str(error) or "zero_init_last" in variant.args:
-            raise
-    return timm.create_model(variant.model, **options)
+    # Not every network takes these two; one that is not set anyway is left out where it is refused.
+    ours: dict[str, Any] = {"zero_init_last": zero_last_gamma, "drop_rate": dropout}
+    needed = {"drop_rate"} if dropout else set()
+    while True:
+        # A copy: timm takes entries out of mappings that it is given.
+        options = {**ours, "num_classes": num_classes, **copy.deepcopy(variant.args)}
+        try:
+            return timm.create_model(variant.model, **options)
+        except TypeError as error:
+            # Which networks offer them shows only when they refuse, before any weight is drawn.
+            refused = {name for name in ours if name in str(error)} - needed - set(variant.args)
+            if not refused:
+                raise
+        ours = {name: value for name, value in ours.items() if name not in refused}
 
 
 def _use_small_stem(model: nn.Module, variant: TimmVariant) -> None:
@@ -119,7 +160,7 @@ def _downsamples(model: nn.Module, name: str) -> bool:
 
 
 def check_small_image(model: nn.Module, variant: VariantSpec) -> None:
-    """Raise UserError unless `model` takes an image of 32x32; on the meta device it costs nothing.
+    """Raise StemRefusedError unless `model` takes 32x32; on the meta device it costs nothing.
 
     A network with position embeddings shows only in its forward that the stem doesn't fit.
     """
@@ -127,17 +168,21 @@ def check_small_image(model: nn.Module, variant: VariantSpec) -> None:
     try:
         with torch.no_grad():
             model.eval()(torch.zeros(1, 3, SMALL_IMAGE, SMALL_IMAGE, device=device))
-    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
-        raise _no_small_stem(variant, _one_line(error)) from error
+    except (RuntimeError, AssertionError, ValueError, TypeError, IndexError) as error:
+        raise _no_small_stem(variant, describe_error(error)) from error
 
 
-def _no_small_stem(variant: VariantSpec, reason: str) -> UserError:
-    return UserError(
+class StemRefusedError(UserError):
+    """A network can't have a small stem. What would do instead is for the registry to find out."""
+
+
+def _no_small_stem(variant: VariantSpec, reason: str) -> StemRefusedError:
+    return StemRefusedError(
         f"variant {variant.name}: stem small needs a network with a plain first convolution that "
-        f"takes {SMALL_IMAGE}x{SMALL_IMAGE} images, but this one is not ({reason}): "
-        "take stem native"
+        f"takes {SMALL_IMAGE}x{SMALL_IMAGE} images, but this one is not ({reason})"
     )
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def describe_error(error: Exception) -> str:
+    """Its text in one line, or its type and its code where it has none."""
+    return " ".join(str(error).split()) or name_silent(error)

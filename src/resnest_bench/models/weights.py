@@ -1,10 +1,11 @@
-"""Weights from a file or from the hub, into a network with a new head, and to a file."""
+"""Weights from the hub, into a network with a new head, and to a file."""
 
 import hashlib
-import pickle
-from collections.abc import Iterable
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 import timm
@@ -15,9 +16,12 @@ from torch import Tensor, nn
 from resnest_bench.errors import UserError
 from resnest_bench.models.heads import head_prefixes
 from resnest_bench.records import write_bytes
+from resnest_bench.words import list_names
 
-PICKLED = (".pth", ".pt", ".bin")
-NESTED_UNDER = ("state_dict", "model")
+log = logging.getLogger(__name__)
+
+# What DataParallel and DDP, and torch.compile, call the network inside them.
+WRAPPERS = ("module", "_orig_mod")
 MAX_NAMED = 5
 
 
@@ -28,64 +32,6 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}: check the path") from error
-
-
-def load_weights_file(path: Path) -> dict[str, Tensor]:
-    """Tensors by name, on the CPU, from a .safetensors file or a weights-only .pth, .pt or .bin.
-
-    A mapping under "state_dict" or "model" is taken out. No code in the file is ever run.
-    Raises UserError for a missing, damaged or other file.
-    """
-    if path.suffix not in (".safetensors", *PICKLED):
-        raise UserError(
-            f"a weights file ends in .safetensors, {', '.join(PICKLED)}, but came {path}: "
-            "convert or rename it"
-        )
-    if not path.is_file():
-        raise UserError(f"a weights file must exist, but {path} does not: check the path")
-    try:
-        content = _read(path)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    # A damaged pickle fails in whatever operation its bytes happen to name.
-    except Exception as error:
-        raise UserError(_unreadable(path, error)) from error
-    return _tensors(content, path)
-
-
-def _read(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        return safetensors.torch.load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    if isinstance(error, pickle.UnpicklingError):
-        # torch's own text advises to load it unsafely.
-        reason = "it holds other objects, which torch's weights-only loader refuses"
-    return (
-        f"{path} must be a whole file that holds only tensors, but cannot be read as one "
-        f"({reason}): fetch it again, or save its state_dict() as .safetensors"
-    )
-
-
-def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
-    for key in NESTED_UNDER:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not content:
-        raise UserError(
-            f"{path} must map names to tensors, but holds "
-            f"{'nothing' if content == {} else 'a ' + type(content).__name__}: save a state_dict()"
-        )
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise UserError(
-                f"{path} must map names to tensors, but {name!r} is a {type(value).__name__}: "
-                "save a state_dict() alone"
-            )
-    return dict(content)
 
 
 def load_hub_weights(name: str) -> dict[str, Tensor]:
@@ -123,28 +69,113 @@ def hub_stats(name: str) -> tuple[tuple, tuple] | None:
     return (tuple(config.mean), tuple(config.std)) if config else None
 
 
-def apply_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> None:
+@dataclass(frozen=True)
+class NameMatch:
+    """A file's tensors under the network's names.
+
+    Attributes:
+        tensors: by the name that the network has for them, or by their own.
+        renamed: what was removed from names, like "module.", to the number of tensors.
+        ignored: names outside of the part that was renamed, like those of a loss beside "model.".
+    """
+
+    tensors: dict[str, Tensor]
+    renamed: dict[str, int]
+    ignored: list[str]
+
+
+def match_names(state: dict[str, Tensor], wanted: Collection[str], origin: str) -> NameMatch:
+    """Remove from names what DDP, torch.compile and Lightning put there, where it then fits.
+
+    Raises UserError where two tensors would get one name.
+    """
+    names = {name: _rename(name, wanted) for name in state}
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    if twice:
+        both = [name for name, new in names.items() if new == twice[0]]
+        raise UserError(
+            f"weights must fit the network, but {origin} has two tensors for {twice[0]} "
+            f"({' and '.join(both)}): save the state_dict() of one network"
+        )
+    renamed = Counter(_removed(name, new) for name, new in names.items() if name != new)
+    ignored = _find_outside(names, wanted, renamed)
+    tensors = {new: state[name] for name, new in names.items() if name not in ignored}
+    return NameMatch(tensors, dict(renamed), ignored)
+
+
+def _rename(name: str, wanted: Collection[str]) -> str:
+    """The network's name for the tensor `name`, or `name` where there is none."""
+    if name in wanted:
+        return name
+    # Inside as well: DataParallel used to be put around the features alone.
+    parts = [part for part in name.split(".") if part not in WRAPPERS]
+    while ".".join(parts) not in wanted and parts[0:1] == ["model"]:
+        parts = parts[1:]
+    return ".".join(parts) if ".".join(parts) in wanted else name
+
+
+def _removed(name: str, new: str) -> str:
+    if name.endswith(f".{new}"):
+        return name.removesuffix(new)
+    return "".join(f"{part}." for part in name.split(".") if part in WRAPPERS)
+
+
+def _find_outside(
+    names: dict[str, str], wanted: Collection[str], renamed: Collection[str]
+) -> list[str]:
+    """What lies beside a network that is an attribute of something larger."""
+    if not any("model." in prefix for prefix in renamed):
+        return []
+    return [
+        name
+        for name, new in names.items()
+        if new not in wanted and not name.startswith(tuple(renamed))
+    ]
+
+
+def apply_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> NameMatch:
     """Load every tensor of `state` but the classifier head's, which stays new.
 
-    `origin` says in the message where `state` comes from. Raises UserError, and leaves the model
-    as it is, where a tensor is missing, left over or of another shape.
+    `origin` says in messages where `state` comes from. Returns how names were matched. Raises
+    UserError, and leaves the model as it is, where a tensor is missing, left over or of another
+    shape.
     """
-    head = head_prefixes(model)
-    wanted = {name: t for name, t in model.state_dict().items() if not name.startswith(head)}
-    came = {name: t for name, t in state.items() if not name.startswith(head)}
+    head, own = head_prefixes(model), model.state_dict()
+    match = match_names(state, own, origin)
+    _log_match(match, origin)
+    wanted = {name: t for name, t in own.items() if not name.startswith(head)}
+    came = {name: t for name, t in match.tensors.items() if not name.startswith(head)}
     # How many batches a norm saw: old files lack it, and nothing here reads it.
     needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
+    shapes = _shape_problems(wanted, came)
     problems = [
         _listed("lacks", (name for name in needed if name not in came)),
         _listed("has no place for", (name for name in came if name not in wanted)),
-        _listed("has other shapes in", _shape_problems(wanted, came)),
+        _listed("has other shapes in", shapes),
     ]
     if any(problems):
         raise UserError(
             f"weights must fit the network, but {origin} {'; '.join(filter(None, problems))}: "
-            "take weights of the same network and stem"
+            f"take weights of the same network and stem{_advise_size(model, shapes)}"
         )
     model.load_state_dict(came, strict=False)
+    return match
+
+
+def _log_match(match: NameMatch, origin: str) -> None:
+    for prefix, count in match.renamed.items():
+        log.info("%s: removed %r from the names of %d tensors", origin, prefix, count)
+    if match.ignored:
+        log.warning("%s: outside of the network, %s", origin, _listed("ignored", match.ignored))
+
+
+def _advise_size(model: nn.Module, shapes: list[str]) -> str:
+    """Position embeddings have the shape of the image that they were made for."""
+    if not any("pos_embed" in name or "relative_position" in name for name in shapes):
+        return ""
+    size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
+    at = f", with images of {size[1]}x{size[2]}" if size else ", and of the same image size"
+    return f"{at}, or `args: {{dynamic_img_size: true}}` where the network has it"
 
 
 def _shape_problems(wanted: dict[str, Tensor], came: dict[str, Tensor]) -> list[str]:
@@ -157,9 +188,7 @@ def _shape_problems(wanted: dict[str, Tensor], came: dict[str, Tensor]) -> list[
 
 def _listed(verb: str, items: Iterable[str]) -> str:
     items = list(items)
-    more = len(items) - MAX_NAMED
-    text = ", ".join(items[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"{verb} {text}" if items else ""
+    return f"{verb} {list_names(items, MAX_NAMED)}" if items else ""
 
 
 def save_weights(path: Path, model: nn.Module) -> str:

@@ -8,16 +8,19 @@ from resnest_bench.specs.data import (
     DigitsDataset,
     ImageFolderDataset,
     WeightsSpec,
+    describe_missing,
+    expand_path,
+    local_path,
 )
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.load import (
     dump_study,
     load_study,
-    read_yaml,
     study_from_config,
     variant_line,
 )
 from resnest_bench.specs.looks import Look, read_looks, study_with_looks
+from resnest_bench.specs.reading import read_yaml
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec
 from resnest_bench.specs.study import PROTOCOLS, StudySpec
 from resnest_bench.specs.variants import ClassicVariant, ResNestVariant, TimmVariant, VariantSpec
@@ -40,8 +43,11 @@ __all__ = [
     "TimmVariant",
     "VariantSpec",
     "WeightsSpec",
+    "describe_missing",
     "dump_study",
+    "expand_path",
     "load_study",
+    "local_path",
     "read_looks",
     "read_yaml",
     "study_from_config",

@@ -1,11 +1,12 @@
 """What all specs share: frozen, closed, and with defaults that are filled in and recorded."""
 
 from collections.abc import Collection
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from resnest_bench.digests import digest_of
+from resnest_bench.errors import UserError
 from resnest_bench.paths import NAME_PATTERN, check_name
 
 Name = Annotated[
@@ -43,9 +44,16 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
+    # Keys that change no result: names, texts, and where a file lies, whose digest is compared instead.
+    NO_RESULT: ClassVar[frozenset[str]] = frozenset()
+
     def as_dict(self) -> dict[str, Any]:
         """The whole spec as JSON values, defaults included: what a record stores."""
         return self.model_dump(mode="json")
+
+    def as_stated(self) -> dict[str, Any]:
+        """`as_dict` without what is at its default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
     def digest(self) -> str:
@@ -53,7 +61,7 @@ class Spec(BaseModel):
 
 
 def check_known(where: str, name: str, known: Collection[str]) -> None:
-    """Raise ValueError with the nearest of the `known` names where `name` is none of them."""
+    """Raise UserError with the nearest of the `known` names where `name` is none of them."""
     if name in known:
         return
     from difflib import get_close_matches
@@ -61,4 +69,4 @@ def check_known(where: str, name: str, known: Collection[str]) -> None:
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
-    raise ValueError(f"{where}: unknown name {name!r}: {hint}")
+    raise UserError(f"{where}: unknown name {name!r}: {hint}")

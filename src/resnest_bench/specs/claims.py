@@ -166,7 +166,7 @@ class ClaimSpec(Spec):
     protocol: Name | None = Field(
         default=None, description="Of a latency; null takes the study's first"
     )
-    test: AnyTest = Field(description="One of the tests below, told apart by `kind`")
+    test: AnyTest = Field(description="One of the tests below, chosen by `kind`")
 
     @field_validator("claim", "source")
     @classmethod

@@ -6,7 +6,7 @@ claims, doesn't count, and none after it.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -139,3 +139,21 @@ def study_with_looks(study: StudySpec, paths: StudyPaths, before: int | None = N
     Raises UserError for a damaged file.
     """
     return extended(study, read_looks(study, paths, before))
+
+
+def planned_looks(study: StudySpec) -> int:
+    """K: one where the seeds are fixed."""
+    return len(study.adaptive.schedule(len(study.seeds))) if study.adaptive else 1
+
+
+def seeds_by_look(study: StudySpec, is_settled: Callable[[int], bool]) -> list[set[int]]:
+    """The seeds of each look taken: the study's own, then each whole step whose trainings ended.
+
+    A step under way is no look: at which number of seeds one looks must not depend on the moment.
+    """
+    found = [set(study.seeds)]
+    for step in study.adaptive.steps(study.seeds) if study.adaptive else []:
+        if not all(map(is_settled, step)):
+            break
+        found.append(found[-1] | set(step))
+    return found

@@ -20,11 +20,11 @@ from resnest_bench.specs.base import (
     check_known,
 )
 from resnest_bench.specs.claims import ClaimSpec
-from resnest_bench.specs.data import DatasetSpec, WeightsSpec
+from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec
 from resnest_bench.specs.tables import TablesSpec
-from resnest_bench.specs.variants import VariantSpec
+from resnest_bench.specs.variants import TimmVariant, VariantSpec
 
 MAX_JOBS = 200_000
 PROTOCOLS: dict[str, LatencySpec] = {"default": LatencySpec()}
@@ -100,6 +100,11 @@ class StudySpec(Extendable):
         description="true: a change of the training code reruns trainings. false: it marks their "
         "records as stale",
     )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _home_is_expanded(cls, data_dir: str) -> str:
+        return str(expand_path(data_dir)) if data_dir.startswith("~") else data_dir
 
     @field_validator("seeds")
     @classmethod
@@ -180,6 +185,7 @@ class StudySpec(Extendable):
                 raise ValueError(
                     f"train: recipe {block.recipe!r} starts from weights: use it in a finetune block"
                 )
+            self._check_tags(block)
         if (number := self._num_jobs()) > MAX_JOBS:
             raise ValueError(
                 f"a study has at most {MAX_JOBS:,} jobs, but this one has {number:,}: make several "
@@ -193,6 +199,18 @@ class StudySpec(Extendable):
             if job in seen:
                 raise ValueError(f"two blocks ask for {job}: remove it from one of them")
             seen.add(job)
+
+    def _check_tags(self, block: TrainBlock) -> None:
+        """A tag promises weights, but a training starts from random ones."""
+        for name in self._names(block.variants):
+            variant = self._variants[name]
+            if isinstance(variant, TimmVariant) and variant.pretrained_tag:
+                raise ValueError(
+                    f"variant {name}: a train block starts from random weights, but model "
+                    f"{variant.model!r} names pretrained ones: write "
+                    f"{variant.model.partition('.')[0]!r}, or load the weights in a finetune block "
+                    f"(weights: {{{name}: {{hub: {variant.model}}}}})"
+                )
 
     def _num_jobs(self) -> int:
         """How many there are, without making them: a slip of the pen may ask for billions."""

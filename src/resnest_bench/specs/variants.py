@@ -1,14 +1,16 @@
 """Variants: which network (floor 1)."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator
 
 from resnest_bench.specs.base import CountInt, Name, PositiveInt, Probability, Spec
 
 
 class VariantBase(Spec):
+    NO_RESULT: ClassVar[frozenset[str]] = frozenset({"name", "note"})
+
     name: Name = Field(description="Shown in tables; also a folder name")
     dropout: Probability | None = Field(
         default=None, description="Before the classifier; null takes the recipe's"
@@ -35,7 +37,8 @@ class ResNestVariant(VariantBase):
     )
     cardinality: PositiveInt = Field(default=1, description="Cardinal groups")
     width: PositiveInt = Field(
-        default=64, description="Base width: channels of a group at 64 planes"
+        default=64,
+        description="Base width: channels of a cardinal group at 64 planes, a multiple of radix",
     )
     stem: Literal["deep", "conv7", "small"] = Field(
         description="deep: three 3x3, the first with stride 2, then max-pool. conv7: one 7x7 with "
@@ -63,15 +66,6 @@ class ResNestVariant(VariantBase):
             )
         return layers
 
-    @model_validator(mode="after")
-    def _groups_divide_width(self) -> "ResNestVariant":
-        if self.width % self.cardinality:
-            raise ValueError(
-                f"cardinality must divide width, but {self.cardinality} does not divide "
-                f"{self.width}: take a width that is a multiple of {self.cardinality}"
-            )
-        return self
-
     @property
     def setting(self) -> str:
         return f"{self.radix}s{self.cardinality}x{self.width}d"
@@ -90,14 +84,20 @@ class TimmVariant(VariantBase):
     """Any model that `timm.list_models()` names."""
 
     family: Literal["timm"]
-    model: str = Field(description="timm's name, like efficientnet_b0")
+    model: str = Field(
+        description="timm's name, like efficientnet_b0. Weights are random: a name with a pretrained "
+        "tag is refused in a train block, and a finetune block loads weights"
+    )
     stem: Literal["native", "small"] = Field(
         default="native",
         description="small: the first convolution becomes 3x3 with stride 1, and a max-pool after "
         "it goes",
     )
-    args: dict[str, str | int | float | bool | None] = Field(
-        default_factory=dict, description="More keyword arguments of timm.create_model"
+    args: dict[str, JsonValue] = Field(
+        default_factory=dict,
+        description="More keyword arguments of timm.create_model, lists and mappings too, like "
+        "{block_args: {attn_layer: cbam}}. Where a network is made for one image size and cannot "
+        "take the dataset's, img_size is set without being listed here; describe says so",
     )
 
     @property
@@ -106,6 +106,11 @@ class TimmVariant(VariantBase):
         name = re.sub(r"^(tf|legacy|test)_", "", self.model.lower())
         found = re.match(r"([a-z]*?)(?=v?\d|_|\.|$)", name)
         return (found and found[1]) or self.model
+
+    @property
+    def pretrained_tag(self) -> str:
+        """What follows the first dot in timm's name of pretrained weights, like a1_in1k; or ''."""
+        return self.model.partition(".")[2]
 
     @field_validator("args")
     @classmethod

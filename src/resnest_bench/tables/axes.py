@@ -7,6 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from resnest_bench.metrics import CELL_METRICS, METRICS, TRAINED, CellMetric, Metric
+from resnest_bench.stats.summary import POSITIVE, UNBOUNDED, Bounds
 
 # Units of the records to units that people read: (text, factor).
 SHOWN_UNITS = {
@@ -41,6 +42,14 @@ class Axis:
     def repeats(self) -> str:
         """What its values are means over: 'seed' or 'round'."""
         return "seed" if self.source == "training" else "round"
+
+    @property
+    def bounds(self) -> Bounds:
+        """What a value can be, in `unit`: from 0 to 100 %, above 0, or anything (a drift)."""
+        metric = METRICS.get(self.column) or CELL_METRICS.get(self.column)
+        if metric is not None and metric.unit == "fraction":
+            return Bounds(0.0, self.factor)
+        return UNBOUNDED if metric is not None and metric.unit == "ratio" else POSITIVE
 
     @property
     def title(self) -> str:

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from resnest_bench.tables.cells import device_texts
-from resnest_bench.tables.formats import known
-from resnest_bench.tables.statistics import CONFIDENCE, ROUNDING
+from resnest_bench.formats import known
+from resnest_bench.frames.fresh import keep_counted
+from resnest_bench.stats.summary import CONFIDENCE, ROUNDING
+from resnest_bench.tables.values import device_texts
 
 # By the names that they have in `runs`.
 REFERENCE_COLUMNS = {
@@ -74,7 +75,7 @@ class NoiseFloor:
 
         exp(t job sqrt(2 / R)), both measured in `num_rounds` rounds: the same network timed twice
         gives a larger ratio, up or down, in 1 - confidence of all comparisons. 1.02: differences
-        below 2 % are noise. None where the floor isn't known.
+        below 2 % are not distinguishable from noise. None where the floor isn't known.
         """
         if self.job is None or self.unknown:
             return None
@@ -88,11 +89,9 @@ def reference_frame(runs: pd.DataFrame) -> pd.DataFrame:
     Jobs without such timings, or whose medians are 0, are left out. Stale ones count only where an
     experiment has no others, as in every table. Batch size and model are the reference's own.
     """
-    timed = runs[(runs["kind"] == "latency") & runs["status"].isin(["ok", "stale"])]
+    timed = runs[runs["kind"] == "latency"]
     timed = timed[timed["reference_before_ms"].gt(0) & timed["reference_after_ms"].gt(0)]
-    is_ok = timed["status"].eq("ok")
-    any_ok = is_ok.groupby([timed["dataset"], timed["recipe"]]).transform("any")
-    used = timed[is_ok | ~any_ok]
+    used = keep_counted(timed, ["dataset", "recipe"])
     used = used.assign(device=device_texts(used).astype("str"))
     return used[list(REFERENCE_COLUMNS)].rename(columns=REFERENCE_COLUMNS).reset_index(drop=True)
 
@@ -197,25 +196,28 @@ def _noise_row(
 
 
 def floor_percent(floor: NoiseFloor, num_rounds: int) -> float | None:
-    """100 (`least_ratio` - 1): of 2 % differences below 2 % are noise. None where it isn't known."""
+    """100 (`least_ratio` - 1): of 2 % smaller differences can't be distinguished from noise.
+
+    None where it isn't known.
+    """
     ratio = floor.least_ratio(num_rounds)
     return None if ratio is None else 100 * (ratio - 1)
 
 
 def floor_sentence(row: Mapping[str, Any]) -> str:
-    """A row of `noise_table` in words: what differences are noise, on which device."""
+    """A row of `noise_table` in words: which differences could be noise, on which device."""
     where = f"Noise floor of protocol {row['protocol']} (images as in {row['dataset']})"
     where += f" on {row['device']}" if known(row["device"]) else ""
     return f"{where}: {floor_clause(row['floor_percent'], row['num_rounds'], row['reason'])}."
 
 
 def floor_clause(percent: float | None, num_rounds: int, reason: str) -> str:
-    """What follows 'Noise floor: ': which differences are noise, or why that isn't known."""
+    """What follows 'Noise floor: ': which differences could be noise, or why that isn't known."""
     if percent is None or not known(percent):
         return f"not known, since {reason}"
     return (
         f"the same network timed twice in {num_rounds} round{'' if num_rounds == 1 else 's'} differs by "
-        f"up to {percent_text(percent)} % (95 %); smaller differences are noise"
+        f"up to {percent_text(percent)} % (95 %); smaller differences are not distinguishable from noise"
     )
 
 

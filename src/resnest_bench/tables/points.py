@@ -1,72 +1,36 @@
 """One point a variant, device and setting: any two axes with their intervals, and the front."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
+from resnest_bench.formats import row_dicts
+from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.specs import StudySpec
+from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS, wilson_interval
+from resnest_bench.stats.multiplicity import holm
+from resnest_bench.stats.pareto import pareto_front
+from resnest_bench.stats.power import ALPHA
+from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL, ROUNDING, mean_ends
 from resnest_bench.tables.axes import Axis, metric_axis
-from resnest_bench.tables.cells import DEVICE, device_texts, training_status
-from resnest_bench.tables.formats import row_dicts
-from resnest_bench.tables.intervals import IMAGES, ROUNDS, SEEDS, wilson_interval
-from resnest_bench.tables.pairs import holm
-from resnest_bench.tables.panel_fronts import FRONT_COLUMNS, PANEL, front_probabilities_of
-from resnest_bench.tables.power import ALPHA
-from resnest_bench.tables.selection import select
-from resnest_bench.tables.statistics import ROUNDING, half_widths, pareto_front
+from resnest_bench.tables.fronts import FRONT_COLUMNS, PANEL, front_probabilities_of
+from resnest_bench.tables.selection import Experiments, main_experiments, select
+from resnest_bench.tables.values import DEVICE, device_texts, training_status
 
 SETTING = ["precision", "layout", "mode"]
 COLUMNS = [
-    "variant", "family", "setting", "num_params", *PANEL, "x", "x_low", "x_high", "x_about", "x_n",
-    "y", "y_low", "y_high", "y_about", "y_n", "memory_mib", "noisy", "stale", "front", *FRONT_COLUMNS,
-    "status",
+    "variant", "family", "setting", "num_params", *PANEL,
+    "x", "x_low", "x_high", "x_about", "x_n", "x_min", "x_max",
+    "y", "y_low", "y_high", "y_about", "y_n", "y_min", "y_max",
+    "memory_mib", "noisy", "stale", "front", *FRONT_COLUMNS, "status",
 ]  # fmt: skip
 
 
 MARKS = ["x_noisy", "x_stale", "y_noisy", "y_stale"]
-
-
-@dataclass(frozen=True)
-class Experiments:
-    """Which trainings or fine-tunings and which latencies a chart is about; None for none."""
-
-    training: tuple[str, str, str] | None  # kind, dataset, recipe
-    latency: tuple[str, str] | None  # dataset, protocol
-
-    def runs(self, frame: pd.DataFrame, kinds: Sequence[str] = ()) -> pd.DataFrame:
-        """Rows of `frame` (runs or cells) that belong here, or those of some kinds of them."""
-        wanted = [self.training, self.latency and ("latency", *self.latency)]
-        keep = pd.Series(False, index=frame.index)
-        for place in filter(None, wanted):
-            if not kinds or place[0] in kinds:
-                kind, dataset, recipe = place
-                keep |= (
-                    (frame["kind"] == kind)
-                    & (frame["dataset"] == dataset)
-                    & (frame["recipe"] == recipe)
-                )
-        return frame[keep]
-
-
-def experiments_of(study: StudySpec) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
-    """(kind, dataset, recipe) of all trainings and (dataset, protocol) of all latencies.
-
-    The ones that the study's trade-off table is about come first.
-    """
-    jobs = study.jobs()
-    trained = list(
-        dict.fromkeys((j.kind, j.dataset, j.recipe) for j in jobs if j.kind != "latency")
-    )
-    timed = list(dict.fromkeys((j.dataset, j.recipe) for j in jobs if j.kind == "latency"))
-    if study.tables.tradeoff:
-        chosen = select(study, study.tables.tradeoff)
-        trained.sort(key=lambda e: e != ("train", chosen.dataset, chosen.recipe))
-        timed.sort(key=lambda e: e != (chosen.latency_dataset, chosen.protocol))
-    return trained, timed
 
 
 def headline_points(
@@ -74,13 +38,14 @@ def headline_points(
 ) -> tuple[pd.DataFrame, Axis, Axis]:
     """`points_frame` of test accuracy against p50 for the rows of the trade-off table, and its axes.
 
-    The front is among these rows.
+    The front is among these rows. A study that times nothing has its parameters in place of p50, and
+    one whose table has no row, since it fine-tunes alone, all its variants.
     """
-    trained, timed = experiments_of(study)
-    chosen = Experiments(trained[0] if trained else None, timed[0] if timed else None)
-    x, y = metric_axis("latency_p50_ms"), metric_axis("test_accuracy")
-    if study.tables.tradeoff:
-        names = select(study, study.tables.tradeoff).variants
+    chosen = main_experiments(study)
+    x = metric_axis("latency_p50_ms" if chosen.latency else "num_params")
+    y = metric_axis("test_accuracy")
+    names = select(study, study.tables.tradeoff).variants if study.tables.tradeoff else ()
+    if names:
         runs, cells = (frame[frame["variant"].isin(names)] for frame in (runs, cells))
     return points_frame(study, runs, cells, chosen, x, y), x, y
 
@@ -91,9 +56,10 @@ def points_frame(
     """One row for each variant of the experiments, and for each device and setting it was timed in.
 
     `x` and `y` are means over seeds (trainings) or rounds (latencies) in the axis' unit, with the
-    ends of a 95 % interval, what that is about, and their n. It is Student's of the mean (NaN where
-    all are alike); of a test accuracy of one seed the binomial one; else NaN below two. A variant
-    that lacks a value has a row with NaN and its reason in `status`. `front` is over the rows of one
+    ends of a 95 % interval, what that is about, and their n. It is that of `mean_ends` within the
+    axis' bounds (NaN below three values and where all are alike); of a test accuracy of one seed the
+    binomial one. `_min` and `_max` are the smallest and the largest value: of two, both. A variant that
+    lacks a value has a row with NaN and its reason in `status`. `front` is over the rows of one
     device and setting, and so is what `front_probabilities_of` adds.
     """
     runs, cells = chosen.runs(runs), chosen.runs(cells)
@@ -105,8 +71,10 @@ def points_frame(
     rows = rows.merge(_facts(runs), how="left", on="variant").reindex(
         columns=[*COLUMNS, *MARKS, "trained_on"]
     )
-    rows["device"] = rows["device"].fillna(rows["trained_on"]).fillna("")
-    rows["measured_in"] = rows["measured_in"].fillna("")
+    # Without a latency all of them are gaps, which pandas takes for numbers.
+    places = rows[["device", "measured_in", "trained_on"]].astype("str")
+    rows["device"] = places["device"].fillna(places["trained_on"]).fillna("")
+    rows["measured_in"] = places["measured_in"].fillna("")
     rows["noisy"] = rows["x_noisy"].eq(True) | rows["y_noisy"].eq(True)
     rows["stale"] = rows["x_stale"].eq(True) | rows["y_stale"].eq(True)
     specs = {v.name: v for v in study.variants}
@@ -135,24 +103,16 @@ def _joined_sides(names: list[str], x: pd.DataFrame, y: pd.DataFrame) -> pd.Data
     return rows
 
 
-def _fresh(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The ok rows of each group; only where there is none, its stale ones (as `cells.shown`)."""
-    usable = rows[rows["status"].isin(["ok", "stale"])]
-    ok = usable["status"].eq("ok")
-    any_ok = ok.groupby([usable[key] for key in keys]).transform("any")
-    return usable[ok | ~any_ok]
-
-
 _Side = tuple[pd.DataFrame, list[str], Axis]
 
 
 def _side(axis: Axis, runs: pd.DataFrame, cells: pd.DataFrame) -> _Side:
-    """Rows of one axis, and what they are told apart by: variant; of a time also device and setting."""
+    """Rows of one axis, and what distinguishes them: variant; of a time also device and setting."""
     if axis.source == "training":
-        rows = _fresh(runs[runs["kind"] != "latency"], ["variant"])
+        rows = keep_counted(runs[runs["kind"] != "latency"], ["variant"])
         return rows, ["variant"], axis
     if axis.source == "latency":
-        rows = _fresh(runs[runs["kind"] == "latency"], ["variant"])
+        rows = keep_counted(runs[runs["kind"] == "latency"], ["variant"])
         primary = cells[cells["primary"].eq(True)]
         texts = _setting_texts(primary).groupby([primary["variant"], primary["seed"]]).first()
         keys = pd.MultiIndex.from_frame(rows[["variant", "seed"]])
@@ -163,7 +123,7 @@ def _side(axis: Axis, runs: pd.DataFrame, cells: pd.DataFrame) -> _Side:
         )
         return rows, ["variant", *PANEL], axis
     rows = cells[cells["available"].eq(True) & (cells["batch_size"] == axis.batch_size)]
-    rows = _fresh(rows, ["variant"])
+    rows = keep_counted(rows, ["variant"])
     rows = rows.assign(device=device_texts(rows), measured_in=_setting_texts(rows))
     return rows, ["variant", *PANEL], axis
 
@@ -186,20 +146,24 @@ def _noisy_rounds(primary: pd.DataFrame) -> pd.Series:
 def _summaries(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
     """`statistics.summarise` of a column for all groups at once.
 
-    Columns '', '_low', '_high', '_about' and '_n'.
+    Columns '', '_low', '_high', '_about', '_n', '_min' and '_max'.
     """
     known = rows.dropna(subset=[axis.column])
     grouped = known.assign(value=known[axis.column].astype(float) * axis.factor).groupby(
         keys, sort=False
     )
-    found = grouped["value"].agg(["mean", "std", "count"])
-    half = half_widths(found["mean"], found["std"], found["count"])
+    found = grouped["value"].agg(["mean", "std", "count", "min", "max"])
+    mean, std, count = (found[c].to_numpy(dtype=float) for c in ("mean", "std", "count"))
+    low, high = mean_ends(mean, std, count, axis.bounds)
     marks = known.assign(
         _stale=known["status"].eq("stale"), _noisy=known.get("noisy", False)
     ).groupby(keys, sort=False)[["_stale", "_noisy"]]
-    summary = {"": found["mean"], "_low": found["mean"] - half, "_high": found["mean"] + half}
-    about = half.notna().map({True: SEEDS if axis.source == "training" else ROUNDS, False: ""})
-    frame = pd.DataFrame({**summary, "_about": about, "_n": found["count"], **marks.any()})
+    about = np.where(np.isnan(low), "", SEEDS if axis.source == "training" else ROUNDS)
+    frame = pd.DataFrame(
+        {"": found["mean"], "_low": low, "_high": high, "_about": about, "_n": found["count"],
+         "_min": found["min"], "_max": found["max"], **marks.any()},
+        index=found.index,
+    )  # fmt: skip
     if axis.column == "test_accuracy":
         _add_binomial(frame, grouped["num_test"].first(), axis.factor)
     return frame.reset_index()
@@ -263,12 +227,23 @@ def _fronts(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
     return front
 
 
+# What "not significantly below the best" rests on, for whoever shows such a list.
+TIED_TEXT = (
+    "paired t-tests on the seeds in common, nominal 5 % with Holm's correction; the best was picked by "
+    "the same seeds, which is not corrected for"
+)
+
+
 @dataclass(frozen=True)
 class Choice:
-    """The best variant within a budget, and those that the seeds can't tell from it."""
+    """The best variant within a budget, and those that aren't significantly below it.
+
+    `unsure` names the variants whose mean keeps the limit of x while their interval reaches beyond it.
+    """
 
     row: Mapping[str, Any]
-    not_told_apart: list[str]
+    tied: list[str]
+    unsure: list[str] = field(default_factory=list)
 
 
 def best_within(
@@ -278,18 +253,29 @@ def best_within(
     x_limit: float | None,
     memory_limit_mib: float | None,
     trained: pd.DataFrame,
+    whole_interval: bool = False,
 ) -> Choice | None:
     """The row with the best mean y whose x and memory keep the limits; None where none does.
 
-    A limit of None is no limit; a variant whose memory is unknown keeps no memory limit. `trained`
-    holds the rows of `runs` of the trainings: where y is the test accuracy, `not_told_apart` names
-    the other candidates that are not shown to be worse: by the paired t-test of each against the best,
-    at 5 % for all of them together (Holm). So too those with fewer than two seeds in common with it,
-    or with the very same difference in each: there nothing tells the spread.
+    A limit of None is no limit; a variant whose memory is unknown keeps no memory limit. The mean of x
+    has to keep its limit; with `whole_interval` the interval's far end too, which one repeat alone does
+    not have. `trained`
+    holds the rows of `runs` of the trainings: where y is the test accuracy, `tied` names
+    the other candidates that are not significantly below the best: by the paired t-test of each, with
+    Holm's correction over the candidates, at a nominal 5 %. So too those with fewer than three seeds in
+    common with it, or with the very same difference in each: there nothing tells the spread.
+
+    The best was picked by these same seeds, which the correction does not know of. So the list leaves
+    out a network that is as good as the best more often than in 5 % of all studies.
     """
     fits = points.dropna(subset=["x", "y"])
+    unsure: list[str] = []
     if x_limit is not None:
-        fits = fits[fits["x"] >= x_limit] if x.better == "higher" else fits[fits["x"] <= x_limit]
+        fits = fits[_within(fits["x"], x, x_limit)]
+        ends = fits["x_low" if x.better == "higher" else "x_high"]
+        sure = _within(ends, x, x_limit)
+        unsure = list(dict.fromkeys(fits.loc[ends.notna() & ~sure, "variant"]))
+        fits = fits[sure] if whole_interval else fits
     if memory_limit_mib is not None:
         fits = fits[fits["memory_mib"] <= memory_limit_mib]
     if not len(fits):
@@ -299,20 +285,25 @@ def best_within(
     others = fits.loc[fits["variant"] != best["variant"], "variant"].unique()
     alike = []
     if y.column == "test_accuracy" and len(others):
-        alike = _not_told_apart(trained, best["variant"], others)
-    return Choice(best.to_dict(), alike)
+        alike = _find_tied(trained, best["variant"], others)
+    return Choice(best.to_dict(), alike, unsure)
 
 
-def _not_told_apart(trained: pd.DataFrame, best: str, others: Sequence[str]) -> list[str]:
+def _within(values: pd.Series, x: Axis, limit: float) -> pd.Series:
+    """Whether each value keeps the limit; NaN keeps none."""
+    return values >= limit if x.better == "higher" else values <= limit
+
+
+def _find_tied(trained: pd.DataFrame, best: str, others: Sequence[str]) -> list[str]:
     """`intervals.seed_p_value` of `best` minus each of `others` at once, with Holm's correction."""
-    fresh = _fresh(trained, ["variant"])
+    fresh = keep_counted(trained, ["variant"])
     accuracy = fresh.pivot_table(index="variant", columns="seed", values="test_accuracy")
     gaps = -accuracy.loc[list(others)].sub(accuracy.loc[best], axis="columns")
     n, mean = gaps.notna().sum(axis="columns"), gaps.mean(axis="columns")
     std = gaps.std(axis="columns", ddof=1)
-    seen = n.ge(2) & std.gt(ROUNDING * mean.abs())
+    seen = n.ge(FEWEST_FOR_INTERVAL) & std.gt(ROUNDING * mean.abs())
     t = mean.abs() / (std / np.sqrt(n)).where(seen)
     p_values = holm(2 * stdtr((n - 1).clip(lower=1), -t).to_numpy())
-    # A NaN is no p-value: such a candidate isn't told apart either.
+    # A NaN is no p-value: such a candidate isn't significant either.
     alike: list[str] = gaps.index[~((p_values <= ALPHA) & (mean > 0))].tolist()
     return alike

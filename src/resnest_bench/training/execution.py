@@ -10,7 +10,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,9 +18,14 @@ from pydantic import ValidationError
 from torch import nn
 
 from resnest_bench import records
+from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.memory import free_memory, is_out_of_memory
 from resnest_bench.models import make_fast
-from resnest_bench.records import ExecutionObservation, ProbeObservation
+from resnest_bench.observations import (
+    ExecutionObservation,
+    LeftOutObservation,
+    ProbeObservation,
+)
 from resnest_bench.specs import RecipeSpec
 
 log = logging.getLogger(__name__)
@@ -68,6 +73,8 @@ def probe_batch(recipe: RecipeSpec, image_size: int) -> int:
 
 # Makes a function that does one step of a copy of the network in this execution.
 StepMaker = Callable[[Execution], Callable[[], None]]
+# How such a step would end this process, or None where it would not.
+CrashCheck = Callable[[Execution], str | None]
 
 
 def _timed(step: Callable[[], None], device: torch.device) -> float:
@@ -78,21 +85,60 @@ def _timed(step: Callable[[], None], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def measure(
+def never_crashes(execution: Execution) -> None:
+    """The check where no candidate can crash."""
+
+
+@dataclass
+class Steps:
+    """Steps of the candidates that work, each done once, and why the others are left out."""
+
+    working: dict[Execution, Callable[[], None]]
+    left_out: dict[Execution, str]
+
+
+def try_steps(
     candidates: list[Execution],
     make_step: StepMaker,
+    device: torch.device,
+    crash: CrashCheck = never_crashes,
+) -> Steps:
+    """One step of each candidate. One that crashes or fails is left out while another one works.
+
+    Raises the first error where none works, and at once where memory runs out.
+    """
+    steps, errors = Steps({}, {}), []
+    for candidate in candidates:
+        try:
+            if death := crash(candidate):
+                raise RuntimeError(f"a step crashes here: {death}")
+            step = make_step(candidate)
+            _timed(step, device)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            errors.append(error)
+            steps.left_out[candidate] = first_line(error)
+        else:
+            steps.working[candidate] = step
+    if not steps.working:
+        raise errors[0]
+    for candidate, reason in steps.left_out.items():
+        log.warning("%s does not work here, so it is not used: %s", candidate, reason)
+    return steps
+
+
+def measure(
+    steps: dict[Execution, Callable[[], None]],
     device: torch.device,
     num_steps: float = math.inf,
     rounds: int = PROBE_ROUNDS,
 ) -> dict[Execution, float]:
-    """Median seconds of a step of each candidate; they take turns, after one untimed step each.
+    """Median seconds of each step, which was done once before; they take turns.
 
     `num_steps`: how many the job has in all; a short job is probed for a shorter time.
     """
-    steps = {candidate: make_step(candidate) for candidate in candidates}
-    seconds: dict[Execution, list[float]] = {candidate: [] for candidate in candidates}
-    for step in steps.values():
-        _timed(step, device)
+    seconds: dict[Execution, list[float]] = {candidate: [] for candidate in steps}
     start = time.perf_counter()
     for done in range(rounds):
         if done >= 2:
@@ -129,60 +175,97 @@ def choose(
     make_step: StepMaker,
     num_images: int,
     batch_size: int,
+    crash: CrashCheck = never_crashes,
 ) -> ExecutionObservation:
     """Pick layout and mode, by measuring where the recipe says `auto`.
 
     Args:
         make_step: see `StepMaker`; a step sees `batch_size` images.
         num_images: how many images the job will train on in all, over its epochs and seeds.
+        crash: says before a candidate is tried whether its step would end the process.
     """
     mode = mode_of(recipe, device)
     candidates = [Execution(layout, mode) for layout in layouts_of(recipe)]
     if len(candidates) == 1 and recipe.mode != "auto":
+        # Nothing is tried, but a crash would end the job without a word.
+        if crash(candidates[0]):
+            check_layout(candidates[0], make_step, device, crash)
         return observation(candidates[0], {})
     num_steps = num_images / batch_size
-    measured = _measured_if_it_fits(candidates, make_step, device, num_steps)
-    if not measured:
+    steps = _steps_that_fit(candidates, make_step, device, crash)
+    if not steps.working:
         return observation(candidates[0], {})
+    measured = measure(steps.working, device, num_steps)
     chosen = fastest(measured)
     if recipe.mode == "auto" and num_steps * measured[chosen] > COMPILED_FROM_SECONDS:
         try:
             compiled = Execution(chosen.layout, "compiled")
-            measured |= measure([compiled], make_step, device, num_steps)
+            working = try_steps([compiled], make_step, device).working
+            measured |= measure(working, device, num_steps)
         except Exception as error:
             # A compiler fails in many ways, and eager works all the same.
             log.warning("torch.compile does not work here, so it is not used: %s", error)
         # The one that was measured first of all is the usual one.
         chosen = fastest({chosen: measured[chosen], **measured})
-    seen = observation(chosen, measured, batch_size)
+    seen = observation(chosen, measured, batch_size, steps.left_out)
     log.info("%s (%s)", chosen, ", ".join(f"{k}: {v * 1e3:.0f} ms" for k, v in measured.items()))
     return seen
 
 
-def _measured_if_it_fits(
-    candidates: list[Execution], make_step: StepMaker, device: torch.device, num_steps: float
-) -> dict[Execution, float]:
-    """`measure`, or nothing where the candidates' copies of the network don't fit side by side."""
+def check_layout(
+    asked: Execution, make_step: StepMaker, device: torch.device, crash: CrashCheck
+) -> None:
+    """Raise UserError where a step fails in the layout that a recipe asks for, but not contiguous.
+
+    Where it fails in both, the network itself is at fault, and its error is raised.
+    """
     try:
-        return measure(candidates, make_step, device, num_steps)
+        try_steps([asked], make_step, device, crash)
+    except Exception as error:
+        if is_out_of_memory(error):
+            # A whole batch is not needed: the training itself takes smaller pieces.
+            return
+        reason = first_line(error)
+        try_steps([replace(asked, layout="contiguous")], make_step, device)
+        raise UserError(
+            f"the recipe asks for layout {asked.layout}, which does not work for this network here "
+            f"({reason}): take layout contiguous, or auto"
+        ) from error
+
+
+def _steps_that_fit(
+    candidates: list[Execution], make_step: StepMaker, device: torch.device, crash: CrashCheck
+) -> Steps:
+    """`try_steps`, or none where the candidates' copies of the network don't fit side by side."""
+    try:
+        return try_steps(candidates, make_step, device, crash)
     except Exception as error:
         if not is_out_of_memory(error):
+            if len(candidates) == 1:
+                check_layout(candidates[0], make_step, device, crash)
             raise
         log.warning("memory ran out while layouts were measured: %s is taken", candidates[0])
     free_memory(device)
-    return {}
+    return Steps({}, {})
 
 
 def observation(
-    chosen: Execution, measured: dict[Execution, float], batch_size: int = 0
+    chosen: Execution,
+    measured: dict[Execution, float],
+    batch_size: int = 0,
+    left_out: dict[Execution, str] | None = None,
 ) -> ExecutionObservation:
     """`batch_size`: images in each of the steps that were `measured`."""
+    reasons = (left_out or {}).items()
     return ExecutionObservation(
         layout=chosen.layout,
         mode=chosen.mode,
         probe=[
             ProbeObservation(layout=e.layout, mode=e.mode, batch_size=batch_size, step_ms=s * 1e3)
             for e, s in measured.items()
+        ],
+        left_out=[
+            LeftOutObservation(layout=e.layout, mode=e.mode, reason=reason) for e, reason in reasons
         ],
     )
 

@@ -1,5 +1,6 @@
 """The network that a run starts from: random, or pretrained with a new head."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -7,18 +8,16 @@ from torch import nn
 
 from resnest_bench import records
 from resnest_bench.errors import UserError
-from resnest_bench.models import build_model, head_module, input_stats
-from resnest_bench.models.weights import (
-    apply_weights,
-    file_sha256,
-    hub_license,
-    hub_stats,
-    load_weights_file,
-)
+from resnest_bench.models import build_model, fit_to_image, head_module, input_stats
+from resnest_bench.models.image_size import show_args
+from resnest_bench.models.weight_files import load_weights_file, read_weights_file
+from resnest_bench.models.weights import apply_weights, file_sha256, hub_license, hub_stats
 from resnest_bench.paths import DataPaths, Job, StudyPaths
 from resnest_bench.records import WeightsObservation
 from resnest_bench.specs import StudySpec
 from resnest_bench.training.optimizer import freeze_backbone
+
+log = logging.getLogger(__name__)
 
 
 class SourceFailedError(RuntimeError):
@@ -59,6 +58,16 @@ def _fetched_weights(hub: str, path: Path) -> tuple[dict, WeightsObservation]:
     return load_weights_file(path), seen
 
 
+def _read_file(path: Path, key: str | None) -> tuple[dict, WeightsObservation]:
+    found = read_weights_file(path, key)
+    if found.other_keys:
+        log.info(
+            "%s: took %s; `key:` can choose %s", path, found.key, " or ".join(found.other_keys)
+        )
+    seen = WeightsObservation(source=f"file {path.name}", sha256=file_sha256(path), key=found.key)
+    return found.tensors, seen
+
+
 def load_initial(
     study: StudySpec, job: Job, paths: StudyPaths
 ) -> tuple[dict, WeightsObservation] | None:
@@ -72,28 +81,36 @@ def load_initial(
         )
     if weights.file:
         path = Path(weights.file)
-        state = load_weights_file(path)
-        return state, WeightsObservation(source=f"file {path.name}", sha256=file_sha256(path))
+        return _read_file(path, weights.key)
     source = study.source_job(job)
     assert source is not None, "its weights come from a training"
     return _trained_weights(source, paths)
 
 
 def build_initial(
-    study: StudySpec, job: Job, paths: StudyPaths, num_classes: int
+    study: StudySpec, job: Job, paths: StudyPaths, num_classes: int, image_size: int
 ) -> tuple[nn.Module, WeightsObservation | None]:
     """The network before its first step. Seed k draws the same numbers for every variant."""
     recipe = study.recipe(job.recipe)
+    variant, size_args = fit_to_image(study.variant(job.variant), image_size)
+    if size_args:
+        log.info("%s: set for %d pixels: %s", variant.name, image_size, show_args(size_args))
     torch.manual_seed(job.seed)
-    variant = study.variant(job.variant)
     model = build_model(variant, num_classes, recipe.dropout, recipe.zero_last_gamma)
     initial = load_initial(study, job, paths)
+    seen = None
     if initial is not None:
-        apply_weights(model, initial[0], initial[1].source)
+        seen = _load(model, *initial)
         renew_head(model)
     if recipe.trainable == "head":
         freeze_backbone(model)
-    return model, initial and initial[1]
+    return model, seen
+
+
+def _load(model: nn.Module, state: dict, seen: WeightsObservation) -> WeightsObservation:
+    """Load `state`; return `seen` with how its names were matched."""
+    match = apply_weights(model, state, seen.source)
+    return seen.model_copy(update={"renamed": match.renamed, "ignored": match.ignored})
 
 
 def renew_head(model: nn.Module) -> None:

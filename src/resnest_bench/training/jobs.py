@@ -12,17 +12,17 @@ from rich.progress import Progress as Bars
 from torch import nn
 
 from resnest_bench import records
-from resnest_bench.data import PreparedDataset, open_prepared
+from resnest_bench.data import PreparedDataset, check_leakage, open_prepared, report_file
 from resnest_bench.data.batches import BatchLoader
 from resnest_bench.data.splits import train_validation_split
 from resnest_bench.digests import code_digest, digest_of
-from resnest_bench.errors import UserError
+from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.allocator import keep_memory
-from resnest_bench.measure.complexity import count_params
 from resnest_bench.measure.environment import describe, precision, tuned_convolutions
-from resnest_bench.measure.evaluation import Evaluation
 from resnest_bench.measure.identity import dataset_identity, now
 from resnest_bench.measure.memory import free_memory, is_out_of_memory
+from resnest_bench.measure.threads import count_threads, keep_threads
+from resnest_bench.models import fit_to_image
 from resnest_bench.models.weights import file_sha256, save_weights
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.progress import LiveProgress, write_progress
@@ -34,16 +34,20 @@ from resnest_bench.records import (
     JobIdentity,
     Record,
     TrainObservations,
-    WeightsObservation,
 )
 from resnest_bench.specs import RecipeSpec, StudySpec
-from resnest_bench.training.checkpoints import Checkpoint, Progress
+from resnest_bench.status.changes import find_change, normalise_spec
+from resnest_bench.status.fingerprints import read_fingerprints
+from resnest_bench.status.outcomes import judge
+from resnest_bench.training.adoption import adopt_record
+from resnest_bench.training.checkpoints import Checkpoint
+from resnest_bench.training.ending import observe_training, warn_of_chance
 from resnest_bench.training.execution import Execution, choose, decided, keep, probe_batch
 from resnest_bench.training.initial import SourceFailedError, build_initial, expected_stats
 from resnest_bench.training.loop import Batches, DivergedError, train_model
-from resnest_bench.training.pieces import first_line
+from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
-from resnest_bench.training.step import make_step, probe_step_maker
+from resnest_bench.training.step import make_step, probe_steps
 from resnest_bench.training.together import take_turns
 
 log = logging.getLogger(__name__)
@@ -74,7 +78,7 @@ def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple |
     train_indices, held_out = np.arange(len(data.train)), None
     if recipe.validation_fraction:
         train_indices, held_out = train_validation_split(
-            data.train.labels, recipe.validation_fraction, seed
+            data.train.labels, recipe.validation_fraction, seed, data.meta.classes
         )
     batch = evaluation_batch(recipe.batch_size, data.meta.image_size)
 
@@ -101,7 +105,8 @@ def checkpoint_of(context: Context, job: Job) -> Checkpoint:
     key = digest_of(
         {
             "kind": job.kind,
-            "spec": context.study.job_spec(job),
+            "names": [job.dataset, job.recipe, job.variant],
+            "spec": normalise_spec(context.study.job_spec(job)),
             "code": code_digest(job.kind),
             "data": context.data.meta.fingerprint,
             "device": context.device.type,
@@ -110,34 +115,13 @@ def checkpoint_of(context: Context, job: Job) -> Checkpoint:
     return Checkpoint(context.paths.checkpoint(key, job.seed))
 
 
-def _observations(
-    model: nn.Module,
-    progress: Progress,
-    test: Evaluation,
-    initial: WeightsObservation | None,
-    weights_sha256: str | None,
-    execution: ExecutionObservation,
-) -> TrainObservations:
-    return TrainObservations(
-        num_params=count_params(model),
-        num_trainable_params=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        epochs=progress.epochs,
-        num_test=len(test.correct),
-        test_correct=records.pack_bits(test.correct),
-        wall_seconds=progress.wall_seconds,
-        num_resumes=progress.num_resumes,
-        initial_weights=initial,
-        final_weights_sha256=weights_sha256,
-        execution=execution,
-    )
-
-
 def _train(
     context: Context, job: Job, checkpoint: Checkpoint
 ) -> Generator[None, None, tuple[TrainObservations, Batches]]:
     study, recipe, device = context.study, context.study.recipe(job.recipe), context.device
     num_classes = len(context.data.meta.classes)
-    model, initial = build_initial(study, job, context.paths, num_classes)
+    image_size = context.data.meta.image_size
+    model, initial = build_initial(study, job, context.paths, num_classes, image_size)
     batches = make_batches(context, recipe, job.seed, expected_stats(study, job, model))
     seen = _execution_of(context, job, checkpoint, model, len(batches.train_indices))
     file = _execution_file(checkpoint)
@@ -166,24 +150,28 @@ def _train(
             "shortages": progress.shortages,
         }
     )
-    return _observations(step.model, progress, test, initial, sha256, execution), batches
+    seen_by = observe_training(step.model, progress, test, num_classes, initial, sha256, execution)
+    size_args = fit_to_image(study.variant(job.variant), image_size)[1]
+    return seen_by.model_copy(update={"size_args": size_args}), batches
 
 
 def _execution_of(
     context: Context, job: Job, checkpoint: Checkpoint, model: nn.Module, num_train: int
 ) -> ExecutionObservation:
-    """Layout and mode of all seeds of this job, decided once."""
+    """Layout, mode and threads of all seeds of this job, decided once."""
     recipe, meta = context.study.recipe(job.recipe), context.data.meta
     batch = probe_batch(recipe, meta.image_size)
     num_images = recipe.epochs * num_train * len(context.study.seeds)
 
     def decide() -> ExecutionObservation:
-        maker = probe_step_maker(
-            model, recipe, context.device, batch, meta.image_size, len(meta.classes)
+        maker, crash = probe_steps(
+            model, context.device, recipe, batch, meta.image_size, len(meta.classes)
         )
-        return choose(recipe, context.device, maker, num_images, batch)
+        chosen = choose(recipe, context.device, maker, num_images, batch, crash)
+        return chosen.model_copy(update={"num_threads": count_threads(context.device)})
 
     seen = decided(_execution_file(checkpoint), decide)
+    keep_threads(seen.num_threads, context.device)
     # Of the copies that were timed.
     free_memory(context.device)
     return seen
@@ -227,6 +215,9 @@ def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Generator[N
     if finished is not None and _can_be_taken(context, job, finished):
         log.info("%s: finished before; %s holds its record", job, checkpoint.finished)
         return finished
+    adopted = adopt_record(context.study, context.paths, job, context.data.meta.fingerprint)
+    if adopted is not None:
+        return adopted
     started, num_train = now(), len(context.data.train)
     observations, failure = None, None
     try:
@@ -247,7 +238,10 @@ def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Generator[N
         dataset=dataset_identity(context.data, num_train, len(context.data.train) - num_train),
         train=observations,
         latency=None,
-        environment=context.environment,
+        # A resumed job keeps the threads that it began with.
+        environment=context.environment.model_copy(
+            update={"num_cpu_threads": torch.get_num_threads()}
+        ),
         started_at=started,
         finished_at=now(),
     )
@@ -258,10 +252,16 @@ def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Generator[N
 
 def _can_be_taken(context: Context, job: Job, record: Record) -> bool:
     """Whether a finished record is of this spec, and the weights that it names are there."""
-    if record.spec != context.study.job_spec(job):
-        log.warning("%s: its finished record is of another spec: training again", job)
+    change = find_change(record.spec, context.study.job_spec(job))
+    if change:
+        log.warning("%s: its finished record is of another spec (%s): training again", job, change)
         return False
-    if job.kind != "train" or not context.study.keeps_weights(job):
+    return _has_weights(context, job, record)
+
+
+def _has_weights(context: Context, job: Job, record: Record) -> bool:
+    """Whether the weights that a training has to leave are there, and are those of its record."""
+    if job.kind != "train" or record.status == "failed" or not context.study.keeps_weights(job):
         return True
     path = context.paths.weights(job)
     wanted = record.train.final_weights_sha256 if record.train else None
@@ -327,6 +327,7 @@ def run_job(
     done: list[Record] = []
     with precision(spec.precision), tuned_convolutions(device), terminal_bars() as bars:
         data = open_prepared(study.prepared(dataset))
+        check_leakage(study.dataset(dataset), data.meta, report_file(study.prepared(dataset)))
         seen = describe(device, allocator)
         context = Context(study, paths, data, device, seen, bars, min(seeds_at_once, len(jobs)))
         while len(done) < len(jobs):
@@ -349,6 +350,9 @@ def _train_together(context: Context, group: list[Job]) -> list[Record] | None:
         return take_turns([_write_seed(context, job) for job in group], context.device)
     except Exception as error:
         if not is_out_of_memory(error):
+            explain_failure(
+                context.study, context.paths, group[0], context.data.meta, context.device, error
+            )
             raise
         if len(group) == 1:
             raise UserError(
@@ -359,8 +363,24 @@ def _train_together(context: Context, group: list[Job]) -> list[Record] | None:
         return None
 
 
+def _find_current(context: Context, job: Job) -> Record | None:
+    """The record that is there already, where nothing asks for another one."""
+    known = {**read_fingerprints(context.study), job.dataset: context.data.meta.fingerprint}
+    found = judge(context.study, context.paths, job, known)
+    if found.record is None or found.to_do or not _has_weights(context, job, found.record):
+        return None
+    log.info("%s: its record is current; to train it again, delete %s", job, found.path)
+    # Newer than what it was made from: the workflow compares times.
+    found.path.touch()
+    return found.record
+
+
 def _write_seed(context: Context, job: Job) -> Generator[None, None, Record]:
+    current = _find_current(context, job)
+    if current is not None:
+        return current
     record = yield from run_seed(context, job)
     records.write(context.paths.record(job), record)
+    warn_of_chance(record)
     context.paths.progress(job).unlink(missing_ok=True)
     return record

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from resnest_bench.errors import UserError
+from resnest_bench.errors import UserError, first_line
 
 # Fewer images are no longer the same training: at 8 images a batch norm costs about one point of
 # ImageNet's accuracy, at 4 more than three (Wu and He 2018, arXiv:1803.08494, table 2).
@@ -39,12 +39,6 @@ def smaller(at_once: int, error: Exception) -> int:
         "free the device's memory (`resnest-bench doctor`), take one with more, or give the recipe "
         "precision: bf16 or the dataset a smaller image_size"
     ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says first, or its type: messages about memory go on for a paragraph."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
 
 
 class Undo:

@@ -4,6 +4,7 @@ Where memory runs out, the step is undone and done over in pieces (`training.pie
 """
 
 import copy
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.graphs import Capture, OwnRandomness, capture_cuda_graph, unchanged
 from resnest_bench.measure.memory import free_memory, is_out_of_memory
-from resnest_bench.models import head_module
+from resnest_bench.models import head_module, may_crash
 from resnest_bench.specs import RecipeSpec
-from resnest_bench.training.execution import Execution, StepMaker, prepared_network
+from resnest_bench.training.execution import CrashCheck, Execution, StepMaker, prepared_network
+from resnest_bench.training.isolation import crash_of
 from resnest_bench.training.optimizer import build_optimizer, init_momenta, set_learning_rate
-from resnest_bench.training.pieces import Undo, first_line, pieces, smaller
+from resnest_bench.training.pieces import Undo, pieces, smaller
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +169,7 @@ class TrainStep:
         self.optimizer.zero_grad(set_to_none=True)
         whole, losses, logits = len(target), [], []
         for images_bCHW, part in pieces(images_BCHW, target, self.execution.micro_batch_size):
-            logits_bK = self._forward(images_bCHW)
+            logits_bK = self._logits(images_bCHW)
             loss = loss_of(logits_bK.float(), part, self.recipe)
             if len(part) < whole:
                 loss = loss * (len(part) / whole)
@@ -177,6 +180,21 @@ class TrainStep:
             self.sums.add(loss, logits_bK, target)
         else:
             self.sums.add(torch.stack(losses).sum(), torch.cat(logits), target)
+
+    def _logits(self, images_BCHW: Tensor) -> Tensor:
+        """Raises UserError where batch norm would see one value in each channel."""
+        try:
+            return self._forward(images_BCHW)
+        except ValueError as error:
+            # torch's own check; networks without batch norm train on single images.
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                "batch norm needs more than one value in each channel, but a step of "
+                f"{len(images_BCHW)} image(s) of {images_BCHW.shape[-1]}x{images_BCHW.shape[-1]} "
+                "gives it one: raise the recipe's batch_size (or the dataset's image_size), or "
+                "take a network without batch norm"
+            ) from error
 
     def _forward(self, images_BCHW: Tensor) -> Tensor:
         if self.execution.layout == "channels_last":
@@ -258,3 +276,42 @@ def probe_step_maker(
         return lambda: step(images_BCHW, labels_B, recipe.learning_rate, 0)
 
     return make
+
+
+def probe_steps(
+    model: nn.Module, device: torch.device, *probe: Any
+) -> tuple[StepMaker, CrashCheck]:
+    """What makes the steps to be timed, and what says first whether one of them would crash.
+
+    `probe`: recipe, batch size, image size and number of classes.
+    """
+    recipe, *sizes = probe
+    maker = probe_step_maker(model, recipe, device, *sizes)
+    return maker, crash_check(model, device, *probe)
+
+
+def crash_check(model: nn.Module, device: torch.device, *probe: Any) -> CrashCheck:
+    """Tries a step in a process of its own where the layout is known to crash some networks.
+
+    That costs an import of torch, so that it is done only where `models.may_crash` says so.
+    `probe`: recipe, batch size, image size and number of classes, as for `probe_step_maker`.
+    """
+    risky = device.type == "cpu" and may_crash(model)
+
+    def check(execution: Execution) -> str | None:
+        if not risky or execution.layout != "channels_last":
+            return None
+        return crash_of(functools.partial(_try_step, model, device, execution, *probe))
+
+    return check
+
+
+def _try_step(
+    model: nn.Module, device: torch.device, execution: Execution,
+    recipe: RecipeSpec, batch_size: int, image_size: int, num_classes: int,
+) -> None:  # fmt: skip
+    """Two steps: what the first one has overwritten, the second one stumbles over."""
+    maker = probe_step_maker(model, recipe, device, batch_size, image_size, num_classes)
+    step = maker(execution)
+    step()
+    step()

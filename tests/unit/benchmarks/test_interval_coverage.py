@@ -54,6 +54,17 @@ def test_intervals_cover_what_they_say(coverage, rng, n):
     assert seen["variant, all: t over seeds alone (wrong)"] < 0.93
 
 
+def test_near_a_bound_the_interval_used_covers_and_stays_inside(coverage, rng):
+    for rows in (
+        coverage.bounded_accuracy_rows(3, 0.99, 1000, STUDIES, rng()),
+        coverage.bounded_latency_rows(3, 0.3, STUDIES, rng()),
+    ):
+        used = "t on the bounded scale, by the delta method (used)"
+        assert 0.917 <= values(rows, "coverage")[used] <= 0.99
+        assert values(rows, "leaves the bounds")[used] == 0
+        assert values(rows, "leaves the bounds")["plain t (not used)"] > 0.05
+
+
 def test_one_seed_speaks_of_one_network(coverage, rng):
     rows = coverage.one_seed_rows(1000, 1.0, STUDIES, rng())
     seen = values(rows, "coverage")
@@ -101,7 +112,18 @@ def test_the_report_is_a_table_a_section_and_a_file(coverage, monkeypatch, capsy
     coverage.main()
     printed = capsys.readouterr().out
     assert "### power" in printed
-    assert "| method | figure | n = 2 | n = 3 | n = 5 | n = 10 |" in printed
+    assert "| method | figure | n = 3 | n = 5 | n = 10 |" in printed
     rows = json.loads(out.read_text())["rows"]
     assert {row["section"] for row in rows} == {"power"}
     assert all(set(row) >= {"method", "value", "error", "studies"} for row in rows)
+
+
+def test_the_bootstrap_draws_whole_images(coverage):
+    # One seed: nothing but images. The binomial error of 0.62 on 400 images is 0.02427.
+    bits = (np.arange(400) < 248)[None]
+    seen = coverage.crossed_bootstrap(bits, 4000, np.random.default_rng(0))
+    assert (seen.high - seen.low) / 2 == pytest.approx(1.96 * 0.02427, rel=0.06)
+    # Two seeds and images that are all alike: the means of two seeds drawn from two.
+    bits = np.array([[1] * 50, [0] * 50])
+    seen = coverage.crossed_bootstrap(bits, 1000, np.random.default_rng(0))
+    assert (seen.low, seen.estimate, seen.high) == (0, 0.5, 1)

@@ -4,8 +4,8 @@ import pytest
 
 from resnest_bench import records
 from resnest_bench.digests import PACKAGE
+from resnest_bench.frames.rows import collect, epochs_frame
 from resnest_bench.specs import load_study
-from resnest_bench.tables import collect, epochs_frame
 
 FILE = PACKAGE.parents[1] / "benchmarks/make_records.py"
 NUM_RECORDS = 60

@@ -6,7 +6,7 @@ import pytest
 from resnest_bench.charts import claim_chart
 from resnest_bench.charts.claims import MAX_ROWS
 from resnest_bench.charts.style import CONTINUED
-from resnest_bench.tables.claim_tables import comparisons_table
+from resnest_bench.claims.tables import comparisons_table
 from support.claims_study import claim, claims_study, results_of, some_bits, timed, trained
 
 CLAIMS = [
@@ -57,7 +57,7 @@ def test_each_comparison_has_a_dot_an_interval_and_its_seeds(draw):
     dots = {row["comparison"]: row for row in rows_of(spec, "point")}
     assert set(dots) == {"B > A", "B > T"}
     bars = rows_of(spec, "rule")
-    assert all(bar["low"] < dots[bar["label"]]["estimate"] < bar["high"] for bar in bars)
+    assert all(bar["from"] < dots[bar["label"]]["estimate"] < bar["to"] for bar in bars)
     assert len(rows_of(spec, "tick")) == 10
     assert "Not drawn: Gone > A, Gone > T (Gone is not in this study)" in titles(spec)
     assert "Synthetic low, 2,000 test images, on CPU Testium 3000" in titles(spec)

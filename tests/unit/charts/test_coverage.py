@@ -3,8 +3,8 @@ import json
 import pandas as pd
 
 from resnest_bench.charts import coverage_chart
+from resnest_bench.frames.rows import collect
 from resnest_bench.paths import Job
-from resnest_bench.tables import collect
 
 
 def test_a_bar_counts_the_jobs_of_each_status(tmp_path):

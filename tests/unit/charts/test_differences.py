@@ -4,8 +4,8 @@ import pytest
 
 from resnest_bench.charts import effects_chart, pairs_chart, svg_text
 from resnest_bench.charts.differences import BY_SEED, MODEL
-from resnest_bench.tables.differences import DIFFERENCE_COLUMNS
-from resnest_bench.tables.effects import EFFECT_COLUMNS
+from resnest_bench.comparisons.differences import DIFFERENCE_COLUMNS
+from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 
 
 def pair(variant, base, points, verdict, **fields):
@@ -22,7 +22,7 @@ def table(*rows):
 
 
 EVERY = table(
-    pair("B", "A", 2.5, "above"), pair("C", "A", 0.25, "not told apart"), pair("C", "B", -2.25, "below")
+    pair("B", "A", 2.5, "above"), pair("C", "A", 0.25, "not significant"), pair("C", "B", -2.25, "below")
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def test_the_square_shows_each_pair_from_both_sides():
     assert cells.loc[("A", "B"), "mean_better_all"] == pytest.approx(0.1)
 
 
-def test_only_what_is_told_apart_is_coloured():
+def test_only_what_is_significant_is_coloured():
     spec = pairs_chart(EVERY).to_dict()
     coloured = [part for part in spec["layer"] if "color" in part["encoding"]]
     assert len(coloured) == 1
@@ -57,12 +57,12 @@ def test_only_what_is_told_apart_is_coloured():
 
 
 def test_against_one_base_each_has_a_row_with_its_interval():
-    rows = table(pair("B", "A", 2.5, "above"), pair("C", "A", 0.25, "not told apart"))
+    rows = table(pair("B", "A", 2.5, "above"), pair("C", "A", 0.25, "not significant"))
     spec = pairs_chart(rows).to_dict()
     points = data_of(spec, "point").set_index("variant")
     assert points.loc["B", ["low", "high"]].tolist() == [1.5, 3.5]
     colour = next(p for p in spec["layer"] if p["mark"]["type"] == "point")["encoding"]["color"]
-    assert colour["scale"]["domain"] == ["above", "not told apart"]
+    assert colour["scale"]["domain"] == ["above", "not significant"]
     assert svg_text(pairs_chart(rows))
 
 

@@ -10,8 +10,9 @@ from resnest_bench import charts
 from resnest_bench.charts.figures import svg_text
 from resnest_bench.charts.rounds import MAX_MARKS, NOISY
 from resnest_bench.charts.style import CONTINUED
+from resnest_bench.frames.rows import cells_of, runs_of, samples_of
 from resnest_bench.paths import Job
-from resnest_bench.tables import Outcome, cells_of, runs_of, samples_of
+from resnest_bench.status.outcomes import Outcome
 from support.records_factory import GPU, make_cell, make_record, make_study
 
 STUDY = make_study()
@@ -145,7 +146,7 @@ def test_settings_have_dashes_and_variants_keep_their_colours():
     assert "channels_last, eager, on CPU" in text_of(spec)
 
 
-def test_sixteen_variants_are_all_told_apart():
+def test_sixteen_variants_are_all_distinct():
     one = cells_of([outcome("A")])
     frame = pd.concat([one.assign(variant=f"V{k}") for k in range(16)])
     encoding, _ = layer(charts.batch_sweep_chart(frame).to_dict(), "point")
@@ -183,7 +184,7 @@ def test_many_gaps_are_counted():
     frame = pd.concat([*missing, cells_of([outcome("B")])])
     text = text_of(charts.batch_sweep_chart(frame).to_dict())
     assert "V0, V1, V2 and 2 more: why 0" in text
-    assert text.endswith("V10, V11, V12 and 2 more: why 2 and 2 more")
+    assert text.endswith("V10, V11, V12 and 2 more: why 2; and 2 more")
 
 
 def test_there_are_at_most_four_thousand_marks():

@@ -1,31 +1,17 @@
 import json
 
-import pandas as pd
 import pytest
 import vl_convert
 
 from resnest_bench.charts import shared_domains, svg_text, tradeoff_chart
-from resnest_bench.tables import metric_axis
-from resnest_bench.tables.intervals import IMAGES, ROUNDS, SEEDS
-from resnest_bench.tables.points import COLUMNS
+from resnest_bench.charts.identity import identity
+from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS
+from resnest_bench.tables.axes import metric_axis
+from support.points_factory import points
 
 LATENCY, ACCURACY = metric_axis("latency_p50_ms"), metric_axis("test_accuracy")
 THROUGHPUT, LOSS = metric_axis("throughput_images_per_second"), metric_axis("test_loss")
 DRIFT = metric_axis("reference_drift")
-
-
-def points(*rows):
-    """(variant, x, y) and more by name."""
-    usual = {
-        "family": "resnest", "setting": "", "num_params": 1e6, "device": "CPU X",
-        "measured_in": "fp32", "x_low": None, "x_high": None, "x_about": "", "x_n": 1, "y_low": None,
-        "y_high": None, "y_about": "", "y_n": 1, "memory_mib": 1.0, "noisy": False, "stale": False,
-        "front": False, "front_probability": None, "front_reason": "", "status": "ok",
-    }  # fmt: skip
-    frame = pd.DataFrame(
-        [{**usual, "variant": v, "x": x, "y": y, **more} for v, x, y, more in rows], columns=COLUMNS
-    )
-    return frame.astype(dict.fromkeys(("x", "y", "x_low", "x_high", "y_low", "y_high"), float))
 
 
 TWO = points(("A", 1.0, 50.0, {}), ("B", 4.0, 60.0, {"front": True}))
@@ -55,15 +41,14 @@ def test_better_is_up_and_to_the_left(x, y, reversed_x, reversed_y):
 
 def test_intervals_stay_within_what_a_value_can_be():
     frame = points(
-        ("A", 2.0, 50.0, {"x_low": -1.0, "x_high": 5.0, "x_n": 2, "x_about": ROUNDS, "y_low": -20.0,
-                          "y_high": 120.0, "y_about": SEEDS})
+        ("A", 2.0, 50.0, {"x_low": 1e-9, "x_high": 5.0, "x_n": 3, "x_about": ROUNDS, "y_low": 20.0,
+                          "y_high": 99.0, "y_about": SEEDS})
     )  # fmt: skip
     drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
-    row = rows_of(drawn, layers(drawn, "point")[0])[0]
-    assert (row["y_low"], row["y_high"]) == (0, 100)
-    assert row["x_low"] > 0, "a log axis has no place for less"
-    assert len(layers(drawn, "rule")) == 2
-    assert "n = 2" in json.dumps(drawn["title"]["subtitle"])
+    across, up = (rows_of(drawn, layer)[0] for layer in layers(drawn, "rule"))
+    assert (up["from"], up["to"]) == (20, 99)
+    assert across["from"] > 0.01, "a log axis must not stretch to its end"
+    assert "n = 3" in json.dumps(drawn["title"]["subtitle"])
 
 
 def test_the_bar_of_one_network_is_dashed_and_said_to_be_binomial():
@@ -118,9 +103,9 @@ def test_a_budget_is_a_line_and_picked_points_stand_out():
     assert rows_of(drawn, layers(drawn, "rule")[0]) == [{"limit": 2.5}]
     dots = layers(drawn, "point")[0]
     assert {r["variant"]: r["picked"] for r in rows_of(drawn, dots)} == {"A": False, "B": True}
-    assert {param["name"] for param in drawn["params"]} == {"picked", "brush", "family"}
+    assert {param["name"] for param in drawn["params"]} == {"picked", "brush", "network"}
     still = tradeoff_chart(TWO, LATENCY, ACCURACY).to_dict()
-    assert [(p["name"], p["bind"]) for p in still["params"]] == [("family", "legend")]
+    assert [(p["name"], p["bind"]) for p in still["params"]] == [("network", "legend")]
 
 
 def test_panels_with_shared_domains_can_be_compared():
@@ -134,10 +119,17 @@ def test_panels_with_shared_domains_can_be_compared():
     assert drawn["layer"][-1]["encoding"]["x"]["scale"]["domain"] == x
 
 
-def test_an_interval_far_wider_than_all_differences_does_not_squeeze_the_points():
-    frame = points(("A", 1.0, 50.0, {"y_low": 0.0, "y_high": 100.0}), ("B", 2.0, 51.0, {}))
-    _, y = shared_domains([frame], LATENCY, ACCURACY, True, False)
-    assert y[1] - y[0] < 5
+@pytest.mark.parametrize("distance", [0.001, 1.0, 40.0])
+def test_bars_are_whole_however_close_the_points_lie(distance):
+    frame = points(
+        ("A", 1.0, 50.0, {"x_low": 0.2, "x_high": 4.0, "y_low": 3.0, "y_high": 97.0}),
+        ("B", 1.0 + distance, 50.0 + distance, {}),
+    )
+    x, y = shared_domains([frame], LATENCY, ACCURACY, True, False)
+    assert x[0] < 0.2
+    assert x[1] > 4.0
+    assert y[0] < 3.0
+    assert y[1] > 97.0
 
 
 def test_what_cannot_be_drawn_is_named():
@@ -149,13 +141,17 @@ def test_what_cannot_be_drawn_is_named():
     assert "no data yet" in json.dumps(tradeoff_chart(frame.head(0), LATENCY, ACCURACY).to_dict())
 
 
-def test_families_have_colours_and_devices_win_over_them():
-    frame = points(("A", 1.0, 1.0, {}), ("B", 2.0, 2.0, {"family": "vit"}))
-    drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
-    assert layers(drawn, "point")[0]["encoding"]["color"]["field"] == "family"
+def test_a_network_keeps_its_look_and_another_device_is_open():
     frame = points(("A", 1.0, 1.0, {}), ("B", 2.0, 2.0, {"device": "GPU Y"}))
-    drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
-    assert layers(drawn, "point")[0]["encoding"]["color"]["field"] == "device"
+    drawn = tradeoff_chart(frame, LATENCY, ACCURACY, variants=["B", "other", "A"]).to_dict()
+    encoding = layers(drawn, "point")[0]["encoding"]
+    scale = encoding["stroke"]["scale"]
+    looks = identity(["B", "other", "A"]).looks
+    assert dict(zip(scale["domain"], scale["range"], strict=True)) == {
+        name: looks[name].colour for name in ("A", "B")
+    }
+    assert encoding["fill"]["condition"]["test"] == {"field": "device", "oneOf": ["GPU Y"]}
+    assert "Open: GPU Y" in " ".join(drawn["title"]["subtitle"])
 
 
 def test_a_click_on_the_legend_filters():
@@ -163,8 +159,15 @@ def test_a_click_on_the_legend_filters():
     for frame in (TWO, points(("A", 1.0, 50.0, wide), ("B", 4.0, 60.0, wide))):
         drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
         compiled = vl_convert.vegalite_to_vega(drawn)
-        legends = {legend["title"]: legend for legend in compiled["legends"]}
-        assert legends["family"]["encode"]["entries"]["interactive"], "else no click reaches it"
+        (networks,) = [legend for legend in compiled["legends"] if "shape" in legend]
+        assert networks["encode"]["entries"]["interactive"], "else no click reaches it"
+
+
+def test_stale_points_are_crossed_and_keep_their_shape():
+    frame = points(("A", 1.0, 1.0, {}), ("B", 2.0, 2.0, {"stale": True}))
+    dots, crosses = layers(drawn := tradeoff_chart(frame, LATENCY, ACCURACY).to_dict(), "point")
+    assert dots["encoding"]["shape"]["field"] == "variant"
+    assert [row["variant"] for row in rows_of(drawn, crosses)] == ["B"]
 
 
 def test_ticks_are_plain_numbers():

@@ -5,7 +5,14 @@ import sys
 
 import pytest
 
-from resnest_bench.cli.launch import search_path, snakemake_command, streamlit_command
+from resnest_bench.cli import launch
+from resnest_bench.cli.launch import (
+    cache_variables,
+    search_path,
+    snakemake_command,
+    streamlit_command,
+)
+from resnest_bench.cli.project import run
 from resnest_bench.cli.shipped import dashboard_app, project_root, shipped_studies, snakefile
 from resnest_bench.errors import UserError
 
@@ -19,7 +26,7 @@ def study(tmp_path, monkeypatch):
 
 def test_snakemake_gets_this_installations_workflow_and_one_core(study):
     assert snakemake_command(study, ["--dry-run"]) == [
-        sys.executable, "-m", "snakemake", "--snakefile", str(snakefile()),
+        sys.executable, "-m", "resnest_bench.cli.run_snakemake", "--snakefile", str(snakefile()),
         "--configfile", str(study), "--cores", "1", "--dry-run"]  # fmt: skip
 
 
@@ -32,6 +39,21 @@ def test_who_says_how_much_gets_no_default(study, options):
     assert command.count("--cores") == options.count("--cores")
 
 
+def test_snakemakes_own_log_is_an_option_of_its(study):
+    assert "--logger-resnest-bench-style" not in snakemake_command(study, [])
+    command = snakemake_command(study, ["--dry-run"], own_log=True)
+    assert command[-3:] == ["--logger-resnest-bench-style", "snakemake", "--dry-run"]
+
+
+def test_unlock_is_an_option_of_run(study, monkeypatch):
+    commands = []
+    monkeypatch.setattr(launch, "become", commands.append)
+    run(study=study, unlock=True)
+    run(study=study, options=["--dry-run"])
+    assert commands[0] == snakemake_command(study, ["--unlock"])
+    assert "--unlock" not in commands[1]
+
+
 def test_a_profile_in_the_environment_says_how_much(study, monkeypatch):
     monkeypatch.setenv("SNAKEMAKE_PROFILE", "slurm")
     assert "--cores" not in snakemake_command(study, [])
@@ -40,6 +62,29 @@ def test_a_profile_in_the_environment_says_how_much(study, monkeypatch):
 def test_without_a_study_it_says_how_to_get_one(tmp_path):
     with pytest.raises(UserError, match="resnest-bench init"):
         snakemake_command(tmp_path / "config" / "config.yaml", [])
+
+
+def test_a_key_given_twice_is_refused_before_snakemake_takes_the_last(study):
+    study.write_text("study: mine\nstudy: yours\n")
+    with pytest.raises(UserError, match=r"config\.yaml, line 2: .*'study'"):
+        snakemake_command(study, [])
+
+
+def test_caches_go_to_the_home_folder_where_it_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert cache_variables() == {}
+
+
+@pytest.mark.parametrize("variable", ["HOME", "XDG_CACHE_HOME"])
+def test_caches_stay_with_the_study_where_the_home_folder_cannot_be_written(
+    variable, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("no folder can be made in a file")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "file"))
+    assert cache_variables() == {"XDG_CACHE_HOME": str(tmp_path / ".snakemake/cache")}
 
 
 def test_streamlit_gets_this_installations_dashboard_and_the_folder_last(tmp_path):

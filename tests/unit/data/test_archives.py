@@ -107,3 +107,19 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path):
     (tmp_path / "page.zip").write_text("<html>not found</html>")
     with pytest.raises(UserError, match=r"must be a whole \.zip"):
         unpack(tmp_path / "page.zip", tmp_path / "downloads")
+
+
+def test_backslashes_in_a_zip_separate_folders(tmp_path):
+    """As some programs for Windows write them, against the format's rule."""
+    archive = tmp_path / "photos.zip"
+    write_archive(archive, {"train\\cat\\": b"", "train\\cat\\0.txt": b"text"})
+    folder = unpack(archive, tmp_path / "downloads")
+    assert (folder / "train" / "cat" / "0.txt").read_bytes() == b"text"
+    assert [path.name for path in folder.iterdir()] == ["train"]
+
+
+def test_backslashes_that_make_two_members_one_are_refused(tmp_path):
+    archive = tmp_path / "photos.zip"
+    write_archive(archive, {"a\\b.txt": b"one", "a/b.txt": b"two"})
+    with pytest.raises(UserError, match=r"a/b\.txt"):
+        unpack(archive, tmp_path / "downloads")

@@ -9,33 +9,33 @@ from resnest_bench.errors import UserError
 
 def test_a_tenth_of_each_class_is_held_out():
     labels = np.repeat([0, 1, 2], [100, 50, 20])
-    train, held = train_validation_split(labels, 0.1, seed=3)
+    train, held = train_validation_split(labels, 0.1, 3, "abc")
     assert np.bincount(labels[held]).tolist() == [10, 5, 2]
     assert sorted([*train, *held]) == list(range(170))
 
 
 def test_the_seed_alone_decides_what_is_held_out():
     labels = np.repeat([0, 1], 50)
-    first, again = (train_validation_split(labels, 0.2, seed=1)[1] for _ in range(2))
-    other = train_validation_split(labels, 0.2, seed=2)[1]
+    first, again = (train_validation_split(labels, 0.2, 1, "ab")[1] for _ in range(2))
+    other = train_validation_split(labels, 0.2, 2, "ab")[1]
     assert first.tolist() == again.tolist() != other.tolist()
 
 
 @pytest.mark.parametrize("fraction", [0.001, 0.999])
 def test_both_parts_keep_every_class(fraction):
     labels = np.repeat([0, 1], [2, 30])
-    for part in train_validation_split(labels, fraction, seed=0):
+    for part in train_validation_split(labels, fraction, 0, "ab"):
         assert set(labels[part]) == {0, 1}
 
 
 def test_nothing_is_held_out_at_fraction_zero():
-    train, held = train_validation_split(np.array([0, 1, 1]), 0.0, seed=0)
+    train, held = train_validation_split(np.array([0, 1, 1]), 0.0, 0, "ab")
     assert (train.tolist(), len(held)) == ([0, 1, 2], 0)
 
 
 def test_a_class_of_one_image_cannot_be_split():
-    with pytest.raises(UserError, match=r"class number 1 has 1.*validation_fraction: 0"):
-        train_validation_split(np.array([0, 0, 1]), 0.5, seed=0)
+    with pytest.raises(UserError, match=r"only one of bird, cow: .*validation_fraction: 0"):
+        train_validation_split(np.array([0, 0, 1, 2]), 0.5, 0, ["ant", "bird", "cow"])
 
 
 def test_an_epoch_is_a_permutation_by_seed_and_epoch():

@@ -109,7 +109,7 @@ def test_a_tooltip_and_the_legend_work_without_eval(page, pages):
     tooltip = page.locator("#vg-tooltip-element.visible")
     assert "Test accuracy (%)" in tooltip.inner_text()
     assert page.locator(FADED).count() == 0
-    page.locator("#training-1 .role-legend-symbol path").first.click()
+    page.locator("#training-1 .role-legend-label text").first.click()
     page.wait_for_selector(FADED, state="attached")
 
 

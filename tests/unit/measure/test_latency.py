@@ -308,9 +308,20 @@ def test_all_modes_on_a_gpu():
 
 
 def test_a_network_that_cannot_take_the_image_is_an_error():
-    variant = TimmVariant(name="V", family="timm", model="vit_tiny_patch16_224")
-    with pytest.raises(UserError, match="cannot take one image of 32x32"):
+    variant = TimmVariant(
+        name="V", family="timm", model="vit_tiny_patch16_224", args={"img_size": 64}
+    )
+    # As `plan` says it, with what helps.
+    with pytest.raises(UserError, match=r"32x32.*args\.img_size"):
         latency.measure_latency(variant, 10, 32, QUICK, CPU)
+
+
+def test_the_size_that_was_set_is_observed():
+    # swin_s3_tiny is made for 224x224 alone.
+    variant = TimmVariant(name="V", family="timm", model="swin_s3_tiny_224")
+    fitted, _ = latency.fit_to_image(variant, 32)
+    seen = latency.measure_latency(variant, 10, 32, QUICK, CPU)
+    assert seen.size_args == fitted.args == {"img_size": 32}
 
 
 def test_bf16_converts_the_weights_and_leaves_the_model():

@@ -1,6 +1,8 @@
 """The fast form computes what the network computes: held against torch's own, in double precision."""
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,13 @@ import torch
 from timm.layers import SplitAttn
 from torch import nn
 
-from resnest_bench.models import build_model, make_fast
-from resnest_bench.models.fast import CentreTapConv2d, OnePassSplitAttn, WeightedSplits
+from resnest_bench.models import build_model, make_fast, may_crash
+from resnest_bench.models.fast import (
+    CentreTapConv2d,
+    OnePassSplitAttn,
+    StridedPointConv2d,
+    WeightedSplits,
+)
 from resnest_bench.specs import load_study
 
 ROOT = Path(__file__).parents[3]
@@ -141,3 +148,37 @@ def test_bf16_stays_bf16_under_autocast():
         ours, theirs = model(x).float(), plain(x).float()
     # bf16 has 8 bits: two orders of summation differ by some of its last ones.
     assert (ours - theirs).norm() < 0.05 * theirs.norm()
+
+
+@pytest.mark.parametrize("stride", [2, 3, (2, 1)])
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_strided_1x1_convolution_is_one_of_every_second_pixel(stride, side):
+    conv = nn.Conv2d(3, 5, 1, stride).double()
+    fast = make_fast(nn.Sequential(copy.deepcopy(conv)))
+    assert type(fast[0]) is StridedPointConv2d
+    x = torch.randn(2, 3, side, side, dtype=torch.double)
+    assert_same(outputs_and_gradients(fast, x), outputs_and_gradients(nn.Sequential(conv), x))
+
+
+def test_only_convolutions_that_may_crash_are_changed_and_those_left_are_named():
+    class Own(nn.Conv2d):
+        pass
+
+    assert type(make_fast(nn.Sequential(nn.Conv2d(8, 8, 1, 2)))[0]) is CentreTapConv2d
+    assert not may_crash(nn.Sequential(nn.Conv2d(3, 4, 1, 2)))
+    assert not may_crash(make_fast(nn.Sequential(nn.Conv2d(3, 4, 1, 2))))
+    assert may_crash(nn.Sequential(Own(3, 4, 1, 2)))
+    assert not may_crash(nn.Sequential(Own(8, 4, 1, 2), Own(3, 4, 1), Own(3, 4, 3, 2)))
+
+
+@pytest.mark.slow
+def test_a_network_that_crashed_in_channels_last_trains():
+    """In its own process: without the fast form oneDNN ends it (mobileone_s0, torch 2.11)."""
+    code = (
+        "import timm, torch; from resnest_bench.models import make_fast\n"
+        "net = make_fast(timm.create_model('mobileone_s0', num_classes=3))\n"
+        "net.to(memory_format=torch.channels_last).train()\n"
+        "for _ in range(3):\n"
+        "    net(torch.randn(2, 3, 96, 96).to(memory_format=torch.channels_last)).sum().backward()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -3,10 +3,13 @@
 import pytest
 import timm
 import torch
+from timm.models.resnest import ResNestBottleneck
+from timm.models.resnet import ResNet
 from torch import nn
 
 from resnest_bench.errors import UserError
-from resnest_bench.models import build_model, check_buildable
+from resnest_bench.measure.complexity import complexity
+from resnest_bench.models import build_model, check_buildable, make_fast
 from resnest_bench.specs import ResNestVariant
 
 
@@ -58,6 +61,7 @@ def params_by_hand(variant: ResNestVariant, classes: int) -> int:
     return total + channels * classes + classes
 
 
+MANY_GROUPS = ("1s32x4d", "2s32x4d", "2s16x8d", "2s32x2d", "2s16x2d")
 CONFIGURATIONS = [
     resnest("0s1x64d"),
     resnest("0s2x40d", stem="conv7"),
@@ -69,6 +73,9 @@ CONFIGURATIONS = [
     resnest("3s2x36d", layers=(1, 2, 1)),
     resnest("4s1x64d", layers=(1, 1), stem_width=128),  # the stem fits: stage 1 has no shortcut
     resnest("4s2x40d", layers=(3,), stem="small", stem_width=48),
+    # More cardinal groups than channels in each of them.
+    *(resnest(setting) for setting in MANY_GROUPS),
+    resnest("2s3x64d", layers=(1, 1)),
 ]
 
 
@@ -80,6 +87,38 @@ def test_parameters_by_hand_and_a_step(variant):
     assert logits_BK.shape == (2, 7)
     logits_BK.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def timm_network(variant: ResNestVariant) -> nn.Module:
+    return ResNet(
+        block=ResNestBottleneck, layers=variant.layers, num_classes=10,
+        cardinality=variant.cardinality, base_width=variant.width, stem_type="deep", stem_width=32,
+        avg_down=True, block_args={"radix": variant.radix, "avd": True, "avd_first": True},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", MANY_GROUPS)
+def test_many_groups_are_those_of_timm_and_run_in_the_fast_form(setting):
+    variant = resnest(setting)
+    check_buildable(variant)
+    ours, theirs = build_model(variant, 10).eval(), randomise_norms(timm_network(variant)).eval()
+    assert num_params(ours) == num_params(theirs)
+    ours.load_state_dict(theirs.state_dict())
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        expected = theirs(images)
+        assert torch.equal(ours(images), expected)
+        torch.testing.assert_close(make_fast(ours)(images), expected, rtol=1e-4, atol=1e-4)
+
+
+# Measured before on timm's own block: parameters and multiply-accumulates at 32x32.
+@pytest.mark.parametrize(
+    ("setting", "params", "macs"), [("2s32x2d", 5.04, 25.7), ("2s16x2d", 3.94, 20.2)]
+)
+def test_many_groups_are_measured(setting, params, macs):
+    counts = complexity(build_model(resnest(setting), 10), 32)
+    assert round(counts.num_params / 1e6, 2) == params
+    assert round(counts.num_macs / 1e6, 1) == macs
 
 
 OFFICIAL = {"avd": True, "avd_first": False, "avg_down": True}
@@ -205,7 +244,7 @@ def test_zero_last_gamma_makes_a_block_an_identity():
 @pytest.mark.parametrize(
     ("variant", "rule"),
     [
-        (resnest("3s1x64d"), "radix must divide width"),
+        (resnest("3s1x64d"), "radix must divide .* multiple of 3"),
         (resnest("3s2x40d"), "3 does not divide 40"),
         # 3 groups of 3 channels: attention width 32.
         (resnest("1s3x3d"), "cardinality must divide the attention width .* 3 does not divide 32"),

@@ -1,7 +1,9 @@
 """The family timm: names, arguments, small stems, and the heads of its networks."""
 
 import pytest
+import timm
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from resnest_bench.errors import UserError
@@ -71,11 +73,20 @@ def test_a_small_stem_is_drawn_like_the_others():
 )
 def test_a_small_stem_needs_a_convolution_that_can_go(model):
     with pytest.raises(
-        UserError, match=r"variant net: stem small needs .*take stem native"
+        UserError, match=r"variant net: stem small needs .*: take stem native"
     ) as seen:
         check_buildable(net(model, stem="small"))
     assert "\n" not in str(seen.value)
     check_buildable(net(model))
+
+
+@pytest.mark.slow
+def test_advice_is_tried_before_it_is_given():
+    # csatv2 takes 32x32 neither with its own stem nor with a small one.
+    with pytest.raises(UserError, match=r"stem small needs") as seen:
+        check_buildable(net("csatv2", stem="small"))
+    assert "take stem native" not in str(seen.value)
+    assert "stem native does not help" in str(seen.value)
 
 
 def test_an_unknown_name_gets_a_hint():
@@ -85,14 +96,69 @@ def test_an_unknown_name_gets_a_hint():
         check_buildable(net("@@@"))
 
 
-def test_a_network_needs_a_classifier():
+# The second one takes no dropout either, which is not what it is refused for.
+@pytest.mark.parametrize("model", ["qwen3_vit_88m_enc", "gemma4_vit_167m_enc"])
+def test_a_network_needs_a_classifier(model):
     with pytest.raises(UserError, match="must be a network with a classifier"):
-        check_buildable(net("qwen3_vit_88m_enc"))
+        check_buildable(net(model))
+
+
+def test_what_a_network_does_not_take_is_left_out_only_where_it_is_not_asked_for(monkeypatch):
+    create = timm.create_model
+
+    def create_without_dropout(model, **options):
+        if "drop_rate" in options:
+            raise TypeError("Net.__init__() got an unexpected keyword argument 'drop_rate'")
+        return create(model, **options)
+
+    monkeypatch.setattr(timm, "create_model", create_without_dropout)
+    assert build_model(net("resnet10t"), 7).num_classes == 7
+    with pytest.raises(UserError, match=r"drop_rate.*choose another model"):
+        build_model(net("resnet10t"), 7, dropout=0.2)
 
 
 def test_args_reach_the_network():
     model = build_model(net("resnet18", args={"act_layer": "silu"}), 10)
     assert isinstance(model.act1, nn.SiLU)
+
+
+@pytest.mark.parametrize(
+    ("model", "args", "kind", "count"),
+    [
+        # One in each of the eight blocks.
+        ("resnet18", {"block_args": {"attn_layer": "cbam"}}, "CbamModule", 8),
+        ("resnet18", {"layers": [1, 1, 1, 1]}, "BasicBlock", 4),
+    ],
+)
+def test_nested_args_reach_the_network(model, args, kind, count):
+    variant = net(model, args=args)
+    check_buildable(variant)
+    built = build_model(variant, 10)
+    assert [type(m).__name__ for m in built.modules()].count(kind) == count
+    assert variant.args == args
+    built(torch.randn(2, 3, 32, 32)).sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("args", "at_fault"),
+    [
+        ({"block_args": {"attn_layer": "nope"}, "act_layer": "silu"}, "args.block_args.attn_layer"),
+        ({"layers": [1], "act_layer": "silu"}, "args.layers"),
+        ({"block_args": {"no_such": 1}}, "args.block_args.no_such"),
+        ({"layers": "many"}, "args.layers"),
+    ],
+)
+def test_the_argument_at_fault_is_named(args, at_fault):
+    with pytest.raises(UserError, match=r"timm cannot build resnet18") as seen:
+        check_buildable(net("resnet18", args=args))
+    assert f"at fault: {at_fault})" in str(seen.value)
+    assert "\n" not in str(seen.value)
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object(), {"a": {"b": object()}}, {1: 2}])
+def test_args_are_what_json_can_hold(value):
+    with pytest.raises(ValidationError):
+        net("resnet18", args={"block_args": value})
 
 
 @pytest.mark.parametrize("args", [{"no_such_option": 1}, {"output_stride": 7}])

@@ -1,5 +1,6 @@
 """Weights: files that are whole, damaged or foreign; a new head; writing at once or not at all."""
 
+import argparse
 import hashlib
 import os
 import pickle
@@ -12,13 +13,13 @@ from torch import nn
 
 from resnest_bench.errors import UserError
 from resnest_bench.models import build_model
+from resnest_bench.models.weight_files import load_weights_file, read_weights_file
 from resnest_bench.models.weights import (
     apply_weights,
     fetch_hub_weights,
     file_sha256,
     hub_license,
     load_hub_weights,
-    load_weights_file,
     save_weights,
 )
 from resnest_bench.specs import ResNestVariant
@@ -140,7 +141,7 @@ def test_files_without_named_tensors(tmp_path, content, came):
         load_weights_file(tmp_path / "w.pt")
 
 
-@pytest.mark.parametrize("name", ["w.ckpt", "w", "w.pth.tar", "w.npz"])
+@pytest.mark.parametrize("name", ["w.h5", "w", "w.tar", "w.npz"])
 def test_other_extensions(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(UserError, match=r"ends in \.safetensors"):
@@ -247,3 +248,139 @@ def test_licences():
     assert hub_license("resnest50d.in1k") == "apache-2.0"
     assert hub_license("resnest50d.no_such_tag") is None
     assert hub_license("no_such_net") is None
+
+
+# DDP, torch.compile, Lightning, and stacks of them.
+PREFIXES = [
+    "module.",
+    "_orig_mod.",
+    "model.",
+    "module._orig_mod.",
+    "_orig_mod.module.",
+    "model._orig_mod.module.",
+]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_prefixes_are_removed_and_counted(prefix):
+    source, target = small_net(), small_net(3)
+    state = {prefix + name: tensor for name, tensor in source.state_dict().items()}
+    match = apply_weights(target, state, "file w.pth")
+    assert match.renamed == {prefix: len(state)}
+    assert match.ignored == []
+    came, wanted = target.state_dict(), source.state_dict()
+    assert all(torch.equal(came[k], wanted[k]) for k in wanted if not k.startswith("fc."))
+
+
+def test_data_parallel_around_a_part(model):
+    renamed = {k.replace("layer1.", "layer1.module."): v for k, v in model.state_dict().items()}
+    inside = sum(".module." in name for name in renamed)
+    assert inside > 10
+    assert apply_weights(model, renamed, "file w.pth").renamed == {"module.": inside}
+
+
+def test_what_lies_beside_lightnings_network_is_ignored(model):
+    state = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    state["criterion.weight"] = torch.zeros(3)
+    assert apply_weights(model, state, "file w.ckpt").ignored == ["criterion.weight"]
+    state["model.extra.weight"] = torch.zeros(3)
+    with pytest.raises(UserError, match=r"has no place for model\.extra\.weight"):
+        apply_weights(model, state, "file w.ckpt")
+
+
+def test_two_networks_in_one_mapping(model):
+    state = model.state_dict()
+    both = {**state, **{f"module.{name}": tensor for name, tensor in state.items()}}
+    with pytest.raises(UserError, match="two tensors for"):
+        apply_weights(model, both, "file w.pth")
+
+
+def test_names_that_fit_stay(model):
+    match = apply_weights(model, model.state_dict(), "file w.pth")
+    assert (match.renamed, match.ignored) == ({}, [])
+
+
+def timm_checkpoint(model: nn.Module) -> dict:
+    """The entries of timm's CheckpointSaver with an EMA, in its order."""
+    state = model.state_dict()
+    return {
+        "epoch": 3, "arch": "net", "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": []},
+        "version": 2, "args": argparse.Namespace(model="net", lr=0.1, mean=(0.5, 0.5), aa=None),
+        "state_dict": state, "state_dict_ema": {k: torch.zeros_like(v) for k, v in state.items()},
+        "metric": 71.2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["w.pth.tar", "w.pth", "w.ckpt"])
+def test_timms_training_checkpoints(tmp_path, model, name):
+    torch.save(timm_checkpoint(model), tmp_path / name)
+    seen = read_weights_file(tmp_path / name)
+    assert (seen.key, seen.other_keys) == ("state_dict", ("state_dict_ema",))
+    assert_equal_states(seen.tensors, model.state_dict())
+    average = read_weights_file(tmp_path / name, "state_dict_ema")
+    assert (average.key, average.other_keys) == ("state_dict_ema", ("state_dict",))
+    assert all((tensor == 0).all() for tensor in average.tensors.values())
+
+
+def test_nothing_is_allowed_but_the_namespace_and_only_while_reading(tmp_path, model):
+    torch.save(timm_checkpoint(model), tmp_path / "w.pth")
+    before = set(torch.serialization.get_safe_globals())
+    read_weights_file(tmp_path / "w.pth")
+    assert set(torch.serialization.get_safe_globals()) == before
+    assert argparse.Namespace not in before
+    for other in (Touch(tmp_path / "victim"), tmp_path):
+        args = argparse.Namespace(inner=other)
+        torch.save({**timm_checkpoint(model), "args": args}, tmp_path / "w.pth")
+        with pytest.raises(UserError, match="holds only tensors"):
+            read_weights_file(tmp_path / "w.pth")
+    assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.parametrize("key", ["state_dict_emma", "optimizer", "epoch"])
+def test_a_key_that_is_not_there_is_named_with_those_that_are(tmp_path, model, key):
+    torch.save(timm_checkpoint(model), tmp_path / "w.pth")
+    with pytest.raises(UserError, match=rf"{key}.*state_dict, state_dict_ema"):
+        read_weights_file(tmp_path / "w.pth", key)
+
+
+def test_a_key_of_a_file_without_entries(tmp_path, model):
+    save_weights(tmp_path / "w.safetensors", model)
+    with pytest.raises(UserError, match="remove `key:`"):
+        read_weights_file(tmp_path / "w.safetensors", "state_dict")
+
+
+def test_entries_of_other_names(tmp_path, model):
+    state = model.state_dict()
+    torch.save({"generator": state, "epoch": 1}, tmp_path / "w.pth")
+    assert read_weights_file(tmp_path / "w.pth").key == "generator"
+    torch.save({"student": state, "teacher": state}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"student, teacher.*`key:`"):
+        read_weights_file(tmp_path / "w.pth")
+    assert read_weights_file(tmp_path / "w.pth", "teacher").key == "teacher"
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 102530333\n"
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".ckpt", ".pth.tar"])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(b"", "is empty"), (LFS, "git lfs pull"), (b"\n<!DOCTYPE html><html>", "web page"),
+     (b"<html><body>Sign in", "web page"), (b"<?xml version='1.0'?><Error>", "web page")],
+)  # fmt: skip
+def test_what_is_downloaded_in_place_of_weights_is_named(tmp_path, suffix, content, what):
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=what) as seen:
+        load_weights_file(path)
+    assert "\n" not in str(seen.value)
+
+
+def test_files_with_the_other_formats_ending(tmp_path, model):
+    save_weights(tmp_path / "w.safetensors", model)
+    (tmp_path / "w.safetensors").rename(tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"rename it to \.safetensors"):
+        load_weights_file(tmp_path / "w.pth")
+    torch.save(model.state_dict(), tmp_path / "x.safetensors")
+    with pytest.raises(UserError, match=r"rename it to \.pth"):
+        load_weights_file(tmp_path / "x.safetensors")

@@ -4,10 +4,10 @@ from typing import get_args
 
 import pytest
 
+from resnest_bench.comparisons.factors import FACTORS
 from resnest_bench.errors import UserError
 from resnest_bench.specs import dump_study, load_study, read_yaml, study_from_config
 from resnest_bench.specs.claims import TESTS, MonotoneTest
-from resnest_bench.tables.factors import FACTORS
 from support.claims_study import claim
 from support.paper_study import ROOT, paper_study
 from support.records_factory import CONFIG, make_study
@@ -25,7 +25,9 @@ def error_of(*claims):
 BAD = [
     (claim("grater", a=["B"], b=["A"]), ["claims[0] (claim)", "kind must be one of", "'grater'"]),
     (claim("greater", metric="acuracy", a=["B"], b=["A"]), ["metric", "'accuracy'", "'acuracy'"]),
-    (claim("greater", a=["B"], b=["A"], margn=1), ["no key 'margn'", "did you mean 'margin'"]),
+    (claim("greater", a=["B"], b=["A"], batchsize=1), ["no key 'batchsize'", "did you mean 'batch_size'"]),
+    # Another kind of test has a margin.
+    (claim("greater", a=["B"], b=["A"], margn=1), ["no key 'margn'", "remove it"]),
     (claim("greater", a=[], b=["A"]), ["claims[0] (claim).test.a", "at least 1"]),
     (claim("greater", a=["A"], b=["A"]), ["name each variant once", "'A'"]),
     (claim("greater", a=["A", "A"], b=["B"]), ["name each variant once", "'A'"]),
@@ -34,7 +36,7 @@ BAD = [
     (claim("ordered", variants=["A", "A"]), ["none twice"]),
     (claim("equivalent", a="A", b="A", margin=1), ["two variants", "'A'"]),
     (claim("equivalent", a="A", b="B", margin=0), ["margin", "greater than 0"]),
-    (claim("equivalent", a="A", b="B"), ["margin", "required"]),
+    (claim("equivalent", a="A", b="B"), ["margin", "is missing"]),
     (claim("within", a="A", value=0.95, margin=1), ["in %, like 95.0", "0.95"]),
     (claim("within", a="A", value=101, margin=1), ["in %", "101"]),
     (claim("at_equal", metric="params", equal="params", a=["A"], b=["B"]), ["must differ"]),
@@ -75,7 +77,7 @@ def test_a_path_is_read_from_the_working_directory(tmp_path, monkeypatch):
     assert study.claims[0].claim == "A sentence of two lines."
     assert study.claims[0].test.batch_size == 1
     (tmp_path / "mine.yaml").write_text("- {name: one}\n")
-    with pytest.raises(UserError, match=r"config\.yaml with mine\.yaml: claims\[0\] \(one\)"):
+    with pytest.raises(UserError, match=r"^mine\.yaml, line 1: claims\[0\] \(one\)"):
         study_from_config({**CONFIG, "claims": "mine.yaml"}, "config.yaml")
 
 

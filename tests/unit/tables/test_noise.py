@@ -5,12 +5,14 @@ import pandas as pd
 import pytest
 
 from resnest_bench import records
+from resnest_bench.frames.rows import collect
 from resnest_bench.paths import Job
-from resnest_bench.tables import collect, floor_sentence, noise_table
 from resnest_bench.tables.noise import (
+    floor_sentence,
     is_noise,
     noise_floor,
     noise_floors,
+    noise_table,
     noise_text,
     percent_text,
     reference_frame,
@@ -144,7 +146,7 @@ def test_the_floor_of_runs_is_that_of_their_timings(runs_of_rounds):
     assert row[["num_jobs", "num_rounds", "degrees_of_freedom"]].tolist() == [4, 2, 2]
     assert floor_sentence(row) == (
         f"Noise floor of protocol fast (images as in low) on {device}: the same network timed twice in 2 "
-        "rounds differs by up to 6.3 % (95 %); smaller differences are noise."
+        "rounds differs by up to 6.3 % (95 %); smaller differences are not distinguishable from noise."
     )
 
 

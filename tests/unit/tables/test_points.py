@@ -1,22 +1,26 @@
+import math
+
 import pandas as pd
 import pytest
 
 from resnest_bench import records
-from resnest_bench.paths import Job
-from resnest_bench.tables import (
-    Experiments,
-    axes_of,
-    best_within,
-    cells_frame,
-    collect,
-    experiments_of,
-    headline_points,
-    points_frame,
+from resnest_bench.frames.rows import cells_frame, collect
+from resnest_bench.paths import Experiment, Job
+from resnest_bench.tables.axes import axes_of
+from resnest_bench.tables.points import best_within, headline_points, points_frame
+from resnest_bench.tables.selection import Experiments, list_experiments
+from support.records_factory import (
+    GPU,
+    make_cell,
+    make_failed_record,
+    make_record,
+    make_study,
+    write_study,
 )
-from support.records_factory import GPU, make_cell, make_failed_record, make_record, make_study
 
 T_2 = 4.302653  # t(0.975, 2)
-CHOSEN = Experiments(("train", "low", "quick"), ("low", "fast"))
+TIMED = Experiment("latency", "low", "fast")
+CHOSEN = Experiments(Experiment("train", "low", "quick"), TIMED)
 
 
 def latency(variant, number=0):
@@ -38,7 +42,10 @@ def test_a_point_by_hand(draw):
     row = draw().loc["B"]
     # Seeds 70, 71, 72 %; one round of latency, 4 ms.
     assert (row["y"], row["y_n"]) == (pytest.approx(71), 3)
-    assert row["y_high"] - row["y"] == pytest.approx(T_2 / 3**0.5, rel=1e-6)
+    # On the logit scale.
+    odds = 71 / 29 * math.exp(T_2 / 100 / 3**0.5 / (0.71 * 0.29))
+    assert row["y_high"] == pytest.approx(100 * odds / (1 + odds), rel=1e-6)
+    assert (row["y_min"], row["y_max"]) == (pytest.approx(70), pytest.approx(72))
     assert (row["x"], row["x_n"]) == (4.0, 1)
     assert pd.isna(row["x_low"])
     assert row["memory_mib"] == pytest.approx(300_000_000 / 2**20)
@@ -55,7 +62,17 @@ def test_the_interval_of_a_latency_is_over_rounds(paths, draw):
     for x in ("latency_p50_ms", "p50_ms.b1"):
         row = draw(x=x, study=study).loc["B"]
         assert (row["x"], row["x_n"]) == (5.0, 3)
-        assert row["x_low"] == pytest.approx(5 - T_2 / 3**0.5, rel=1e-6)
+        assert row["x_low"] == pytest.approx(5 * math.exp(-T_2 / 3**0.5 / 5), rel=1e-6)
+
+
+def test_of_two_rounds_both_are_given_without_an_interval(paths, draw):
+    study = make_study(latency=[{"dataset": "low", "protocol": "fast", "rounds": 2}])
+    for number, p50_ms in enumerate((4.0, 40.0)):
+        job = latency("B", number)
+        records.write(paths.record(job), make_record(study, job, p50_ms=p50_ms))
+    row = draw(x="latency_p50_ms", study=study).loc["B"]
+    assert row[["x_low", "x_high"]].isna().all()
+    assert (row["x_n"], row["x_min"], row["x_max"], row["x_about"]) == (2, 4, 40, "")
 
 
 def test_the_front_turns_with_the_axes(draw):
@@ -123,11 +140,11 @@ def test_a_noisy_latency_is_marked(study, paths, draw):
 
 
 def test_fine_tunings_are_experiments_too(study, draw):
-    trained, timed = experiments_of(study)
+    trained, timed = list_experiments(study)
     assert trained[0] == ("train", "low", "quick")
     assert ("finetune", "high", "fresh") in trained
-    assert timed == [("low", "fast")]
-    frame = draw(chosen=Experiments(("finetune", "high", "fresh"), ("low", "fast")))
+    assert timed == [TIMED]
+    frame = draw(chosen=Experiments(Experiment("finetune", "high", "fresh"), TIMED))
     assert frame.loc["A", "y"] == pytest.approx(41)
     assert pd.isna(frame.loc["T", "y"])
     assert frame.loc["T", "status"] == "the study asks for no test accuracy of it"
@@ -157,7 +174,7 @@ def choose(study, paths, draw):
         axes = axes_of(runs, cells)
         trained = CHOSEN.runs(runs, ("train",))
         found = best_within(draw(x, y), axes[x], axes[y], limit, memory, trained)
-        return found and (found.row["variant"], found.not_told_apart)
+        return found and (found.row["variant"], found.tied)
 
     return choice
 
@@ -171,6 +188,27 @@ def test_the_best_within_a_budget(choose):
     assert choose(memory=287.0) == ("T", ["A", "B"])
     # Of a throughput the budget is what must be reached.
     assert choose("throughput_images_per_second.b8", limit=500.0) == ("B", ["A"])
+
+
+def test_a_budget_looks_at_the_interval_too(paths):
+    study = make_study(latency=[{"dataset": "low", "protocol": "fast", "rounds": 3}])
+    write_study(study, paths)
+    for job in study.jobs():
+        if job.kind == "latency" and job.variant in "AB":
+            # A: 2.00, 2.01 and 2.02 ms. B: 4, 5 and 6 ms.
+            p50_ms = 2.0 + 0.01 * job.seed if job.variant == "A" else 4.0 + job.seed
+            records.write(paths.record(job), make_record(study, job, p50_ms=p50_ms))
+    runs, cells = collect(study, paths), cells_frame(study, paths)
+    axes = axes_of(runs, cells)
+    x, y = axes["latency_p50_ms"], axes["test_accuracy"]
+    points = points_frame(study, runs, cells, CHOSEN, x, y)
+    trained = CHOSEN.runs(runs, ("train",))
+    # With t(0.975, 2) = 4.302653 B's mean is 5 ms, and its interval is far wider than 0.1 ms.
+    found = best_within(points, x, y, 5.1, None, trained)
+    assert (found.row["variant"], found.unsure) == ("B", ["B"])
+    surely = best_within(points, x, y, 5.1, None, trained, whole_interval=True)
+    assert (surely.row["variant"], surely.unsure) == ("A", ["B"])
+    assert best_within(points, x, y, 2.011, None, trained, whole_interval=True) is None
 
 
 @pytest.fixture
@@ -194,7 +232,7 @@ def test_what_the_seeds_cannot_tell_apart_is_named(train, choose):
 
 def test_candidates_are_compared_together(train, choose):
     # T - A and T - B are 4, 6, 9: t = 4.3589. With two degrees of freedom p = 1 - t / sqrt(2 + t^2), which
-    # is 0.0488: by itself each is told apart; of two, Holm asks for 0.025.
+    # is 0.0488: by itself each is significant; of two, Holm asks for 0.025.
     train("A", 76, 75, 73)
     train("B", 76, 75, 73)
     assert choose() == ("T", ["A", "B"])

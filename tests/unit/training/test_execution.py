@@ -5,6 +5,7 @@ import time
 import pytest
 import torch
 
+from resnest_bench.errors import UserError
 from resnest_bench.records import ExecutionObservation
 from resnest_bench.specs import RecipeSpec
 from resnest_bench.training import execution
@@ -128,3 +129,58 @@ def test_a_decision_that_is_damaged_is_made_again(tmp_path, caplog):
 def test_a_gpu_starts_from_graphs(kind, mode):
     assert execution.mode_of(recipe(), torch.device(kind)) == mode
     assert execution.mode_of(recipe(mode="eager"), torch.device(kind)) == "eager"
+
+
+def test_a_layout_that_fails_is_left_out_and_named(monkeypatch):
+    """As channels_last does for 3-D convolutions."""
+    clock = Clock(monkeypatch, {LAST: RuntimeError("required rank 4 tensor"), CONTIGUOUS: 1})
+    seen = chosen(clock, recipe())
+    assert (seen.layout, [probe.layout for probe in seen.probe]) == ("contiguous", ["contiguous"])
+    assert [(e.layout, e.mode) for e in seen.left_out] == [("channels_last", "eager")]
+    assert "rank 4" in seen.left_out[0].reason
+
+
+def test_a_layout_that_would_crash_is_never_run_here(monkeypatch):
+    clock = Clock(monkeypatch, {CONTIGUOUS: 1})
+    crash = {LAST: "its process was ended by SIGSEGV"}.get
+    seen = choose(recipe(), CPU, clock.make_step, 256, 256, crash)
+    assert (seen.layout, clock.made) == ("contiguous", [CONTIGUOUS])
+    assert "SIGSEGV" in seen.left_out[0].reason
+
+
+def test_where_no_layout_works_the_first_error_is_raised(monkeypatch):
+    clock = Clock(monkeypatch, {LAST: IndexError(), CONTIGUOUS: RuntimeError("second")})
+    with pytest.raises(IndexError):
+        chosen(clock, recipe())
+
+
+def test_a_layout_that_was_asked_for_and_fails_is_refused_with_the_one_that_works(monkeypatch):
+    clock = Clock(monkeypatch, {LAST: RuntimeError("required rank 4 tensor"), CONTIGUOUS: 1})
+    with pytest.raises(UserError, match=r"channels_last.*rank 4.*contiguous"):
+        chosen(clock, recipe(layout="channels_last"))
+
+
+def test_a_layout_that_was_asked_for_with_its_mode_costs_no_step(monkeypatch):
+    clock = Clock(monkeypatch, {})
+    seen = chosen(clock, recipe(layout="channels_last", mode="eager"))
+    assert (seen.layout, clock.made) == ("channels_last", [])
+
+
+@pytest.mark.parametrize("mode", ["eager", "auto"])
+def test_a_layout_that_was_asked_for_and_would_crash_is_never_run_here(monkeypatch, mode):
+    clock = Clock(monkeypatch, {CONTIGUOUS: 1})
+    crash = {LAST: "its process was ended by SIGSEGV"}.get
+    asked = recipe(layout="channels_last", mode=mode)
+    with pytest.raises(UserError, match=r"SIGSEGV.*contiguous"):
+        choose(asked, CPU, clock.make_step, 256, 256, crash)
+    assert clock.made == [CONTIGUOUS]
+
+
+def test_a_network_that_fails_in_both_layouts_shows_its_own_error(monkeypatch):
+    clock = Clock(monkeypatch, {LAST: IndexError("own"), CONTIGUOUS: IndexError("own")})
+    with pytest.raises(IndexError, match="own"):
+        chosen(clock, recipe(layout="channels_last"))
+
+
+def test_old_records_read_without_what_was_left_out():
+    assert ExecutionObservation(layout="contiguous", mode="eager", probe=[]).left_out == []

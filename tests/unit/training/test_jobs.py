@@ -1,6 +1,7 @@
 """Whole jobs on real digits: resumed equals uninterrupted, seeds are paired, failures are records."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -76,6 +77,40 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     assert resumed.train.num_resumes == (1 if killed_in > 1 else 0)
 
 
+@pytest.fixture
+def one_thread():
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(1)
+
+
+def test_a_resumed_run_keeps_the_threads_that_it_began_with(
+    make_context, config, tmp_path, one_thread, caplog
+):
+    whole = run_seed(make_context(config), JOB)
+    context = make_context(config)
+    context = replace(context, paths=context.study.paths(tmp_path / "other"))
+    with pytest.MonkeyPatch.context() as patch:
+        killed_at_epoch(patch, 2)
+        with pytest.raises(Killed):
+            run_seed(context, JOB)
+    # The run that goes on was given two cores.
+    torch.set_num_threads(2)
+    resumed = run_seed(context, JOB)
+    assert without_times(resumed) == without_times(whole)
+    assert resumed.train.execution.num_threads == 1
+    assert resumed.environment.num_cpu_threads == 1
+    assert "began with 1 threads" in caplog.text
+
+
+def test_another_seed_has_the_threads_of_the_first(make_context, config, one_thread):
+    context = make_context(config)
+    assert run_seed(context, JOB).environment.num_cpu_threads == 1
+    torch.set_num_threads(2)
+    other = run_seed(context, replace(JOB, seed=1))
+    assert (other.train.execution.num_threads, other.environment.num_cpu_threads) == (1, 1)
+
+
 def test_a_run_killed_before_its_record_ends_the_same(make_context, config, monkeypatch):
     context = make_context(config)
     monkeypatch.setattr(Checkpoint, "finish", lambda *_: (_ for _ in ()).throw(Killed))
@@ -124,6 +159,15 @@ def test_the_record_agrees_with_itself(make_context, config):
     record = run_seed(make_context(config), JOB)
     correct = unpack_bits(record.train.test_correct, record.train.num_test)
     assert correct.mean() == pytest.approx(record.train.epochs[-1].test_accuracy, abs=1e-12)
+    actual, predicted = (
+        record.dataset.test_images_per_class,
+        record.train.test_predictions_per_class,
+    )
+    assert len(actual) == len(predicted) == len(record.dataset.classes) == 3
+    assert sum(actual) == sum(predicted) == record.train.num_test
+    # Each wrong prediction is one too many of a class at most, and one too few of another.
+    wrong = (~correct).sum()
+    assert sum(abs(a - p) for a, p in zip(actual, predicted, strict=True)) <= 2 * wrong
     assert record.train.epochs[-1].train_accuracy > 0.6, "three digits are easy"
     assert [epoch.epoch for epoch in record.train.epochs] == [1, 2, 3]
     assert record.dataset.num_train + record.dataset.num_validation == 431
@@ -173,7 +217,7 @@ def test_fine_tuning_starts_from_the_trained_weights(make_study, config, tmp_pat
     tuned = run_job(study, "finetune", "high", "tune", "A", CPU, tmp_path)
     start = tuned[0].train.initial_weights
     assert start.sha256 == trained[0].train.final_weights_sha256
-    model, _ = build_initial(study, Job("finetune", "high", "tune", "A", 0), paths, 2)
+    model, _ = build_initial(study, Job("finetune", "high", "tune", "A", 0), paths, 2, 32)
     fresh = build_model(study.variant("A"), 2)
     assert model.fc.weight.shape == fresh.fc.weight.shape
     from safetensors.torch import load_file
@@ -251,6 +295,37 @@ def test_a_job_that_the_study_does_not_ask_for_is_refused(make_study, config, tm
         run_job(make_study(config), "train", "high", "r", "A", CPU, tmp_path)
 
 
+def test_a_network_that_cannot_take_the_images_is_refused_in_one_line(make_study, config, tmp_path):
+    vit = {"name": "A", "family": "timm", "model": "vit_tiny_patch16_224", "args": {"img_size": 64}}
+    config["variants"][0] = vit
+    with pytest.raises(UserError, match=r"args\.img_size"):
+        run_job(make_study(config), "train", "low", "r", "A", CPU, tmp_path)
+
+
+def test_a_layout_that_fails_in_mid_training_is_refused_in_one_line(
+    make_study, config, tmp_path, monkeypatch
+):
+    prepare = step.prepared_network
+
+    def prepare_contiguous_alone(model, execution):
+        if execution.layout == "channels_last":
+            raise RuntimeError("required rank 4 tensor")
+        return prepare(model, execution)
+
+    monkeypatch.setattr(step, "prepared_network", prepare_contiguous_alone)
+    with pytest.raises(UserError, match=r"rank 4.*contiguous"):
+        run_job(make_study(config), "train", "low", "r", "A", CPU, tmp_path)
+
+
+def test_another_error_is_not_blamed_on_the_network(make_study, config, tmp_path, monkeypatch):
+    def fails(*args, **options):
+        raise RuntimeError("another reason")
+
+    monkeypatch.setattr(jobs_module, "train_model", fails)
+    with pytest.raises(RuntimeError, match="another reason"):
+        run_job(make_study(config), "train", "low", "r", "A", CPU, tmp_path)
+
+
 def test_tf32_on_a_cpu_is_refused(make_study, config, tmp_path):
     config["recipes"]["r"]["precision"] = "tf32"
     with pytest.raises(UserError, match="needs an NVIDIA GPU"):
@@ -283,3 +358,10 @@ def test_parameter_groups_follow_the_recipe(make_study, config):
         in_head = any(parameter is other for other in head)
         assert group["lr"] == (5.0 if in_head else 0.5)
         assert group["weight_decay"] == (0.01 if parameter.ndim > 1 else 0.0)
+
+
+def test_a_training_that_ends_at_chance_says_so_in_the_log(make_study, config, tmp_path, caplog):
+    config["recipes"]["r"] |= {"epochs": 1, "learning_rate": 1e-9, "warmup_epochs": 0}
+    run_job(make_study(config), "train", "low", "r", "A", CPU, tmp_path)
+    said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert any("always answering" in text or "every test image" in text for text in said)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from resnest_bench.errors import UserError
 from resnest_bench.models import build_model
 from resnest_bench.specs import RecipeSpec, ResNestVariant
 from resnest_bench.training.execution import Execution
@@ -222,3 +223,9 @@ def test_on_a_gpu_a_recorded_step_follows_the_eager_one(name):
     # Dropout's masks may differ between the two: the course is compared, not each loss.
     assert losses["cudagraph"][0] == pytest.approx(losses["eager"][0], rel=0.3)
     assert sum(losses["cudagraph"][-5:]) < 0.3 * sum(losses["cudagraph"][:5])
+
+
+def test_batch_norm_on_a_single_value_says_what_to_do():
+    step = make_step(build(), RECIPE, CPU, Execution("contiguous", "eager"))
+    with pytest.raises(UserError, match="batch_size"):
+        step(torch.randn(1, 3, 32, 32), torch.tensor([0]), 0.1, 0)

@@ -1,0 +1,188 @@
+"""The view in the address: what a copied link shows, and where the browser's Back leads.
+
+A value is in the address by its stable key, never by its label, and a default is left out. All that one
+run has to say is written at its end, at once: the browser keeps one entry of its history a change.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+STUDY, BESIDE, PICK = "study", "beside", "pick"
+# What a reader picked goes with them from page to page.
+SHARED = (STUDY, BESIDE, PICK)
+PICKED = "picked_variants"
+_HELD, _PAGE, _DECIDES = "address_held", "address_page", "address_decides"
+
+
+def begin(page: str) -> bool:
+    """Start a run of `page`; whether the reader has come there from another page by a link.
+
+    The address decides on a page's first run, and after Back or Forward.
+    """
+    last = st.session_state.get(_PAGE)
+    new_page = last != page
+    st.session_state[_DECIDES] = {"page": new_page or went_back(), "shared": went_back()}
+    st.session_state[_PAGE], st.session_state[_HELD] = page, {}
+    if went_back():
+        st.session_state[PICKED] = st.query_params.get_all(PICK)
+    return last is not None and new_page and not went_back()
+
+
+def went_back() -> bool:
+    """Whether the reader came by the browser's Back or Forward: then widgets hold what they left."""
+    return bool(getattr(get_script_run_ctx(), "is_history_navigation", False))
+
+
+def decides(name: str) -> bool:
+    """Whether a widget takes its value from the address, and not from what it held before."""
+    sort = "shared" if name in SHARED else "page"
+    return name not in st.session_state or st.session_state[_DECIDES][sort]
+
+
+def hold(param: str, values: Sequence[str]) -> None:
+    """Have `param` in the address at the end of this run; without values it goes from there."""
+    st.session_state[_HELD][param] = [str(value) for value in values]
+
+
+def show() -> None:
+    """Write into the address what this run held, as one change."""
+    before = {param: st.query_params.get_all(param) for param in st.query_params}
+    after = {
+        param: values for param, values in {**before, **st.session_state[_HELD]}.items() if values
+    }
+    if after != before:
+        st.query_params.from_dict(after)
+
+
+def link() -> dict[str, list[str]]:
+    """What goes along to another page."""
+    held = {param: st.session_state[_HELD].get(param, []) for param in (STUDY, BESIDE)}
+    return {param: values for param, values in {**held, PICK: picked()}.items() if values}
+
+
+def picked() -> list[str]:
+    """The variants that the reader picked, on this page or another, whichever study they are of."""
+    held = st.session_state.get(PICK, st.session_state.get(PICKED))
+    return list(st.query_params.get_all(PICK) if held is None or went_back() else held)
+
+
+def asked(param: str) -> list[str]:
+    """The values of `param` in the address, unless it is about another study than the page."""
+    about, now = st.query_params.get(STUDY), st.session_state[_HELD].get(STUDY)
+    if now and about is not None and [about] != now and param not in SHARED:
+        return []
+    return st.query_params.get_all(param)
+
+
+def pick_one(
+    label: str,
+    options: Sequence[Any],
+    name: str,
+    text: Callable[[Any], str] = str,
+    key: Callable[[Any], str] = str,
+    default: Any = None,
+    may_be_none: bool = False,
+    draw: Callable[..., Any] | None = None,
+    always: bool = False,
+    **more: Any,
+) -> Any:
+    """One of `options` by a select box or by what `draw` draws, shown as `text`, addressed as `key`.
+
+    Without `default` it is the first option, or none where that may be. `always` keeps a default in
+    the address too.
+    """
+    first = default if default is not None or may_be_none or not options else options[0]
+    if decides(name):
+        wanted = _match(asked(name), options, key, text)
+        st.session_state[name] = wanted[0] if wanted else first
+    elif st.session_state[name] not in options:
+        st.session_state[name] = first
+    if may_be_none:
+        more["index"] = None
+    value = (draw or st.selectbox)(label, options, format_func=text, key=name, **more)
+    hold(name, [key(value)] if value is not None and (always or value != first) else [])
+    return value
+
+
+def pick_some(
+    label: str,
+    options: Sequence[Any],
+    name: str,
+    draw: Callable[..., Any] | None = None,
+    **more: Any,
+) -> list[Any]:
+    """Any of `options`, which are their own keys."""
+    if decides(name):
+        st.session_state[name] = _match(asked(name), options, str, str)
+    values = (draw or st.multiselect)(label, options, key=name, **more)
+    hold(name, values)
+    return list(values)
+
+
+def toggle(
+    label: str,
+    name: str,
+    default: bool = False,
+    draw: Callable[..., Any] | None = None,
+    **more: Any,
+) -> bool:
+    if decides(name):
+        words: Mapping[str, bool] = {"true": True, "false": False}
+        st.session_state[name] = words.get("".join(asked(name)[-1:]).lower(), default)
+    value = bool((draw or st.toggle)(label, key=name, **more))
+    hold(name, [] if value == default else [str(value).lower()])
+    return value
+
+
+def enter_text(label: str, name: str, draw: Callable[..., Any] | None = None, **more: Any) -> str:
+    if decides(name):
+        st.session_state[name] = "".join(asked(name)[-1:])
+    value = (draw or st.text_input)(label, key=name, **more) or ""
+    hold(name, [value] if value else [])
+    return value
+
+
+def enter_number(
+    label: str,
+    param: str,
+    belongs_to: Sequence[str] = (),
+    of: str = "",
+    low: float | None = None,
+    **more: Any,
+) -> float | None:
+    """A number or None. It belongs to what `belongs_to` names: elsewhere it is another number.
+
+    In the address it is 'of:number'; a number alone is an old link's, and is taken for this one.
+    """
+    name = "/".join((param, *belongs_to, of))
+    if decides(name):
+        st.session_state[name] = _number("".join(asked(param)[-1:]), of, low)
+    value = st.number_input(label, value=None, key=name, min_value=low, **more)
+    text = "" if value is None else f"{value:.12g}"
+    hold(param, [f"{of}:{text}" if of else text] if text else [])
+    return value
+
+
+def _number(text: str, of: str, low: float | None) -> float | None:
+    owner, _, digits = text.rpartition(":")
+    try:
+        value = float(digits)
+    except ValueError:
+        return None
+    keeps = owner in ("", of) and math.isfinite(value) and (low is None or value >= low)
+    return value if keeps else None
+
+
+def _match(
+    texts: Sequence[str],
+    options: Sequence[Any],
+    key: Callable[[Any], str],
+    text: Callable[[Any], str],
+) -> list[Any]:
+    """The options that `texts` name by key, or by label as older addresses do; others are dropped."""
+    by_text = {text(option): option for option in options} | {key(o): o for o in options}
+    return list(dict.fromkeys(by_text[one] for one in texts if one in by_text))

@@ -1,0 +1,68 @@
+"""How wide a chart must be on a screen for its names to be whole and its plot to be readable."""
+
+from typing import Any
+
+import altair as alt
+
+LETTER, COLUMN, SYMBOL = 7.0, 44, 40
+PLOT, ROOM = 180, 90
+
+
+def needed_width(chart: alt.TopLevelMixin) -> int:
+    """Pixels: the longest name of a row or of two legend columns, and at least 150 for the plot."""
+    layers = getattr(chart, "layer", None)
+    parts: list[Any] = layers if isinstance(layers, list) else [chart]
+    encodings = [getattr(part, "encoding", None) for part in parts]
+    rows = _find_names(encodings, ["y"])
+    columns = _find_names(encodings, ["x"])
+    plot = max(PLOT, COLUMN * len(columns))
+    entries = max((_legend_width(options) for options in _find_legends(encodings)), default=0)
+    # A legend begins where the plot does: right of the rows' names.
+    return round(_text_width(rows) + ROOM + max(plot, entries))
+
+
+def _find_names(encodings: list[Any], channels: list[str]) -> list[str]:
+    """All texts of the scales of these channels."""
+    found: dict[str, None] = {}
+    for encoding in encodings:
+        for channel in channels:
+            domain = _find_domain(encoding, channel)
+            found.update(dict.fromkeys(name for name in domain if isinstance(name, str)))
+    return list(found)
+
+
+def _find_domain(encoding: Any, channel: str) -> list[Any]:
+    """The domain or the order of a channel; a channel without one has no names."""
+    return _read_domain(_read_channel(encoding, channel))
+
+
+def _read_channel(encoding: Any, channel: str) -> dict[str, Any]:
+    if not isinstance(encoding, alt.SchemaBase):
+        return {}
+    options = encoding.to_dict(validate=False, ignore=["tooltip"]).get(channel, {})
+    return options if isinstance(options, dict) else {}
+
+
+def _read_domain(options: dict[str, Any]) -> list[Any]:
+    domain = (options.get("scale") or {}).get("domain") or options.get("sort")
+    return domain if isinstance(domain, list) else []
+
+
+def _find_legends(encodings: list[Any]) -> list[dict[str, Any]]:
+    """The channels that have a legend above or below the plot."""
+    every = [_read_channel(e, c) for e in encodings for c in ("color", "stroke", "fill", "shape")]
+    return [options for options in every if (options.get("legend") or {}).get("orient")]
+
+
+def _legend_width(options: dict[str, Any]) -> float:
+    """Pixels of a legend: its columns as wide as the longest name, or all names in one line."""
+    names = [name for name in _read_domain(options) if isinstance(name, str)]
+    columns = options["legend"].get("columns")
+    if columns:
+        return float(min(columns, len(names)) * (_text_width(names) + SYMBOL))
+    return sum(_text_width([name]) + SYMBOL for name in names)
+
+
+def _text_width(names: list[str]) -> float:
+    lines = [line for name in names for line in name.split("\n")]
+    return LETTER * max(map(len, lines), default=0)

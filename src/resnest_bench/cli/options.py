@@ -1,0 +1,42 @@
+"""Options that several subcommands have, or that take many words."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StudyOption = Annotated[
+    Path, typer.Option("--study", "-s", help="Config file, or a results/<study>/study.json")
+]
+ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of all studies' results")]
+VariantOption = Annotated[str, typer.Option("--variant", help="Name of a variant of the study")]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="Name of a dataset of the study")]
+RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a recipe")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="auto, cpu or cuda. auto: a GPU where there is one")
+]
+LogOption = Annotated[Path | None, typer.Option("--log", help="Also write plain log lines here")]
+
+SeedsAtOnceOption = Annotated[
+    int,
+    typer.Option(
+        "--seeds-at-once",
+        min=1,
+        help="Seeds that take turns on the device; the numbers are the same",
+    ),
+]
+
+CoresOption = Annotated[
+    int,
+    typer.Option("--cores", min=1, help="As of the run: without a GPU, trainings share several"),
+]
+SideBySideOption = Annotated[
+    int | None,
+    typer.Option(
+        "--side-by-side", min=1, help="Trainings at a time [default: the faster way is measured]"
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="Of each training [default: its share of the cores]"),
+]

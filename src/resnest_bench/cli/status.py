@@ -1,0 +1,71 @@
+"""`resnest-bench status`: how far studies are, from another terminal. It reads alone."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from resnest_bench.errors import UserError
+from resnest_bench.live.from_files import StudyStatus, read_status
+from resnest_bench.live.screen import make_view
+from resnest_bench.live.view import failed_lines, silence_text
+from resnest_bench.paths import StudyPaths
+from resnest_bench.specs import load_study, study_with_looks
+from resnest_bench.words import list_names
+
+MOST_NAMED = 10
+
+
+def show_status(name: str | None, results: Path) -> None:
+    """Print the status of the study `name`, or of each one in `results`."""
+    folders = list_studies(results) if name is None else [find_study(name, results)]
+    if not folders:
+        raise UserError(
+            f"there is no study in {results}: run one first, by `resnest-bench run`, or name its "
+            "folder"
+        )
+    width = shutil.get_terminal_size().columns
+    console = Console(file=sys.stdout, width=width, highlight=False)
+    for index, folder in enumerate(folders):
+        if index:
+            console.print()
+        paths = StudyPaths(folder)
+        study = study_with_looks(load_study(paths.study), paths)
+        _show(console, read_status(study, paths))
+
+
+def list_studies(results: Path) -> list[Path]:
+    """The folders of studies in `results`, by name. Shipped runs lie deeper."""
+    return sorted(file.parent for file in results.glob("*/study.json"))
+
+
+def find_study(name: str, results: Path) -> Path:
+    """The folder of a study that has begun: `name` is its name, its folder or its config file."""
+    given = Path(name)
+    if given.is_file() and given.name != "study.json":
+        given = results / load_study(given).study
+    candidates = [given.parent if given.name == "study.json" else given, results / name]
+    for folder in candidates:
+        if StudyPaths(folder).study.is_file():
+            return folder
+    raise UserError(
+        f"no study {name} has begun here: {candidates[0]} holds no study.json. "
+        f"In {results} are: {_list_names(list_studies(results))}"
+    )
+
+
+def _list_names(folders: Sequence[Path]) -> str:
+    names = [folder.name for folder in folders]
+    return list_names(names, MOST_NAMED) or "(none)"
+
+
+def _show(console: Console, status: StudyStatus) -> None:
+    snapshot = status.snapshot
+    console.print(make_view(snapshot, console.width), soft_wrap=True)
+    if silence := silence_text(snapshot):
+        console.print(silence)
+    for line in failed_lines(status.failed):
+        console.print(Text(line, style="red" if line.startswith("FAILED ") else ""), soft_wrap=True)

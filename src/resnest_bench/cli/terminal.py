@@ -1,0 +1,66 @@
+"""A study's tables on a terminal: what is wider than it is left to the files, and said to be."""
+
+import re
+import textwrap
+
+# Which columns a narrow terminal does without, in this order; the others are what a study is about.
+# Variant and recipe say which row it is: they stay.
+DISPENSABLE = (
+    "ms/image", "images/s", "std", "MACs", "on", "weights", "setting", "parameters", "P",
+)  # fmt: skip
+# A caption says how each figure was measured; on a terminal its beginning will do.
+LONGEST_CAPTION = 300
+
+
+def fit_markdown(text: str, width: int) -> tuple[str, bool]:
+    """`text` in lines of at most `width`, and whether anything was left out of it."""
+    blocks = re.split(r"\n{2,}", text)
+    fitted = [_fit_table(b, width) if b.startswith("|") else _fit_prose(b, width) for b in blocks]
+    return "\n\n".join(block for block, _ in fitted), any(left_out for _, left_out in fitted)
+
+
+def _fit_table(block: str, width: int) -> tuple[str, bool]:
+    """A pipe table without padding, and without as many columns as it takes."""
+    head, _, *body = block.splitlines()
+    columns = list(zip(*map(_cells, [head, *body]), strict=True))
+    kept = columns
+    for name in DISPENSABLE:
+        if _table_width(kept) <= width:
+            break
+        kept = [column for column in kept if not _is_named(column[0], name)]
+    widths = [max(map(len, column)) for column in kept]
+    rows = [
+        [cell.ljust(w) for cell, w in zip(row, widths, strict=True)]
+        for row in zip(*kept, strict=True)
+    ]
+    rows.insert(1, ["-" * w for w in widths])
+    lines = [" | ".join(row).rstrip() for row in rows]
+    cut = [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
+    return "\n".join(cut), len(kept) < len(columns) or cut != lines
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def _table_width(columns: list[tuple[str, ...]]) -> int:
+    return sum(max(map(len, column)) for column in columns) + 3 * (len(columns) - 1)
+
+
+def _is_named(heading: str, name: str) -> bool:
+    """Whether a heading is `name`, or `name` with a unit or an explanation behind it."""
+    return heading == name or heading.startswith((f"{name},", f"{name}(", f"{name} (", f"{name} ["))
+
+
+def _fit_prose(block: str, width: int) -> tuple[str, bool]:
+    """Paragraphs and lists, broken between words; a long paragraph ends after a sentence."""
+    left_out = len(block) > LONGEST_CAPTION and not block.startswith("- ")
+    if left_out:
+        end = block.rfind(". ", 0, LONGEST_CAPTION) + 1
+        block = block[:end] or block[:LONGEST_CAPTION] + "…"
+    lines = [
+        textwrap.fill(line, width, subsequent_indent="  " if line.startswith("- ") else "",
+                      break_long_words=False, break_on_hyphens=False)
+        for line in block.splitlines()
+    ]  # fmt: skip
+    return "\n".join(lines), left_out

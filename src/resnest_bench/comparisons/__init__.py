@@ -1,0 +1,1 @@
+"""Two variants or more: is the difference real?"""

@@ -1,0 +1,83 @@
+"""The factors of a study, over all its variants at once: rows for `factor_effects`."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from resnest_bench.comparisons.factors import FACTORS, Network, distinct_networks
+from resnest_bench.paths import Experiment
+from resnest_bench.specs import StudySpec
+from resnest_bench.specs.tables import TableSpec
+from resnest_bench.stats.mixed_model import EFFECT_COLUMNS, FactorEffects, factor_effects
+from resnest_bench.tables.selection import RowGroups, select
+from resnest_bench.tables.values import RUN_COLUMNS, by_seed
+
+# Beside the factors of the network itself, where they vary.
+DROPOUT, RECIPE = "dropout", "recipe"
+
+
+def study_effects(study: StudySpec, runs: pd.DataFrame) -> FactorEffects | str:
+    """Effects on the test accuracy, in points, of radix, cardinality, width, stem, depth and recipe.
+
+    Over the variants of the ablation table (every trained one without it) and over all recipes that
+    train them on its dataset: with several, the recipe is a factor too. Each network counts once.
+    `notes` begin with whose values are left out. A text says why there is no estimate.
+    """
+    chosen = select(study, study.tables.ablation or TableSpec())
+    dataset = chosen.training and chosen.training.dataset
+    experiments = [
+        Experiment("train", block.dataset, block.recipe)
+        for block in study.train
+        if block.dataset == dataset
+    ]
+    if not experiments:
+        return "this study trains nothing"
+    frame, left_out = _rows(study, runs, chosen.variants, experiments)
+    if len(frame["seed"].unique()) < 2:
+        return "fewer than two seeds have a result"
+    factors = [f for f in frame.columns if f in FACTORS or len(frame[f].unique()) > 1]
+    factors = [f for f in factors if f not in ("variant", "seed", "value")]
+    try:
+        found = factor_effects(frame, factors)
+    except ValueError as problem:
+        return str(problem)
+    found.notes[:0] = left_out
+    return found
+
+
+def effects_table(found: FactorEffects | str) -> pd.DataFrame:
+    """EFFECT_COLUMNS, without a row where there is no estimate."""
+    if isinstance(found, str):
+        return pd.DataFrame(columns=list(EFFECT_COLUMNS)).astype(EFFECT_COLUMNS)
+    return found.table
+
+
+def _rows(
+    study: StudySpec, runs: pd.DataFrame, names: tuple[str, ...], experiments: list[Experiment]
+) -> tuple[pd.DataFrame, list[str]]:
+    """A row for each training: variant, seed, value in %, and a column a factor."""
+    groups, rows = RowGroups(runs, RUN_COLUMNS), []
+    networks: dict[str, Network] = {}
+    for experiment in experiments:
+        recipe = experiment.recipe
+        for name, network in distinct_networks(study, names, recipe).items():
+            networks[name] = network
+            label = name if len(experiments) == 1 else f"{name}, {recipe}"
+            accuracies = by_seed(groups.of(experiment, name))
+            levels = {factor: network.level(factor) for factor in FACTORS}
+            shared = {"variant": label, **levels, DROPOUT: network.dropout, RECIPE: recipe}
+            rows += [{**shared, "seed": s, "value": value} for s, value in accuracies.items()]
+    columns = ["variant", *FACTORS, DROPOUT, RECIPE, "seed", "value"]
+    frame = pd.DataFrame(rows, columns=columns)
+    for factor in FACTORS:
+        frame[factor] = pd.Categorical(frame[factor], _ordered(factor, networks.values()))
+    frame[RECIPE] = pd.Categorical(frame[RECIPE], [experiment.recipe for experiment in experiments])
+    others = [name for name in names if name not in networks]
+    note = f"Without {', '.join(others)}: not of the family, or the same network as another."
+    return frame, [note] if others else []
+
+
+def _ordered(factor: str, networks: Iterable[Network]) -> list[str]:
+    """The levels of a factor as texts, the lowest first."""
+    ordered = sorted(networks, key=lambda network: network.order(factor))
+    return list(dict.fromkeys(network.level(factor) for network in ordered))

@@ -1,0 +1,311 @@
+"""One factor at a time with the others held: pairs of variants that differ in nothing else."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from resnest_bench.specs import ResNestVariant, StudySpec
+from resnest_bench.specs.tables import TableSpec
+from resnest_bench.stats.summary import paired_difference
+from resnest_bench.tables import paper_values
+from resnest_bench.tables.selection import RowGroups, Selection, select
+from resnest_bench.tables.values import (
+    RUN_COLUMNS,
+    Row,
+    any_stale,
+    by_seed,
+    devices_text,
+    first_known,
+    shown_rows,
+    training_status,
+)
+
+FACTORS = ("radix", "cardinality", "width", "stem", "layers")
+STEMS = ("conv7", "deep", "small")
+COLUMNS = {
+    **dict.fromkeys(["factor", "held", "base", "variant", "base_level", "level"], "str"),
+    "adjacent": "boolean",
+    "n": "Int64",
+    **dict.fromkeys(
+        [f"difference_{name}_points" for name in ("mean", "std", "low", "high")], "float64"
+    ),
+    **dict.fromkeys(["seeds", "seed_differences_points"], "object"),
+    **dict.fromkeys(["params_ratio", "printed_difference_points"], "float64"),
+    "stale": "boolean",
+    **dict.fromkeys(["dataset", "dataset_label", "recipe"], "str"),
+    "num_test": "Int64",
+    **dict.fromkeys(["train_device", "status"], "str"),
+}
+
+
+class Stem(NamedTuple):
+    """Stem and downsampling: a bundle that changes as a whole. Ordered: the lowest comes first."""
+
+    rank: int
+    width: int
+    avg_down: bool
+    avd: bool
+    avd_first: bool
+
+    def __str__(self) -> str:
+        kind = STEMS[self.rank]
+        pooling = "avd_first" if self.avd_first else "avd" if self.avd else ""
+        parts = [f"{kind} {self.width}" if kind == "deep" else kind]
+        return ", ".join(parts + ["avg_down"] * self.avg_down + [pooling] * bool(pooling))
+
+
+# As the paper calls them, and the stem width that goes without saying.
+RESNET = Stem(STEMS.index("conv7"), 0, avg_down=False, avd=False, avd_first=False)
+RESNEST = Stem(STEMS.index("deep"), 32, avg_down=True, avd=True, avd_first=True)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a variant of the family is, apart from its name and note: equal means the same network."""
+
+    radix: int
+    cardinality: int
+    width: int
+    stem: Stem
+    layers: tuple[int, ...]
+    dropout: float
+
+    @property
+    def depth(self) -> int:
+        return 2 + 3 * sum(self.layers)
+
+    def level(self, factor: str) -> str:
+        """'2', 'deep 32, avg_down, avd_first' or '14 [1, 1, 1, 1]'."""
+        value = getattr(self, factor)
+        return f"{self.depth} {list(value)}" if factor == "layers" else str(value)
+
+    def order(self, factor: str) -> Any:
+        """By what the levels of a factor are sorted."""
+        return (self.depth, self.layers) if factor == "layers" else getattr(self, factor)
+
+    def held(self, factor: str) -> str:
+        """All but `factor`: 'ResNeSt-14, cardinality 1, width 64'."""
+        numbers = [n for n in ("radix", "cardinality", "width") if n != factor]
+        parts = [self._architecture(factor), *(f"{n} {getattr(self, n)}" for n in numbers)]
+        return ", ".join(parts)
+
+    def _architecture(self, factor: str) -> str:
+        """'ResNeSt-14', without what `factor` changes of it."""
+        if factor == "stem":
+            return f"depth {self.depth}"
+        depth = "" if factor == "layers" else f"-{self.depth}"
+        if self.stem == RESNET:
+            return f"ResNet{depth}"
+        if self.stem == RESNEST._replace(width=self.stem.width):
+            usual = self.stem.width == RESNEST.width
+            return f"ResNeSt{depth}" + ("" if usual else f", stem width {self.stem.width}")
+        return str(self.stem) if factor == "layers" else f"depth {self.depth}, {self.stem}"
+
+
+@dataclass(frozen=True)
+class FactorGroup:
+    """Variants that are equal in all but `factor`: one for each level, the lowest level first."""
+
+    factor: str
+    held: str
+    levels: tuple[str, ...]
+    variants: tuple[str, ...]
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Indices of (base, variant): the lowest level against each, then each next level up."""
+        count = len(self.levels)
+        yield from ((0, other) for other in range(1, count))
+        yield from ((low, low + 1) for low in range(1, count - 1))
+
+
+def factor_groups(study: StudySpec, spec: TableSpec | None = None) -> list[FactorGroup]:
+    """Groups of two variants or more that differ in one factor only, by factor, in FACTORS' order.
+
+    The variants are those of the family `resnest` that `spec` selects; None takes the study's
+    ablation, and every trained variant where it has none. Of variants that are the same network the
+    first one stands for all.
+    """
+    chosen = _select(study, spec)
+    networks = distinct_networks(study, chosen.variants, _recipe(chosen))
+    return [group for factor in FACTORS for group in _groups(factor, networks)]
+
+
+def distinct_networks(
+    study: StudySpec, names: tuple[str, ...] | list[str], recipe: str | None
+) -> dict[str, Network]:
+    """Name to network of those of the family `resnest`; of equal networks the first one's name."""
+    return _distinct(_networks(study, names, recipe))
+
+
+def _select(study: StudySpec, spec: TableSpec | None) -> Selection:
+    return select(study, spec or study.tables.ablation or TableSpec())
+
+
+def _recipe(chosen: Selection) -> str | None:
+    return chosen.training and chosen.training.recipe
+
+
+def _networks(
+    study: StudySpec, names: tuple[str, ...] | list[str], recipe: str | None
+) -> dict[str, Network]:
+    variants = [study.variant(name) for name in names]
+    dropout = study.recipe(recipe).dropout if recipe else 0.0
+    return {v.name: _network(v, dropout) for v in variants if isinstance(v, ResNestVariant)}
+
+
+def _network(variant: ResNestVariant, recipe_dropout: float) -> Network:
+    # What has no effect must not tell two networks apart.
+    stem = Stem(
+        rank=STEMS.index(variant.stem),
+        width=variant.stem_width if variant.stem == "deep" else 0,
+        avg_down=variant.avg_down,
+        avd=variant.avd,
+        avd_first=variant.avd and variant.avd_first,
+    )
+    return Network(
+        variant.radix, variant.cardinality, variant.width, stem, variant.layers,
+        dropout=recipe_dropout if variant.dropout is None else variant.dropout,
+    )  # fmt: skip
+
+
+def _distinct(networks: Mapping[str, Network]) -> dict[str, Network]:
+    first: dict[Network, str] = {}
+    for name, network in networks.items():
+        first.setdefault(network, name)
+    return {name: network for network, name in first.items()}
+
+
+def _groups(factor: str, networks: Mapping[str, Network]) -> Iterator[FactorGroup]:
+    alike: dict[Network, list[str]] = {}
+    left_open: dict[str, Any] = {factor: None}
+    for name, network in networks.items():
+        alike.setdefault(replace(network, **left_open), []).append(name)
+    several_dropouts = len({network.dropout for network in networks.values()}) > 1
+    for names in alike.values():
+        if len(names) < 2:
+            continue
+        names.sort(key=lambda name: networks[name].order(factor))
+        lowest = networks[names[0]]
+        dropout = f", dropout {lowest.dropout:g}" if several_dropouts else ""
+        levels = tuple(networks[name].level(factor) for name in names)
+        yield FactorGroup(factor, lowest.held(factor) + dropout, levels, tuple(names))
+
+
+def factor_table(
+    study: StudySpec, runs: pd.DataFrame, spec: TableSpec | None = None
+) -> pd.DataFrame:
+    """One row for each pair of levels of a factor, with everything else held.
+
+    Each group (`factor_groups`, which says what `spec` selects) gives its lowest level, the base,
+    against every other level, then each level against the next one up. `adjacent`: no level of the
+    group lies between the two.
+
+    `runs` is from `collect`. Differences are variant minus base in test accuracy, paired by seed, in
+    percentage points: mean, sample standard deviation, ends of the 95 % t-interval (NaN below three
+    seeds) over the `n` seeds that both have; `seeds` and `seed_differences_points` hold lists.
+    `params_ratio` is variant over base. The printed difference is NaN unless the selection shows the
+    paper's values and one of the paper's tables prints both networks. `stale`: one side or both have
+    stale values only. Nothing is rounded; a pair without a value has its reason in `status`.
+    """
+    chosen = _select(study, spec)
+    twins = _twins(_networks(study, study.variant_names, _recipe(chosen)))
+    by_variant = RowGroups(runs, RUN_COLUMNS)
+    rows = [
+        {**_pair_row(by_variant, chosen, group, *pair), **_printed(chosen, twins, group, *pair)}
+        for group in factor_groups(study, spec)
+        for pair in group.pairs()
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _twins(networks: Mapping[str, Network]) -> dict[str, list[str]]:
+    """Name to the names of all variants that are the same network, its own first."""
+    alike: dict[Network, list[str]] = {}
+    for name, network in networks.items():
+        alike.setdefault(network, []).append(name)
+    return {
+        name: [name, *(other for other in names if other != name)]
+        for names in alike.values()
+        for name in names
+    }
+
+
+def _pair_row(
+    runs: RowGroups, chosen: Selection, group: FactorGroup, low: int, high: int
+) -> dict[str, Any]:
+    names = group.variants[low], group.variants[high]
+    sides = [runs.of(chosen.training, name) for name in names]
+    used = [row for side in sides for row in shown_rows(side)]
+    base, ours = (by_seed(side) for side in sides)
+    dataset = chosen.training and chosen.training.dataset
+    return {
+        "factor": group.factor,
+        "held": group.held,
+        "base": names[0],
+        "variant": names[1],
+        "base_level": group.levels[low],
+        "level": group.levels[high],
+        "adjacent": high == low + 1,
+        **_difference(ours, base),
+        "params_ratio": _params_ratio(*sides),
+        "stale": any(map(any_stale, sides)),
+        "dataset": dataset,
+        "dataset_label": runs.labels.get(dataset) if any(sides) else None,
+        "recipe": _recipe(chosen),
+        "num_test": first_known(used, "num_test"),
+        "train_device": devices_text(used),
+        "status": _status(names, sides, bool(base.keys() & ours.keys())),
+    }
+
+
+def _difference(ours: Mapping[int, float], base: Mapping[int, float]) -> dict[str, Any]:
+    seeds = sorted(ours.keys() & base.keys())
+    summary = paired_difference(ours, base)
+    return {
+        "n": summary.n,
+        "difference_mean_points": summary.mean,
+        "difference_std_points": summary.std,
+        "difference_low_points": summary.low,
+        "difference_high_points": summary.high,
+        "seeds": seeds,
+        "seed_differences_points": [ours[seed] - base[seed] for seed in seeds],
+    }
+
+
+def _params_ratio(base: list[Row], ours: list[Row]) -> float | None:
+    over, under = (first_known(shown_rows(side), "num_params") for side in (ours, base))
+    return None if over is None or under is None else float(over / under)
+
+
+def _status(names: tuple[str, str], sides: list[list[Row]], any_pair: bool) -> str:
+    problems = [
+        f"{name}: {problem}"
+        for name, side in zip(names, sides, strict=True)
+        for problem in training_status(side)
+    ]
+    # Both may have seeds, and none of them in common.
+    if not any_pair and all(map(shown_rows, sides)):
+        problems.append("no seed is in both")
+    return "; ".join(problems) or "ok"
+
+
+def _printed(
+    chosen: Selection, twins: Mapping[str, list[str]], group: FactorGroup, low: int, high: int
+) -> dict[str, float | None]:
+    base, ours = twins[group.variants[low]], twins[group.variants[high]]
+    return {"printed_difference_points": printed_difference(base, ours) if chosen.paper else None}
+
+
+def printed_difference(base: list[str], ours: list[str]) -> float | None:
+    """Printed accuracy of `ours` minus that of `base`, in points; None where no table has both.
+
+    Each side is the names of one network. Both figures are of one table, the ablation first: the
+    paper's two tables differ by a point in the very same network.
+    """
+    for table in (paper_values.ABLATION, paper_values.TRADEOFF):
+        one, other = (next((table[n] for n in names if n in table), None) for names in (ours, base))
+        if one is not None and other is not None:
+            return one.accuracy_percent - other.accuracy_percent
+    return None

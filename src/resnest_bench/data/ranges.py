@@ -1,0 +1,108 @@
+"""Which value is white in images of more than 8 bits a channel: stated, or known from all of them."""
+
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from resnest_bench.data.images import WHITE_16, load_image
+from resnest_bench.errors import UserError
+
+# Depths that sensors and file formats have.
+BIT_DEPTHS = (8, 10, 12, 14, 16)
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The lowest and the highest value of one deep image, and what kind of image it is."""
+
+    path: Path
+    lowest: float
+    highest: float
+    floating: bool
+    color: bool
+
+
+def find_extremes(path: Path) -> Extremes | None:
+    """Read every pixel; None where the file is broken, which is reported when it is read for good."""
+    try:
+        image, color = load_image(path)
+        pixels = np.asarray(image.convert("RGB") if color else image)
+        lowest, highest = float(pixels.min()), float(pixels.max())
+    except Exception:  # of foreign bytes, like every decoder's
+        return None
+    if color:  # the upper 8 of 16 bits
+        lowest, highest = lowest * 256, highest * 256 + 255
+    return Extremes(path, lowest, highest, image.mode == "F", color)
+
+
+def choose_white(
+    paths: Iterable[Path], max_value: float | None, name: str, pool: Executor
+) -> float | None:
+    """The value that becomes white in the deep images `paths`; None where there are none.
+
+    It is `max_value`, or the largest value of the smallest of BIT_DEPTHS that holds all values, if one
+    of them lies in its upper half. Raises UserError where it can't be known, or where a value lies
+    outside.
+    """
+    found = [extremes for extremes in pool.map(find_extremes, paths) if extremes is not None]
+    if not found:
+        if max_value is not None:
+            raise UserError(
+                f"datasets.{name}.max_value is for images of more than 8 bits a channel, but none "
+                "of the images has more: leave it out"
+            )
+        return None
+    _check_values(found, name)
+    top = max(found, key=lambda extremes: extremes.highest)
+    white = max_value or _infer_white(found, top, name)
+    if top.highest > white:
+        raise UserError(
+            f"{top.path} has values up to {top.highest:,g}, but white is {white:,g} "
+            f"(datasets.{name}.max_value): state a larger one, or take the image out"
+        )
+    _check_color(found, white, name)
+    return white
+
+
+def _check_values(found: list[Extremes], name: str) -> None:
+    for extremes in found:
+        if not (np.isfinite(extremes.lowest) and np.isfinite(extremes.highest)):
+            raise UserError(
+                f"{extremes.path}: pixels must be finite numbers, but some are not: save it again "
+                "without them"
+            )
+        if extremes.lowest < 0:
+            raise UserError(
+                f"{extremes.path}: pixels must be at least 0, but some are {extremes.lowest:,g}: "
+                "save the images again with 0 as black"
+            )
+
+
+def _infer_white(found: list[Extremes], top: Extremes, name: str) -> float:
+    floating = next((extremes for extremes in found if extremes.floating), None)
+    if floating is not None:
+        raise UserError(
+            f"{floating.path}: floating-point pixels have no fixed range; here they go up to "
+            f"{floating.highest:g}: say which value is white, as datasets.{name}.max_value"
+        )
+    for bits in BIT_DEPTHS:
+        if 2 ** (bits - 1) <= top.highest < 2**bits:
+            return float(2**bits - 1)
+    raise UserError(
+        f"datasets.{name}: which value is white in images of more than 8 bits a channel must be "
+        f"known, but their largest value, {top.highest:,g} in {top.path}, fits no depth of "
+        f"{', '.join(map(str, BIT_DEPTHS))} bits: state it, as max_value: 65535 for all 16 bits"
+    )
+
+
+def _check_color(found: list[Extremes], white: float, name: str) -> None:
+    color = next((extremes for extremes in found if extremes.color), None)
+    if color is not None and white != WHITE_16:
+        raise UserError(
+            f"{color.path}: of 16-bit colour only the upper 8 bits are read, so that white must be "
+            f"65535, but in datasets.{name} it is {white:,g}: save the colour images with 8 bits a "
+            "channel"
+        )

@@ -1,0 +1,1 @@
+"""Records to tidy DataFrames, and their cache."""

@@ -1,0 +1,309 @@
+"""Records to tidy frames: one row a job, one a latency cell, one an epoch, one a sample."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from resnest_bench.chance import describe_chance
+from resnest_bench.frames.data_notes import NOTE_COLUMNS, describe_data
+from resnest_bench.metrics import (
+    METRICS,
+    images_per_second,
+    primary_cell,
+    reference_drift,
+    summarise_samples,
+)
+from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.records import EpochObservation, LatencyCell, Record, UnavailableCell
+from resnest_bench.specs import StudySpec
+from resnest_bench.status.outcomes import Outcome, outcomes
+
+JOB_COLUMNS = ["kind", "dataset", "dataset_label", "recipe", "variant", "seed", "status", "reason"]
+ORIGIN_COLUMNS = [
+    "device_kind", "device_name", "num_cpu_threads", "torch", "num_test", "num_train",
+    "data_fingerprint", "git_commit", "git_dirty", "code_digest", "started_at", "finished_at",
+    "micro_batch_size", "remark", *NOTE_COLUMNS, "to_do", "record",
+]  # fmt: skip
+# Medians of the reference network that a latency job times, and which network that is.
+REFERENCE_COLUMNS = [
+    "reference_before_ms", "reference_after_ms", "reference_model", "reference_batch_size",
+]  # fmt: skip
+RUN_COLUMNS = [*JOB_COLUMNS, *METRICS, *REFERENCE_COLUMNS, *ORIGIN_COLUMNS]
+CELL_COLUMNS = [
+    *JOB_COLUMNS, "batch_size", "precision", "layout", "mode", "available",
+    "unavailable_reason", "does_not_fit", "primary", "n",
+    "mean_ms", "p50_ms", "p90_ms", "p99_ms", "iqr_ms", "noisy", "ms_per_image",
+    "throughput_images_per_second", "device_p50_ms", "first_call_ms", "peak_memory_bytes",
+    "output_error", "peak_rss_bytes", "reference_drift", "device_kind", "device_name",
+    "num_cpu_threads", "torch",
+]  # fmt: skip
+EPOCH_FIELDS = list(EpochObservation.model_fields)
+EPOCH_COLUMNS = [*JOB_COLUMNS, *EPOCH_FIELDS, "device_kind", "device_name"]
+SAMPLE_COLUMNS = [
+    *JOB_COLUMNS, "batch_size", "precision", "layout", "mode", "sample", "wall_ms", "device_ms",
+    "device_kind", "device_name",
+]  # fmt: skip
+
+# Nullable types: a missing count stays a gap, and the others stay whole numbers.
+INTEGERS = {
+    "seed", "num_cpu_threads", "num_test", "num_train", "batch_size", "n", "sample", "epoch",
+    "reference_batch_size",
+    "micro_batch_size",
+    "peak_memory_bytes", "peak_rss_bytes", *(m.name for m in METRICS.values() if m.is_count),
+}  # fmt: skip
+BOOLEANS = {"git_dirty", "to_do", "available", "does_not_fit", "primary", "noisy"}
+FLOATS = {
+    *(m.name for m in METRICS.values() if not m.is_count), *EPOCH_FIELDS, "mean_ms", "p50_ms",
+    "p90_ms", "p99_ms", "iqr_ms", "ms_per_image", "device_p50_ms", "wall_ms", "device_ms",
+    "output_error", "reference_before_ms", "reference_after_ms",
+} - INTEGERS  # fmt: skip
+
+
+def collect(
+    study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """One row for each job that `study` asks for, in its order, whatever became of it.
+
+    `status` is ok, stale, failed, missing or invalid, with its `reason`; then every metric in its
+    unit, unrounded, NaN where it doesn't apply; then origin: device, software, data, code, times.
+    `fingerprints` maps a dataset's name to its data's SHA-256 now. Never raises for a bad record.
+    """
+    return runs_of(outcomes(study, paths, fingerprints))
+
+
+def cells_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
+    """One row for each variant and latency cell. What was not measured has a row with its reason."""
+    return cells_of(outcomes(study, paths))
+
+
+def epochs_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
+    """One row for each training or fine-tuning and epoch: all fields of EpochObservation."""
+    return epochs_of(outcomes(study, paths))
+
+
+def samples_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
+    """One row for each raw latency sample, in ms of wall clock and, on a GPU, of the device."""
+    return samples_of(outcomes(study, paths))
+
+
+def runs_of(found: list[Outcome]) -> pd.DataFrame:
+    labels = _labels(found)
+    rows = [
+        {**_job_row(o, labels), **_metric_values(o), **_reference(o), **_origin(o.record),
+         "to_do": o.to_do, "record": str(o.path)}
+        for o in found
+    ]  # fmt: skip
+    return typed_frame(rows, RUN_COLUMNS)
+
+
+def cells_of(found: list[Outcome]) -> pd.DataFrame:
+    labels = _labels(found)
+    rows = [
+        {**_job_row(o, labels), **cell, **_origin(o.record)}
+        for o in found
+        if o.job.kind == "latency"
+        for cell in _cell_rows(o)
+    ]
+    return typed_frame(rows, CELL_COLUMNS)
+
+
+def epochs_of(found: list[Outcome]) -> pd.DataFrame:
+    labels = _labels(found)
+    rows = [
+        {**_job_row(o, labels), **epoch.model_dump(), **_origin(o.record)}
+        for o in found
+        if o.record and o.record.train
+        for epoch in o.record.train.epochs
+    ]
+    return typed_frame(rows, EPOCH_COLUMNS)
+
+
+def samples_of(found: list[Outcome]) -> pd.DataFrame:
+    labels = _labels(found)
+    # A frame a cell: there can be a million samples, and a dict for each would take a minute.
+    cells = [
+        pd.DataFrame(_sample_columns(cell)).assign(
+            **_job_row(o, labels), **_axes(cell), **_origin(o.record)
+        )
+        for o in found
+        if o.usable and o.record and o.record.latency
+        for cell in o.record.latency.cells
+        if cell.samples_ms
+    ]
+    return typed_frame(pd.concat(cells, ignore_index=True) if cells else [], SAMPLE_COLUMNS)
+
+
+def typed_frame(rows: list[dict[str, Any]] | pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Rows with exactly these columns, in types that don't depend on what is missing."""
+    frame = pd.DataFrame(rows, columns=columns)
+    types = {}
+    for column in columns:
+        if column in INTEGERS:
+            types[column] = "Int64"
+        elif column in BOOLEANS:
+            types[column] = "boolean"
+        else:
+            types[column] = "float64" if column in FLOATS else "str"
+    return frame.astype(types)
+
+
+def one_line(text: str) -> str:
+    """`text` without line ends of any kind: Vega can't read a name with a U+2028 in its expressions."""
+    return " ".join(text.split())
+
+
+def _labels(found: Iterable[Outcome]) -> dict[str, str]:
+    """Dataset's name to its label, as far as any record says it: gaps are labelled alike."""
+    return {
+        o.job.dataset: one_line(o.record.dataset.label)
+        for o in found
+        if o.record and o.record.dataset
+    }
+
+
+def _job_row(outcome: Outcome, labels: Mapping[str, str]) -> dict[str, Any]:
+    job: Job = outcome.job
+    return {
+        "kind": job.kind,
+        "dataset": job.dataset,
+        "dataset_label": labels.get(job.dataset, job.dataset),
+        "recipe": job.recipe,
+        "variant": job.variant,
+        "seed": job.seed,
+        "status": outcome.status,
+        "reason": one_line(outcome.reason),
+    }
+
+
+def _metric_values(outcome: Outcome) -> dict[str, float | None]:
+    # A failed job's last epoch is no result, however well it looked.
+    if not outcome.usable or outcome.record is None:
+        return {}
+    return {
+        metric.name: metric.extract(outcome.record)
+        for metric in METRICS.values()
+        if outcome.job.kind in metric.kinds
+    }
+
+
+def _reference(outcome: Outcome) -> dict[str, Any]:
+    if not outcome.usable or outcome.record is None or outcome.record.latency is None:
+        return {}
+    reference = outcome.record.latency.reference
+    if not reference.before_ms or not reference.after_ms:
+        return {}
+    medians = map(float, map(np.median, (reference.before_ms, reference.after_ms)))
+    which = one_line(reference.model), reference.batch_size
+    return dict(zip(REFERENCE_COLUMNS, (*medians, *which), strict=True))
+
+
+def _origin(record: Record | None) -> dict[str, Any]:
+    if record is None:
+        return {}
+    environment, data = record.environment, record.dataset
+    return {
+        "device_kind": environment.device_kind,
+        "device_name": one_line(environment.device_name),
+        "num_cpu_threads": environment.num_cpu_threads,
+        "torch": environment.versions.get("torch"),
+        "num_test": data and data.num_test,
+        "num_train": data and data.num_train,
+        "data_fingerprint": data and data.fingerprint,
+        "git_commit": environment.git_commit,
+        "git_dirty": environment.git_dirty,
+        "code_digest": record.code_digest,
+        "started_at": record.started_at,
+        "finished_at": record.finished_at,
+        "micro_batch_size": _micro_batch_size(record),
+        "remark": remark_of(record),
+        **describe_data(data),
+    }
+
+
+def _micro_batch_size(record: Record) -> int | None:
+    execution = record.train and record.train.execution
+    return execution.micro_batch_size if execution else None
+
+
+def remark_of(record: Record) -> str:
+    """What else a reader must know of values that count: memory ran out, or they are chance.
+
+    '' for nothing.
+    """
+    if record.latency and record.latency.paper_does_not_fit:
+        return "the batch of the paper's figure does not fit into memory"
+    return "; ".join(filter(None, [describe_chance(record), _describe_micro_batches(record)]))
+
+
+def _describe_micro_batches(record: Record) -> str:
+    execution = record.train.execution if record.train else None
+    size = execution.micro_batch_size if execution else None
+    if execution is None or size is None:
+        return ""
+    # A later seed starts with the size that an earlier one has found.
+    later = [s for s in execution.shortages if (s.epoch, s.step) != (1, 1)]
+    since = f" from epoch {later[0].epoch}, step {later[0].step}" if later else ""
+    return (
+        f"batch norm saw {size} images at once{since}, since whole batches do not fit into memory"
+    )
+
+
+def _axes(cell: LatencyCell | UnavailableCell) -> dict[str, Any]:
+    return {
+        "batch_size": cell.batch_size,
+        "precision": one_line(cell.precision),
+        "layout": one_line(cell.layout),
+        "mode": one_line(cell.mode),
+    }
+
+
+def _cell_rows(outcome: Outcome) -> list[dict[str, Any]]:
+    if not outcome.usable:
+        return [{"available": False, "unavailable_reason": outcome.reason}]
+    latency = outcome.record.latency if outcome.record else None
+    assert latency is not None, "a usable record of a latency job has one"
+    shared = {
+        "reference_drift": reference_drift(latency),
+        "peak_rss_bytes": latency.peak_rss_bytes,
+    }
+    primary = primary_cell(latency)
+    measured = [{**_cell_row(cell), "primary": cell is primary, **shared} for cell in latency.cells]
+    gaps = [{**_gap_row(cell), **shared} for cell in latency.unavailable]
+    return measured + gaps
+
+
+def _gap_row(cell: UnavailableCell) -> dict[str, Any]:
+    return {
+        **_axes(cell),
+        "available": False,
+        "unavailable_reason": cell.reason,
+        "does_not_fit": cell.does_not_fit,
+    }
+
+
+def _cell_row(cell: LatencyCell) -> dict[str, Any]:
+    seen = summarise_samples(cell.samples_ms)
+    on_device = summarise_samples(cell.device_samples_ms or ())
+    return {
+        **_axes(cell),
+        "available": True,
+        "does_not_fit": False,
+        "n": seen["n"],
+        **{f"{name}_ms": seen[name] for name in ("mean", "p50", "p90", "p99", "iqr")},
+        "noisy": seen["noisy"],
+        "ms_per_image": seen["p50"] / cell.batch_size,
+        "throughput_images_per_second": images_per_second(cell),
+        "device_p50_ms": on_device["p50"],
+        "first_call_ms": cell.first_call_ms,
+        "peak_memory_bytes": cell.peak_memory_bytes,
+        "output_error": cell.output_error,
+    }
+
+
+def _sample_columns(cell: LatencyCell) -> dict[str, Any]:
+    count = len(cell.samples_ms)
+    # A record doesn't promise as many device samples as wall samples.
+    device = [*(cell.device_samples_ms or ()), *([float("nan")] * count)]
+    return {"sample": range(count), "wall_ms": cell.samples_ms, "device_ms": device[:count]}

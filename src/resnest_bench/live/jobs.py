@@ -1,0 +1,46 @@
+"""A job of Snakemake, as a reader calls it, and the records that it writes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from resnest_bench.live.snapshot import LiveJob
+from resnest_bench.paths import KINDS, Job
+from resnest_bench.specs import StudySpec
+
+# What a reader calls the jobs that make no record.
+TITLES = {
+    "data": "prepare {dataset}",
+    "weights": "fetch {hub}",
+    "decide": "decide on more seeds, look {look}",
+    "train": "train {variant} on {dataset} ({recipe})",
+    "train_more": "train {variant} on {dataset} ({recipe}), seed {seed}",
+    "finetune": "finetune {variant} on {dataset} ({recipe})",
+    "latency": "latency {variant} on {dataset}, round {round}",
+}
+# Of these nobody waits for an end.
+SILENT_RULES = frozenset({"all", "all_data"})
+
+
+def make_live_job(
+    rule: str, wildcards: Mapping[str, str], log: Sequence[str], study: StudySpec | None
+) -> LiveJob:
+    """The job of `rule`; a rule that isn't ours bears its own name and its wildcards."""
+    try:
+        title = TITLES.get(rule, " ".join([rule, *wildcards.values()])).format(**wildcards)
+    except (KeyError, ValueError, IndexError):
+        title = rule
+    jobs = _jobs_of_rule(rule, wildcards, study) if study else ()
+    return LiveJob(rule, title, jobs, Path(log[0]) if log else None)
+
+
+def _jobs_of_rule(rule: str, wildcards: Mapping[str, str], study: StudySpec) -> tuple[Job, ...]:
+    """The jobs whose records an instance of `rule` writes: of a training, one for each seed."""
+    kind = "train" if rule == "train_more" else rule
+    if kind not in KINDS:
+        return ()
+    if rule in ("train_more", "latency"):
+        seeds = [int(wildcards["seed" if rule == "train_more" else "round"])]
+    else:
+        seeds = list(study.seeds)
+    dataset, recipe, variant = (wildcards[name] for name in ("dataset", "recipe", "variant"))
+    return tuple(Job(kind, dataset, recipe, variant, seed) for seed in seeds)

@@ -1,0 +1,67 @@
+"""Whether the hub of pretrained weights answers: asked once, before any download.
+
+huggingface_hub itself tries six times, and waits for minutes where nothing answers.
+"""
+
+import functools
+from collections.abc import Collection
+from pathlib import Path
+
+from huggingface_hub import constants, get_session
+from timm.models import get_pretrained_cfg
+
+from resnest_bench.errors import UserError, first_line
+from resnest_bench.models.weights import fetch_hub_weights, load_hub_weights
+
+TIMEOUT_SECONDS = 5
+
+
+@functools.cache
+def find_hub_problem() -> str | None:
+    """Why the hub can't be reached from here, or None where it answers. Asked once per process."""
+    try:
+        # Any answer will do: whether it has the file is for the download to find out.
+        get_session().head(constants.ENDPOINT, timeout=TIMEOUT_SECONDS)
+    # The HTTP library below huggingface_hub changes with its releases, and so do the errors.
+    except Exception as error:
+        return first_line(error)
+    return None
+
+
+def fetch_weights(name: str, path: Path) -> str:
+    """Download timm's pretrained weights `name` to `path`; return the file's SHA-256 (hex).
+
+    Where the hub can't be reached, they come from its cache folder. Raises UserError where they
+    aren't there either, where the download fails, and where `path` can't be written.
+    """
+    problem = find_hub_problem() if _is_on_hub(name) else None
+    if problem:
+        _check_cached(name, path.parent, problem)
+    return fetch_hub_weights(name, path)
+
+
+def _is_on_hub(name: str) -> bool:
+    """Some of timm's weights come from other servers."""
+    try:
+        config = get_pretrained_cfg(name)
+    except RuntimeError:  # an unknown tag, which the download names
+        return False
+    return bool(config and config.hf_hub_id)
+
+
+def _check_cached(name: str, folder: Path, problem: str) -> None:
+    """Raise UserError unless the cache folder has the weights. The hub is not asked from here on."""
+    constants.HF_HUB_OFFLINE = True
+    try:
+        load_hub_weights(name)
+    except UserError as error:
+        raise UserError(explain_offline([name], folder, problem)) from error
+
+
+def explain_offline(names: Collection[str], folder: Path, problem: str) -> str:
+    """That weights can't be downloaded, and what to do; `folder` is where the study looks for them."""
+    return (
+        f"the weights {', '.join(names)} are not here, and their hub ({constants.ENDPOINT}) can't be "
+        f"reached ({problem}). Where the internet is, run `resnest-bench weights --study STUDY` and "
+        f"copy its folder {folder} to here; or give local files with `file:` in the config"
+    )

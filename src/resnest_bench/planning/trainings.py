@@ -1,0 +1,203 @@
+"""What one image of a training costs: measured by the steps that the job itself would make."""
+
+import copy
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from resnest_bench.data.batches import BatchLoader
+from resnest_bench.data.prepared import PreparedMeta, Split
+from resnest_bench.data.splits import batch_slices
+from resnest_bench.measure.environment import precision, tuned_convolutions
+from resnest_bench.measure.evaluation import Evaluator
+from resnest_bench.models import build_model, fit_to_image
+from resnest_bench.planning.clock import Clock
+from resnest_bench.planning.datasets import DatasetFacts
+from resnest_bench.specs import RecipeSpec, VariantSpec
+from resnest_bench.training.checkpoints import Checkpoint, Progress
+from resnest_bench.training.execution import (
+    Execution,
+    StepMaker,
+    layouts_of,
+    mode_of,
+    probe_batch,
+    try_steps,
+)
+from resnest_bench.training.optimizer import freeze_backbone, init_momenta
+from resnest_bench.training.step import make_step, probe_steps
+
+# A step of about this long is timed, where the recipe's whole batch takes longer.
+STEP_SECONDS = 0.25
+FIRST_PIXELS = 32 * 32 * 32
+SMALLEST_BATCH = 4
+# The job's probe does each candidate once, and times it twice at least.
+PROBE_STEPS = 3
+# Of many batches, one stands for all.
+MOST_IMAGES_OF_A_BATCH = 64
+
+
+@dataclass(frozen=True)
+class TrainingSpeed:
+    """Seconds of one variant by one recipe, and its size.
+
+    Attributes:
+        train_image: of one image in training, its step and its part of making the batch.
+        test_image: of one image in evaluation.
+        save: of one checkpoint.
+        build: of one network.
+        probe: of choosing layout and mode, once in a job.
+    """
+
+    train_image: float
+    test_image: float
+    save: float
+    build: float
+    probe: float
+    num_params: int
+
+    def seconds_per_record(self, recipe: RecipeSpec, data: DatasetFacts) -> float:
+        """One seed, from its network to its last evaluation."""
+        held_out = round(data.num_train * recipe.validation_fraction)
+        epoch = (data.num_train - held_out) * self.train_image + self.save
+        epoch += (data.num_test + held_out) * self.test_image
+        return self.build + recipe.epochs * epoch
+
+
+def measure_training(
+    variant: VariantSpec, recipe: RecipeSpec, data: DatasetFacts, clock: Clock, folder: Path
+) -> TrainingSpeed:
+    """Time steps, evaluation, batches and a checkpoint; it is written into `folder` and taken away.
+
+    Raises whatever a network raises that can't be trained here.
+    """
+    device, size = clock.device, data.image_size
+    fitted = fit_to_image(variant, size)[0]
+    with precision(recipe.precision), tuned_convolutions(device):
+        start = time.process_time()
+        model = build_model(fitted, data.num_classes, recipe.dropout, recipe.zero_last_gamma)
+        build = time.process_time() - start
+        if recipe.trainable == "head":
+            freeze_backbone(model)
+        steps = _measure_steps(model, recipe, data, clock)
+        best = min(steps, key=lambda execution: steps[execution])
+        test_image, save = _measure_rest(model, recipe, data, clock, best, folder)
+    open_choice = len(steps) > 1 or recipe.mode == "auto"
+    probed = PROBE_STEPS * sum(steps.values()) * probe_batch(recipe, size)
+    return TrainingSpeed(
+        train_image=steps[best] + measure_batches(recipe, data, clock),
+        test_image=test_image,
+        save=save,
+        build=build,
+        probe=probed if open_choice else 0.0,
+        num_params=sum(parameter.numel() for parameter in model.parameters()),
+    )
+
+
+def _measure_steps(
+    model: nn.Module, recipe: RecipeSpec, data: DatasetFacts, clock: Clock
+) -> dict[Execution, float]:
+    """Seconds of an image in a step, in each layout that works; nothing is compiled."""
+    mode = "eager" if recipe.mode == "compiled" else mode_of(recipe, clock.device)
+    candidates = [Execution(layout, mode) for layout in layouts_of(recipe)]
+
+    def try_batch(batch: int) -> dict[Execution, Callable[[], None]]:
+        maker: StepMaker
+        sizes = (recipe, batch, data.image_size, data.num_classes)
+        maker, crash = probe_steps(model, clock.device, *sizes)
+        return try_steps(candidates, maker, clock.device, crash).working
+
+    first = min(recipe.batch_size, max(SMALLEST_BATCH, FIRST_PIXELS // data.image_size**2))
+    steps = try_batch(first)
+    seconds = min(clock.measure(step, rounds=1) for step in steps.values())
+    batch = choose_batch(first, seconds, recipe.batch_size)
+    if batch > first:
+        steps = try_batch(batch)
+    return {execution: clock.measure(step) / batch for execution, step in steps.items()}
+
+
+def choose_batch(first: int, seconds: float, whole: int) -> int:
+    """Images of the timed step: the recipe's batch, or as many as make a step of STEP_SECONDS.
+
+    `first` images took `seconds`.
+    """
+    return min(whole, max(first, math.floor(first * STEP_SECONDS / max(seconds, 1e-6))))
+
+
+def _measure_rest(
+    model: nn.Module,
+    recipe: RecipeSpec,
+    data: DatasetFacts,
+    clock: Clock,
+    best: Execution,
+    folder: Path,
+) -> tuple[float, float]:
+    """Seconds of an evaluated image, and of a checkpoint."""
+    step = make_step(copy.deepcopy(model), recipe, clock.device, best)
+    init_momenta(step.optimizer)
+    num = min(MOST_IMAGES_OF_A_BATCH, max(SMALLEST_BATCH, FIRST_PIXELS // data.image_size**2))
+    images_BCHW = torch.randn(num, 3, data.image_size, data.image_size, device=clock.device)
+    labels_B = torch.zeros(num, dtype=torch.int64, device=clock.device)
+    evaluator = Evaluator(step.model, recipe.precision == "bf16")
+
+    def evaluate() -> None:
+        evaluator([(images_BCHW, labels_B)])
+
+    evaluate()
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".plan-") as place:
+        checkpoint = Checkpoint(Path(place) / "key" / "seed-0")
+        checkpoint.folder.mkdir(parents=True)
+        save = clock.measure(
+            lambda: checkpoint.save(step.model, step.optimizer, Progress()), rounds=1
+        )
+    return clock.measure(evaluate) / num, save
+
+
+def measure_batches(recipe: RecipeSpec, data: DatasetFacts, clock: Clock) -> float:
+    """Seconds to make one image of a training batch: cropped, augmented and normalised."""
+    num = min(MOST_IMAGES_OF_A_BATCH, recipe.batch_size)
+    meta, split = _make_split(data, num)
+    loader = BatchLoader(split, meta, recipe, clock.device)
+    slices = batch_slices(num, num)
+
+    def make() -> None:
+        for _ in loader.iterate_train(np.arange(num), slices, 0, 1):
+            pass
+
+    make()
+    return clock.measure(make) / num
+
+
+def _make_split(data: DatasetFacts, num: int) -> tuple[PreparedMeta, Split]:
+    """Noise of the data's own size, as prepared arrays are."""
+    generator = np.random.default_rng(0)
+    height, width = data.stored_shape
+    labels_N = np.zeros(num, dtype=np.int64)
+    pixels = generator.integers(0, 256, (num, height, width, 3), dtype=np.uint8)
+    if data.uniform:
+        split = Split(pixels, labels_N)
+    else:
+        shapes_N2 = np.array([[height, width]] * num, dtype=np.int32)
+        split = Split(pixels.reshape(-1), labels_N, shapes_N2, np.arange(num) * height * width * 3)
+    third = (0.5, 0.5, 0.5)
+    meta = PreparedMeta(
+        format_version=1,
+        name="noise",
+        label="noise",
+        classes=("a", "b"),
+        image_size=data.image_size,
+        resize=min(height, width),
+        mean=third,
+        std=third,
+        uniform=data.uniform,
+        counts_per_class={},
+        fingerprint="",
+        source="",
+    )
+    return meta, split

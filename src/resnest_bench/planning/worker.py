@@ -1,0 +1,74 @@
+"""A process that trains for a moment whenever it is told to: what several of them reach together.
+
+It reads a pickled `Task` of our own process and then a line for each turn, and answers each with a
+line: images per second, and the most memory so far in bytes.
+"""
+
+import os
+import pickle
+import sys
+import time
+from dataclasses import dataclass
+
+from resnest_bench.specs import RecipeSpec, VariantSpec
+
+TURN_SECONDS = 1.5
+MOST_IMAGES = 64
+PIXELS = 64 * 32 * 32
+
+
+@dataclass(frozen=True)
+class Task:
+    variant: VariantSpec
+    recipe: RecipeSpec
+    image_size: int
+    num_classes: int
+    num_threads: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    images_per_second: float
+    peak_bytes: int
+
+
+def choose_batch_size(task: Task) -> int:
+    """Images of a step: few enough for several steps in a turn."""
+    return min(task.recipe.batch_size, MOST_IMAGES, max(4, PIXELS // task.image_size**2))
+
+
+def main() -> None:
+    """Answer once when ready, and once for each line on standard input."""
+    task = pickle.load(sys.stdin.buffer)
+    # Before torch is imported, as the jobs do.
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ["OMP_NUM_THREADS"] = str(task.num_threads)
+    import torch
+
+    from resnest_bench.measure.allocator import keep_memory
+    from resnest_bench.measure.latency import peak_rss_bytes
+    from resnest_bench.models import build_model, fit_to_image
+    from resnest_bench.training.execution import Execution, layouts_of
+    from resnest_bench.training.step import probe_step_maker
+
+    torch.set_num_threads(task.num_threads)
+    keep_memory()
+    base, batch = peak_rss_bytes(), choose_batch_size(task)
+    model = build_model(fit_to_image(task.variant, task.image_size)[0], task.num_classes)
+    cpu = torch.device("cpu")
+    maker = probe_step_maker(model, task.recipe, cpu, batch, task.image_size, task.num_classes)
+    step = maker(Execution(layouts_of(task.recipe)[0], "eager"))
+    step()
+
+    def answer(speed: float) -> None:
+        # The recipe's own batch takes as many times the memory of a step.
+        grown = (peak_rss_bytes() - base) * task.recipe.batch_size / batch
+        print(speed, int(base + grown), flush=True)
+
+    answer(0.0)
+    for _ in sys.stdin.buffer:
+        start, count = time.perf_counter(), 0
+        while time.perf_counter() - start < TURN_SECONDS or not count:
+            step()
+            count += 1
+        answer(batch * count / (time.perf_counter() - start))

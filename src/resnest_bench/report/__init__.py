@@ -1,0 +1,1 @@
+"""What people read: captions, rounded tables, markup, files."""

@@ -1,0 +1,1 @@
+"""Statistics on numpy arrays. Nothing here imports anything else of this project."""

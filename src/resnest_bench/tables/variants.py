@@ -1,0 +1,326 @@
+"""The three tables: ablation, trade-off, transfer. A row is never dropped: a gap has its reason."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from resnest_bench.frames.data_notes import data_notes
+from resnest_bench.paths import Experiment, Job
+from resnest_bench.specs import StudySpec, VariantSpec
+from resnest_bench.specs.tables import TableSpec
+from resnest_bench.stats.summary import paired_difference
+from resnest_bench.tables import paper_values
+from resnest_bench.tables.fronts import PANEL
+from resnest_bench.tables.noise import NO_REFERENCE, SEVERAL, Place, floor_percent, noise_floors
+from resnest_bench.tables.points import headline_points
+from resnest_bench.tables.selection import RowGroups, Selection, select
+from resnest_bench.tables.values import (
+    CELL_COLUMNS,
+    RUN_COLUMNS,
+    Rows,
+    accuracy_values,
+    any_stale,
+    by_seed,
+    latency_status,
+    latency_values,
+    training_status,
+)
+
+ACCURACY_COLUMNS = [
+    "variant", "family", "setting", "dataset", "dataset_label", "recipe", "num_params", "n",
+    "accuracy_mean_percent", "accuracy_std_points", "accuracy_low_percent", "accuracy_high_percent", "accuracy_interval_about", "seeds",
+    "seed_accuracies_percent", "num_test", "binomial_standard_error_points", "stale",
+    "train_device", "train_torch",
+]  # fmt: skip
+LATENCY_COLUMNS = [
+    "latency_dataset", "protocol", "num_macs", "latency_p50_ms", "latency_low_ms", "latency_high_ms",
+    "latency_rounds", "latency_round_p50_ms", "latency_p90_ms", "latency_iqr_ms", "latency_n",
+    "latency_noisy", "latency_batch_size", "latency_setting", "latency_stale",
+    "latency_does_not_fit", "latency_device",
+    "latency_torch", "throughput_images_per_second", "throughput_batch_size",
+    "paper_ms_per_image", "reference_drift", "noise_floor_percent", "noise_floor_reason",
+]  # fmt: skip
+PRINTED_COLUMNS = [
+    "printed_params", "printed_accuracy_percent", "accuracy_minus_printed_points",
+    "printed_ms_per_image", "printed_images_per_second", "printed_device",
+]  # fmt: skip
+FRONT_COLUMNS = ["front", "front_probability", "front_seeds", "front_rounds", "front_reason"]
+GAIN_COLUMNS = [
+    "weights", "gain_n", "gain_mean_points", "gain_std_points", "gain_low_points",
+    "gain_high_points", "gain_seed_points",
+]  # fmt: skip
+LAST_COLUMNS = ["data_note", "status"]
+TYPES = {
+    **dict.fromkeys(["num_params", "num_macs", "num_test", "n", "gain_n"], "Int64"),
+    **dict.fromkeys(
+        ["latency_n", "latency_rounds", "latency_batch_size", "throughput_batch_size"], "Int64"
+    ),
+    **dict.fromkeys(["stale", "latency_noisy", "latency_stale", "latency_does_not_fit"], "boolean"),
+    **dict.fromkeys(["front_seeds", "front_rounds"], "Int64"),
+    "front": "boolean",
+    **dict.fromkeys(
+        ["seeds", "seed_accuracies_percent", "latency_round_p50_ms", "gain_seed_points"], "object"
+    ),
+}
+TEXTS = {
+    "variant", "family", "setting", "dataset", "dataset_label", "recipe", "train_device",
+    "train_torch", "latency_dataset", "protocol", "latency_setting", "latency_device", "latency_torch",
+    "printed_params", "printed_device", "weights", "status", "accuracy_interval_about",
+    "noise_floor_reason", "front_reason", "data_note",
+}  # fmt: skip
+
+
+def make_tables(
+    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """By name those of ablation, tradeoff and transfer that the study asks for or that have rows."""
+    made = {
+        "ablation": ablation_table(study, runs, cells),
+        "tradeoff": tradeoff_table(study, runs, cells),
+        "transfer": transfer_table(study, runs, cells),
+    }
+    asked = {name for name in ("ablation", "tradeoff") if getattr(study.tables, name)}
+    return {name: table for name, table in made.items() if len(table) or name in asked}
+
+
+def ablation_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """One row for each variant of `study.tables.ablation`, in its order; empty where that is null.
+
+    `runs` is from `collect`, `cells` from `cells_frame`. Accuracies are in %, their spread in
+    percentage points, times in ms; nothing is rounded. `seeds` and `seed_accuracies_percent` hold
+    lists, and so does `latency_round_p50_ms`. Stale values are shown only where there is no fresh one, with `stale` set.
+    """
+    return _variants_table(study, study.tables.ablation, runs, cells, paper_values.ABLATION)
+
+
+def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Like `ablation_table`, for `study.tables.tradeoff`.
+
+    `front` says whether the row is on the Pareto front of its device and setting, among this table's
+    rows, and `front_probability` how sure that is (`front_probabilities_of`), from `front_seeds` seeds
+    and `front_rounds` rounds; NaN with its `front_reason`.
+    """
+    table = _variants_table(study, study.tables.tradeoff, runs, cells, paper_values.TRADEOFF)
+    if not (study.train and study.latency and len(table)):
+        return table
+    places = _front_places(study, runs, cells).set_index(["variant", *PANEL])
+    keys = pd.MultiIndex.from_frame(table[["variant", "latency_device", "latency_setting"]])
+    found = places.reindex(keys)[FRONT_COLUMNS].reset_index(drop=True)
+    found = found.astype({column: _type_of(column) for column in FRONT_COLUMNS})
+    at = table.columns.tolist().index(LAST_COLUMNS[0])
+    for column in reversed(FRONT_COLUMNS):
+        table.insert(at, column, found[column])
+    return table
+
+
+def other_tables(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> list[pd.DataFrame]:
+    """A table for each training experiment that neither the ablation nor the trade-off table shows.
+
+    So that no training of a study goes unseen, whatever its `tables` say. Columns are those of
+    `ablation_table`; those of latencies only where the study times networks on the same data set.
+    """
+    asked = [select(study, spec) for spec in (study.tables.ablation, study.tables.tradeoff) if spec]
+    shown = {chosen.training for chosen in asked}
+    trained = dict.fromkeys(Experiment("train", b.dataset, b.recipe) for b in study.train)
+    timed = {block.dataset for block in study.latency}
+    found = []
+    for experiment in trained:
+        if experiment not in shown:
+            is_timed = experiment.dataset in timed
+            one = study if is_timed else study.model_copy(update={"latency": ()})
+            spec = TableSpec(dataset=experiment.dataset, recipe=experiment.recipe)
+            found.append(_variants_table(one, spec, runs, cells, {}))
+    return [table for table in found if len(table)]
+
+
+def _front_places(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    points, _, _ = headline_points(study, runs, cells)
+    # Of a row without both values there is nothing to say.
+    whole = points.dropna(subset=["x", "y"])
+    named = {"front_y_n": "front_seeds", "front_x_n": "front_rounds"}
+    return whole.rename(columns=named)[["variant", *PANEL, *FRONT_COLUMNS]]
+
+
+def _variants_table(
+    study: StudySpec, spec: TableSpec | None, runs: pd.DataFrame, cells: pd.DataFrame,
+    printed: Mapping[str, paper_values.PrintedRow],
+) -> pd.DataFrame:  # fmt: skip
+    columns = [*ACCURACY_COLUMNS, *(LATENCY_COLUMNS if study.latency else [])]
+    if spec is None:
+        return _frame([], [*columns, *LAST_COLUMNS])
+    chosen = select(study, spec)
+    groups = RowGroups(runs, RUN_COLUMNS), RowGroups(cells, CELL_COLUMNS)
+    rows = [_variant_row(study, chosen, name, *groups) for name in chosen.variants]
+    floors = noise_floors(runs)
+    rows = [{**row, **_floor_columns(row, floors)} for row in rows]
+    if chosen.paper:
+        columns += PRINTED_COLUMNS
+        rows = [{**row, **_printed(row, printed.get(row["variant"]))} for row in rows]
+    return _frame(_with_data_notes(study, runs, rows), [*columns, *LAST_COLUMNS])
+
+
+def _variant_row(
+    study: StudySpec, chosen: Selection, name: str, runs: RowGroups, cells: RowGroups
+) -> dict[str, Any]:
+    trained = runs.of(chosen.training, name)
+    status = training_status(trained) if chosen.training else []
+    latency: dict[str, Any] = {}
+    if chosen.latency:
+        timed, measured = (rows.of(chosen.latency, name) for rows in (runs, cells))
+        latency = {
+            "latency_dataset": chosen.latency.dataset,
+            "protocol": chosen.latency.recipe,
+            **latency_values(timed, measured),
+        }
+        status += latency_status(timed, measured)
+    accuracy = accuracy_values(trained)
+    return {
+        **_variant_columns(study.variant(name)),
+        **_data_columns(runs, chosen.training or chosen.latency),
+        "recipe": chosen.training and chosen.training.recipe,
+        **latency,
+        **{key: value for key, value in accuracy.items() if value is not None},
+        "status": "; ".join(status) or "ok",
+    }
+
+
+def _floor_columns(row: Mapping[str, Any], floors: Mapping[Place, Any]) -> dict[str, Any]:
+    """The noise floor of two latencies like this one, in %; or why it isn't known."""
+    if not row.get("latency_device"):
+        return {}
+    place = (row["latency_dataset"], row["protocol"], row["latency_device"])
+    floor = floors.get(place) or (SEVERAL if " and " in place[2] else NO_REFERENCE)
+    if isinstance(floor, str):
+        return {"noise_floor_reason": floor}
+    return {
+        "noise_floor_percent": floor_percent(floor, row["latency_rounds"]),
+        "noise_floor_reason": floor.unknown or None,
+    }
+
+
+def _variant_columns(variant: VariantSpec) -> dict[str, Any]:
+    return {
+        "variant": variant.name,
+        "family": variant.family,
+        "setting": variant.setting if variant.family == "resnest" else None,
+    }
+
+
+def _with_data_notes(
+    study: StudySpec, runs: pd.DataFrame, rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    found = data_notes(study, runs)
+    return [{**row, "data_note": found.get(row["dataset"])} for row in rows]
+
+
+def _data_columns(runs: RowGroups, experiment: Experiment | None) -> dict[str, Any]:
+    dataset = experiment and experiment.dataset
+    return {"dataset": dataset, "dataset_label": runs.labels.get(dataset, dataset)}
+
+
+def _printed(row: Mapping[str, Any], printed: paper_values.PrintedRow | None) -> dict[str, Any]:
+    if printed is None:
+        return {}
+    ours = row.get("accuracy_mean_percent")
+    return {
+        "printed_params": printed.params,
+        "printed_accuracy_percent": printed.accuracy_percent,
+        "accuracy_minus_printed_points": None if ours is None else ours - printed.accuracy_percent,
+        "printed_ms_per_image": printed.ms_per_image,
+        "printed_images_per_second": printed.images_per_second,
+        "printed_device": printed.device,
+    }
+
+
+def transfer_table(
+    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """One row for each fine-tuned variant and recipe, in the study's order; empty without any.
+
+    The gain is the test accuracy minus that from scratch of the same variant on the same data,
+    paired by seed, in percentage points: `gain_n` seeds have both. `cells` is not used: the
+    signature is that of the other tables.
+    """
+    printed = study.tables.transfer.paper
+    columns = [*ACCURACY_COLUMNS, *GAIN_COLUMNS, *(PRINTED_COLUMNS[1:3] if printed else [])]
+    groups = dict.fromkeys(
+        (job.experiment, job.variant) for job in study.jobs() if job.kind == "finetune"
+    )
+    by_place = RowGroups(runs, RUN_COLUMNS)
+    rows = [_transfer_row(study, by_place, *group) for group in groups]
+    return _frame(_with_data_notes(study, runs, rows), [*columns, *LAST_COLUMNS])
+
+
+def _transfer_row(
+    study: StudySpec, runs: RowGroups, experiment: Experiment, variant: str
+) -> dict[str, Any]:
+    dataset, recipe = experiment.dataset, experiment.recipe
+    tuned = runs.of(experiment, variant)
+    values = accuracy_values(tuned)
+    status = training_status(tuned)
+    row = {
+        **_variant_columns(study.variant(variant)),
+        **_data_columns(runs, experiment),
+        "recipe": recipe,
+        "weights": _weights_text(study, dataset, variant, recipe),
+        **values,
+    }
+    scratch = _scratch_recipe(study, dataset, variant)
+    if scratch and scratch != recipe:
+        base = runs.of(experiment._replace(recipe=scratch), variant)
+        row |= _gain(tuned, base)
+        if any_stale(base):
+            status.append(f"the gain is over stale values of {scratch}")
+    if study.tables.transfer.paper:
+        row |= _printed_transfer(variant, recipe, values["accuracy_mean_percent"])
+    return {**row, "status": "; ".join(status) or "ok"}
+
+
+def _printed_transfer(variant: str, recipe: str, ours: float | None) -> dict[str, Any]:
+    percent = paper_values.TRANSFER.get((variant, recipe))
+    gap = None if percent is None or ours is None else ours - percent
+    return {
+        "printed_accuracy_percent": percent,
+        "accuracy_minus_printed_points": gap,
+    }
+
+
+def _scratch_recipe(study: StudySpec, dataset: str, variant: str) -> str | None:
+    """The fine-tuning recipe of this variant that starts from random weights, if there is one."""
+    names = (
+        recipe
+        for block in study.finetune
+        if block.dataset == dataset and variant in block.weights
+        for recipe in block.recipes
+    )
+    return next((name for name in names if study.recipe(name).init == "scratch"), None)
+
+
+def _gain(tuned: Rows, scratch: Rows) -> dict[str, Any]:
+    gain = paired_difference(by_seed(tuned), by_seed(scratch))
+    return {
+        "gain_n": gain.n,
+        "gain_mean_points": gain.mean,
+        "gain_std_points": gain.std,
+        "gain_low_points": gain.low,
+        "gain_high_points": gain.high,
+        "gain_seed_points": list(gain.observed),
+    }
+
+
+def _weights_text(study: StudySpec, dataset: str, variant: str, recipe: str) -> str:
+    weights = study.weights(Job("finetune", dataset, recipe, variant, study.seeds[0]))
+    if weights is None:
+        return "random"
+    given = weights.model_dump(exclude_none=True)
+    return " ".join(f"{source} {name}" for source, name in given.items())
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype({c: _type_of(c) for c in columns})
+
+
+def _type_of(column: str) -> str:
+    return TYPES.get(column, "str" if column in TEXTS else "float64")

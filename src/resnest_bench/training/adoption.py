@@ -1,0 +1,61 @@
+"""Take over the record of a training that was made under another name, with its weights."""
+
+import logging
+import shutil
+from pathlib import Path
+
+from resnest_bench import records
+from resnest_bench.digests import code_digest
+from resnest_bench.errors import UserError
+from resnest_bench.models.weights import file_sha256
+from resnest_bench.paths import DataPaths, Job, StudyPaths
+from resnest_bench.records import Record
+from resnest_bench.specs import StudySpec
+from resnest_bench.status.renamed import RenamedRecord, find_renamed_record
+
+log = logging.getLogger(__name__)
+
+
+def adopt_record(study: StudySpec, paths: StudyPaths, job: Job, fingerprint: str) -> Record | None:
+    """The record of the same training under another name, as one of `job`; None if there is none.
+
+    Where the study keeps weights, they are copied first.
+    """
+    code = code_digest(job.kind) if study.rerun_on_code_change else None
+    found = find_renamed_record(study, paths, job, fingerprint, code)
+    if found is None or not _starts_alike(study, paths, job, found.record):
+        return None
+    if job.kind == "train" and study.keeps_weights(job) and not _copy_weights(found, paths, job):
+        return None
+    log.info("%s: the same as %s in %s: its record is taken", job, found.was, found.paths.root)
+    return found.record
+
+
+def _starts_alike(study: StudySpec, paths: StudyPaths, job: Job, record: Record) -> bool:
+    """Whether a fine-tuning would start from the very weights that `record` names."""
+    weights = study.weights(job)
+    if weights is None or record.train is None:
+        return True
+    source, seen = study.source_job(job), record.train.initial_weights
+    if source:
+        path = paths.weights(source)
+    elif weights.file:
+        path = Path(weights.file)
+    else:
+        path = DataPaths(Path(study.data_dir)).hub_weights(str(weights.hub))
+    try:
+        return seen is not None and seen.sha256 == file_sha256(path)
+    except UserError:
+        return False
+
+
+def _copy_weights(found: RenamedRecord, paths: StudyPaths, job: Job) -> bool:
+    """Copy the weights that the record names to the place of `job`. False where they are gone."""
+    source = found.paths.weights(found.was)
+    wanted = found.record.train and found.record.train.final_weights_sha256
+    if wanted is None or not source.is_file() or file_sha256(source) != wanted:
+        return False
+    if source != paths.weights(job):
+        with records.replacing(paths.weights(job)) as temporary:
+            shutil.copyfile(source, temporary)
+    return True

@@ -1,0 +1,53 @@
+"""What is left of a training at its end: its observations, and a warning where they are chance."""
+
+import logging
+
+import numpy as np
+from torch import nn
+
+from resnest_bench import records
+from resnest_bench.chance import describe_chance
+from resnest_bench.measure.complexity import count_params
+from resnest_bench.measure.evaluation import Evaluation
+from resnest_bench.records import (
+    ExecutionObservation,
+    Record,
+    TrainObservations,
+    WeightsObservation,
+)
+from resnest_bench.training.checkpoints import Progress
+
+log = logging.getLogger(__name__)
+
+
+def observe_training(
+    model: nn.Module,
+    progress: Progress,
+    test: Evaluation,
+    num_classes: int,
+    initial: WeightsObservation | None,
+    weights_sha256: str | None,
+    execution: ExecutionObservation,
+) -> TrainObservations:
+    """What a record says of a finished training whose final model gave `test`."""
+    counts = np.bincount(test.predictions, minlength=num_classes)
+    return TrainObservations(
+        num_params=count_params(model),
+        num_trainable_params=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        epochs=progress.epochs,
+        num_test=len(test.correct),
+        test_correct=records.pack_bits(test.correct),
+        test_predictions_per_class=counts.tolist(),
+        wall_seconds=progress.wall_seconds,
+        num_resumes=progress.num_resumes,
+        initial_weights=initial,
+        final_weights_sha256=weights_sha256,
+        execution=execution,
+    )
+
+
+def warn_of_chance(record: Record) -> None:
+    """One line in the log where the accuracy is no better than chance."""
+    remark = describe_chance(record)
+    if remark:
+        log.warning("%s: %s", record.job.job, remark)

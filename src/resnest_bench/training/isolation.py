@@ -1,0 +1,37 @@
+"""A trial in a process of its own: a native crash there is an answer, not the job's end."""
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+# Not multiprocessing's "spawn": that runs the caller's main module again, whatever it does.
+_COMMAND = "from resnest_bench.training.isolation import run_trial; run_trial()"
+
+
+def crash_of(trial: Callable[[], object]) -> str | None:
+    """How the process of `trial` died, in words; None where it lived, whatever Python raised.
+
+    The process is a fresh one: after a fork, OpenMP's threads would be missing. `trial` must be
+    picklable; its tensors travel by value, since shared memory is small in containers.
+    """
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    code = subprocess.run(
+        [sys.executable, "-c", _COMMAND],
+        input=pickle.dumps(trial),
+        env=os.environ | {"PYTHONPATH": path},
+        check=False,
+    ).returncode
+    if code < 0:
+        return f"its process was ended by {signal.Signals(-code).name}"
+    return f"its process ended with exit code {code}" if code else None
+
+
+def run_trial() -> None:
+    """Run the trial on standard input, which our own process wrote."""
+    # An error of Python shows again in the job itself, where it is handled.
+    with contextlib.suppress(Exception):
+        pickle.loads(sys.stdin.buffer.read())()

@@ -1,0 +1,36 @@
+"""Why a training failed, where its network or its recipe is at fault: one line instead of a traceback."""
+
+import torch
+
+from resnest_bench.data.prepared import PreparedMeta
+from resnest_bench.errors import UserError
+from resnest_bench.models import check_image
+from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.specs import StudySpec
+from resnest_bench.training.execution import Execution, check_layout, mode_of, probe_batch
+from resnest_bench.training.initial import build_initial
+from resnest_bench.training.step import probe_steps
+
+
+def explain_failure(
+    study: StudySpec,
+    paths: StudyPaths,
+    job: Job,
+    meta: PreparedMeta,
+    device: torch.device,
+    error: Exception,
+) -> None:
+    """Raise UserError where `error` came because of the images' size, or of the layout asked for.
+
+    `meta` is of the job's dataset. Both are tried, which takes a step at most.
+    """
+    if isinstance(error, UserError):
+        return
+    check_image(study.variant(job.variant), meta.image_size)
+    recipe, num_classes = study.recipe(job.recipe), len(meta.classes)
+    if recipe.layout != "channels_last":
+        return
+    model, _ = build_initial(study, job, paths, num_classes, meta.image_size)
+    sizes = (probe_batch(recipe, meta.image_size), meta.image_size, num_classes)
+    maker, crash = probe_steps(model, device, recipe, *sizes)
+    check_layout(Execution(recipe.layout, mode_of(recipe, device)), maker, device, crash)

@@ -1,0 +1,388 @@
+"""Every kind of claim on records made by hand: p-values, verdicts, and what would decide it."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from resnest_bench.claims.verdicts import claim_jobs, conjunction_p, two_sided_p, verdicts
+from resnest_bench.comparisons.pairs import pairs_table
+from resnest_bench.frames.correctness import correctness_of
+from resnest_bench.paths import Job
+from resnest_bench.stats.multiplicity import holm
+from resnest_bench.stats.power import plan_seeds
+from support.claims_study import claim, claims_study, results_of, some_bits, timed, trained
+from support.records_factory import GPU, make_failed_record
+
+GREATER = claim("greater", a=["B"], b=["A"])
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
+@pytest.fixture
+def bits(rng):
+    """A and T at 60 %, B and C at 70 %: seeds half a point apart."""
+    made = {name: some_bits(percent, 0.5, rng) for name, percent in (("A", 60), ("B", 70))}
+    # As accurate on the whole, and not in each seed: other seeds, other images.
+    for name, alike in (("T", "A"), ("C", "B")):
+        made[name] = made[alike][::-1, ::-1].copy()
+    return made
+
+
+def only(study, made, **more):
+    (result,) = results_of(study, made, **more)
+    return result
+
+
+def reasons(result):
+    return [c.reason for c in result.comparisons]
+
+
+def test_greater_is_half_of_the_pairs_two_sided_p(bits):
+    study = claims_study(GREATER)
+    made = trained(study, bits)
+    result = only(study, made)
+    pair = pairs_table(correctness_of(made.values()), [("B", "A")]).iloc[0]
+    assert result.p_for == pytest.approx(pair["all_p"] / 2)
+    assert result.p_against == pytest.approx(1 - pair["all_p"] / 2)
+    assert result.p == result.holm_p == pytest.approx(pair["all_p"])
+    assert result.verdict == "supported"
+    measured = result.lead.measured
+    assert measured.error.mean == pytest.approx(pair["difference_points"])
+    assert np.std(measured.per_seed, ddof=1) == pytest.approx(pair["std_points"])
+
+
+def test_the_reverse_is_contradicted_and_a_tie_undecided(bits):
+    claims = [
+        claim("greater", name="reverse", a=["A"], b=["B"]),
+        claim("greater", name="tie", a=["C"], b=["B"]),
+    ]
+    study = claims_study(*claims)
+    assert [r.verdict for r in results_of(study, trained(study, bits))] == [
+        "contradicted", "undecided",
+    ]  # fmt: skip
+
+
+def test_all_must_hold_and_one_that_does_not_is_enough(bits):
+    study = claims_study(claim("greater", a=["B", "C"], b=["A", "T"]))
+    made = trained(study, bits)
+    result = only(study, made)
+    assert len(result.comparisons) == 4
+    assert result.p_for == max(c.p_for for c in result.comparisons)
+    assert result.verdict == "supported"
+    # A is not above C, though C is above T.
+    study = claims_study(claim("greater", a=["A", "C"], b=["T", "B"]))
+    result = only(study, trained(study, bits))
+    assert result.verdict == "contradicted"
+    assert result.p_against == 4 * min(c.p_against for c in result.comparisons)
+    assert result.lead.question.text == "A > B"
+
+
+def test_ordered_compares_neighbours_alone(bits):
+    study = claims_study(claim("ordered", variants=["A", "B", "C"]))
+    result = only(study, trained(study, bits))
+    assert [c.question.text for c in result.comparisons] == ["B > A", "C > B"]
+    assert result.verdict == "undecided"
+    assert result.lead.question.text == "C > B"
+
+
+@pytest.mark.parametrize(
+    ("direction", "text", "verdict"),
+    [("rising", "B > A", "supported"), ("falling", "A > B", "contradicted")],
+)
+def test_monotone_compares_levels_of_a_factor(bits, direction, text, verdict):
+    study = claims_study(claim("monotone", factor="radix", direction=direction))
+    result = only(study, trained(study, bits))
+    # C differs in two factors; D is the same network as A, which stands for both.
+    assert [c.question.text for c in result.comparisons] == [text]
+    assert result.verdict == verdict
+
+
+def test_monotone_of_chosen_variants(bits):
+    rising = claim(
+        "monotone", factor="cardinality", direction="rising", variants=["C", "A", "Gone"]
+    )
+    study = claims_study(rising)
+    assert only(study, trained(study, bits)).lead.question.text == "C > A"
+    study = claims_study(claim("monotone", factor="layers", direction="rising"))
+    result = only(study, trained(study, bits))
+    assert (result.verdict, result.comparisons) == ("untested", ())
+
+
+def test_equivalent_is_two_one_sided_tests(bits):
+    claims = [
+        claim("equivalent", name="wide", a="B", b="C", margin=4),
+        claim("equivalent", name="narrow", a="B", b="C", margin=0.5),
+        claim("equivalent", name="far", a="B", b="A", margin=4),
+    ]
+    study = claims_study(*claims)
+    wide, narrow, far = results_of(study, trained(study, bits))
+    assert [r.verdict for r in (wide, narrow, far)] == ["supported", "undecided", "contradicted"]
+    error = wide.lead.measured.error
+    # Where the images add nothing it would be Student's test of both ends; they add some.
+    se = math.sqrt(error.seed_part + error.image_part)
+    least = max(stats.norm.sf((error.mean + 4) / se), stats.norm.sf((4 - error.mean) / se))
+    most = max(stats.t.sf((error.mean + 4) / se, 4), stats.t.sf((4 - error.mean) / se, 4))
+    assert least < wide.p_for < most
+    assert far.p_against < 0.01
+
+
+def test_within_is_about_one_variant(bits):
+    claims = [
+        claim("within", name="holds", a="A", value=60.0, margin=5),
+        claim("within", name="far", a="A", value=80.0, margin=5),
+    ]
+    study = claims_study(*claims)
+    holds, far = results_of(study, trained(study, bits))
+    assert (holds.verdict, far.verdict) == ("supported", "contradicted")
+    assert holds.lead.measured.error.mean == pytest.approx(100 * bits["A"].mean())
+    assert holds.lead.question.variants == ("A",)
+
+
+def test_at_equal_asks_for_alike_pairs_alone(bits):
+    study = claims_study(claim("at_equal", a=["B"], b=["A", "T"], equal="params", within=0.1))
+    sizes = {"B": {"num_params": 1000}, "A": {"num_params": 1100}, "T": {"num_params": 1101}}
+    result = only(study, trained(study, bits, **sizes))
+    alike, other = result.comparisons
+    assert alike.tested
+    assert other.left_out
+    assert other.reason == "not at equal params: 1,000 against 1,101, 10 % apart"
+    assert result.asked == [alike]
+    assert result.verdict == "supported"
+    # Without any pair at equal size there is nothing to test.
+    study = claims_study(claim("at_equal", a=["B"], b=["T"], equal="params", within=0.05))
+    result = only(study, trained(study, bits, **sizes))
+    assert result.verdict == "untested"
+    assert math.isnan(result.p)
+
+
+def test_counts_have_no_error_and_take_nothing_from_the_others(bits):
+    sizes = {"B": {"num_params": 2000}, "A": {"num_params": 1000}}
+    counts = [
+        claim("greater", metric="params", name="more", a=["B"], b=["A"]),
+        claim("greater", metric="params", name="less", a=["A"], b=["B"]),
+        claim("within", metric="params", name="about", a="B", value=2100, margin=0.1),
+        claim("greater", metric="macs", name="unknown", a=["B"], b=["A"]),
+    ]
+    study = claims_study(*counts, GREATER)
+    results = results_of(study, trained(study, bits, **sizes))
+    assert [r.verdict for r in results] == [
+        "supported", "contradicted", "supported", "untested", "supported",
+    ]  # fmt: skip
+    assert reasons(results[3]) == ["no record says how many macs B has"]
+    assert results[4].holm_p == results[4].p
+    study = claims_study(claim("equivalent", metric="macs", a="A", b="B", margin=0.01))
+    assert only(study, timed(study, {"A": [1.0], "B": [2.0]})).verdict == "supported"
+
+
+def test_latency_is_students_test_of_log_ratios_over_rounds():
+    a, b = [2.0, 2.1, 1.9, 2.0, 2.05], [2.4, 2.6, 2.2, 2.5, 2.3]
+    slower = claim("greater", metric="latency", a=["B"], b=["A"], batch_size=8)
+    study = claims_study(slower)
+    made = timed(study, {"A": a, "B": b}, batch_size=8)
+    result = only(study, made)
+    expected = stats.ttest_1samp(np.log(b) - np.log(a), 0, alternative="greater")
+    assert result.p_for == pytest.approx(expected.pvalue)
+    assert result.lead.measured.device == "CPU Testium 3000 (2 logical cores), 2 threads"
+    assert result.verdict == "supported"
+    study = claims_study(claim("within", metric="latency", a="A", value=2.0, margin=0.2))
+    assert only(study, timed(study, {"A": a})).verdict == "supported"
+    study = claims_study(claim("greater", metric="latency", a=["B"], b=["A"]))
+    (reason,) = reasons(only(study, made))
+    assert reason == "B has no latency of batch 1"
+
+
+def test_latencies_are_compared_on_one_device_in_one_setting():
+    study = claims_study(claim("greater", metric="latency", a=["B"], b=["A"]))
+    times = {"A": [1.0, 1.1, 1.2], "B": [2.0, 2.1, 2.2]}
+    made = timed(study, times, B={"device": GPU})
+    assert "several devices" in reasons(only(study, made))[0]
+    assert reasons(only(study, timed(study, {"A": [1.0], "B": [2.0]})))[0].startswith("one round")
+
+
+def test_holm_goes_over_the_tested_claims(bits):
+    pairs = [("B", "A"), ("C", "B"), ("T", "A"), ("A", "C")]
+    claims = [claim("greater", name=f"c{i}", a=[a], b=[b]) for i, (a, b) in enumerate(pairs)]
+    claims.append(claim("greater", name="untested", a=["Gone"], b=["A"]))
+    study = claims_study(*claims)
+    results = results_of(study, trained(study, bits))
+    p = [r.p for r in results[:-1]]
+    assert [r.holm_p for r in results[:-1]] == pytest.approx(holm(np.array(p)).tolist())
+    assert math.isnan(results[-1].holm_p)
+    assert results[-1].verdict == "untested"
+
+
+def test_what_lacks_records_says_so(bits):
+    named = {
+        "gone": (["Gone"], ["A"]), "unasked": (["D"], ["A"]), "alone": (["C"], ["A"]),
+        "apart": (["T"], ["C"]), "failed": (["B"], ["T"]),
+    }  # fmt: skip
+    claims = [claim("greater", name=n, a=a, b=b) for n, (a, b) in named.items()]
+    study = claims_study(
+        *claims, train=[{"dataset": "low", "recipe": "quick", "variants": ["A", "B", "C", "T"]}]
+    )
+    made = trained(study, {**bits, "C": bits["C"][:1]})
+    for seed in study.seeds:
+        job = Job("train", "low", "quick", "B", seed)
+        made[job] = make_failed_record(job, study.job_spec(job), "it diverged")
+    made.pop(Job("train", "low", "quick", "T", 0))
+    found = {r.claim.name: reasons(r)[0] for r in results_of(study, made)}
+    assert found == {
+        "gone": "Gone is not in this study",
+        "unasked": "this study asks for no D by quick on low",
+        "alone": "one seed in common: nothing tells the spread",
+        "apart": "no seed is in both",
+        "failed": "B: seeds 0, 1, 2, 3, 4 failed: it diverged",
+    }
+
+
+def test_only_the_seeds_that_both_have_count(bits):
+    study = claims_study(GREATER)
+    made = trained(study, bits)
+    made.pop(Job("train", "low", "quick", "A", 1))
+    measured = only(study, made).lead.measured
+    assert measured.seeds == (0, 2, 3, 4)
+    assert measured.notes == ("A: seed 1 missing: no record yet",)
+    expected = 100 * (bits["B"].mean(axis=1) - bits["A"].mean(axis=1))[[0, 2, 3, 4]]
+    assert measured.per_seed == pytest.approx(tuple(expected))
+
+
+def test_stale_records_count_where_there_are_no_others(bits):
+    study = claims_study(GREATER)
+    made = trained(study, bits)
+    stale = {Job("train", "low", "quick", "A", seed) for seed in study.seeds}
+    result = only(study, made, stale=stale)
+    assert result.verdict == "supported"
+    assert result.lead.measured.stale
+    assert "A: seeds 0, 1, 2, 3, 4 stale: code changed since" in result.lead.measured.notes
+    # Never beside fresh ones.
+    stale.pop()
+    assert only(study, made, stale=stale).comparisons[0].reason.startswith("one seed in common")
+
+
+def test_other_data_cannot_be_compared(bits):
+    study = claims_study(GREATER)
+    other = {"name": "low", "label": "x", "fingerprint": "e" * 64, "num_train": 1,
+             "num_validation": 0, "num_test": 2000, "classes": ["a"]}  # fmt: skip
+    made = trained(study, bits, A={"dataset": other})
+    (reason,) = reasons(only(study, made))
+    assert "only trainings on the same data can be compared" in reason
+
+
+def test_one_value_in_every_seed_has_no_spread():
+    study = claims_study(GREATER)
+    images = np.arange(100)
+    alike = {"A": np.tile(images < 60, (3, 1)), "B": np.tile(images < 70, (3, 1))}
+    result = only(study, trained(study, alike))
+    assert reasons(result) == ["every seed has the same value: nothing tells the spread"]
+    assert result.lead.measured.error.mean == pytest.approx(10)
+
+
+def test_the_same_predictions_in_every_seed(bits):
+    claims = [
+        claim("equivalent", name="same", a="A", b="D", margin=1),
+        claim("greater", name="above", a=["A"], b=["D"]),
+    ]
+    study = claims_study(*claims)
+    same, above = results_of(study, trained(study, {"A": bits["A"], "D": bits["A"]}))
+    # They differed on none of 2,000 images: 0.99^2000.
+    assert same.p_for == pytest.approx(0.99**2000)
+    assert same.verdict == "supported"
+    assert above.verdict == "undecided"
+    assert above.plan.why_none == "they made the same predictions in every seed"
+    few = dict.fromkeys("AD", bits["A"][:, :100])
+    assert [r.verdict for r in results_of(study, trained(study, few))] == ["undecided"] * 2
+
+
+def test_undecided_says_how_many_seeds_would_decide(rng):
+    images = {"A": some_bits(60, 2, rng), "B": some_bits(62.5, 2, rng)}
+    other = claim("greater", name="other", a=["B"], b=["A"])
+    study = claims_study(GREATER, other)
+    result = results_of(study, trained(study, images))[0]
+    assert result.verdict == "undecided"
+    error = result.lead.measured.error
+    sd = np.std(result.lead.measured.per_seed, ddof=1)
+    # Two claims are tested: Bonferroni's half of 5 %.
+    expected = plan_seeds(error.mean, sd, 5, math.sqrt(error.image_part), alpha=0.025)
+    assert error.mean > 0
+    assert result.plan.needed == expected
+    assert expected.at_low_sd <= expected.seeds <= expected.at_high_sd
+
+
+def test_one_leaning_the_other_way_would_contradict(rng):
+    images = {n: some_bits(p, 1.5, rng) for n, p in (("A", 60), ("B", 61.5), ("C", 58))}
+    study = claims_study(claim("greater", a=["B", "C"], b=["A"]))
+    result = only(study, trained(study, images))
+    assert result.verdict == "undecided"
+    assert result.plan.comparison.question.text == "C > A"
+    error = result.lead.measured.error
+    sd = np.std(result.lead.measured.per_seed, ddof=1)
+    expected = plan_seeds(error.mean, sd, 5, math.sqrt(error.image_part), alpha=0.05 / 2)
+    assert result.plan.needed == expected
+
+
+def test_seeds_do_not_help_where_the_images_are_too_few(rng):
+    place = np.arange(100)
+    # 25 images tell the two apart, the same ones in every seed: 5 points, and as much of an error.
+    right = {"B": (place < 50) | ((place >= 60) & (place < 75)), "T": place < 60}
+    images = {n: np.tile(bits, (5, 1)) ^ (rng.random((5, 100)) < 0.01) for n, bits in right.items()}
+    study = claims_study(claim("greater", a=["B"], b=["T"]))
+    result = only(study, trained(study, images))
+    assert result.verdict == "undecided"
+    assert result.plan.needed is None
+    assert result.plan.why_none.startswith("no number of seeds would: the 100 test images alone")
+
+
+def test_missing_comparisons_can_contradict_and_never_support(bits):
+    study = claims_study(claim("greater", a=["B"], b=["A", "Gone"]))
+    result = only(study, trained(study, bits))
+    assert (result.verdict, result.p_for, result.plan) == ("untested", 1.0, None)
+    study = claims_study(claim("greater", a=["A"], b=["B", "Gone"]))
+    assert only(study, trained(study, bits)).verdict == "contradicted"
+
+
+def test_fine_tunings_are_found_by_recipe_or_dataset(bits):
+    tuned = [
+        claim("greater", name="by-recipe", a=["B"], b=["A"], recipe="fresh"),
+        claim("greater", name="by-dataset", a=["B"], b=["A"], dataset="high"),
+        claim("greater", name="nowhere", a=["B"], b=["A"], recipe="gone"),
+    ]
+    study = claims_study(*tuned)
+    made = trained(study, {n: bits[n] for n in "AB"}, ("finetune", "high", "fresh"))
+    by_recipe, by_dataset, nowhere = results_of(study, made)
+    assert by_recipe.verdict == "supported"
+    assert (by_dataset.experiment.kind, by_dataset.experiment.recipe) == ("finetune", "tune")
+    assert nowhere.verdict == "untested"
+    jobs = claim_jobs(study)
+    assert {job.recipe for job in jobs} == {"fresh", "tune"}
+    assert {job.variant for job in jobs} == {"A", "B"}
+
+
+def test_a_study_of_fine_tunings_alone_takes_its_first_one(bits):
+    study = claims_study(GREATER, train=[], latency=[], tables={}, finetune=[
+        {"dataset": "high", "recipes": ["fresh"], "weights": {"A": {"hub": "x"}, "B": {"hub": "y"}}}
+    ])  # fmt: skip
+    made = trained(study, {n: bits[n] for n in "AB"}, ("finetune", "high", "fresh"))
+    assert only(study, made).verdict == "supported"
+
+
+def test_no_claim_no_result():
+    study = claims_study()
+    assert results_of(study, {}) == []
+    assert claim_jobs(study) == []
+
+
+def test_conjunctions_and_verdicts_by_hand():
+    p_for, p_against = conjunction_p([[0.01, 0.2], [0.9, 0.99]], [[0.99, 0.8], [0.1, 0.01]])
+    assert p_for.tolist() == [0.2, 0.99]
+    assert p_against.tolist() == [1.0, 0.02]
+    assert two_sided_p(0.7, 0.3) == 0.6
+    assert two_sided_p(0.6, 0.55) == 1.0
+    corrected, words = verdicts([0.01, 0.99, 0.4, np.nan, 0.0], [0.99, 0.012, 0.6, np.nan, 1.0])
+    # 0 first, then 0.02 x 3, 0.024 x 2 made no smaller, 0.8.
+    assert corrected[:3] == pytest.approx([0.06, 0.06, 0.8])
+    assert words.tolist() == ["undecided", "undecided", "undecided", "untested", "supported"]
