@@ -78,9 +78,12 @@ def p_at(errors: list[MeanError]) -> np.ndarray:
 
 
 def error_rows(
-    schedule: tuple[int, int, int], seed_sd: float, own_sd: float, num_studies: int,
+    schedule: tuple[int, int, int],
+    seed_sd: float,
+    own_sd: float,
+    num_studies: int,
     rng: np.random.Generator,
-) -> list[Row]:  # fmt: skip
+) -> list[Row]:
     """Two variants that are equally good: any verdict, at any look, is wrong."""
     counts = schedule_of(*schedule)
     tally = _tally("wrong verdicts, one claim", schedule, seed_sd)
@@ -150,9 +153,12 @@ def _claim_p(
 
 
 def stopping_rows(
-    schedule: tuple[int, int, int], points: float, seed_sd: float, num_studies: int,
+    schedule: tuple[int, int, int],
+    points: float,
+    seed_sd: float,
+    num_studies: int,
     rng: np.random.Generator,
-) -> list[Row]:  # fmt: skip
+) -> list[Row]:
     """Two variants `points` apart: verdicts, seeds used, and what intervals cover where one stops."""
     counts = schedule_of(*schedule)
     tally = _tally("stopping", schedule, seed_sd, points=points)
@@ -218,8 +224,12 @@ def markdown(rows: list[Row]) -> str:
         chosen = [row for row in rows if row["section"] == section]
         keys = [k for k in ("figure", "method", "seed_sd", "points") if k in chosen[0]]
         schedules = list(dict.fromkeys(row["looks"] for row in chosen))
-        lines += [f"### {section}", "", "| " + " | ".join([*keys, *schedules]) + " |",
-                  "|" + "---|" * (len(keys) + len(schedules))]  # fmt: skip
+        lines += [
+            f"### {section}",
+            "",
+            "| " + " | ".join([*keys, *schedules]) + " |",
+            "|" + "---|" * (len(keys) + len(schedules)),
+        ]
         groups: dict[tuple, dict[str, str]] = {}
         for row in chosen:
             groups.setdefault(tuple(row[k] for k in keys), {})[row["looks"]] = _cell(row)

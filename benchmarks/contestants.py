@@ -90,8 +90,14 @@ class Contestant:
 def ours(setting: Setting, device: torch.device) -> Contestant:
     """The project's own training. The only function here that knows its interface."""
     data = open_prepared(Path(setting.data))
-    changes = {"crop": "pad4", "flip": True, "precision": setting.precision, "mode": setting.mode,
-               "batch_size": setting.batch_size, "epochs": setting.num_epochs}  # fmt: skip
+    changes = {
+        "crop": "pad4",
+        "flip": True,
+        "precision": setting.precision,
+        "mode": setting.mode,
+        "batch_size": setting.batch_size,
+        "epochs": setting.num_epochs,
+    }
     recipe, side = RECIPES["paper20"].model_copy(update=changes), data.meta.image_size
     model, num_classes = network(setting).to(device), len(data.meta.classes)
     batch, num_images = probe_batch(recipe, side), setting.num_epochs * setting.num_images
@@ -117,13 +123,21 @@ def ours(setting: Setting, device: torch.device) -> Contestant:
 def plain(setting: Setting, device: torch.device) -> Contestant:
     """As in torchvision's and torch's tutorials, apart from autocast where bf16 was asked for."""
     data, on_cuda = open_prepared(Path(setting.data)), device.type == "cuda"
-    steps = [padded_crop(data), transforms.RandomHorizontalFlip(), transforms.ToTensor(),
-             transforms.Normalize(data.meta.mean, data.meta.std)]  # fmt: skip
+    steps = [
+        padded_crop(data),
+        transforms.RandomHorizontalFlip(),
+        transforms.ToTensor(),
+        transforms.Normalize(data.meta.mean, data.meta.std),
+    ]
     dataset = ArrayImages(*pixels_and_labels(setting), transforms.Compose(steps))
     loader = DataLoader(
-        dataset, setting.batch_size, shuffle=True, num_workers=setting.num_workers,
-        pin_memory=on_cuda, persistent_workers=setting.num_workers > 0,
-    )  # fmt: skip
+        dataset,
+        setting.batch_size,
+        shuffle=True,
+        num_workers=setting.num_workers,
+        pin_memory=on_cuda,
+        persistent_workers=setting.num_workers > 0,
+    )
     model, criterion = network(setting).to(device), nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(
         model.parameters(), lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
@@ -152,9 +166,14 @@ def timms(setting: Setting, device: torch.device) -> Contestant:
     loader = timm_loader(setting, device)
     model = network(setting).to(device, memory_format=torch.channels_last)
     optimizer = create_optimizer_v2(
-        model, "momentum", lr=LEARNING_RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY,
-        filter_bias_and_bn=False, fused=True,
-    )  # fmt: skip
+        model,
+        "momentum",
+        lr=LEARNING_RATE,
+        momentum=MOMENTUM,
+        weight_decay=WEIGHT_DECAY,
+        filter_bias_and_bn=False,
+        fused=True,
+    )
     criterion = nn.CrossEntropyLoss()
     compiled = setting.contestant == "timm-compiled"
     # The last batch is smaller: compiled for both sizes, both are as fast as they can be.
@@ -189,11 +208,20 @@ def timm_loader(setting: Setting, device: torch.device):
     data, on_cuda = open_prepared(Path(setting.data)), device.type == "cuda"
     dataset = ArrayImages(*pixels_and_labels(setting))
     loader = create_loader(
-        dataset, (3, data.meta.image_size, data.meta.image_size), setting.batch_size,
-        is_training=True, hflip=0.5, color_jitter=None, interpolation="bilinear",
-        mean=data.meta.mean, std=data.meta.std, num_workers=setting.num_workers,
-        pin_memory=on_cuda, device=device, use_prefetcher=on_cuda,
-    )  # fmt: skip
+        dataset,
+        (3, data.meta.image_size, data.meta.image_size),
+        setting.batch_size,
+        is_training=True,
+        hflip=0.5,
+        color_jitter=None,
+        interpolation="bilinear",
+        mean=data.meta.mean,
+        std=data.meta.std,
+        num_workers=setting.num_workers,
+        pin_memory=on_cuda,
+        device=device,
+        use_prefetcher=on_cuda,
+    )
     dataset.transform.transforms[0] = padded_crop(data)
     loader.batch_sampler.drop_last = False
     return loader

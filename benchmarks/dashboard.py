@@ -48,8 +48,17 @@ def server(results: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py",
-               "--server.headless", "true", "--server.port", str(port)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "dashboard/app.py",
+        "--server.headless",
+        "true",
+        "--server.port",
+        str(port),
+    ]
     environ = {**os.environ, "RESNEST_BENCH_RESULTS": str(results)}
     process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)
     address = f"http://localhost:{port}"
@@ -134,8 +143,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the samples as JSON")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        make = [sys.executable, ROOT / "benchmarks/make_records.py", "--records",
-                str(arguments.records), "--out", folder, "--tables"]  # fmt: skip
+        make = [
+            sys.executable,
+            ROOT / "benchmarks/make_records.py",
+            "--records",
+            str(arguments.records),
+            "--out",
+            folder,
+            "--tables",
+        ]
         subprocess.run(make, check=True)
         found = measure(Path(folder), arguments.repeats)
     machine = f"{cpu_model()}, {os.cpu_count()} logical cores"

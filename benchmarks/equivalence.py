@@ -37,8 +37,16 @@ from resnest_bench.training.step import TrainStep, make_step
 from resnest_bench.training.together import finish
 
 # Small enough for many seeds, with all that the fast path changes: radix 2 and maps of 1x1.
-VARIANT = {"name": "small", "family": "resnest", "layers": [1, 1, 1, 1], "radix": 2, "width": 16,
-           "stem": "deep", "stem_width": 16, "dropout": 0.2}  # fmt: skip
+VARIANT = {
+    "name": "small",
+    "family": "resnest",
+    "layers": [1, 1, 1, 1],
+    "radix": 2,
+    "width": 16,
+    "stem": "deep",
+    "stem_width": 16,
+    "dropout": 0.2,
+}
 # With a warm-up and a small rate accuracies differ little between seeds, and few of them are needed.
 RECIPE = {
     "batch_size": 128,
@@ -72,9 +80,12 @@ def plain_step(context: Context, job: Job, model: torch.nn.Module) -> TrainStep:
     """The network as it was built, and torch's SGD one parameter after the other."""
     recipe = context.study.recipe(job.recipe)
     optimizer = torch.optim.SGD(
-        parameter_groups(model, recipe), lr=recipe.learning_rate, momentum=recipe.momentum,
-        foreach=False, fused=False,
-    )  # fmt: skip
+        parameter_groups(model, recipe),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        foreach=False,
+        fused=False,
+    )
     return TrainStep(model, optimizer, recipe, context.device, Execution("contiguous", "eager"))
 
 
@@ -109,9 +120,13 @@ def equivalence(plain: np.ndarray, fast: np.ndarray, margin: float) -> dict[str,
     lower = float(stats.t.sf((mean + margin) / error, n - 1)) if error else 0.0
     upper = float(stats.t.cdf((mean - margin) / error, n - 1)) if error else 0.0
     return {
-        "n": n, "mean": mean, "low": mean - half, "high": mean + half, "p": max(lower, upper),
+        "n": n,
+        "mean": mean,
+        "low": mean - half,
+        "high": mean + half,
+        "p": max(lower, upper),
         "equivalent": -margin < mean - half and mean + half < margin,
-    }  # fmt: skip
+    }
 
 
 def run(

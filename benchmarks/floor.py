@@ -71,8 +71,20 @@ SIZES = {
     "cpu": Sizes(2048, (32, 256, 28), 1 << 28),
     "cuda": Sizes(8192, (256, 512, 30), 1 << 31),
 }
-COLUMNS = ["variant", "nominal GFLOP", "needed GFLOP", "needed share", "moved MB", "compute ms",
-           "memory ms", "floor ms", "layout, mode", "step ms", "range ms", "gap"]  # fmt: skip
+COLUMNS = [
+    "variant",
+    "nominal GFLOP",
+    "needed GFLOP",
+    "needed share",
+    "moved MB",
+    "compute ms",
+    "memory ms",
+    "floor ms",
+    "layout, mode",
+    "step ms",
+    "range ms",
+    "gap",
+]
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,13 @@ AT_ONCE = (1, 2, 5)
 GPU_TESTS = ("tests/unit/measure", "tests/unit/training")
 FULL_BUDGET_SECONDS = 1200.0
 QUICK = {
-    "variants": ["ResNet-18"], "epochs": 1, "seeds": [0], "steps": "1", "rounds": "1", "images": "128"
-}  # fmt: skip
+    "variants": ["ResNet-18"],
+    "epochs": 1,
+    "seeds": [0],
+    "steps": "1",
+    "rounds": "1",
+    "images": "128",
+}
 
 
 @dataclass(frozen=True)
@@ -76,23 +81,40 @@ def study_config(data: Path | None, out: Path, quick: bool) -> dict:
     }
     if data:
         config["datasets"]["cifar10"] = {
-            "source": "imagefolder", "path": str(data.resolve()), "image_size": 32,
-            "mean": [0.4914, 0.4822, 0.4465], "std": [0.247, 0.2435, 0.2616],
+            "source": "imagefolder",
+            "path": str(data.resolve()),
+            "image_size": 32,
+            "mean": [0.4914, 0.4822, 0.4465],
+            "std": [0.247, 0.2435, 0.2616],
             "label": f"CIFAR-10 ({data.name})",
-        }  # fmt: skip
+        }
     if quick:
         short = {"epochs": QUICK["epochs"], "batch_size": 64, "learning_rate": 0.05}
-        brief = {"batch_sizes": [1], "min_samples": 5, "min_seconds": 0, "warmup_calls": 1,
-                 "warmup_seconds": 0, "paper_batches": 1, "reference_samples": 2}  # fmt: skip
+        brief = {
+            "batch_sizes": [1],
+            "min_samples": 5,
+            "min_seconds": 0,
+            "warmup_calls": 1,
+            "warmup_seconds": 0,
+            "paper_batches": 1,
+            "reference_samples": 2,
+        }
         config |= {
             "seeds": QUICK["seeds"],
             "datasets": {"cifar10": {"source": "digits", "classes": [0, 1]}},
             "recipes": {"short": short},
             "protocols": {"brief": brief},
             "train": [{"dataset": "cifar10", "recipe": "short", "variants": QUICK["variants"]}],
-            "latency": [{"dataset": "cifar10", "protocol": "brief", "rounds": 1, "variants": QUICK["variants"]}],
+            "latency": [
+                {
+                    "dataset": "cifar10",
+                    "protocol": "brief",
+                    "rounds": 1,
+                    "variants": QUICK["variants"],
+                }
+            ],
             "tables": {},
-        }  # fmt: skip
+        }
     return config
 
 
@@ -117,11 +139,25 @@ def at_once_commands(config: dict, file: Path, out: Path, device: str) -> list[t
     name = name if name in config["train"][0]["variants"] else config["train"][0]["variants"][0]
     recipe = config["train"][0]["recipe"]
     return [
-        tool("train", "--study", str(file), "--results", str(out / f"at-once-{number}"),
-             "--device", device, "--dataset", "cifar10", "--recipe", recipe, "--variant", name,
-             "--seeds-at-once", str(number))
+        tool(
+            "train",
+            "--study",
+            str(file),
+            "--results",
+            str(out / f"at-once-{number}"),
+            "--device",
+            device,
+            "--dataset",
+            "cifar10",
+            "--recipe",
+            recipe,
+            "--variant",
+            name,
+            "--seeds-at-once",
+            str(number),
+        )
         for number in AT_ONCE
-    ]  # fmt: skip
+    ]
 
 
 def stages(asked: argparse.Namespace) -> list[Stage]:
@@ -141,17 +177,58 @@ def stages(asked: argparse.Namespace) -> list[Stage]:
     batches = ("--batch-sizes", "1") if quick else ()
     whole = study_commands(config, file, out, device)
     return [
-        Stage("tests", ((sys.executable, "-m", "pytest", "-q", *GPU_TESTS, "-k", "gpu or graph"),), 120),
-        Stage("floor", (python("floor.py", *device_arguments, *variants, *steps,
-                               "--out", str(out / "floor.json")),), 150),
-        Stage("train", (python("train.py", *device_arguments, *raced, *size, *data,
-                               "--out", str(out / "train.json")),), 300),
-        Stage("latency", (python("latency_agreement.py", *device_arguments, *variants, *batches,
-                                 "--out", str(out / "latency.json")),), 120),
+        Stage(
+            "tests",
+            ((sys.executable, "-m", "pytest", "-q", *GPU_TESTS, "-k", "gpu or graph"),),
+            120,
+        ),
+        Stage(
+            "floor",
+            (
+                python(
+                    "floor.py",
+                    *device_arguments,
+                    *variants,
+                    *steps,
+                    "--out",
+                    str(out / "floor.json"),
+                ),
+            ),
+            150,
+        ),
+        Stage(
+            "train",
+            (
+                python(
+                    "train.py",
+                    *device_arguments,
+                    *raced,
+                    *size,
+                    *data,
+                    "--out",
+                    str(out / "train.json"),
+                ),
+            ),
+            300,
+        ),
+        Stage(
+            "latency",
+            (
+                python(
+                    "latency_agreement.py",
+                    *device_arguments,
+                    *variants,
+                    *batches,
+                    "--out",
+                    str(out / "latency.json"),
+                ),
+            ),
+            120,
+        ),
         Stage("data", (whole[0],), 120),
         Stage("at-once", tuple(at_once_commands(config, file, out, device)), 180),
         Stage("study", tuple(whole[1:]), 600),
-    ]  # fmt: skip
+    ]
 
 
 def run_stage(stage: Stage, out: Path, left: float) -> Outcome:
@@ -167,9 +244,14 @@ def run_stage(stage: Stage, out: Path, left: float) -> Outcome:
             try:
                 remaining = max(1.0, limit - (begun - start))
                 subprocess.run(
-                    command, cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT,
-                    timeout=remaining, check=True,
-                )  # fmt: skip
+                    command,
+                    cwd=ROOT,
+                    env=environ,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    timeout=remaining,
+                    check=True,
+                )
             except subprocess.TimeoutExpired:
                 status = f"stopped after {limit:.0f} s"
                 break

@@ -70,14 +70,16 @@ def _one_variant(tally: Tally, setting: Setting, made: Studies) -> None:
     bits = made.bits[:, 0]
     tally.covered(
         "variant, seeds: t on the logit scale",
-        intervals.seed_interval(bits.mean(axis=-1), bounds=FRACTION), made.on_images[:, 0],
-    )  # fmt: skip
+        intervals.seed_interval(bits.mean(axis=-1), bounds=FRACTION),
+        made.on_images[:, 0],
+    )
     crossed = intervals.crossed_interval(intervals.mean_error(bits), bounds=FRACTION)
     tally.covered("variant, all: Cochran", crossed, made.population[:, 0])
     tally.covered(
         "variant, all: t over seeds alone (wrong)",
-        intervals.seed_interval(bits.mean(axis=-1)), made.population[:, 0],
-    )  # fmt: skip
+        intervals.seed_interval(bits.mean(axis=-1)),
+        made.population[:, 0],
+    )
 
 
 def _a_pair(tally: Tally, setting: Setting, made: Studies, differences: np.ndarray) -> None:
@@ -177,9 +179,13 @@ def bounded_latency_rows(
 
 
 def _three_scales(
-    tally: Tally, values_KS: np.ndarray, truth_K: np.ndarray, bounds: Bounds,
-    carry: Callable, carry_back: Callable,
-) -> None:  # fmt: skip
+    tally: Tally,
+    values_KS: np.ndarray,
+    truth_K: np.ndarray,
+    bounds: Bounds,
+    carry: Callable,
+    carry_back: Callable,
+) -> None:
     """Plain t, t carried to the bounds' scale (used), and t of the values on that scale."""
     plain = intervals.seed_interval(values_KS)
     used = intervals.seed_interval(values_KS, bounds=bounds)
@@ -270,15 +276,21 @@ def latency_rows(n: int, num_studies: int, rng: np.random.Generator) -> list[Row
     # A lognormal's mean is above its median.
     factor = np.exp((ROUND_SD**2 + JOB_SD**2 + TIMING_SD**2) / 2)
     over_rounds = intervals.seed_interval(measured[:, 0], about=intervals.ROUNDS, bounds=POSITIVE)
-    tally.add("coverage", "mean over rounds: t on the log scale",
-              (over_rounds.low <= 2 * factor) & (2 * factor <= over_rounds.high))  # fmt: skip
+    tally.add(
+        "coverage",
+        "mean over rounds: t on the log scale",
+        (over_rounds.low <= 2 * factor) & (2 * factor <= over_rounds.high),
+    )
     ratio, true = paired.ratio_interval(measured[:, 0], measured[:, 1]), 2 / 1.9
     tally.add("coverage", "ratio of two: t of logs", (ratio.low <= true) & (true <= ratio.high))
     for _ in range(num_studies):
         floor = noise.noise_floor(reference_timings(7, n, rng))
         ours, base = latencies(np.ones((1, 2)), n, rng)[0].mean(axis=1)
-        tally.add("false alarms", "equal, above the noise floor of 7 variants' jobs",
-                  not noise.is_noise(floor, ours, base, n))  # fmt: skip
+        tally.add(
+            "false alarms",
+            "equal, above the noise floor of 7 variants' jobs",
+            not noise.is_noise(floor, ours, base, n),
+        )
     return tally.rows()
 
 
@@ -303,9 +315,11 @@ def front_rows(n: int, spread: float, num_studies: int, rng: np.random.Generator
             calibrated(tally, "on the front", pareto.front_probabilities(*drawn), on_front)
             naive = [_resampled(values, rng) for values in (ms, per_seed)]
             calibrated(
-                tally, "on the front, bootstrap of seeds (not used)",
-                pareto.front_probabilities(*naive), on_front,
-            )  # fmt: skip
+                tally,
+                "on the front, bootstrap of seeds (not used)",
+                pareto.front_probabilities(*naive),
+                on_front,
+            )
     return tally.rows()
 
 
@@ -316,9 +330,14 @@ def _resampled(values_VS: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 # The paper's ablation: radix, cardinality, width, stem.
 ABLATION = [
-    (0, 1, 64, "conv7"), (1, 1, 64, "conv7"), (0, 1, 64, "deep"), (1, 1, 64, "deep"),
-    (1, 1, 40, "deep"), (1, 2, 64, "deep"), (2, 1, 64, "deep"),
-]  # fmt: skip
+    (0, 1, 64, "conv7"),
+    (1, 1, 64, "conv7"),
+    (0, 1, 64, "deep"),
+    (1, 1, 64, "deep"),
+    (1, 1, 40, "deep"),
+    (1, 2, 64, "deep"),
+    (2, 1, 64, "deep"),
+]
 FACTORS = ("radix", "cardinality", "width", "stem")
 TRUE_EFFECTS = {("radix", "1"): -1.0, ("radix", "2"): 0.5, ("stem", "deep"): 3.0}
 
@@ -439,8 +458,12 @@ def markdown(rows: list[Row]) -> str:
             if k in chosen[0]
         ]
         counts = sorted({row["n"] for row in chosen})
-        lines += [f"### {section}", "", "| " + " | ".join([*keys, *(f"n = {n}" for n in counts)]) + " |",
-                  "|" + "---|" * (len(keys) + len(counts))]  # fmt: skip
+        lines += [
+            f"### {section}",
+            "",
+            "| " + " | ".join([*keys, *(f"n = {n}" for n in counts)]) + " |",
+            "|" + "---|" * (len(keys) + len(counts)),
+        ]
         groups: dict[tuple, dict[int, str]] = {}
         for row in chosen:
             groups.setdefault(tuple(row[k] for k in keys), {})[row["n"]] = _cell(row)

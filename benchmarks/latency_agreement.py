@@ -50,8 +50,19 @@ PROTOCOL = PROTOCOLS["default"].model_copy(
     update={"min_seconds": MIN_SECONDS, "max_seconds": 20.0, "warmup_seconds": 0.2}
 )
 RATIO_GOAL, SPREAD_GOAL = 0.03, 0.05
-COLUMNS = ["variant", "batch", "theirs", "ours ms", "theirs ms", "ratio", "range", "turns",
-           f"off (goal {RATIO_GOAL:.0%})", "runs ms", f"spread (goal {SPREAD_GOAL:.0%})"]  # fmt: skip
+COLUMNS = [
+    "variant",
+    "batch",
+    "theirs",
+    "ours ms",
+    "theirs ms",
+    "ratio",
+    "range",
+    "turns",
+    f"off (goal {RATIO_GOAL:.0%})",
+    "runs ms",
+    f"spread (goal {SPREAD_GOAL:.0%})",
+]
 
 # A call to milliseconds.
 Clock = Callable[[Call, torch.device], float]
@@ -165,9 +176,14 @@ def _ratio(ours: list[float], theirs: list[float]) -> Row:
     ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
     ratio = statistics.median(ratios)
     return {
-        "ours_ms": statistics.median(ours), "theirs_ms": statistics.median(theirs), "ratio": ratio,
-        "ratio_low": min(ratios), "ratio_high": max(ratios), "n": len(ratios), "off": abs(ratio - 1),
-    }  # fmt: skip
+        "ours_ms": statistics.median(ours),
+        "theirs_ms": statistics.median(theirs),
+        "ratio": ratio,
+        "ratio_low": min(ratios),
+        "ratio_high": max(ratios),
+        "n": len(ratios),
+        "off": abs(ratio - 1),
+    }
 
 
 def _spread(run_ms: list[float]) -> Row:
@@ -178,11 +194,18 @@ def _spread(run_ms: list[float]) -> Row:
 def cells_of(one: Row) -> list[str]:
     spread = "one run" if one["spread"] is None else _judged(one["spread"], SPREAD_GOAL)
     return [
-        one["variant"], str(one["batch_size"]), one["peer"], f"{one['ours_ms']:.3f}",
-        f"{one['theirs_ms']:.3f}", f"{one['ratio']:.3f}",
-        f"{one['ratio_low']:.3f} to {one['ratio_high']:.3f}", str(one["n"]),
-        _judged(one["off"], RATIO_GOAL), " ".join(f"{ms:.3f}" for ms in one["run_ms"]), spread,
-    ]  # fmt: skip
+        one["variant"],
+        str(one["batch_size"]),
+        one["peer"],
+        f"{one['ours_ms']:.3f}",
+        f"{one['theirs_ms']:.3f}",
+        f"{one['ratio']:.3f}",
+        f"{one['ratio_low']:.3f} to {one['ratio_high']:.3f}",
+        str(one["n"]),
+        _judged(one["off"], RATIO_GOAL),
+        " ".join(f"{ms:.3f}" for ms in one["run_ms"]),
+        spread,
+    ]
 
 
 def _judged(value: float, goal: float) -> str:

@@ -57,13 +57,17 @@ def _variants(count: int) -> list[dict[str, Any]]:
     return [
         {
             "name": f"net-{number:05d}-{radix}s{cardinality}x{width}d",
-            "family": "resnest", "layers": [2, 2, late, middle], "radix": radix,
-            "cardinality": cardinality, "width": width, "stem": "small",
+            "family": "resnest",
+            "layers": [2, 2, late, middle],
+            "radix": radix,
+            "cardinality": cardinality,
+            "width": width,
+            "stem": "small",
         }
         for number, (radix, cardinality, width, late, middle) in enumerate(
             islice(cycle(settings), count)
         )
-    ]  # fmt: skip
+    ]
 
 
 def make_record(study: StudySpec, job: Job, number: int) -> dict[str, Any]:
@@ -80,8 +84,12 @@ def make_record(study: StudySpec, job: Job, number: int) -> dict[str, Any]:
         "spec": study.job_spec(job),
         "code_digest": code_digest(job.kind),
         "dataset": {
-            "name": job.dataset, "label": LABEL, "fingerprint": digest_of(LABEL),
-            "num_train": 50_000, "num_validation": 0, "num_test": NUM_TEST,
+            "name": job.dataset,
+            "label": LABEL,
+            "fingerprint": digest_of(LABEL),
+            "num_train": 50_000,
+            "num_validation": 0,
+            "num_test": NUM_TEST,
             "classes": list("0123456789"),
         },
         "train": None,
@@ -90,17 +98,27 @@ def make_record(study: StudySpec, job: Job, number: int) -> dict[str, Any]:
         "environment": _environment(),
         "started_at": "2026-01-01T00:00:00+00:00",
         "finished_at": "2026-01-01T00:10:00+00:00",
-    }  # fmt: skip
+    }
 
 
 def _environment() -> dict[str, Any]:
     return {
-        "git_commit": None, "git_dirty": None, "python": "3.11.7",
-        "versions": {"torch": "2.11.0", "torchvision": "0.26.0"}, "os": "synthetic",
-        "device_kind": "cpu", "device_name": DEVICE, "device_index": None, "cuda": None,
-        "cudnn": None, "driver": None, "cpu_model": DEVICE, "num_cpu_threads": 2,
-        "allocator": None, "precision_flags": {},
-    }  # fmt: skip
+        "git_commit": None,
+        "git_dirty": None,
+        "python": "3.11.7",
+        "versions": {"torch": "2.11.0", "torchvision": "0.26.0"},
+        "os": "synthetic",
+        "device_kind": "cpu",
+        "device_name": DEVICE,
+        "device_index": None,
+        "cuda": None,
+        "cudnn": None,
+        "driver": None,
+        "cpu_model": DEVICE,
+        "num_cpu_threads": 2,
+        "allocator": None,
+        "precision_flags": {},
+    }
 
 
 def _training(size: float, rng: np.random.Generator) -> dict[str, Any]:
@@ -137,47 +155,74 @@ def _epochs(accuracy: float, seconds: float, rng: np.random.Generator) -> list[d
     reached[-1] = accuracy
     return [
         {
-            "epoch": k + 1, "learning_rate": 0.05 * (1 + np.cos(np.pi * k / NUM_EPOCHS)),
-            "train_loss": losses[k], "train_accuracy": 0.98 * reached[k],
-            "validation_accuracy": None, "test_accuracy": reached[k],
-            "test_loss": losses[k] + 0.1, "train_seconds": seconds,
-            "evaluation_seconds": 0.1 * seconds, "images_per_second": 50_000 / seconds,
+            "epoch": k + 1,
+            "learning_rate": 0.05 * (1 + np.cos(np.pi * k / NUM_EPOCHS)),
+            "train_loss": losses[k],
+            "train_accuracy": 0.98 * reached[k],
+            "validation_accuracy": None,
+            "test_accuracy": reached[k],
+            "test_loss": losses[k] + 0.1,
+            "train_seconds": seconds,
+            "evaluation_seconds": 0.1 * seconds,
+            "images_per_second": 50_000 / seconds,
         }
         for k in range(NUM_EPOCHS)
-    ]  # fmt: skip
+    ]
 
 
 def _latency(size: float, rng: np.random.Generator) -> dict[str, Any]:
     base_ms = (1 + 0.4 * size) * rng.normal(1, 0.02)
     cells = [_cell(batch, layout, base_ms, rng) for layout in LAYOUTS for batch in BATCH_SIZES]
     state = dict.fromkeys(
-        ("sm_clock_mhz", "memory_clock_mhz", "temperature_c", "power_w", "throttle_reasons",
-         "num_other_processes")
-    ) | {"cpu_load_1min": 1.0}  # fmt: skip
+        (
+            "sm_clock_mhz",
+            "memory_clock_mhz",
+            "temperature_c",
+            "power_w",
+            "throttle_reasons",
+            "num_other_processes",
+        )
+    ) | {"cpu_load_1min": 1.0}
     return {
         "latency": {
-            "image_size": 32, "num_classes": 10, "num_params": int(size * 1e6),
-            "num_macs": int(size * 3e7), "num_activations": int(size * 2e5),
-            "uncounted_operators": {"aten::relu": 16}, "build_ms": 10 * base_ms,
-            "cold_start_ms": 30 * base_ms, "first_call_ms": 9 * base_ms, "cells": cells,
+            "image_size": 32,
+            "num_classes": 10,
+            "num_params": int(size * 1e6),
+            "num_macs": int(size * 3e7),
+            "num_activations": int(size * 2e5),
+            "uncounted_operators": {"aten::relu": 16},
+            "build_ms": 10 * base_ms,
+            "cold_start_ms": 30 * base_ms,
+            "first_call_ms": 9 * base_ms,
+            "cells": cells,
             "unavailable": [],
             "paper": {"batch_size": 256, "num_batches": 10, "total_ms": 1000 * base_ms},
-            "reference": {"model": "resnet18", "batch_size": 8,
-                          "before_ms": _samples(8, 20, rng), "after_ms": _samples(8, 20, rng)},
+            "reference": {
+                "model": "resnet18",
+                "batch_size": 8,
+                "before_ms": _samples(8, 20, rng),
+                "after_ms": _samples(8, 20, rng),
+            },
             "peak_rss_bytes": 300_000_000 + int(size * 8e6),
-            "state_before": state, "state_after": state,
+            "state_before": state,
+            "state_after": state,
         }
-    }  # fmt: skip
+    }
 
 
 def _cell(batch: int, layout: str, base_ms: float, rng: np.random.Generator) -> dict[str, Any]:
     median_ms = base_ms * (1 + 0.4 * (batch - 1)) * (1 if layout == LAYOUTS[0] else 1.15)
     return {
-        "batch_size": batch, "precision": "fp32", "layout": layout, "mode": "eager",
-        "first_call_ms": 3 * median_ms, "num_warmup": 5,
+        "batch_size": batch,
+        "precision": "fp32",
+        "layout": layout,
+        "mode": "eager",
+        "first_call_ms": 3 * median_ms,
+        "num_warmup": 5,
         "samples_ms": _samples(median_ms, NUM_SAMPLES, rng),
-        "device_samples_ms": None, "peak_memory_bytes": None,
-    }  # fmt: skip
+        "device_samples_ms": None,
+        "peak_memory_bytes": None,
+    }
 
 
 def _samples(median_ms: float, count: int, rng: np.random.Generator) -> list[float]:

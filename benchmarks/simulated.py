@@ -117,10 +117,16 @@ class Tally:
 
     def rows(self) -> list[Row]:
         return [
-            {"section": self.section, **self.about, "method": method, "figure": figure,
-             **mean_and_error(np.concatenate(values)), **self._said(figure, method)}
+            {
+                "section": self.section,
+                **self.about,
+                "method": method,
+                "figure": figure,
+                **mean_and_error(np.concatenate(values)),
+                **self._said(figure, method),
+            }
             for (figure, method), values in self.seen.items()
-        ]  # fmt: skip
+        ]
 
     def _said(self, figure: str, method: str) -> Row:
         said = self.said[figure, method]
@@ -162,6 +168,12 @@ def reference_timings(num_variants: int, n: int, rng: np.random.Generator) -> pd
     job = latencies(np.full((1, num_variants), 10.0), n, rng)[0]
     before, after = (job * np.exp(rng.normal(0, TIMING_SD, job.shape)) for _ in range(2))
     return pd.DataFrame(
-        {"round": np.tile(np.arange(n), num_variants), "device_name": "simulated", "model": "r",
-         "batch_size": 1, "before_ms": before.ravel(), "after_ms": after.ravel()}
-    )  # fmt: skip
+        {
+            "round": np.tile(np.arange(n), num_variants),
+            "device_name": "simulated",
+            "model": "r",
+            "batch_size": 1,
+            "before_ms": before.ravel(),
+            "after_ms": after.ravel(),
+        }
+    )

@@ -26,13 +26,20 @@ CONFIG = {
     "study": "startup",
     "seeds": [0],
     "variants": [
-        {"name": "small", "family": "resnest", "layers": [1], "radix": 2, "width": 16,
-         "stem": "deep", "stem_width": 16}
+        {
+            "name": "small",
+            "family": "resnest",
+            "layers": [1],
+            "radix": 2,
+            "width": 16,
+            "stem": "deep",
+            "stem_width": 16,
+        }
     ],
     "datasets": {"digits": {"source": "digits", "classes": [0, 1]}},
     "recipes": {"r": {"epochs": 1, "batch_size": 64, "learning_rate": 0.01}},
     "train": [{"dataset": "digits", "recipe": "r"}],
-}  # fmt: skip
+}
 IMPORTS = {
     "python alone": "pass",
     "import torch": "import torch",

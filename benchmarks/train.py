@@ -56,8 +56,18 @@ CUDA_GOALS = {
 RANDOM_REMARK = "random images: only speed is measured on them"
 # A waiting process that takes more of a core than this disturbs the one that trains.
 IDLE_LIMIT = 0.02
-COLUMNS = ["variant", "contestant", "precision", "layout, mode", "images/s", "range", "ours / it",
-           "range of rounds", "goal", "reached"]  # fmt: skip
+COLUMNS = [
+    "variant",
+    "contestant",
+    "precision",
+    "layout, mode",
+    "images/s",
+    "range",
+    "ours / it",
+    "range of rounds",
+    "goal",
+    "reached",
+]
 
 # One turn of each contestant, by its name.
 Round = dict[str, dict[str, Any]]
@@ -232,8 +242,17 @@ def random_images(folder: Path, num_images: int) -> PreparedMeta:
             yield noise_HWC, index % NUM_CLASSES
 
     classes = tuple(str(label) for label in range(NUM_CLASSES))
-    content = Content(RANDOM_REMARK, classes, IMAGE_SIZE, IMAGE_SIZE, MEAN, STD, True,
-                      items(num_images), items(NUM_CLASSES))  # fmt: skip
+    content = Content(
+        RANDOM_REMARK,
+        classes,
+        IMAGE_SIZE,
+        IMAGE_SIZE,
+        MEAN,
+        STD,
+        True,
+        items(num_images),
+        items(NUM_CLASSES),
+    )
     folder.mkdir(parents=True, exist_ok=True)
     return write_prepared(folder, "random", content, source="")
 
@@ -243,9 +262,13 @@ def prepared_images(data: Path | None, folder: Path, num_images: int) -> Prepare
     if data is None:
         return random_images(folder, num_images)
     spec = ImageFolderDataset(
-        source="imagefolder", path=str(data.resolve()), image_size=IMAGE_SIZE, mean=MEAN, std=STD,
+        source="imagefolder",
+        path=str(data.resolve()),
+        image_size=IMAGE_SIZE,
+        mean=MEAN,
+        std=STD,
         label=data.name,
-    )  # fmt: skip
+    )
     return prepare(spec, "benchmark", folder, folder.with_name("downloads"))
 
 
@@ -318,11 +341,17 @@ def main() -> None:
         data = Path(folder) / "data"
         meta = prepared_images(given.data, data, given.images)
         common = Setting(
-            contestant="", variant={}, precision=given.precision or DEFAULT_PRECISION[kind],
-            device=str(device), num_threads=given.threads, num_workers=given.workers,
-            data=str(data), num_epochs=given.rounds + 1, mode=given.mode,
+            contestant="",
+            variant={},
+            precision=given.precision or DEFAULT_PRECISION[kind],
+            device=str(device),
+            num_threads=given.threads,
+            num_workers=given.workers,
+            data=str(data),
+            num_epochs=given.rounds + 1,
+            mode=given.mode,
             num_images=min(given.images, sum(meta.counts_per_class["train"].values())),
-        )  # fmt: skip
+        )
         told = header(device, "ours keeps memory" if kind == "cpu" else None)
         races = []
         for variant in variants:

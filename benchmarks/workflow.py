@@ -61,16 +61,25 @@ rule train:
 def config_of(size: int, folder: Path) -> dict:
     """A study of `size` variants that differ, each trained with five seeds in one job."""
     variants = [
-        {"name": f"v{i:04d}", "family": "resnest", "layers": [1], "radix": i % 3,
-         "width": 8 * (1 + i % 50), "stem": "small"}
+        {
+            "name": f"v{i:04d}",
+            "family": "resnest",
+            "layers": [1],
+            "radix": i % 3,
+            "width": 8 * (1 + i % 50),
+            "stem": "small",
+        }
         for i in range(size)
-    ]  # fmt: skip
+    ]
     return {
-        "study": "scale", "seeds": list(range(NUM_SEEDS)), "variants": variants,
-        "data_dir": str(folder / "data"), "datasets": {"digits": {"source": "digits"}},
+        "study": "scale",
+        "seeds": list(range(NUM_SEEDS)),
+        "variants": variants,
+        "data_dir": str(folder / "data"),
+        "datasets": {"digits": {"source": "digits"}},
         "recipes": {"r": {"epochs": 1, "batch_size": 64, "learning_rate": 0.01}},
         "train": [{"dataset": "digits", "recipe": "r"}],
-    }  # fmt: skip
+    }
 
 
 def snakemake(folder: Path, *arguments: str, path: str = "") -> float:
@@ -165,17 +174,32 @@ def report(told: dict, seen: dict[int, list[dict[str, float]]], start: float) ->
     for size, found in seen.items():
         m = medians(found)
         rows.append(
-            [f"{size:,}", f"{size * NUM_SEEDS:,}", f"{m['ours']:.1f}", f"{m['peer']:.1f}",
-             f"{m['ours'] / m['peer']:.2f}", f"{m['config']:.2f}", f"{m['run']:.1f}"]
-        )  # fmt: skip
+            [
+                f"{size:,}",
+                f"{size * NUM_SEEDS:,}",
+                f"{m['ours']:.1f}",
+                f"{m['peer']:.1f}",
+                f"{m['ours'] / m['peer']:.2f}",
+                f"{m['config']:.2f}",
+                f"{m['run']:.1f}",
+            ]
+        )
     lines = [
         *header_lines(told, f"{len(next(iter(seen.values())))} runs of each, medians"),
         "",
         markdown(
-            ["jobs", "records", "dry run, s", "bare workflow, s", "ours / bare", "of it our config, s", "run without work, s"],
+            [
+                "jobs",
+                "records",
+                "dry run, s",
+                "bare workflow, s",
+                "ours / bare",
+                "of it our config, s",
+                "run without work, s",
+            ],
             rows,
         ),
-    ]  # fmt: skip
+    ]
     if len(seen) > 1:
         job = per_job(seen)
         shares = [(job + start) / (job + start + n * TRAINING_SECONDS) for n in (1, NUM_SEEDS)]

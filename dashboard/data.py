@@ -263,9 +263,13 @@ def noise_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def latency_ratios(
-    _loaded: Loaded, signature: str, place: Experiment, base: str, names: tuple[str, ...],
+    _loaded: Loaded,
+    signature: str,
+    place: Experiment,
+    base: str,
+    names: tuple[str, ...],
     batch: int,
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     return compute_latency_ratios(
         _loaded.study, _loaded.runs, _loaded.cells, place, base, names, batch
     )
@@ -293,9 +297,12 @@ def transfer_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
 
 @st.cache_resource(max_entries=30, show_spinner=False)
 def differences(
-    _loaded: Loaded, signature: str, place: Experiment, variants: tuple[str, ...],
+    _loaded: Loaded,
+    signature: str,
+    place: Experiment,
+    variants: tuple[str, ...],
     base: str | None,
-) -> Differences:  # fmt: skip
+) -> Differences:
     """Pairs of variants. Reads the records of one experiment, which tell single images apart."""
     trainings = find_trainings(_loaded.study, place, variants)
     found = outcomes(_loaded, difference_jobs(_loaded.study, trainings))

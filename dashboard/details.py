@@ -10,9 +10,22 @@ from resnest_bench.specs import variant_line
 from resnest_bench.tables.selection import Experiments
 
 COLUMNS = [
-    "kind", "variant", "seed", "status", "reason", "test_accuracy", "latency_p50_ms", "num_params",
-    "num_macs", "train_seconds", "peak_rss_bytes", "device_kind", "device_name", "started_at", "record",
-]  # fmt: skip
+    "kind",
+    "variant",
+    "seed",
+    "status",
+    "reason",
+    "test_accuracy",
+    "latency_p50_ms",
+    "num_params",
+    "num_macs",
+    "train_seconds",
+    "peak_rss_bytes",
+    "device_kind",
+    "device_name",
+    "started_at",
+    "record",
+]
 
 
 def show(loaded: data.Loaded, chosen: Experiments, names: list[str]) -> None:

@@ -66,9 +66,15 @@ def _chosen(names: list[str]) -> list[str]:
     if not others:
         return [first]
     second = address.pick_one(
-        "Beside it", others, address.BESIDE, _short, may_be_none=True, draw=st.sidebar.selectbox,
-        placeholder="no other", help="Two studies side by side: the same networks on two devices, say",
-    )  # fmt: skip
+        "Beside it",
+        others,
+        address.BESIDE,
+        _short,
+        may_be_none=True,
+        draw=st.sidebar.selectbox,
+        placeholder="no other",
+        help="Two studies side by side: the same networks on two devices, say",
+    )
     return [first, second] if second else [first]
 
 

@@ -30,9 +30,12 @@ def keys_of(runs: pd.DataFrame) -> list[str]:
 def choose(loaded: data.Loaded, jobs: Mapping[str, Job]) -> None:
     """A job picked in the table, in the URL or here; only jobs of the study can be."""
     name = address.pick_one(
-        "Record", list(jobs), RECORD, may_be_none=True,
+        "Record",
+        list(jobs),
+        RECORD,
+        may_be_none=True,
         placeholder="kind / dataset / recipe / variant / seed or round",
-    )  # fmt: skip
+    )
     if name in jobs:
         show(loaded, jobs[name])
 
@@ -48,15 +51,21 @@ def show(loaded: data.Loaded, job: Job) -> None:
     facts, raw = st.tabs(["Where and how", "Raw record"])
     with facts:
         st.dataframe(
-            facts_of(outcome.record), hide_index=True, width="stretch",
+            facts_of(outcome.record),
+            hide_index=True,
+            width="stretch",
             column_config={"value": st.column_config.TextColumn(width="large")},
-        )  # fmt: skip
+        )
     with raw:
         text = outcome.path.read_text(encoding="utf-8")
         st.download_button(
-            "JSON", text, f"{job.kind}_{job.variant}_{job.seed}.json", "application/json",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+            "JSON",
+            text,
+            f"{job.kind}_{job.variant}_{job.seed}.json",
+            "application/json",
+            icon=":material/download:",
+            on_click="ignore",
+        )
         if len(text) <= MAX_JSON_BYTES:
             # As code: a viewer that makes links or pictures of texts would follow a record's.
             st.code(text, language="json", height=420)
@@ -69,18 +78,21 @@ def facts_of(record: Record) -> pd.DataFrame:
     environment = record.environment.model_dump()
     versions = environment.pop("versions")
     facts = {
-        "started": record.started_at, "finished": record.finished_at,
-        "code digest": record.code_digest, **environment,
+        "started": record.started_at,
+        "finished": record.finished_at,
+        "code digest": record.code_digest,
+        **environment,
         "versions": ", ".join(f"{k} {v}" for k, v in versions.items()),
-    }  # fmt: skip
+    }
     if record.dataset:
         seen = record.dataset
         facts |= {
-            "data": seen.label, "data fingerprint": seen.fingerprint,
+            "data": seen.label,
+            "data fingerprint": seen.fingerprint,
             "images": f"{seen.num_train} train, {seen.num_validation} validation, {seen.num_test} test",
             "classes": ", ".join(seen.classes),
             "images that occur twice": seen.duplicates and seen.duplicates.model_dump(),
-        }  # fmt: skip
+        }
     facts |= {"spec": json.dumps(record.spec, ensure_ascii=False)}
     rows = [
         {"fact": name.replace("_", " "), "value": _text(value)} for name, value in facts.items()

@@ -19,10 +19,17 @@ BY_ENDING = (
     ("_probability", "", "%.2f"),
 )
 UNIT_FORMATS = {
-    "fraction": "percent", "ratio": "percent", "bytes": "bytes", "ms": "%.3f", "s": "%.1f",
-    "nats": "%.4f", "images/s": "%.0f", "parameters": "localized",
-    "multiply-accumulates": "localized", "elements": "localized",
-}  # fmt: skip
+    "fraction": "percent",
+    "ratio": "percent",
+    "bytes": "bytes",
+    "ms": "%.3f",
+    "s": "%.1f",
+    "nats": "%.4f",
+    "images/s": "%.0f",
+    "parameters": "localized",
+    "multiply-accumulates": "localized",
+    "elements": "localized",
+}
 LONG_TEXT = 40
 BARS = {"test_accuracy", "train_accuracy", "validation_accuracy"}
 

@@ -44,9 +44,12 @@ def few(names: Sequence[str]) -> str:
 
 
 def chart(
-    drawn: alt.TopLevelMixin, key: str, on_select: Callable[[], None] | None = None,
-    selection_mode: Sequence[str] = (), extra_height: int = 0,
-) -> None:  # fmt: skip
+    drawn: alt.TopLevelMixin,
+    key: str,
+    on_select: Callable[[], None] | None = None,
+    selection_mode: Sequence[str] = (),
+    extra_height: int = 0,
+) -> None:
     """A chart in the width that there is, its title above it as text, and its files to download.
 
     Text wraps on a narrow screen, where a chart's own title would be cut off. `extra_height` in pixels
@@ -111,9 +114,13 @@ def legend_height(num_entries: int) -> int:
 
 
 def table(
-    frame: pd.DataFrame, key: str, labels: dict[str, str] | None = None, note: str = "",
-    name: str = "", **more: Any,
-) -> None:  # fmt: skip
+    frame: pd.DataFrame,
+    key: str,
+    labels: dict[str, str] | None = None,
+    note: str = "",
+    name: str = "",
+    **more: Any,
+) -> None:
     """Unrounded values under readable headings, and the table as CSV, JSON and LaTeX.
 
     `name` is the table's own key where it is not that of its files. The browser gets MAX_ROWS rows, the
@@ -125,9 +132,14 @@ def table(
     # A table without headings of its own is the raw one.
     shown = with_probabilities(shown) if labels else shown
     st.dataframe(
-        shown, hide_index=True, key=f"{name or key}_table", column_config=config(shown, labels or {}),
-        width="stretch", placeholder="–", **more,
-    )  # fmt: skip
+        shown,
+        hide_index=True,
+        key=f"{name or key}_table",
+        column_config=config(shown, labels or {}),
+        width="stretch",
+        placeholder="–",
+        **more,
+    )
     files = {
         "CSV": (lambda: flat(frame).to_csv(index=False), "text/csv"),
         "JSON": (lambda: frame.to_json(orient="records", indent=1), "application/json"),
@@ -136,9 +148,15 @@ def table(
     with st.container(horizontal=True):
         for kind, (make, mime) in files.items():
             st.download_button(
-                kind, make, f"{key}.{kind.lower()}", mime, key=f"{key}_{kind}", on_click="ignore",
-                icon=":material/download:", type="tertiary",
-            )  # fmt: skip
+                kind,
+                make,
+                f"{key}.{kind.lower()}",
+                mime,
+                key=f"{key}_{kind}",
+                on_click="ignore",
+                icon=":material/download:",
+                type="tertiary",
+            )
 
 
 def with_probabilities(frame: pd.DataFrame) -> pd.DataFrame:
@@ -160,9 +178,14 @@ def pick_row(frame: pd.DataFrame, keys: list[str], target: str, key: str, **more
         shown["rows"] = [keys.index(now)] if now in keys[:MAX_ROWS] else []
     name = f"{key}_{shown['turn']}"
     table(
-        frame, key, name=name, on_select=partial(_take_row, f"{key}_shown", f"{name}_table", target),
-        selection_mode="single-row", selection_default={"selection": {"rows": shown["rows"]}}, **more,
-    )  # fmt: skip
+        frame,
+        key,
+        name=name,
+        on_select=partial(_take_row, f"{key}_shown", f"{name}_table", target),
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": shown["rows"]}},
+        **more,
+    )
 
 
 def _take_row(place: str, name: str, target: str) -> None:
@@ -198,9 +221,12 @@ def take_part(frame: pd.DataFrame, size: int, name: str) -> pd.DataFrame:
     ends = [min(start + size, len(frame)) for start in starts]
     texts = [f"{start + 1:,} to {end:,}" for start, end in zip(starts, ends, strict=True)]
     part = address.pick_one(
-        f"Rows drawn, of {len(frame):,}", range(len(starts)), name,
-        texts.__getitem__, lambda number: str(number + 1),
-    )  # fmt: skip
+        f"Rows drawn, of {len(frame):,}",
+        range(len(starts)),
+        name,
+        texts.__getitem__,
+        lambda number: str(number + 1),
+    )
     return frame.iloc[size * part : size * (part + 1)]
 
 
@@ -230,9 +256,13 @@ def pick_variants(names: list[str], label: str = "Variants", shown: int | None =
     """The variants that the reader picked on this or another page; all, or the first few, without."""
     get_picked(names)
     chosen = st.multiselect(
-        label, names, key=address.PICK,
-        placeholder="all" if shown is None or len(names) <= shown else f"the first {shown} of {len(names)}",
-    )  # fmt: skip
+        label,
+        names,
+        key=address.PICK,
+        placeholder="all"
+        if shown is None or len(names) <= shown
+        else f"the first {shown} of {len(names)}",
+    )
     st.session_state[address.PICKED] = chosen
     address.hold(address.PICK, chosen)
     return chosen or (names if shown is None else names[:shown])

@@ -9,13 +9,21 @@ import views
 from resnest_bench.charts import FACTOR_TITLES, ablation_chart, factor_chart
 
 COLUMNS = {
-    "factor": None, "base": "from", "variant": "to", "base_level": "from level",
-    "level": "to level", "held": "held", "n": "n (paired seeds)",
-    "difference_mean_points": "difference (points)", "difference_low_points": "95 % from",
+    "factor": None,
+    "base": "from",
+    "variant": "to",
+    "base_level": "from level",
+    "level": "to level",
+    "held": "held",
+    "n": "n (paired seeds)",
+    "difference_mean_points": "difference (points)",
+    "difference_low_points": "95 % from",
     "difference_high_points": "95 % to",
-    "printed_difference_points": "paper's difference (points)", "params_ratio": "parameters, ratio",
-    "adjacent": "next level", "status": None,
-}  # fmt: skip
+    "printed_difference_points": "paper's difference (points)",
+    "params_ratio": "parameters, ratio",
+    "adjacent": "next level",
+    "status": None,
+}
 
 
 # Rows of a chart: each has a line or more of text.
@@ -57,13 +65,19 @@ if factors:
     )
     left, right = st.columns([3, 1.4], vertical_alignment="bottom")
     factor = address.pick_one(
-        "Factor", factors, "factor", FACTOR_TITLES.__getitem__, draw=left.segmented_control,
+        "Factor",
+        factors,
+        "factor",
+        FACTOR_TITLES.__getitem__,
+        draw=left.segmented_control,
         required=True,
-    )  # fmt: skip
+    )
     adjacent = address.toggle(
-        "Next levels only", "adjacent", draw=right.toggle,
+        "Next levels only",
+        "adjacent",
+        draw=right.toggle,
         help="Each level against the one before it, instead of each against the lowest too",
-    )  # fmt: skip
+    )
     for one in picker.side_by_side():
         show(one, factor, adjacent)
 if first.study.tables.ablation is not None:

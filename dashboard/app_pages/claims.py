@@ -20,15 +20,33 @@ claims:
     test: {kind: greater, metric: accuracy, a: [mine], b: [ResNet-18]}
 """
 COLUMNS = {
-    "verdict": None, "claim": None, "figure": "what was seen", "n": None, "holm_p": "p (Holm)",
-    "decides": "would decide", "source": None, "stale": None, "name": None,
-}  # fmt: skip
+    "verdict": None,
+    "claim": None,
+    "figure": "what was seen",
+    "n": None,
+    "holm_p": "p (Holm)",
+    "decides": "would decide",
+    "source": None,
+    "stale": None,
+    "name": None,
+}
 COMPARISONS = {
-    "comparison": None, "estimate": None, "low": "95 % from", "high": "95 % to", "unit": None,
-    "n": None, "p_for": "p for", "p_against": "p against", "holm_p_against": "p against (Holm)",
-    "lead": "verdict hangs on it", "stale": None, "std": None, "device": "on",
-    "noise": "beside the noise floor", "status": None,
-}  # fmt: skip
+    "comparison": None,
+    "estimate": None,
+    "low": "95 % from",
+    "high": "95 % to",
+    "unit": None,
+    "n": None,
+    "p_for": "p for",
+    "p_against": "p against",
+    "holm_p_against": "p against (Holm)",
+    "lead": "verdict hangs on it",
+    "stale": None,
+    "std": None,
+    "device": "on",
+    "noise": "beside the noise floor",
+    "status": None,
+}
 
 
 def show(one: data.Loaded, wanted: list[str]) -> None:

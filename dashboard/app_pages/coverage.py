@@ -14,10 +14,23 @@ from resnest_bench.status.outcomes import STATUSES
 
 KINDS = ["train", "latency", "finetune"]
 COLUMNS = [
-    "kind", "dataset", "recipe", "variant", "seed", "status", "reason", "test_accuracy",
-    "latency_p50_ms", "num_params", "device_kind", "device_name", "git_commit", "git_dirty",
-    "started_at", "finished_at",
-]  # fmt: skip
+    "kind",
+    "dataset",
+    "recipe",
+    "variant",
+    "seed",
+    "status",
+    "reason",
+    "test_accuracy",
+    "latency_p50_ms",
+    "num_params",
+    "device_kind",
+    "device_name",
+    "git_commit",
+    "git_dirty",
+    "started_at",
+    "finished_at",
+]
 
 
 def choose_study(loaded: list[data.Loaded], first: data.Loaded) -> data.Loaded:
@@ -25,9 +38,13 @@ def choose_study(loaded: list[data.Loaded], first: data.Loaded) -> data.Loaded:
     if len(loaded) < 2:
         return first
     name = address.pick_one(
-        "Study", [other.name for other in loaded], "of", views.plain, draw=st.segmented_control,
+        "Study",
+        [other.name for other in loaded],
+        "of",
+        views.plain,
+        draw=st.segmented_control,
         required=True,
-    )  # fmt: skip
+    )
     return next((other for other in loaded if other.name == name), first)
 
 

@@ -29,25 +29,48 @@ EVERY = "every two"
 # the most accurate.
 NUM_COMPARED = 60
 COLUMNS = {
-    "verdict": None, "variant": None, "base": None, "difference_points": "difference (points)",
-    "all_low_points": "95 % from", "all_high_points": "95 % to", "n": "n (paired seeds)",
-    "mean_better_all": "P(better)", "all_holm_p": "p (Holm)",
-    "least_detectable_points": "least detectable (points)", "seeds_needed": "seeds needed",
-    "seeds_needed_low": "at least", "seeds_needed_high": "at most", "status": None,
-}  # fmt: skip
+    "verdict": None,
+    "variant": None,
+    "base": None,
+    "difference_points": "difference (points)",
+    "all_low_points": "95 % from",
+    "all_high_points": "95 % to",
+    "n": "n (paired seeds)",
+    "mean_better_all": "P(better)",
+    "all_holm_p": "p (Holm)",
+    "least_detectable_points": "least detectable (points)",
+    "seeds_needed": "seeds needed",
+    "seeds_needed_low": "at least",
+    "seeds_needed_high": "at most",
+    "status": None,
+}
 ACCURACIES = {
-    "variant": None, "mean_percent": "accuracy (%)", "n": "n (seeds)", "std_points": "std (points)",
-    "seeds_low_percent": "new seeds: from", "seeds_high_percent": "to",
-    "all_low_percent": "new seeds and images: from", "all_high_percent": "to ",
-    "networks_low_percent": "these networks, new images: from", "networks_high_percent": "to  ",
+    "variant": None,
+    "mean_percent": "accuracy (%)",
+    "n": "n (seeds)",
+    "std_points": "std (points)",
+    "seeds_low_percent": "new seeds: from",
+    "seeds_high_percent": "to",
+    "all_low_percent": "new seeds and images: from",
+    "all_high_percent": "to ",
+    "networks_low_percent": "these networks, new images: from",
+    "networks_high_percent": "to  ",
     "num_images": "test images",
-}  # fmt: skip
+}
 EFFECTS = {
-    "factor": None, "base_level": "from", "level": "to", "effect": "effect (points)",
-    "by_seed_low": "95 % from", "by_seed_high": "95 % to", "by_seed_holm_p": "p (Holm)",
-    "low": "mixed model: from", "high": "mixed model: to", "holm_p": "mixed model: p (Holm)",
-    "num_variants": "networks at this level", "reason": None,
-}  # fmt: skip
+    "factor": None,
+    "base_level": "from",
+    "level": "to",
+    "effect": "effect (points)",
+    "by_seed_low": "95 % from",
+    "by_seed_high": "95 % to",
+    "by_seed_holm_p": "p (Holm)",
+    "low": "mixed model: from",
+    "high": "mixed model: to",
+    "holm_p": "mixed model: p (Holm)",
+    "num_variants": "networks at this level",
+    "reason": None,
+}
 
 
 def choose(first: data.Loaded) -> tuple[Experiment, str | None, list[str]]:

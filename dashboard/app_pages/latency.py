@@ -19,28 +19,60 @@ from resnest_bench.tables.noise import NOISE_PARTS, floor_sentence
 from resnest_bench.tables.selection import list_experiments
 
 VIEWS = {
-    "sweep": "Batch sweep", "samples": "Raw samples", "settings": "Settings",
-    "start": "Cold start", "drift": "Drift", "ratios": "Against one",
-}  # fmt: skip
+    "sweep": "Batch sweep",
+    "samples": "Raw samples",
+    "settings": "Settings",
+    "start": "Cold start",
+    "drift": "Drift",
+    "ratios": "Against one",
+}
 NUM_SHOWN = 24
 COLUMNS = [
-    "variant", "seed", "status", "batch_size", "precision", "layout", "mode", "n", "p50_ms", "p90_ms",
-    "p99_ms", "iqr_ms", "noisy", "ms_per_image", "throughput_images_per_second", "device_p50_ms",
-    "first_call_ms", "peak_memory_bytes", "output_error", "reference_drift", "device_name",
+    "variant",
+    "seed",
+    "status",
+    "batch_size",
+    "precision",
+    "layout",
+    "mode",
+    "n",
+    "p50_ms",
+    "p90_ms",
+    "p99_ms",
+    "iqr_ms",
+    "noisy",
+    "ms_per_image",
+    "throughput_images_per_second",
+    "device_p50_ms",
+    "first_call_ms",
+    "peak_memory_bytes",
+    "output_error",
+    "reference_drift",
+    "device_name",
     "unavailable_reason",
-]  # fmt: skip
+]
 
 
 NOISE_LABELS = {
-    "reference_model": "reference network", "reference_batch_size": "its batch size", "num_jobs": "jobs",
-    "num_rounds": "rounds", "floor_percent": "noise floor (%)", "job_percent": "job to job (%)",
-    "round_percent": "round to round (%)", "drift_percent": "within a job (%)",
-    "bias_percent": "before to after (%)", "degrees_of_freedom": "degrees of freedom",
-}  # fmt: skip
+    "reference_model": "reference network",
+    "reference_batch_size": "its batch size",
+    "num_jobs": "jobs",
+    "num_rounds": "rounds",
+    "floor_percent": "noise floor (%)",
+    "job_percent": "job to job (%)",
+    "round_percent": "round to round (%)",
+    "drift_percent": "within a job (%)",
+    "bias_percent": "before to after (%)",
+    "degrees_of_freedom": "degrees of freedom",
+}
 RATIO_LABELS = {
-    "time_ratio": "ratio of latencies", "low_ratio": "95 % from",
-    "high_ratio": "95 % to", "n": "n (rounds)", "noise": "beside the noise floor", "device": "on",
-}  # fmt: skip
+    "time_ratio": "ratio of latencies",
+    "low_ratio": "95 % from",
+    "high_ratio": "95 % to",
+    "n": "n (rounds)",
+    "noise": "beside the noise floor",
+    "device": "on",
+}
 
 
 def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int | None) -> None:
@@ -111,9 +143,14 @@ if not first.study.latency:
     st.info("This study measures no latency: add a `latency:` block.")
     st.stop()
 view = address.pick_one(
-    "Show", list(VIEWS), "show", VIEWS.__getitem__, draw=st.segmented_control, required=True,
+    "Show",
+    list(VIEWS),
+    "show",
+    VIEWS.__getitem__,
+    draw=st.segmented_control,
+    required=True,
     label_visibility="collapsed",
-)  # fmt: skip
+)
 left, right = st.columns([2, 1])
 timed = list(dict.fromkeys(first.runs.loc[first.runs["kind"] == "latency", "variant"]))
 with left:
@@ -123,9 +160,12 @@ batches = sorted(int(size) for size in first.cells["batch_size"].dropna().unique
 with right:
     if view == "sweep":
         field = address.pick_one(
-            "Over batch size", list(SWEEP_FIELDS), "sweep", lambda name: SWEEP_FIELDS[name].name,
+            "Over batch size",
+            list(SWEEP_FIELDS),
+            "sweep",
+            lambda name: SWEEP_FIELDS[name].name,
             default="ms_per_image",
-        )  # fmt: skip
+        )
     elif view in ("samples", "settings"):
         batch = address.pick_one("Batch size", batches or [1], "batch")
     elif view == "ratios":

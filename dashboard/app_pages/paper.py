@@ -11,12 +11,23 @@ from resnest_bench.tables.paper_comparison import PRINTED_FACTS
 
 TABLES = {"ablation": "Ablation", "tradeoff": "Trade-off", "transfer": "Transfer"}
 COLUMNS = {
-    "table": None, "variant": None, "printed_text": "printed", "ours": "ours", "low": "95 % from",
+    "table": None,
+    "variant": None,
+    "printed_text": "printed",
+    "ours": "ours",
+    "low": "95 % from",
     "high": "95 % to",
-    "n": None, "difference": "ours − printed", "ratio": "ours / printed",
-    "covered": "interval covers printed", "run_covered": "one more run would", "comparable": None,
-    "differs": "what differs", "status": None, "device": "on", "data": None,
-}  # fmt: skip
+    "n": None,
+    "difference": "ours − printed",
+    "ratio": "ours / printed",
+    "covered": "interval covers printed",
+    "run_covered": "one more run would",
+    "comparable": None,
+    "differs": "what differs",
+    "status": None,
+    "device": "on",
+    "data": None,
+}
 
 
 def show(one: data.Loaded, table: str, what: str) -> None:

@@ -53,8 +53,13 @@ def choose_budget(x: Axis, study: str) -> tuple[float | None, float | None]:
         f"{x.title} {word}", "limit", [study], of=x.key, placeholder="no limit"
     )
     memory = address.enter_number(
-        "Peak memory (MiB) at most", "memory", [study], low=0.0, placeholder="no limit", help="On a GPU what the tensors took at most; on a CPU the whole process",
-    )  # fmt: skip
+        "Peak memory (MiB) at most",
+        "memory",
+        [study],
+        low=0.0,
+        placeholder="no limit",
+        help="On a GPU what the tensors took at most; on a CPU the whole process",
+    )
     return limit, memory
 
 
@@ -82,29 +87,53 @@ def panels_of(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def show_panels(
-    loaded: data.Loaded, chosen: Experiments, points: pd.DataFrame, x: Axis, y: Axis, log: bool, limit: float | None,
-    domains: tuple | None, picked: list[str], apart: bool,
-) -> None:  # fmt: skip
+    loaded: data.Loaded,
+    chosen: Experiments,
+    points: pd.DataFrame,
+    x: Axis,
+    y: Axis,
+    log: bool,
+    limit: float | None,
+    domains: tuple | None,
+    picked: list[str],
+    apart: bool,
+) -> None:
     label = trained_label(loaded.runs, chosen)
     panels = panels_of(points) if apart else [("", points)]
     columns = st.columns(2) if len(panels) > 1 else [st.container()]
     for index, (place, rows) in enumerate(panels):
         key = f"tradeoff_{loaded.name}_{index}".replace("/", "_")
         drawn = tradeoff_chart(
-            rows, x, y, place or label, log_x=log, limit=limit, domains=domains, interactive=True,
-            picked=tuple(picked), variants=loaded.study.variant_names,
-        )  # fmt: skip
+            rows,
+            x,
+            y,
+            place or label,
+            log_x=log,
+            limit=limit,
+            domains=domains,
+            interactive=True,
+            picked=tuple(picked),
+            variants=loaded.study.variant_names,
+        )
         with columns[index % len(columns)]:
             views.chart(
-                drawn, key, partial(take_selection, key, rows), ["picked", "brush"],
+                drawn,
+                key,
+                partial(take_selection, key, rows),
+                ["picked", "brush"],
                 extra_height=views.legend_height(rows["variant"].nunique()),
-            )  # fmt: skip
+            )
 
 
 def show_choice(
-    loaded: data.Loaded, chosen: Experiments, points: pd.DataFrame, x: Axis, y: Axis,
-    limit: float | None, memory: float | None,
-) -> None:  # fmt: skip
+    loaded: data.Loaded,
+    chosen: Experiments,
+    points: pd.DataFrame,
+    x: Axis,
+    y: Axis,
+    limit: float | None,
+    memory: float | None,
+) -> None:
     for line in front_lines(points):
         head, colon, rest = line.partition(": ")
         st.markdown(f"**{views.plain(head)}**{colon}{views.plain(rest)}")
@@ -159,14 +188,30 @@ def table_of(points: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.DataFrame, dict
     """The points as a table; what an interval is about only where some are not of seeds or rounds."""
     repeats = {name: f"n ({axis.repeats}s)" for name, axis in (("x", x), ("y", y))}
     columns = {
-        "variant": None, "family": None, "setting": None, "front": "Pareto front",
-        "front_probability": "P(on the front)", "front_reason": "why no probability",
-        "y": y.title, "y_low": "95 % from", "y_high": "95 % to", "y_n": repeats["y"],
-        "y_about": "interval for", "x": x.title, "x_low": "95 % from ", "x_high": "95 % to ",
-        "x_n": f"{repeats['x']} ", "x_about": "interval for ",
-        "num_params": "parameters", "memory_mib": "peak memory (MiB)", "noisy": None, "stale": None,
-        "measured_in": "measured in", "device": None, "status": None,
-    }  # fmt: skip
+        "variant": None,
+        "family": None,
+        "setting": None,
+        "front": "Pareto front",
+        "front_probability": "P(on the front)",
+        "front_reason": "why no probability",
+        "y": y.title,
+        "y_low": "95 % from",
+        "y_high": "95 % to",
+        "y_n": repeats["y"],
+        "y_about": "interval for",
+        "x": x.title,
+        "x_low": "95 % from ",
+        "x_high": "95 % to ",
+        "x_n": f"{repeats['x']} ",
+        "x_about": "interval for ",
+        "num_params": "parameters",
+        "memory_mib": "peak memory (MiB)",
+        "noisy": None,
+        "stale": None,
+        "measured_in": "measured in",
+        "device": None,
+        "status": None,
+    }
     binomial = points[["x_about", "y_about"]].eq(IMAGES).any(axis=None)
     hidden = set() if binomial else {"x_about", "y_about"}
     hidden |= {"front_reason"} if points["front_reason"].eq("").all() else set()
@@ -186,12 +231,18 @@ def show_beside(all_points: list[pd.DataFrame], names: list[str], x: Axis, y: Ax
     both["y_difference"] = both["y_second"] - both["y_first"]
     st.subheader("Both studies")
     views.table(
-        both, "beside",
-        {"x_first": f"{x.title}: {names[0]}", "x_second": f"{x.title}: {names[1]}",
-         "y_first": f"{y.title}: {names[0]}", "y_second": f"{y.title}: {names[1]}",
-         "x_ratio": "second / first", "y_difference": f"second − first ({y.unit})",
-         "measured_in": "measured in"},
-    )  # fmt: skip
+        both,
+        "beside",
+        {
+            "x_first": f"{x.title}: {names[0]}",
+            "x_second": f"{x.title}: {names[1]}",
+            "y_first": f"{y.title}: {names[0]}",
+            "y_second": f"{y.title}: {names[1]}",
+            "x_ratio": "second / first",
+            "y_difference": f"second − first ({y.unit})",
+            "measured_in": "measured in",
+        },
+    )
 
 
 st.header("Trade-off")

@@ -12,20 +12,33 @@ from resnest_bench.charts import field_title, training_curves_panels
 from resnest_bench.frames.live import trainings_frame
 
 FIELDS = [
-    "test_accuracy", "train_accuracy", "validation_accuracy", "test_loss", "train_loss",
-    "images_per_second", "learning_rate",
-]  # fmt: skip
+    "test_accuracy",
+    "train_accuracy",
+    "validation_accuracy",
+    "test_loss",
+    "train_loss",
+    "images_per_second",
+    "learning_rate",
+]
 NUM_SHOWN = 8
 EXPERIMENT = ["kind", "dataset", "recipe"]
 BEGUN = {
-    "num_epochs": "of epochs", "updated_at": "last heard of", "seconds_ago": "seconds ago",
-}  # fmt: skip
+    "num_epochs": "of epochs",
+    "updated_at": "last heard of",
+    "seconds_ago": "seconds ago",
+}
 COSTS = {
-    "variant": None, "kind": None, "dataset": None, "recipe": None, "n": "n (seeds)",
-    "wall_seconds": "wall time, mean (s)", "train_seconds": "training alone, mean (s)",
-    "train_images_per_second": "speed, mean (images/s)", "test_accuracy": "test accuracy, mean",
+    "variant": None,
+    "kind": None,
+    "dataset": None,
+    "recipe": None,
+    "n": "n (seeds)",
+    "wall_seconds": "wall time, mean (s)",
+    "train_seconds": "training alone, mean (s)",
+    "train_images_per_second": "speed, mean (images/s)",
+    "test_accuracy": "test accuracy, mean",
     "device": "on",
-}  # fmt: skip
+}
 
 
 def costs(one: data.Loaded, names: list[str]) -> pd.DataFrame:
@@ -38,12 +51,13 @@ def costs(one: data.Loaded, names: list[str]) -> pd.DataFrame:
     ]
     keys = ["variant", *EXPERIMENT]
     means = runs.groupby(keys, sort=False).agg(
-        n=("seed", "count"), wall_seconds=("wall_seconds", "mean"),
+        n=("seed", "count"),
+        wall_seconds=("wall_seconds", "mean"),
         train_seconds=("train_seconds", "mean"),
         train_images_per_second=("train_images_per_second", "mean"),
         test_accuracy=("test_accuracy", "mean"),
         device=("device_name", lambda names: " and ".join(names.dropna().unique())),
-    )  # fmt: skip
+    )
     return means.reset_index()[list(COSTS)]
 
 

@@ -10,11 +10,26 @@ import pandas as pd
 from tabulate import tabulate
 
 LATEX_ESCAPES = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    "±": r"$\pm$", "−": r"$-$", "×": r"$\times$", "–": "--", "…": r"\ldots{}", "√": r"$\surd$",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "×": r"$\times$",
+    "–": "--",
+    "…": r"\ldots{}",
+    "√": r"$\surd$",
+}
 GAP = "–"
 # What Markdown (with GitHub's extensions) would read as markup, each where it does: an underscore
 # within a word, a lone '<' or the brackets of an interval mean nothing to it. Names come from others.
@@ -50,9 +65,13 @@ def signed_text(value: float) -> str:
 
 
 def uncertain_text(
-    mean: Any, low: Any, high: Any, n: Any, values: Sequence[float],
+    mean: Any,
+    low: Any,
+    high: Any,
+    n: Any,
+    values: Sequence[float],
     write: Callable[[float], str] = points_text,
-) -> str:  # fmt: skip
+) -> str:
     """'62.64 [62.10, 63.18] (n=5)': a mean of `values` with its interval; '–' without a value.
 
     '62.64 (n=1)': one value has no interval. '43.10, 45.00 (n=2)': two have none either, and stand
@@ -150,11 +169,15 @@ def latex_table(display: pd.DataFrame, caption: str, label: str, notes: list[str
         rf"\caption{{{latex_text(caption)}}}",
         rf"\label{{tab:{label}}}",
         rf"\begin{{tabular}}{{{'l' * len(display.columns)}}}",
-        r"\toprule", header, r"\midrule", *rows, r"\bottomrule",
+        r"\toprule",
+        header,
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
         r"\end{tabular}",
         *(rf"\par\footnotesize {latex_text(note)}" for note in notes),
         r"\end{table}",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines) + "\n"
 
 

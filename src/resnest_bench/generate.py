@@ -38,7 +38,11 @@ from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 SECTIONS: list[tuple[str, type[Spec], str]] = [
-    ("The study: `config.yaml`", StudySpec, "What to run. Paths are relative to where `snakemake` is started."),
+    (
+        "The study: `config.yaml`",
+        StudySpec,
+        "What to run. Paths are relative to where `snakemake` is started.",
+    ),
     ("`train`: a list of", TrainBlock, ""),
     ("`latency`: a list of", LatencyBlock, ""),
     ("`finetune`: a list of", FinetuneBlock, ""),
@@ -54,11 +58,19 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
     ("`variants.yaml`: `family: timm`", TimmVariant, ""),
     ("`variants.yaml`: `family: classic`", ClassicVariant, ""),
-    ("`adaptive`", AdaptiveSpec, "Seeds that are added while a claim on a trained accuracy is undecided: [docs/methods.md](../docs/methods.md#adaptive-seeds)."),
-    ("`claims.yaml`: a list of", ClaimSpec, "[docs/methods.md](../docs/methods.md#claims) says how they are tested."),
+    (
+        "`adaptive`",
+        AdaptiveSpec,
+        "Seeds that are added while a claim on a trained accuracy is undecided: [docs/methods.md](../docs/methods.md#adaptive-seeds).",
+    ),
+    (
+        "`claims.yaml`: a list of",
+        ClaimSpec,
+        "[docs/methods.md](../docs/methods.md#claims) says how they are tested.",
+    ),
     ("`claims.yaml`: `test`, of any `kind`", ClaimTest, ""),
     *((f"`claims.yaml`: `test`, `kind: {kind}`", test, "") for kind, test in TESTS.items()),
-]  # fmt: skip
+]
 
 
 def _dumps(value: Any) -> str:

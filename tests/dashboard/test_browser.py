@@ -22,9 +22,16 @@ from support.claims_study import SOME_CLAIMS
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
-    "": "Trade-off", "differences": "Differences", "claims": "Claims", "ablation": "Ablation", "training": "Training", "latency": "Latency",
-    "transfer": "Transfer", "paper": "Paper beside ours", "coverage": "Coverage and provenance",
-}  # fmt: skip
+    "": "Trade-off",
+    "differences": "Differences",
+    "claims": "Claims",
+    "ablation": "Ablation",
+    "training": "Training",
+    "latency": "Latency",
+    "transfer": "Transfer",
+    "paper": "Paper beside ours",
+    "coverage": "Coverage and provenance",
+}
 DRAWN = '[data-testid="stVegaLiteChart"] svg.marks'
 DOTS = f"{DRAWN} .mark-symbol.role-mark path"
 CELLS = '[data-testid="stDataFrame"] [role="gridcell"]'
@@ -49,8 +56,17 @@ def server(results):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py",
-               "--server.headless", "true", "--server.port", str(port)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "dashboard/app.py",
+        "--server.headless",
+        "true",
+        "--server.port",
+        str(port),
+    ]
     environ = {**os.environ, "RESNEST_BENCH_RESULTS": str(results)}
     process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)
     address = f"http://localhost:{port}"

@@ -11,8 +11,12 @@ def leaking(results, study):
     for job in study.jobs():
         raw = json.loads(paths.record(job).read_text())
         raw["dataset"]["duplicates"] = {
-            "test_exact": 3, "test_near": 9, "train_repeated": 1, "test_repeated": 0, "two_labels": 0,
-        }  # fmt: skip
+            "test_exact": 3,
+            "test_near": 9,
+            "train_repeated": 1,
+            "test_repeated": 0,
+            "two_labels": 0,
+        }
         paths.record(job).write_text(json.dumps(raw))
     return study
 

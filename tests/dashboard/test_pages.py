@@ -35,10 +35,16 @@ HOSTILE = "<script>alert(1)</script> ![x](http://evil.example/x.png) $x$ :red[y]
 
 def progress(epochs):
     return LiveProgress.model_validate(
-        {"job": vars(TRAINING), "num_epochs": 2, "epochs": make_epochs(0.5, epochs),
-         "dataset_label": "Synthetic low", "device_kind": "cpu", "device_name": "X",
-         "updated_at": "2026-01-01T00:00:00+00:00"}
-    )  # fmt: skip
+        {
+            "job": vars(TRAINING),
+            "num_epochs": 2,
+            "epochs": make_epochs(0.5, epochs),
+            "dataset_label": "Synthetic low",
+            "device_kind": "cpu",
+            "device_name": "X",
+            "updated_at": "2026-01-01T00:00:00+00:00",
+        }
+    )
 
 
 def charts(app):
@@ -168,10 +174,22 @@ HOSTILE_QUERIES = [
     {"limit": "1e999", "memory": "-5", "log": "maybe", "x": "\x00"},
     {"training": "train, low, nothing", "protocol": "' OR 1=1 --"},
     {"record": "train/../../../etc/passwd/0", "status": "nothing", "kind": HOSTILE, "search": "[("},
-    {"factor": "__import__('os')", "table": "x", "what": "x", "show": "x", "batch": "-1",
-     "curve": "x", "beside": "../..", "facets": "x", "sweep": "x", "adjacent": "x", "of": "x",
-     "claim": "../../etc/passwd", "verdict": ["x", HOSTILE]},
-]  # fmt: skip
+    {
+        "factor": "__import__('os')",
+        "table": "x",
+        "what": "x",
+        "show": "x",
+        "batch": "-1",
+        "curve": "x",
+        "beside": "../..",
+        "facets": "x",
+        "sweep": "x",
+        "adjacent": "x",
+        "of": "x",
+        "claim": "../../etc/passwd",
+        "verdict": ["x", HOSTILE],
+    },
+]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -471,8 +489,9 @@ def test_the_claims_of_a_study_stand_beside_those_of_another(open_page, results,
     records_factory.write_study(other, other.paths(results))
     app = open_page("claims", study="other", beside="synthetic", claim="slower")
     assert [info.value for info in app.info] == [
-        "This study makes no claim.", "This study doesn't make this claim.",
-    ]  # fmt: skip
+        "This study makes no claim.",
+        "This study doesn't make this claim.",
+    ]
     assert any("on CPU Testium" in text.replace("\\", "") for text in texts(app))
 
 

@@ -25,8 +25,10 @@ THEIRS = re.compile(r"mine|data/|config/claims\.yaml")
 def patterns(span):
     """What to look for: `{a,b}` stands for both, and `<name>` for any name."""
     span = re.sub(r"<[^>]*>", "*", span)
-    parts = [part.strip("{}").split(",") if part.startswith("{") else [part]
-             for part in re.split(r"(\{[^}]*\})", span)]  # fmt: skip
+    parts = [
+        part.strip("{}").split(",") if part.startswith("{") else [part]
+        for part in re.split(r"(\{[^}]*\})", span)
+    ]
     return ["".join(choice) for choice in product(*parts)]
 
 
@@ -66,8 +68,19 @@ def snakemake_keys():
 
 
 # Of a Slurm profile: resources and the plugin's own options.
-PROFILE_KEYS = {"gpu", "gres", "gpu_model", "mem_mb", "runtime", "tasks", "slurm_partition", "slurm_account",
-                "slurm_extra", "slurm_requeue", "seeds_at_once"}  # fmt: skip
+PROFILE_KEYS = {
+    "gpu",
+    "gres",
+    "gpu_model",
+    "mem_mb",
+    "runtime",
+    "tasks",
+    "slurm_partition",
+    "slurm_account",
+    "slurm_extra",
+    "slurm_requeue",
+    "seeds_at_once",
+}
 KEYS = list_keys() | snakemake_keys() | PROFILE_KEYS
 
 
@@ -129,8 +142,11 @@ def test_a_yaml_block_is_a_valid_part_of_a_study(block):
 
 def pages():
     """Titles in the dashboard's navigation."""
-    calls = (node for node in ast.walk(ast.parse((ROOT / "dashboard/app.py").read_text()))
-             if isinstance(node, ast.Call))  # fmt: skip
+    calls = (
+        node
+        for node in ast.walk(ast.parse((ROOT / "dashboard/app.py").read_text()))
+        if isinstance(node, ast.Call)
+    )
     return {
         keyword.value.value
         for call in calls
@@ -156,7 +172,11 @@ def test_the_studies_that_ship_are_listed_in_the_catalogues_terms():
     usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     assert set(usage) == {"mandatory-flags", "software-stack-deployment"}
     assert set(usage["software-stack-deployment"]) == {
-        "conda", "apptainer", "apptainer+conda", "report"}  # fmt: skip
+        "conda",
+        "apptainer",
+        "apptainer+conda",
+        "report",
+    }
     get_argument_parser().parse_args(usage["mandatory-flags"]["flags"].split())
     assert (ROOT / "workflow/Snakefile").exists()
     assert (ROOT / "config/README.md").exists()

@@ -41,7 +41,7 @@ RUN_BY = {
     "snakemake --cores 1 --report report.html": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
     # A Slurm on one machine, with GPUs that are only counted.
     "snakemake --profile workflow/profiles/slurm": "tests/slurm/test_cluster.py::test_the_study_ends_with_all_records_tables_and_figures",
-}  # fmt: skip
+}
 
 
 def readme_commands():
@@ -59,8 +59,9 @@ def test_the_test_exists(test):
     path, _, name = test.partition("::")
     text = (ROOT / path).read_text()
     if name:
-        functions = {node.name for node in ast.parse(text).body
-                     if isinstance(node, ast.FunctionDef)}  # fmt: skip
+        functions = {
+            node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)
+        }
         assert name in functions
     elif path == ".ci/run":
         assert "make test" in text
@@ -70,10 +71,13 @@ def command_of_make(target):
     """The last command that `make TARGET` would run, without an installation before it."""
     done = subprocess.run(
         ["make", "--dry-run", "--no-print-directory", "--assume-old=.venv/.installed", target],
-        cwd=ROOT, check=True, capture_output=True, text=True,
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
         # `make test` may have started us, and what it leaves there is for its own children.
         env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
-    )  # fmt: skip
+    )
     return done.stdout.strip().splitlines()[-1]
 
 

@@ -47,9 +47,12 @@ def test_it_leads_to_a_verdict(tmp_path):
     path = f"{site}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         [shutil.which("bash"), "-c", as_script()],
-        cwd=tmp_path, env=dict(os.environ, PATH=path, PYTHONPATH=str(site), OMP_NUM_THREADS="1"),
-        capture_output=True, text=True, timeout=3000,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=dict(os.environ, PATH=path, PYTHONPATH=str(site), OMP_NUM_THREADS="1"),
+        capture_output=True,
+        text=True,
+        timeout=3000,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing to be done" in done.stdout + done.stderr  # step 8
 

@@ -162,8 +162,13 @@ def test_durations_come_from_clocks_that_are_never_set():
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 called = (node.value.id, node.attr)
-                if called in {("time", "time"), ("time", "time_ns"), ("datetime", "now"),
-                              ("datetime", "utcnow"), ("date", "today")}:  # fmt: skip
+                if called in {
+                    ("time", "time"),
+                    ("time", "time_ns"),
+                    ("datetime", "now"),
+                    ("datetime", "utcnow"),
+                    ("date", "today"),
+                }:
                     asking.add(str(file.relative_to(PACKAGE)))
     # One tells how long ago a running job was heard of: a text on a page or a line, and no result.
     assert asking == {"measure/identity.py", "live/from_files.py"}

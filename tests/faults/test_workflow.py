@@ -34,12 +34,27 @@ def snakemake(source, folder, config, *more):
     """The README's command, the leader of a session of its own."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environ = dict(os.environ, PATH=path, PYTHONPATH=str(source), OMP_NUM_THREADS="1")
-    command = ["snakemake", "--cores", "1", "--resources", "gpu=1", "--snakefile",
-               ROOT / "workflow/Snakefile", "--configfile", config, *more]  # fmt: skip
+    command = [
+        "snakemake",
+        "--cores",
+        "1",
+        "--resources",
+        "gpu=1",
+        "--snakefile",
+        ROOT / "workflow/Snakefile",
+        "--configfile",
+        config,
+        *more,
+    ]
     return subprocess.Popen(
-        command, cwd=folder, env=environ, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+        command,
+        cwd=folder,
+        env=environ,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def finished(process, code=0):
@@ -62,9 +77,14 @@ def test_two_at_once_in_a_folder_whose_name_is_a_command(start, tmp_path):
     data = folder / 'data "of" mine; touch y'
     config = copy.deepcopy(CONFIG) | {"seeds": [0], "data_dir": str(data)}
     config["datasets"]["high"] = {"source": "digits", "classes": [3, 4]}
-    config["recipes"]["tune"] = {"epochs": 1, "batch_size": 128, "learning_rate": 0.01,
-                                 "init": "pretrained", "layout": "channels_last",
-                                 "mode": "eager"}  # fmt: skip
+    config["recipes"]["tune"] = {
+        "epochs": 1,
+        "batch_size": 128,
+        "learning_rate": 0.01,
+        "init": "pretrained",
+        "layout": "channels_last",
+        "mode": "eager",
+    }
     config["finetune"] = [
         {"dataset": "high", "recipes": ["tune"], "weights": {"A": {"train": "low/r"}}}
     ]

@@ -16,9 +16,31 @@ from support.records_factory import make_study, write_study
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path.stem for path in (ROOT / "dashboard" / "app_pages").glob("*.py"))
 KEYS = [
-    "study", "beside", "pick", "x", "y", "log", "limit", "memory", "facets", "curve", "base", "sweep", "batch",
-    "view", "verdict", "claim", "record", "status", "kind", "search", "adjacent", "factor", "what", "table",
-]  # fmt: skip
+    "study",
+    "beside",
+    "pick",
+    "x",
+    "y",
+    "log",
+    "limit",
+    "memory",
+    "facets",
+    "curve",
+    "base",
+    "sweep",
+    "batch",
+    "view",
+    "verdict",
+    "claim",
+    "record",
+    "status",
+    "kind",
+    "search",
+    "adjacent",
+    "factor",
+    "what",
+    "table",
+]
 RIGHT = [
     "synthetic",
     "A",
@@ -115,7 +137,11 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.slow
-@fuzzed(0.01, page=some.sampled_from(PAGES), query=some.dictionaries(some.sampled_from(KEYS), VALUES, max_size=6))  # fmt: skip
+@fuzzed(
+    0.01,
+    page=some.sampled_from(PAGES),
+    query=some.dictionaries(some.sampled_from(KEYS), VALUES, max_size=6),
+)
 def test_a_page_stands_whatever_its_address_says(results, page, query):
     before = sorted(results.rglob("*"))
     app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)

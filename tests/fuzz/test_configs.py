@@ -18,41 +18,120 @@ CONFIG = {
     "seeds": [0, 1],
     "data_dir": "data",
     "variants": [
-        {"name": "A", "family": "resnest", "layers": [1, 1], "radix": 2, "cardinality": 1, "width": 16,
-         "stem": "deep", "stem_width": 16, "dropout": 0.1, "avd": True, "note": "a note"},
-        {"name": "B", "family": "timm", "model": "resnet18", "stem": "small",
-         "args": {"drop_path_rate": 0.1, "act_layer": "relu", "x": None, "y": True, "z": 3}},
+        {
+            "name": "A",
+            "family": "resnest",
+            "layers": [1, 1],
+            "radix": 2,
+            "cardinality": 1,
+            "width": 16,
+            "stem": "deep",
+            "stem_width": 16,
+            "dropout": 0.1,
+            "avd": True,
+            "note": "a note",
+        },
+        {
+            "name": "B",
+            "family": "timm",
+            "model": "resnet18",
+            "stem": "small",
+            "args": {"drop_path_rate": 0.1, "act_layer": "relu", "x": None, "y": True, "z": 3},
+        },
         {"name": "C", "family": "resnest", "layers": [1], "radix": 0, "stem": "small"},
     ],
     "datasets": {
         "low": {"source": "digits", "classes": [0, 1, 2]},
-        "photos": {"source": "imagefolder", "path": "photos.zip", "image_size": 64, "resize": 72,
-                   "checksum": "sha256:0f3a", "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2], "label": "P"},
+        "photos": {
+            "source": "imagefolder",
+            "path": "photos.zip",
+            "image_size": 64,
+            "resize": 72,
+            "checksum": "sha256:0f3a",
+            "mean": [0.5, 0.5, 0.5],
+            "std": [0.2, 0.2, 0.2],
+            "label": "P",
+        },
         "cifar": {"source": "cifar10", "urls": ["https://example.org/c.tar.gz"]},
     },
     "recipes": {
-        "r": {"epochs": 3, "batch_size": 64, "learning_rate": 0.05, "momentum": 0.9, "warmup_epochs": 1,
-              "label_smoothing": 0.1, "cutout": 8, "flip": True, "layout": "contiguous", "precision": "bf16"},
+        "r": {
+            "epochs": 3,
+            "batch_size": 64,
+            "learning_rate": 0.05,
+            "momentum": 0.9,
+            "warmup_epochs": 1,
+            "label_smoothing": 0.1,
+            "cutout": 8,
+            "flip": True,
+            "layout": "contiguous",
+            "precision": "bf16",
+        },
         "tune": {"epochs": 1, "learning_rate": 0.01, "init": "pretrained", "trainable": "head"},
     },
-    "protocols": {"fast": {"batch_sizes": [1, 8], "modes": ["eager", "folded"], "min_samples": 5,
-                           "min_seconds": 0.5, "paper_batch_size": None}},
+    "protocols": {
+        "fast": {
+            "batch_sizes": [1, 8],
+            "modes": ["eager", "folded"],
+            "min_samples": 5,
+            "min_seconds": 0.5,
+            "paper_batch_size": None,
+        }
+    },
     "train": [{"dataset": "low", "recipe": "r", "variants": ["A", "B"], "keep_weights": True}],
     "latency": [{"dataset": "low", "protocol": "fast", "rounds": 2}],
-    "finetune": [{"dataset": "photos", "recipes": ["tune"],
-                  "weights": {"A": {"train": "low/r"}, "B": {"hub": "resnet18.a1_in1k"}}}],
+    "finetune": [
+        {
+            "dataset": "photos",
+            "recipes": ["tune"],
+            "weights": {"A": {"train": "low/r"}, "B": {"hub": "resnet18.a1_in1k"}},
+        }
+    ],
     "tables": {"ablation": {"variants": ["A", "C"], "paper": True}, "tradeoff": {"dataset": "low"}},
     "claims": [
-        {"name": "one", "claim": "A beats B.", "source": "us", "dataset": "low", "recipe": "r",
-         "test": {"kind": "greater", "metric": "accuracy", "a": ["A"], "b": ["B"]}},
-        {"name": "two", "claim": "As fast.",
-         "test": {"kind": "equivalent", "metric": "latency", "a": "A", "b": "B", "margin": 0.1, "batch_size": 8}},
-        {"name": "three", "claim": "Rises.",
-         "test": {"kind": "monotone", "metric": "params", "factor": "radix", "direction": "rising"}},
-        {"name": "four", "claim": "95 %.",
-         "test": {"kind": "within", "metric": "accuracy", "a": "A", "value": 95.0, "margin": 1.0}},
+        {
+            "name": "one",
+            "claim": "A beats B.",
+            "source": "us",
+            "dataset": "low",
+            "recipe": "r",
+            "test": {"kind": "greater", "metric": "accuracy", "a": ["A"], "b": ["B"]},
+        },
+        {
+            "name": "two",
+            "claim": "As fast.",
+            "test": {
+                "kind": "equivalent",
+                "metric": "latency",
+                "a": "A",
+                "b": "B",
+                "margin": 0.1,
+                "batch_size": 8,
+            },
+        },
+        {
+            "name": "three",
+            "claim": "Rises.",
+            "test": {
+                "kind": "monotone",
+                "metric": "params",
+                "factor": "radix",
+                "direction": "rising",
+            },
+        },
+        {
+            "name": "four",
+            "claim": "95 %.",
+            "test": {
+                "kind": "within",
+                "metric": "accuracy",
+                "a": "A",
+                "value": 95.0,
+                "margin": 1.0,
+            },
+        },
     ],
-}  # fmt: skip
+}
 SHIPPED = [yaml.safe_load(path.read_text()) for path in sorted(ROOT.glob("config/**/config.yaml"))]
 LISTS = sorted(ROOT.glob("config/**/variants.yaml")) + sorted(ROOT.glob("config/claims.yaml"))
 
@@ -144,9 +223,19 @@ def test_the_shipped_lists_are_there(sheet):
 def test_a_damaged_list_of_variants_is_consistent_or_refused(tmp_path_factory, text):
     sheet = tmp_path_factory.getbasetemp() / "variants.yaml"
     sheet.write_bytes(text)
-    config = {**SHIPPED[0], "study": "x", "variants": str(sheet), "claims": [],
-              "datasets": {"digits": {"source": "digits"}}, "recipes": {}, "protocols": {}, "latency": [],
-              "finetune": [], "tables": {}, "train": [{"dataset": "digits", "recipe": "smoke"}]}  # fmt: skip
+    config = {
+        **SHIPPED[0],
+        "study": "x",
+        "variants": str(sheet),
+        "claims": [],
+        "datasets": {"digits": {"source": "digits"}},
+        "recipes": {},
+        "protocols": {},
+        "latency": [],
+        "finetune": [],
+        "tables": {},
+        "train": [{"dataset": "digits", "recipe": "smoke"}],
+    }
     config.pop("adaptive", None)
     study = accepted(lambda: study_from_config(config, "test"))
     if study is not None:

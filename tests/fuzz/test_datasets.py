@@ -24,10 +24,33 @@ from support.fuzzing import TEXTS, bent, damaged, fuzzed
 SIDE = 16
 MEMBERS = [f"{part}/{name}/{n}.png" for part in PARTS for name in "ab" for n in range(2)]
 NAMES = [
-    "train/a/x.png", "", ".", "./", "/", "//", "..", "../x.png", "train/../../x.png", "a/..", "\\..\\x.png", "C:x.png",
-    "C:\\x", "train/a", "train/a/", "x" * 300, "train/" + "d/" * 60 + "x.png", "train/a/\n.png", "é/ü.png",
-    "train/a/\udcff.png", "__MACOSX/._x.png", "train/c/only.png", "test/a/x.gif", ":", "-", "con",
-]  # fmt: skip
+    "train/a/x.png",
+    "",
+    ".",
+    "./",
+    "/",
+    "//",
+    "..",
+    "../x.png",
+    "train/../../x.png",
+    "a/..",
+    "\\..\\x.png",
+    "C:x.png",
+    "C:\\x",
+    "train/a",
+    "train/a/",
+    "x" * 300,
+    "train/" + "d/" * 60 + "x.png",
+    "train/a/\n.png",
+    "é/ü.png",
+    "train/a/\udcff.png",
+    "__MACOSX/._x.png",
+    "train/c/only.png",
+    "test/a/x.gif",
+    ":",
+    "-",
+    "con",
+]
 
 
 def picture(size=(SIDE, SIDE), form="PNG", mode="RGB"):
@@ -152,9 +175,17 @@ def test_members_of_odd_kinds_in_a_tar(tmp_path_factory, members):
 
 
 PICTURES = [
-    picture(), picture(form="JPEG"), picture(form="GIF"), picture(form="BMP"), picture(form="TIFF"),
-    picture(form="WEBP"), picture(form="PPM"), picture(mode="L"), picture(mode="1"), picture((40, 9)),
-]  # fmt: skip
+    picture(),
+    picture(form="JPEG"),
+    picture(form="GIF"),
+    picture(form="BMP"),
+    picture(form="TIFF"),
+    picture(form="WEBP"),
+    picture(form="PPM"),
+    picture(mode="L"),
+    picture(mode="1"),
+    picture((40, 9)),
+]
 
 
 @fuzzed(
@@ -220,7 +251,11 @@ def test_a_damaged_batch_of_cifar(tmp_path_factory, content):
     check_batch(tmp_path_factory.getbasetemp() / "c.tar", content)
 
 
-@fuzzed(0.3, batch=bent({"data": [[0] * 8], "labels": [0, 1], "x": {"y": 1}}), shape=st.sampled_from([(2, 3072), (2, 3, 32, 32), (0, 3072), (6144,), (1, 2, 3072), (2, 3071)]))  # fmt: skip
+@fuzzed(
+    0.3,
+    batch=bent({"data": [[0] * 8], "labels": [0, 1], "x": {"y": 1}}),
+    shape=st.sampled_from([(2, 3072), (2, 3, 32, 32), (0, 3072), (6144,), (1, 2, 3072), (2, 3071)]),
+)
 def test_a_bent_batch_of_cifar(tmp_path_factory, batch, shape):
     if isinstance(batch.get("data"), list):
         batch["data"] = np.zeros(shape, dtype=np.uint8)

@@ -31,8 +31,15 @@ JOBS = {
     "latency": Job("latency", "low", "fast", "B", 0),
     "failed": Job("train", "low", "quick", "B", 0),
 }
-GAP = {"batch_size": 256, "precision": "fp32", "layout": "channels_last", "mode": "eager",
-       "reason": "does not fit", "does_not_fit": True, "memory_bytes": 2**34}  # fmt: skip
+GAP = {
+    "batch_size": 256,
+    "precision": "fp32",
+    "layout": "channels_last",
+    "mode": "eager",
+    "reason": "does not fit",
+    "does_not_fit": True,
+    "memory_bytes": 2**34,
+}
 CELLS = [
     make_cell(1, [1.0, 1.1, 1.2], device_samples_ms=[0.9, 1.0, 1.1], peak_memory_bytes=10**8),
     make_cell(8, [4.0, 4.5], mode="folded", output_error=1e-6),
@@ -182,10 +189,14 @@ def test_any_other_json_is_refused(place, text):
 
 
 PROGRESS = {
-    "job": copy.deepcopy(VALID["train"]["job"]), "num_epochs": 2, "epochs": make_epochs(0.5, 1),
-    "dataset_label": "x", "device_kind": "cpu", "device_name": "y",
+    "job": copy.deepcopy(VALID["train"]["job"]),
+    "num_epochs": 2,
+    "epochs": make_epochs(0.5, 1),
+    "dataset_label": "x",
+    "device_kind": "cpu",
+    "device_name": "y",
     "updated_at": "2026-01-01T00:00:00+00:00",
-}  # fmt: skip
+}
 
 
 @fuzzed(0.2, raw=bent(PROGRESS))

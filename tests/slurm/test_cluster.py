@@ -67,17 +67,24 @@ ONE_TRAINING = {
     "finetune": [],
 }
 JOB = Job("train", "low", "long", "B", 0)
-PLAIN = ["resnest-bench data --study config.yaml --dataset low",
-         "resnest-bench train --study config.yaml --dataset low --recipe long --variant B"]  # fmt: skip
+PLAIN = [
+    "resnest-bench data --study config.yaml --dataset low",
+    "resnest-bench train --study config.yaml --dataset low --recipe long --variant B",
+]
 
 
 def run_undisturbed(folder: Path) -> subprocess.Popen:
     """The training of B, without Slurm and without Snakemake."""
     Study(folder, {**ONE_TRAINING, "study": "plain"})
     return subprocess.Popen(
-        " && ".join(PLAIN), shell=True, cwd=folder, env=environment(), start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        " && ".join(PLAIN),
+        shell=True,
+        cwd=folder,
+        env=environment(),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def in_training(study: Study, variant: str, attempt: int = 0) -> dict | None:

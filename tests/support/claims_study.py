@@ -20,10 +20,17 @@ LATENCY = ("latency", "low", "fast")
 SEEDS = [0, 1, 2, 3, 4]
 # C is A with two cardinal groups; D is the same network as A.
 MORE = [
-    {"name": "C", "family": "resnest", "layers": [1], "radix": 0, "cardinality": 2, "width": 16,
-     "stem": "small"},
+    {
+        "name": "C",
+        "family": "resnest",
+        "layers": [1],
+        "radix": 0,
+        "cardinality": 2,
+        "width": 16,
+        "stem": "small",
+    },
     {"name": "D", "family": "resnest", "layers": [1], "radix": 0, "width": 16, "stem": "small"},
-]  # fmt: skip
+]
 
 
 def claim(kind: str, metric: str = "accuracy", name: str = "claim", **fields: Any) -> dict:
@@ -46,9 +53,11 @@ SOME_CLAIMS = [
 def claims_study(*claims: dict, **changes: Any) -> StudySpec:
     """The synthetic study with five seeds, five rounds, variants A, B, T, C and D, and these claims."""
     fields = {
-        "seeds": SEEDS, "variants": [*CONFIG["variants"], *MORE], "claims": list(claims),
+        "seeds": SEEDS,
+        "variants": [*CONFIG["variants"], *MORE],
+        "claims": list(claims),
         "latency": [{"dataset": "low", "protocol": "fast", "rounds": 5}],
-    }  # fmt: skip
+    }
     return make_study(**{**fields, **changes})
 
 
@@ -74,27 +83,34 @@ def timed(
     """Latencies with these medians in ms, one a round."""
     return {
         Job(*LATENCY, name, number): make_record(
-            study, Job(*LATENCY, name, number),
-            cells=[make_cell(batch_size, [p50_ms] * 5)], **fields.get(name, {}),
+            study,
+            Job(*LATENCY, name, number),
+            cells=[make_cell(batch_size, [p50_ms] * 5)],
+            **fields.get(name, {}),
         )
         for name, medians in by_variant.items()
         for number, p50_ms in enumerate(medians)
-    }  # fmt: skip
+    }
 
 
 def some_bits(
-    percent: float, seed_points: float, rng: np.random.Generator, num_images: int = 2000,
+    percent: float,
+    seed_points: float,
+    rng: np.random.Generator,
+    num_images: int = 2000,
     num_seeds: int = 5,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Bits with this mean accuracy, seeds that differ by about `seed_points`, and images at random."""
     accuracies = percent / 100 + seed_points / 100 * rng.standard_normal(num_seeds)
     return rng.random((num_seeds, num_images)) < accuracies[:, None]
 
 
 def bits_of(
-    differences: Sequence[float], rng: np.random.Generator, percent: float = 60.0,
+    differences: Sequence[float],
+    rng: np.random.Generator,
+    percent: float = 60.0,
     num_images: int = 20_000,
-) -> dict[str, np.ndarray]:  # fmt: skip
+) -> dict[str, np.ndarray]:
     """Bits of A, B and T: B is `differences` points better than A, one a seed; T is far better."""
     base = np.full(len(differences), percent)
     wobble = 0.2 * (-1.0) ** np.arange(len(differences))

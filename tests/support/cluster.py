@@ -18,9 +18,16 @@ DAEMONS = ("slurmctld", "slurmd", "munged", "sbatch")
 # Only what a test needs otherwise than a cluster: polls at once, and one thread a job, since two
 # that share a busy core are slower than one. The plugin waits 10 seconds longer after each poll.
 OVERLAY = [
-    "--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "5",
-    "--set-threads", "train=1", "finetune=1", "latency=1", "--slurm-keep-successful-logs",
-]  # fmt: skip
+    "--slurm-init-seconds-before-status-checks",
+    "2",
+    "--latency-wait",
+    "5",
+    "--set-threads",
+    "train=1",
+    "finetune=1",
+    "latency=1",
+    "--slurm-keep-successful-logs",
+]
 
 T = TypeVar("T")
 
@@ -63,16 +70,25 @@ class Study:
     def start(self, *more: str) -> subprocess.Popen:
         """Snakemake with the profile; its output goes to snakemake.log."""
         command = [
-            "snakemake", "--profile", ROOT / "workflow/profiles/slurm",
-            "--snakefile", ROOT / "workflow/Snakefile", "--configfile", "config.yaml",
-            *OVERLAY, *more,
-        ]  # fmt: skip
+            "snakemake",
+            "--profile",
+            ROOT / "workflow/profiles/slurm",
+            "--snakefile",
+            ROOT / "workflow/Snakefile",
+            "--configfile",
+            "config.yaml",
+            *OVERLAY,
+            *more,
+        ]
         with (self.folder / "snakemake.log").open("a") as log:
             return subprocess.Popen(
                 [str(part) for part in command],
-                cwd=self.folder, env=environment(), stdout=log, stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def finish(self, running: subprocess.Popen, seconds: float = 300) -> None:
         assert running.wait(timeout=seconds) == 0, self.output()

@@ -19,8 +19,11 @@ def documents() -> list[Path]:
     """Every Markdown file of the repository."""
     found = [path for path in ROOT.rglob("*.md") if not NOT_OURS & set(path.parts)]
     results = ROOT / "results"
-    own_runs = [path for path in found if path.is_relative_to(results)
-                and path.parent != results and "reference" not in path.parts]  # fmt: skip
+    own_runs = [
+        path
+        for path in found
+        if path.is_relative_to(results) and path.parent != results and "reference" not in path.parts
+    ]
     return sorted(set(found) - set(own_runs))
 
 
@@ -86,8 +89,11 @@ def anchors(path: Path) -> set[str]:
 def links(path: Path) -> list[str]:
     """Targets of links and images, as they are written."""
     attributes = {"link_open": "href", "image": "src"}
-    return [str(token.attrs[attributes[token.type]]) for token in inline(path)
-            if token.type in attributes]  # fmt: skip
+    return [
+        str(token.attrs[attributes[token.type]])
+        for token in inline(path)
+        if token.type in attributes
+    ]
 
 
 def shell_lines(text: str) -> list[str]:

@@ -11,30 +11,77 @@ CONFIG = {
     "seeds": [0, 1],
     "variants": [
         # Dropout, mixup and augmentation: all that draws random numbers.
-        {"name": "A", "family": "resnest", "layers": [1], "radix": 2, "width": 16, "stem": "deep",
-         "stem_width": 16, "dropout": 0.2},
+        {
+            "name": "A",
+            "family": "resnest",
+            "layers": [1],
+            "radix": 2,
+            "width": 16,
+            "stem": "deep",
+            "stem_width": 16,
+            "dropout": 0.2,
+        },
     ],
     "datasets": {"low": {"source": "digits", "classes": [0, 1]}},
     "recipes": {
         # Two runs that are compared to the bit must not each measure which layout is faster.
-        "r": {"epochs": 3, "batch_size": 48, "learning_rate": 0.05, "crop": "pad4", "flip": True,
-              "mixup_alpha": 0.2, "label_smoothing": 0.1, "warmup_epochs": 1,
-              "validation_fraction": 0.1, "layout": "channels_last", "mode": "eager"},
+        "r": {
+            "epochs": 3,
+            "batch_size": 48,
+            "learning_rate": 0.05,
+            "crop": "pad4",
+            "flip": True,
+            "mixup_alpha": 0.2,
+            "label_smoothing": 0.1,
+            "warmup_epochs": 1,
+            "validation_fraction": 0.1,
+            "layout": "channels_last",
+            "mode": "eager",
+        },
     },
     "protocols": {
-        "quick": {"batch_sizes": [1], "min_samples": 5, "min_seconds": 0, "warmup_calls": 1,
-                  "warmup_seconds": 0, "paper_batch_size": None, "reference_samples": 3},
+        "quick": {
+            "batch_sizes": [1],
+            "min_samples": 5,
+            "min_seconds": 0,
+            "warmup_calls": 1,
+            "warmup_seconds": 0,
+            "paper_batch_size": None,
+            "reference_samples": 3,
+        },
     },
     "train": [{"dataset": "low", "recipe": "r"}],
     "latency": [{"dataset": "low", "protocol": "quick", "rounds": 1}],
-}  # fmt: skip
+}
 # 285 images, a tenth of them held out, in batches of 48.
 NUM_STEPS = 6
 DATA = ("data", "--study", "config.yaml", "--dataset", "low")
-TRAIN = ("train", "--study", "config.yaml", "--dataset", "low", "--recipe", "r", "--variant", "A",
-         "--device", "cpu")  # fmt: skip
-LATENCY = ("latency", "--study", "config.yaml", "--dataset", "low", "--protocol", "quick",
-           "--variant", "A", "--device", "cpu")  # fmt: skip
+TRAIN = (
+    "train",
+    "--study",
+    "config.yaml",
+    "--dataset",
+    "low",
+    "--recipe",
+    "r",
+    "--variant",
+    "A",
+    "--device",
+    "cpu",
+)
+LATENCY = (
+    "latency",
+    "--study",
+    "config.yaml",
+    "--dataset",
+    "low",
+    "--protocol",
+    "quick",
+    "--variant",
+    "A",
+    "--device",
+    "cpu",
+)
 TABLES = ("tables", "--study", "config.yaml")
 
 

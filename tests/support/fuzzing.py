@@ -40,14 +40,73 @@ def _nested(depth: int) -> Any:
 
 
 TEXTS = [
-    "", " ", "all", "a/b", "../../etc", "/abs", "..", ".", "a..b", "CON", "\0", "a\nb", "\u2028",
-    "\ud800", "é", "e\u0301", "１", "NaN", "inf", "1e999", "0x10", "1_0", "yes", "off", "true",
-    "null", "-1", "3", "0.5", "1e-3", "x" * 5000, "{{ 7 * 7 }}", "<script>", "$(id)", "a b", "-rf",
-]  # fmt: skip
+    "",
+    " ",
+    "all",
+    "a/b",
+    "../../etc",
+    "/abs",
+    "..",
+    ".",
+    "a..b",
+    "CON",
+    "\0",
+    "a\nb",
+    "\u2028",
+    "\ud800",
+    "é",
+    "e\u0301",
+    "１",
+    "NaN",
+    "inf",
+    "1e999",
+    "0x10",
+    "1_0",
+    "yes",
+    "off",
+    "true",
+    "null",
+    "-1",
+    "3",
+    "0.5",
+    "1e-3",
+    "x" * 5000,
+    "{{ 7 * 7 }}",
+    "<script>",
+    "$(id)",
+    "a b",
+    "-rf",
+]
 NUMBERS = [
-    0, 1, -1, 2, 10, 255, 2**31, 2**53 - 1, 2**53, 2**63, 10**30, -(10**30), 10**400,
-    0.0, -0.0, 0.5, 1.0, 1.5, -0.5, 5e-324, 1e-300, 1e38, 1e40, 1e308, -1e308, math.nan, math.inf, -math.inf,
-]  # fmt: skip
+    0,
+    1,
+    -1,
+    2,
+    10,
+    255,
+    2**31,
+    2**53 - 1,
+    2**53,
+    2**63,
+    10**30,
+    -(10**30),
+    10**400,
+    0.0,
+    -0.0,
+    0.5,
+    1.0,
+    1.5,
+    -0.5,
+    5e-324,
+    1e-300,
+    1e38,
+    1e40,
+    1e308,
+    -1e308,
+    math.nan,
+    math.inf,
+    -math.inf,
+]
 OTHERS = [None, True, False, [], {}, [[]], {"": None}, [1, "a", None], {"a": {"b": [1]}}]
 DEEP = [_nested(40), _nested(400)]
 JUNK = st.one_of(
@@ -133,11 +192,27 @@ def damaged(draw: st.DrawFn, valid: bytes) -> bytes:
         elif change == "insert":
             data[place:place] = draw(
                 st.one_of(
-                    st.sampled_from([b"\xef\xbb\xbf", b"\xff\xfe", b"\0", b"NaN", b"\\ud800", b'"', b"[" * 3000,
-                                     b"9" * 400, b"9" * 5000, b"-", b"1e999", b"&a *a", b"!!python/none", b"\r"]),
+                    st.sampled_from(
+                        [
+                            b"\xef\xbb\xbf",
+                            b"\xff\xfe",
+                            b"\0",
+                            b"NaN",
+                            b"\\ud800",
+                            b'"',
+                            b"[" * 3000,
+                            b"9" * 400,
+                            b"9" * 5000,
+                            b"-",
+                            b"1e999",
+                            b"&a *a",
+                            b"!!python/none",
+                            b"\r",
+                        ]
+                    ),
                     st.binary(max_size=8),
                 )
-            )  # fmt: skip
+            )
         elif change == "delete":
             del data[place : place + draw(st.integers(1, 40))]
         elif change == "repeat":
@@ -162,8 +237,20 @@ def not_finite(value: Any, here: Path = ()) -> list[Path]:
 def same_meaning(given_: Any, kept: Any) -> bool:
     """Whether what is kept of a value is what was given: text may stand for a number, 1 for true."""
     if isinstance(given_, bool) or isinstance(kept, bool):
-        words = {"true": True, "yes": True, "on": True, "1": True, "t": True, "y": True, "false": False,
-                 "no": False, "off": False, "0": False, "f": False, "n": False}  # fmt: skip
+        words = {
+            "true": True,
+            "yes": True,
+            "on": True,
+            "1": True,
+            "t": True,
+            "y": True,
+            "false": False,
+            "no": False,
+            "off": False,
+            "0": False,
+            "f": False,
+            "n": False,
+        }
         if isinstance(given_, str):
             return words.get(given_.lower()) is kept
         return isinstance(kept, bool) and given_ in (0, 1) and bool(given_) is kept

@@ -34,13 +34,22 @@ def write_hostile_study(results: Path) -> tuple[StudySpec, StudyPaths]:
 
 def _hostile_record(study: StudySpec, job: Job, text: str) -> records.Record:
     device = {
-        "device_name": text, "cpu_model": text, "git_commit": text, "os": text, "python": text,
+        "device_name": text,
+        "cpu_model": text,
+        "git_commit": text,
+        "os": text,
+        "python": text,
         "versions": {"torch": text, text: text},
-    }  # fmt: skip
+    }
     data = {
-        "name": job.dataset, "label": HOSTILE[1], "fingerprint": FINGERPRINT, "num_train": 400,
-        "num_validation": 0, "num_test": 100, "classes": [text],
-    }  # fmt: skip
+        "name": job.dataset,
+        "label": HOSTILE[1],
+        "fingerprint": FINGERPRINT,
+        "num_train": 400,
+        "num_validation": 0,
+        "num_test": 100,
+        "classes": [text],
+    }
     fields = {"device": device, "dataset": data}
     if job.kind == "latency":
         gap = {"batch_size": 8, "precision": text, "layout": text, "mode": text, "reason": text}

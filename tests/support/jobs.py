@@ -26,8 +26,12 @@ class Jobs:
         environ = dict(os.environ, OMP_NUM_THREADS="1", PYTHONPATH=str(source))
         self.server = subprocess.Popen(
             [sys.executable, str(SERVER)],
-            env=environ, text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+            env=environ,
+            text=True,
+            bufsize=1,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         assert self.server.stdout.readline() == "ready\n"
         self.started: list[int] = []
 

@@ -15,9 +15,14 @@ from support.records_factory import FINGERPRINT, make_record
 
 ROOT = Path(__file__).parents[2]
 CIFAR = {
-    "name": "cifar10", "label": "CIFAR-10", "fingerprint": FINGERPRINT, "num_train": 50_000,
-    "num_validation": 0, "num_test": 10_000, "classes": [str(k) for k in range(10)],
-}  # fmt: skip
+    "name": "cifar10",
+    "label": "CIFAR-10",
+    "fingerprint": FINGERPRINT,
+    "num_train": 50_000,
+    "num_validation": 0,
+    "num_test": 10_000,
+    "classes": [str(k) for k in range(10)],
+}
 T4 = {"device_kind": "cuda", "device_name": "Tesla T4", "device_index": 0}
 
 

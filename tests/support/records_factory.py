@@ -41,11 +41,14 @@ CONFIG: dict[str, Any] = {
     "train": [{"dataset": "low", "recipe": "quick"}],
     "latency": [{"dataset": "low", "protocol": "fast", "rounds": 1}],
     "finetune": [
-        {"dataset": "high", "recipes": ["tune", "fresh"],
-         "weights": {"A": {"train": "low/quick"}, "B": {"train": "low/quick"}}}
+        {
+            "dataset": "high",
+            "recipes": ["tune", "fresh"],
+            "weights": {"A": {"train": "low/quick"}, "B": {"train": "low/quick"}},
+        }
     ],
     "tables": {"ablation": {"variants": ["A", "B"]}, "tradeoff": {}},
-}  # fmt: skip
+}
 
 
 def make_study(**changes: Any) -> StudySpec:
@@ -61,21 +64,34 @@ def _record(job: Job, spec: dict, num_test: int, device: dict, **observed: Any) 
         "spec": spec,
         "code_digest": code_digest(job.kind),
         "dataset": {
-            "name": job.dataset, "label": f"Synthetic {job.dataset}", "fingerprint": FINGERPRINT,
-            "num_train": 4 * num_test, "num_validation": 0, "num_test": num_test,
+            "name": job.dataset,
+            "label": f"Synthetic {job.dataset}",
+            "fingerprint": FINGERPRINT,
+            "num_train": 4 * num_test,
+            "num_validation": 0,
+            "num_test": num_test,
             "classes": ["a", "b", "c"],
         },
         "train": None,
         "latency": None,
         "environment": {
-            "git_commit": "c0ffee", "git_dirty": False, "python": "3.11.7",
-            "versions": {"torch": "2.11.0"}, "os": "Linux", **CPU, "cuda": None, "cudnn": None,
-            "driver": None, "cpu_model": "Testium 3000", "num_cpu_threads": 2,
-            "precision_flags": {}, **device,
+            "git_commit": "c0ffee",
+            "git_dirty": False,
+            "python": "3.11.7",
+            "versions": {"torch": "2.11.0"},
+            "os": "Linux",
+            **CPU,
+            "cuda": None,
+            "cudnn": None,
+            "driver": None,
+            "cpu_model": "Testium 3000",
+            "num_cpu_threads": 2,
+            "precision_flags": {},
+            **device,
         },
         "started_at": "2026-01-01T00:00:00+00:00",
         "finished_at": "2026-01-01T00:00:09+00:00",
-    }  # fmt: skip
+    }
     return Record.model_validate({**fields, **observed})
 
 
@@ -83,19 +99,31 @@ def make_epochs(accuracy: float, count: int) -> list[dict[str, Any]]:
     """Epochs that rise linearly to `accuracy`: epoch k of n has k / n of it."""
     return [
         {
-            "epoch": k, "learning_rate": 0.1, "train_loss": 2.0 / k, "train_accuracy": 0.9 * k / count,
-            "validation_accuracy": None, "test_accuracy": accuracy if k == count else
-            accuracy * k / count, "test_loss": 1.5 / k, "train_seconds": 2.0,
-            "evaluation_seconds": 0.5, "images_per_second": 100.0 * k,
+            "epoch": k,
+            "learning_rate": 0.1,
+            "train_loss": 2.0 / k,
+            "train_accuracy": 0.9 * k / count,
+            "validation_accuracy": None,
+            "test_accuracy": accuracy if k == count else accuracy * k / count,
+            "test_loss": 1.5 / k,
+            "train_seconds": 2.0,
+            "evaluation_seconds": 0.5,
+            "images_per_second": 100.0 * k,
         }
         for k in range(1, count + 1)
-    ]  # fmt: skip
+    ]
 
 
 def make_train_record(
-    job: Job, spec: dict, accuracy: float = 0.5, num_test: int = 100, num_epochs: int = 2,
-    num_params: int = 1000, device: dict = CPU, **fields: Any,
-) -> Record:  # fmt: skip
+    job: Job,
+    spec: dict,
+    accuracy: float = 0.5,
+    num_test: int = 100,
+    num_epochs: int = 2,
+    num_params: int = 1000,
+    device: dict = CPU,
+    **fields: Any,
+) -> Record:
     """A finished training or fine-tuning; `accuracy` is rounded to a count of `num_test` images."""
     num_correct = round(accuracy * num_test)
     correct = np.arange(num_test) < num_correct
@@ -135,30 +163,56 @@ def make_cell(
     batch_size: int, samples_ms: list[float], precision: str = "fp32", **fields: Any
 ) -> dict:
     return {
-        "batch_size": batch_size, "precision": precision, "layout": "channels_last",
-        "mode": "eager", "first_call_ms": 50.0, "num_warmup": 5, "samples_ms": samples_ms,
-        "device_samples_ms": None, "peak_memory_bytes": None, **fields,
-    }  # fmt: skip
+        "batch_size": batch_size,
+        "precision": precision,
+        "layout": "channels_last",
+        "mode": "eager",
+        "first_call_ms": 50.0,
+        "num_warmup": 5,
+        "samples_ms": samples_ms,
+        "device_samples_ms": None,
+        "peak_memory_bytes": None,
+        **fields,
+    }
 
 
 def make_latency_record(
-    job: Job, spec: dict, p50_ms: float = 2.0, cells: list[dict] | None = None,
-    unavailable: tuple = (), num_params: int = 1000, num_test: int = 100, device: dict = CPU,
+    job: Job,
+    spec: dict,
+    p50_ms: float = 2.0,
+    cells: list[dict] | None = None,
+    unavailable: tuple = (),
+    num_params: int = 1000,
+    num_test: int = 100,
+    device: dict = CPU,
     **fields: Any,
-) -> Record:  # fmt: skip
+) -> Record:
     """A latency with batches 1 and 8; five samples around `p50_ms` a cell, 4 x slower at batch 8."""
     spread = (0.98, 0.99, 1.0, 1.01, 1.5)
     usual = [make_cell(b, [f * t for t in spread]) for b, f in ((1, p50_ms), (8, 4 * p50_ms))]
     latency = {
-        "image_size": 32, "num_classes": 3, "num_params": num_params, "num_macs": 5_000_000,
-        "num_activations": 40_000, "uncounted_operators": {"aten::relu": 3}, "build_ms": 10.0,
-        "cold_start_ms": 80.0, "first_call_ms": 60.0,
-        "cells": usual if cells is None else cells, "unavailable": list(unavailable),
+        "image_size": 32,
+        "num_classes": 3,
+        "num_params": num_params,
+        "num_macs": 5_000_000,
+        "num_activations": 40_000,
+        "uncounted_operators": {"aten::relu": 3},
+        "build_ms": 10.0,
+        "cold_start_ms": 80.0,
+        "first_call_ms": 60.0,
+        "cells": usual if cells is None else cells,
+        "unavailable": list(unavailable),
         "paper": {"batch_size": 256, "num_batches": 10, "total_ms": 1280.0},
-        "reference": {"model": "resnet18", "batch_size": 8, "before_ms": [9.0, 10.0, 12.0],
-                      "after_ms": [10.0, 11.0, 20.0]},
-        "peak_rss_bytes": 300_000_000, "state_before": {}, "state_after": {},
-    }  # fmt: skip
+        "reference": {
+            "model": "resnet18",
+            "batch_size": 8,
+            "before_ms": [9.0, 10.0, 12.0],
+            "after_ms": [10.0, 11.0, 20.0],
+        },
+        "peak_rss_bytes": 300_000_000,
+        "state_before": {},
+        "state_after": {},
+    }
     return _record(job, spec, num_test, device, **{"latency": latency, **fields})
 
 

@@ -19,8 +19,21 @@ def build(folder: Path, kind: str) -> Path:
 def install(wheel: Path, folder: Path) -> Path:
     """`folder`, to be put on PYTHONPATH: then it hides the checkout. Commands are in its `bin/`."""
     subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps",
-         "--python", sys.executable, "--target", folder, wheel],
+        [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--offline",
+            "--no-deps",
+            "--python",
+            sys.executable,
+            "--target",
+            folder,
+            wheel,
+        ],
         check=True,
-    )  # fmt: skip
+    )
     return folder

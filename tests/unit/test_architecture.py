@@ -11,18 +11,37 @@ ROOT = PACKAGE.parents[1]
 
 # Each line is a floor. Floor 0 is written in the order in which its files may use each other.
 FLOORS = [
-    ["errors"], ["plain"], ["words"], ["stopping"], ["paths"], ["digests"], ["observations"], ["records"], ["progress"], ["prices"],
-    ["metrics"], ["chance"], ["formats"],
+    ["errors"],
+    ["plain"],
+    ["words"],
+    ["stopping"],
+    ["paths"],
+    ["digests"],
+    ["observations"],
+    ["records"],
+    ["progress"],
+    ["prices"],
+    ["metrics"],
+    ["chance"],
+    ["formats"],
     ["specs"],
-    ["status"], ["live"],
+    ["status"],
+    ["live"],
     ["models", "data"],
     ["measure"],
     ["training"],
     ["planning"],
-    ["stats"], ["frames"], ["tables"], ["comparisons"], ["claims"], ["results"], ["report"],
-    ["charts"], ["export"],
+    ["stats"],
+    ["frames"],
+    ["tables"],
+    ["comparisons"],
+    ["claims"],
+    ["results"],
+    ["report"],
+    ["charts"],
+    ["export"],
     ["cli", "generate"],
-]  # fmt: skip
+]
 RANK = {name: rank for rank, names in enumerate(FLOORS) for name in names}
 FILES = sorted(
     path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"

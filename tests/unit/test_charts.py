@@ -177,12 +177,22 @@ def test_a_failed_curve_is_shown_only_alone(study, paths):
 
 
 def test_long_curves_are_thinned_to_the_limit():
-    columns = {"kind": "train", "dataset": "d", "dataset_label": "D", "recipe": "r", "status": "ok",
-               "device_kind": "cpu", "device_name": "X"}  # fmt: skip
+    columns = {
+        "kind": "train",
+        "dataset": "d",
+        "dataset_label": "D",
+        "recipe": "r",
+        "status": "ok",
+        "device_kind": "cpu",
+        "device_name": "X",
+    }
     epochs = pd.DataFrame(
-        [{**columns, "variant": f"v{v}", "seed": 0, "epoch": e, "test_accuracy": e / 1000}
-         for v in range(20) for e in range(1, 1000)]
-    )  # fmt: skip
+        [
+            {**columns, "variant": f"v{v}", "seed": 0, "epoch": e, "test_accuracy": e / 1000}
+            for v in range(20)
+            for e in range(1, 1000)
+        ]
+    )
     drawn = charts.training_curves_chart(epochs).to_dict()
     seeds = [row for row in rows(drawn) if "seed" in row]
     assert 3000 < len(seeds) <= curves.MAX_MARKS + 20
@@ -216,20 +226,29 @@ def test_many_samples_are_thinned_by_rank(study, paths, spec):
 
 def test_transfer_puts_the_recipes_side_by_side(spec):
     drawn = spec("transfer")
-    means = {(r["variant"], r["recipe"]): r["accuracy_mean_percent"]
-             for r in rows(drawn) if "accuracy_mean_percent" in r}  # fmt: skip
+    means = {
+        (r["variant"], r["recipe"]): r["accuracy_mean_percent"]
+        for r in rows(drawn)
+        if "accuracy_mean_percent" in r
+    }
     assert means == {
-        ("A", "tune"): pytest.approx(61), ("B", "tune"): pytest.approx(71),
-        ("A", "fresh"): pytest.approx(41), ("B", "fresh"): pytest.approx(51),
-    }  # fmt: skip
+        ("A", "tune"): pytest.approx(61),
+        ("B", "tune"): pytest.approx(71),
+        ("A", "fresh"): pytest.approx(41),
+        ("B", "fresh"): pytest.approx(51),
+    }
     assert drawn["layer"][0]["encoding"]["yOffset"]["field"] == "recipe"
 
 
 @pytest.mark.parametrize(
     "make",
-    [charts.ablation_chart, charts.training_curves_chart,
-     charts.latency_distribution_chart, charts.transfer_chart],
-)  # fmt: skip
+    [
+        charts.ablation_chart,
+        charts.training_curves_chart,
+        charts.latency_distribution_chart,
+        charts.transfer_chart,
+    ],
+)
 def test_an_empty_frame_gives_a_chart_that_says_so(make):
     assert "no data yet" in json.dumps(make(pd.DataFrame()).to_dict())
 

@@ -32,7 +32,11 @@ def digest(package, kind="train"):
 
 def test_imports_are_followed_into_functions_and_folders(package):
     assert reached_modules(("training",), package) == {
-        "training", "training.loop", "models", "shapes"}  # fmt: skip
+        "training",
+        "training.loop",
+        "models",
+        "shapes",
+    }
 
 
 def test_an_edit_of_a_module_that_is_reached_changes_the_digest(package):

@@ -66,8 +66,15 @@ def test_percentiles_between_two_samples_are_linear():
     assert (seen["p50"], seen["p90"], seen["iqr"]) == pytest.approx((1.5, 1.9, 0.5))
 
 
-@pytest.mark.parametrize(("samples", "noisy"), [([1.0, 1.0, 1.1, 1.2], True), ([1, 1, 1, 9], True),
-                                               ([1.0, 1.01, 1.02, 1.03], False), ([5.0], False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("samples", "noisy"),
+    [
+        ([1.0, 1.0, 1.1, 1.2], True),
+        ([1, 1, 1, 9], True),
+        ([1.0, 1.01, 1.02, 1.03], False),
+        ([5.0], False),
+    ],
+)
 def test_noisy_is_an_iqr_over_a_tenth_of_the_median(samples, noisy):
     # [1, 1, 1.1, 1.2]: p25 1, p75 1.125, p50 1.05. [1, 1, 1, 9]: p75 3.
     assert summarise_samples(samples)["noisy"] is noisy

@@ -28,8 +28,14 @@ def test_a_record_stands_where_its_identity_says():
 def test_jobs_that_differ_in_one_part_have_different_records():
     paths = StudyPaths(Path("r"))
     base = {"kind": "train", "dataset": "d", "recipe": "r", "variant": "v", "seed": 0}
-    changes = [{}, {"kind": "finetune"}, {"dataset": "e"}, {"recipe": "s"}, {"variant": "w"},
-               {"seed": 1}]  # fmt: skip
+    changes = [
+        {},
+        {"kind": "finetune"},
+        {"dataset": "e"},
+        {"recipe": "s"},
+        {"variant": "w"},
+        {"seed": 1},
+    ]
     places = {paths.record(Job(**{**base, **change})) for change in changes}
     assert len(places) == len(changes)
 

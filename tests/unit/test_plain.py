@@ -13,8 +13,21 @@ def nested(depth):
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, MAX_INT, -MAX_INT, 1.5, "", "é😀\n", [], {"a": [{"b": None}]}, (1, 2), nested(MAX_DEPTH)]
-)  # fmt: skip
+    "value",
+    [
+        None,
+        True,
+        MAX_INT,
+        -MAX_INT,
+        1.5,
+        "",
+        "é😀\n",
+        [],
+        {"a": [{"b": None}]},
+        (1, 2),
+        nested(MAX_DEPTH),
+    ],
+)
 def test_plain_values(value):
     check_plain(value)
 

@@ -13,11 +13,16 @@ JOB = Job("train", "low", "quick", "A", 1)
 def progress(**fields):
     return LiveProgress.model_validate(
         {
-            "job": vars(JOB), "num_epochs": 5, "epochs": make_epochs(0.5, 2), "dataset_label": "low",
-            "device_kind": "cpu", "device_name": "X", "updated_at": "2026-01-01T00:00:00+00:00",
+            "job": vars(JOB),
+            "num_epochs": 5,
+            "epochs": make_epochs(0.5, 2),
+            "dataset_label": "low",
+            "device_kind": "cpu",
+            "device_name": "X",
+            "updated_at": "2026-01-01T00:00:00+00:00",
             **fields,
         }
-    )  # fmt: skip
+    )
 
 
 def test_what_was_written_is_read(tmp_path):
@@ -33,11 +38,14 @@ def test_what_was_written_is_read(tmp_path):
         ("{", "JSON"),
         ("[]", "(whole file)"),
         ("{}", "is missing"),
-        (progress(num_epochs=5).model_dump_json().replace('"num_epochs":5', '"num_epochs":0'), "num_epochs"),
+        (
+            progress(num_epochs=5).model_dump_json().replace('"num_epochs":5', '"num_epochs":0'),
+            "num_epochs",
+        ),
         (progress(job={**vars(JOB), "seed": 2}).model_dump_json(), "the file's place says"),
         (progress(job={**vars(JOB), "variant": "../x"}).model_dump_json(), "a name is made of"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_or_foreign_file_is_refused_by_name(tmp_path, text, says):
     path = tmp_path / "seed-1.json"
     path.write_text(text)

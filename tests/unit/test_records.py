@@ -111,9 +111,14 @@ def test_a_record_survives_the_round_trip_unrounded(file):
 
 @pytest.mark.parametrize(
     ("text", "part"),
-    [("{", "is not JSON"), ("", "is not JSON"), ("[1]", "must be a JSON object, but holds a list"),
-     ("\udcff", "is not JSON"), ('{"schema_version": NaN}', "NaN is not a JSON number")],
-)  # fmt: skip
+    [
+        ("{", "is not JSON"),
+        ("", "is not JSON"),
+        ("[1]", "must be a JSON object, but holds a list"),
+        ("\udcff", "is not JSON"),
+        ('{"schema_version": NaN}', "NaN is not a JSON number"),
+    ],
+)
 def test_what_is_no_json_object_is_refused(file, text, part):
     file.write_bytes(text.encode("utf-8", "surrogateescape"))
     assert part in problem(file)

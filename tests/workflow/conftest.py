@@ -88,8 +88,17 @@ class Workflow:
     def run(self, *more: str, code: int | None = 0) -> subprocess.CompletedProcess:
         """Snakemake on the config as it is now; asserts the exit code unless it is None."""
         self.write()
-        command = ["snakemake", "--cores", "1", "--resources", "gpu=1",
-                   "--snakefile", ROOT / "workflow/Snakefile", "--configfile", "config.yaml"]  # fmt: skip
+        command = [
+            "snakemake",
+            "--cores",
+            "1",
+            "--resources",
+            "gpu=1",
+            "--snakefile",
+            ROOT / "workflow/Snakefile",
+            "--configfile",
+            "config.yaml",
+        ]
         # Tests read which rules would run, and for what, from Snakemake's own words.
         own_log = ["--logger-resnest-bench-style", "snakemake"] if "--dry-run" in more else []
         return self.command(*command, *own_log, *more, code=code)
@@ -106,8 +115,12 @@ class Workflow:
             environ["PYTHONPATH"] = str(self.source)
         done = subprocess.run(
             [str(part) for part in command],
-            cwd=self.folder, env=environ, capture_output=True, text=True, timeout=900,
-        )  # fmt: skip
+            cwd=self.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
         assert code is None or done.returncode == code, done.stdout + done.stderr
         return done
 

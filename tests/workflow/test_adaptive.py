@@ -88,12 +88,25 @@ def test_it_goes_on_until_the_claim_is_decided_and_then_does_nothing(adaptive):
 
 def test_killed_midway_the_same_command_goes_on(adaptive):
     adaptive.write()
-    command = ["snakemake", "--cores", "1", "--resources", "gpu=1", "--snakefile",
-               str(ROOT / "workflow/Snakefile"), "--configfile", "config.yaml"]  # fmt: skip
+    command = [
+        "snakemake",
+        "--cores",
+        "1",
+        "--resources",
+        "gpu=1",
+        "--snakefile",
+        str(ROOT / "workflow/Snakefile"),
+        "--configfile",
+        "config.yaml",
+    ]
     running = subprocess.Popen(
-        command, cwd=adaptive.folder, env=dict(os.environ, PATH=adaptive.path, OMP_NUM_THREADS="1"),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        command,
+        cwd=adaptive.folder,
+        env=dict(os.environ, PATH=adaptive.path, OMP_NUM_THREADS="1"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     log = adaptive.results / "logs/train/low/quick/A-seed-2.log"
     deadline = time.monotonic() + 600
     while not log.exists():  # from the start of that training on
@@ -115,8 +128,18 @@ def test_killed_midway_the_same_command_goes_on(adaptive):
 
 def test_a_seed_that_nobody_may_add_is_refused(adaptive):
     adaptive.write()
-    train = ["resnest-bench", "train", "--study", "config.yaml", "--dataset", "low", "--recipe",
-             "quick", "--variant", "A"]  # fmt: skip
+    train = [
+        "resnest-bench",
+        "train",
+        "--study",
+        "config.yaml",
+        "--dataset",
+        "low",
+        "--recipe",
+        "quick",
+        "--variant",
+        "A",
+    ]
     for seeds in ("9", "0,0", "x", "-1"):
         done = adaptive.command(*train, "--seeds", seeds, code=1)
         assert done.stderr.count("\n") == 1

@@ -81,7 +81,11 @@ def photos(fresh):
                 pixels = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"photo ({index}) [1].jpg")
     fresh.config["datasets"]["high"] = {
-        "source": "imagefolder", "path": "photos", "image_size": 32, "resize": 36}  # fmt: skip
+        "source": "imagefolder",
+        "path": "photos",
+        "image_size": 32,
+        "resize": 36,
+    }
     return fresh
 
 

@@ -101,8 +101,12 @@ def make_tiny(config: Path) -> None:
     study["datasets"]["digits"]["classes"] = [0, 1]
     study["recipes"]["short"] |= {"epochs": 1, "batch_size": 128, "warmup_epochs": 0}
     study["protocols"]["quick"] |= {
-        "batch_sizes": [1], "min_samples": 5, "min_seconds": 0, "paper_batch_size": None,
-        "reference_samples": 3}  # fmt: skip
+        "batch_sizes": [1],
+        "min_samples": 5,
+        "min_seconds": 0,
+        "paper_batch_size": None,
+        "reference_samples": 3,
+    }
     study["latency"][0]["rounds"] = 1
     study["train"][0]["variants"] = study["latency"][0]["variants"] = ["radix-0", "radix-2"]
     config.write_text(yaml.safe_dump(study))
@@ -141,13 +145,23 @@ def test_the_dashboard_is_served_to_this_machine_alone(installed):
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [installed.site / "bin" / "resnest-bench", "dashboard", "--",
-               "--server.port", str(port), "--server.headless", "true"]  # fmt: skip
+    command = [
+        installed.site / "bin" / "resnest-bench",
+        "dashboard",
+        "--",
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+    ]
     process = subprocess.Popen(command, cwd=installed.folder, env=installed.environ)
     try:
         wait_until_healthy(f"http://localhost:{port}/_stcore/health", process)
-        listening = [c.laddr.ip for c in psutil.Process(process.pid).net_connections("inet")
-                     if c.status == psutil.CONN_LISTEN]  # fmt: skip
+        listening = [
+            c.laddr.ip
+            for c in psutil.Process(process.pid).net_connections("inet")
+            if c.status == psutil.CONN_LISTEN
+        ]
         assert set(listening) <= {"127.0.0.1", "::1"}
         assert listening
     finally:

@@ -35,12 +35,23 @@ def put_first(workflow, script):
 
 
 def run(workflow, environ, code=0):
-    command = ["snakemake", "--cores", "1", "--configfile", "config.yaml", "--snakefile",
-               Path(__file__).parents[2] / "workflow/Snakefile"]  # fmt: skip
+    command = [
+        "snakemake",
+        "--cores",
+        "1",
+        "--configfile",
+        "config.yaml",
+        "--snakefile",
+        Path(__file__).parents[2] / "workflow/Snakefile",
+    ]
     done = subprocess.run(
-        command, cwd=workflow.folder, env={**environ, "OMP_NUM_THREADS": "1"}, capture_output=True,
-        text=True, timeout=600,
-    )  # fmt: skip
+        command,
+        cwd=workflow.folder,
+        env={**environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -50,8 +61,12 @@ def test_a_user_reads_a_line_for_each_job_and_no_rule_bodies(finished):
     assert len(lines) < 40
     assert max(map(len, lines)) < 200
     text = finished.output.stderr
-    for part in ("train A on low (quick): accuracy", "latency B on low, round 1: p50",
-                 "13 of 13 jobs", ".snakemake/log/"):  # fmt: skip
+    for part in (
+        "train A on low (quick): accuracy",
+        "latency B on low, round 1: p50",
+        "13 of 13 jobs",
+        ".snakemake/log/",
+    ):
         assert part in text
     assert "rule train:" not in text
     (log,) = (finished.folder / ".snakemake/log").glob("*.log")
@@ -90,9 +105,14 @@ def test_ctrl_c_is_130_and_the_same_command_goes_on(one_training):
     command = [REAL, "run", "--study", "config.yaml"]
     environ = dict(os.environ, OMP_NUM_THREADS="1")
     process = subprocess.Popen(
-        command, cwd=one_training.folder, env=environ, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+        command,
+        cwd=one_training.folder,
+        env=environ,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     end = time.monotonic() + 300
     while not list(one_training.folder.rglob("state.safetensors")):
         assert process.poll() is None, process.stdout.read()

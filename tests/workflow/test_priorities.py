@@ -37,12 +37,25 @@ def test_the_greedy_scheduler_keeps_the_shuffled_rounds(fresh):
     stand_in.write_text(STAND_IN.format(real=Path(sys.executable).parent / "resnest-bench"))
     stand_in.chmod(0o755)
     path = f"{stand_in.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    command = ["snakemake", "--cores", "1", "--snakefile", ROOT / "workflow/Snakefile",
-               "--configfile", "config.yaml", "--until", "latency"]  # fmt: skip
+    command = [
+        "snakemake",
+        "--cores",
+        "1",
+        "--snakefile",
+        ROOT / "workflow/Snakefile",
+        "--configfile",
+        "config.yaml",
+        "--until",
+        "latency",
+    ]
     done = subprocess.run(
-        command, cwd=fresh.folder, env={**os.environ, "PATH": path}, capture_output=True, text=True,
+        command,
+        cwd=fresh.folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
         timeout=300,
-    )  # fmt: skip
+    )
     lines = [line.split() for line in (fresh.folder / "order").read_text().splitlines()]
     order = [(name, int(number)) for name, number in lines]
 

@@ -22,8 +22,14 @@ from resnest_bench.training.jobs import run_job
 pytestmark = [pytest.mark.slow, pytest.mark.data]
 NUM_TRAIN, NUM_TEST = 160, 100
 # Photos of 128 pixels and a higher learning rate than the paper's: minutes on two cores, not an hour.
-TUNE = {"epochs": 4, "batch_size": 32, "learning_rate": 0.001, "weight_decay": 1e-3,
-        "crop": "random_resized", "flip": True}  # fmt: skip
+TUNE = {
+    "epochs": 4,
+    "batch_size": 32,
+    "learning_rate": 0.001,
+    "weight_decay": 1e-3,
+    "crop": "random_resized",
+    "flip": True,
+}
 
 
 def lite0_weights(path: Path) -> Path:

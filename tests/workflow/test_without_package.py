@@ -34,9 +34,13 @@ def without(tmp_path):
         if not package:
             environ["PYTHONPATH"] = str(hidden)
         return subprocess.run(
-            ["snakemake", *words], cwd=tmp_path, env=environ, capture_output=True, text=True,
+            ["snakemake", *words],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
             timeout=300,
-        )  # fmt: skip
+        )
 
     return run
 
@@ -44,9 +48,12 @@ def without(tmp_path):
 def test_it_is_really_hidden(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(HIDE)
     done = subprocess.run(
-        [sys.executable, "-c", "import resnest_bench"], env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-c", "import resnest_bench"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert "ModuleNotFoundError" in done.stderr
 
 

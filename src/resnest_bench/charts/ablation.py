@@ -23,9 +23,20 @@ from resnest_bench.charts.style import (
 
 TITLE = "Ablation"
 COLUMNS = [
-    "variant", "setting", "recipe", "num_params", "n", "accuracy_mean_percent", "low", "high",
-    "interval", "freshness", "status", "seeds", "seed_accuracies_percent",
-]  # fmt: skip
+    "variant",
+    "setting",
+    "recipe",
+    "num_params",
+    "n",
+    "accuracy_mean_percent",
+    "low",
+    "high",
+    "interval",
+    "freshness",
+    "status",
+    "seeds",
+    "seed_accuracies_percent",
+]
 AXIS = "Test accuracy (%)"
 PAPER = "paper (printed, T4, full CIFAR-10)"
 
@@ -74,11 +85,12 @@ def _printed(ablation: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
         alt.Chart(rows)
         .mark_point(size=80, filled=False, opacity=1, strokeWidth=2, color=PALETTE[1])
         .encode(
-            x=alt.X(f"{column}:Q", title=AXIS), y=y,
+            x=alt.X(f"{column}:Q", title=AXIS),
+            y=y,
             shape=alt.Shape("source:N", scale=scale, legend=legend),
             tooltip=["variant:N", alt.Tooltip(f"{column}:Q", title="printed (%)", format=".2f")],
         )
-    ]  # fmt: skip
+    ]
 
 
 def training_text(table: pd.DataFrame) -> str:
@@ -99,9 +111,15 @@ def dots_with_intervals(
     intervals = (
         alt.Chart(base.dropna(subset=["low"]))
         .mark_rule(strokeWidth=2)
-        .encode(x=alt.X("low:Q", title=AXIS), x2="high:Q", y=y, color=colour,
-                strokeDash=bar_dash("interval"), **more)
-    )  # fmt: skip
+        .encode(
+            x=alt.X("low:Q", title=AXIS),
+            x2="high:Q",
+            y=y,
+            color=colour,
+            strokeDash=bar_dash("interval"),
+            **more,
+        )
+    )
     means = (
         alt.Chart(base)
         .mark_point(size=80, filled=True, opacity=1)
@@ -110,10 +128,13 @@ def dots_with_intervals(
     ticks = (
         alt.Chart(seeds_of(rows))
         .mark_tick(thickness=1.5, size=12, color=GREY)
-        .encode(x=alt.X("accuracy_percent:Q", title=AXIS), y=y,
-                tooltip=["variant:N", "seed:Q", alt.Tooltip("accuracy_percent:Q", format=".2f")],
-                **more)
-    )  # fmt: skip
+        .encode(
+            x=alt.X("accuracy_percent:Q", title=AXIS),
+            y=y,
+            tooltip=["variant:N", "seed:Q", alt.Tooltip("accuracy_percent:Q", format=".2f")],
+            **more,
+        )
+    )
     return [intervals, ticks, means, *stale_marks(base, x, y, **more)]
 
 

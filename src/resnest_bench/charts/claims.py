@@ -22,9 +22,11 @@ FRESH, LEAD = "measured", "the verdict hangs on it"
 STALE = " (stale)"
 # What a dot says by its shape and its colour.
 LOOKS = {
-    FRESH: ("circle", PALETTE[0]), LEAD: ("diamond", PALETTE[1]),
-    FRESH + STALE: ("cross", PALETTE[0]), LEAD + STALE: ("cross", PALETTE[1]),
-}  # fmt: skip
+    FRESH: ("circle", PALETTE[0]),
+    LEAD: ("diamond", PALETTE[1]),
+    FRESH + STALE: ("cross", PALETTE[0]),
+    LEAD + STALE: ("cross", PALETTE[1]),
+}
 MAX_NAMED = 4
 MAX_ROWS = 40
 ROW_HEIGHT, LABEL_COLUMNS = 34, 46
@@ -169,8 +171,10 @@ def _seeds(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart
     return (
         alt.Chart(long.astype({"seed": int, "value": float}))
         .mark_tick(thickness=1.5, size=14, color=GREY)
-        .encode(x=_x("value", x, unit), y=y, tooltip=["seed:Q", alt.Tooltip("value:Q", format=".4~g")])
-    )  # fmt: skip
+        .encode(
+            x=_x("value", x, unit), y=y, tooltip=["seed:Q", alt.Tooltip("value:Q", format=".4~g")]
+        )
+    )
 
 
 def _counts(points: pd.DataFrame, y: alt.Y) -> alt.Chart:
@@ -210,8 +214,14 @@ def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
         alt.Chart(points[kept])
         .mark_point(size=90, opacity=1, filled=True)
         .encode(
-            x=_x("estimate", x, unit), y=y, tooltip=tooltip,
-            shape=alt.Shape("look:N", legend=legend, scale=alt.Scale(domain=seen, range=list(shapes))),
-            color=alt.Color("look:N", legend=legend, scale=alt.Scale(domain=seen, range=list(colours))),
+            x=_x("estimate", x, unit),
+            y=y,
+            tooltip=tooltip,
+            shape=alt.Shape(
+                "look:N", legend=legend, scale=alt.Scale(domain=seen, range=list(shapes))
+            ),
+            color=alt.Color(
+                "look:N", legend=legend, scale=alt.Scale(domain=seen, range=list(colours))
+            ),
         )
-    )  # fmt: skip
+    )

@@ -8,9 +8,12 @@ from resnest_bench.charts.style import WIDTH, no_data_chart, title
 
 TITLE = "Jobs by status"
 COLOURS = {
-    "ok": PALETTE[4], "stale": PALETTE[1], "failed": PALETTE[3], "invalid": PALETTE[0],
+    "ok": PALETTE[4],
+    "stale": PALETTE[1],
+    "failed": PALETTE[3],
+    "invalid": PALETTE[0],
     "missing": PALETTE[2],
-}  # fmt: skip
+}
 
 
 def coverage_chart(runs: pd.DataFrame) -> alt.Chart:
@@ -34,11 +37,14 @@ def coverage_chart(runs: pd.DataFrame) -> alt.Chart:
             x=alt.X("jobs:Q", title="Jobs", axis=alt.Axis(tickMinStep=1, format="d")),
             y=alt.Y("experiment:N", sort=order, title=None, axis=alt.Axis(labelLimit=0)),
             color=alt.Color(
-                "status:N", sort=seen, title=None, legend=alt.Legend(orient="bottom"),
+                "status:N",
+                sort=seen,
+                title=None,
+                legend=alt.Legend(orient="bottom"),
                 scale=alt.Scale(domain=seen, range=[COLOURS[name] for name in seen]),
             ),
             order="rank:Q",
             tooltip=["experiment:N", "status:N", "jobs:Q", "variants:Q"],
         )
         .properties(title=title(TITLE, []), width=WIDTH, height=alt.Step(26))
-    )  # fmt: skip
+    )

@@ -122,9 +122,11 @@ def _panel(
     y_scale = alt.Scale(zero=False)
     legend = alt.selection_point(name=name, fields=["variant"], bind="legend")
     colour = alt.Color(
-        "variant:N", scale=looks.scale("colour", names), sort=names,
+        "variant:N",
+        scale=looks.scale("colour", names),
+        sort=names,
         legend=network_legend(len(names), lines=True),
-    )  # fmt: skip
+    )
     dash = alt.StrokeDash(
         "variant:N",
         scale=looks.scale("dash", names),
@@ -139,24 +141,47 @@ def _panel(
     thin = (
         alt.Chart(seeds[["variant", "seed", "epoch", "value", "status"]])
         .mark_line(strokeWidth=1)
-        .encode(x=x, y=alt.Y("value:Q", title=text, scale=y_scale), color=colour, detail="seed:N",
-                strokeDash=dash, opacity=faded(0.45))
-    )  # fmt: skip
+        .encode(
+            x=x,
+            y=alt.Y("value:Q", title=text, scale=y_scale),
+            color=colour,
+            detail="seed:N",
+            strokeDash=dash,
+            opacity=faded(0.45),
+        )
+    )
     band = (
         alt.Chart(means)
         .mark_area()
-        .encode(x=x, y=alt.Y("low:Q", title=text, scale=y_scale), y2="high:Q", color=colour,
-                opacity=faded(0.12))
-    )  # fmt: skip
+        .encode(
+            x=x,
+            y=alt.Y("low:Q", title=text, scale=y_scale),
+            y2="high:Q",
+            color=colour,
+            opacity=faded(0.12),
+        )
+    )
     line = (
         alt.Chart(means)
-        .mark_line(strokeWidth=2.5, point=alt.OverlayMarkDef(size=18) if len(means) <= 400 else False)
-        .encode(x=x, y=alt.Y("mean:Q", title=text), color=colour, strokeDash=dash, opacity=faded(1.0),
-                tooltip=["variant:N", "epoch:Q", alt.Tooltip("mean:Q", title=f"mean: {text}", format=".4~g"),
-                         alt.Tooltip("low:Q", title="lowest seed", format=".4~g"),
-                         alt.Tooltip("high:Q", title="highest seed", format=".4~g"),
-                         alt.Tooltip("n:Q", title="seeds (n)")])
-    )  # fmt: skip
+        .mark_line(
+            strokeWidth=2.5, point=alt.OverlayMarkDef(size=18) if len(means) <= 400 else False
+        )
+        .encode(
+            x=x,
+            y=alt.Y("mean:Q", title=text),
+            color=colour,
+            strokeDash=dash,
+            opacity=faded(1.0),
+            tooltip=[
+                "variant:N",
+                "epoch:Q",
+                alt.Tooltip("mean:Q", title=f"mean: {text}", format=".4~g"),
+                alt.Tooltip("low:Q", title="lowest seed", format=".4~g"),
+                alt.Tooltip("high:Q", title="highest seed", format=".4~g"),
+                alt.Tooltip("n:Q", title="seeds (n)"),
+            ],
+        )
+    )
     first = epochs.iloc[0]
     head = f"{first['dataset_label']}, {first['kind']}, recipe {first['recipe']}"
     notes = [f"Thinned: one epoch in {every}, and the last"] if every > 1 else []

@@ -48,11 +48,22 @@ def _subtitle(pairs: pd.DataFrame) -> list[str]:
 def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     both = pd.concat([pairs, _mirrored(pairs)], ignore_index=True)
     order = list(dict.fromkeys([*pairs["base"], *pairs["variant"]]))
-    cells = both[["variant", "base", "difference_points", "all_low_points", "all_high_points",
-                  "mean_better_all", "all_holm_p", "n", "verdict"]].assign(
+    cells = both[
+        [
+            "variant",
+            "base",
+            "difference_points",
+            "all_low_points",
+            "all_high_points",
+            "mean_better_all",
+            "all_holm_p",
+            "n",
+            "verdict",
+        ]
+    ].assign(
         text=[f"{value:+.1f}" for value in both["difference_points"]],
         better=both["mean_better_all"].map(probability_text),
-    )  # fmt: skip
+    )
     lim = max(float(pairs["difference_points"].abs().max()), 0.1)
     x = alt.X(
         "base:N",
@@ -62,15 +73,18 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     )
     y = alt.Y("variant:N", sort=order, title="variant", axis=alt.Axis(labelLimit=0))
     colour = alt.Color(
-        "difference_points:Q", title=["significant:", "points"],
+        "difference_points:Q",
+        title=["significant:", "points"],
         scale=alt.Scale(domain=[-lim, 0, lim], range=DIVERGING),
-    )  # fmt: skip
+    )
     told = alt.datum.verdict == ABOVE
     told |= alt.datum.verdict == BELOW
     tooltip = [
-        alt.Tooltip("variant:N"), alt.Tooltip("base:N"), alt.Tooltip("verdict:N"),
+        alt.Tooltip("variant:N"),
+        alt.Tooltip("base:N"),
+        alt.Tooltip("verdict:N"),
         *_numbers(),
-    ]  # fmt: skip
+    ]
     # Two layers: a cell that is not significant must not look like a small difference.
     grid = alt.Chart(cells).encode(x=x, y=y, tooltip=tooltip)
     plain = grid.mark_rect(fill="transparent", stroke=GREY)
@@ -85,19 +99,24 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     ]
     return alt.LayerChart(
         layer=[plain, coloured, quiet.encode(text="text:N"), loud.encode(text="text:N")]
-    ).properties(title=title("Is the difference real? Every two networks", notes),
-                 width=max(side, 200), height=max(int(0.55 * side), 120))  # fmt: skip
+    ).properties(
+        title=title("Is the difference real? Every two networks", notes),
+        width=max(side, 200),
+        height=max(int(0.55 * side), 120),
+    )
 
 
 def _mirrored(pairs: pd.DataFrame) -> pd.DataFrame:
     """The same pairs, seen from the other side."""
     return pairs.assign(
-        variant=pairs["base"], base=pairs["variant"],
+        variant=pairs["base"],
+        base=pairs["variant"],
         difference_points=-pairs["difference_points"],
-        all_low_points=-pairs["all_high_points"], all_high_points=-pairs["all_low_points"],
+        all_low_points=-pairs["all_high_points"],
+        all_high_points=-pairs["all_low_points"],
         mean_better_all=1 - pairs["mean_better_all"],
         verdict=pairs["verdict"].replace(OPPOSITE),
-    )  # fmt: skip
+    )
 
 
 def _numbers() -> list[alt.Tooltip]:
@@ -129,18 +148,34 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     y = alt.Y("variant:N", sort=rows["variant"].tolist(), title=None, axis=alt.Axis(labelLimit=0))
     seen = [verdict for verdict in VERDICTS if (rows["verdict"] == verdict).any()]
     colour = alt.Color(
-        "verdict:N", title=None, legend=alt.Legend(orient="top"),
+        "verdict:N",
+        title=None,
+        legend=alt.Legend(orient="top"),
         scale=alt.Scale(domain=seen, range=[VERDICTS[verdict] for verdict in seen]),
-    )  # fmt: skip
-    kept = ["variant", "base", "verdict", "difference_points", "low", "high", "all_low_points",
-            "all_high_points", "better", "all_holm_p", "n", "least_detectable_points"]  # fmt: skip
+    )
+    kept = [
+        "variant",
+        "base",
+        "verdict",
+        "difference_points",
+        "low",
+        "high",
+        "all_low_points",
+        "all_high_points",
+        "better",
+        "all_holm_p",
+        "n",
+        "least_detectable_points",
+    ]
     drawn = alt.Chart(rows[kept])
     barred = drawn.transform_filter("isValid(datum.low)")
     bars = barred.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour)
     tooltip = [
-        alt.Tooltip("variant:N"), alt.Tooltip("verdict:N"), *_numbers(),
+        alt.Tooltip("variant:N"),
+        alt.Tooltip("verdict:N"),
+        *_numbers(),
         alt.Tooltip("least_detectable_points:Q", title="least detectable (points)", format=".2f"),
-    ]  # fmt: skip
+    ]
     dots = drawn.mark_point(size=90, filled=True, opacity=1).encode(
         x=x, y=y, color=colour, tooltip=tooltip
     )
@@ -149,9 +184,11 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     both = [ticks.encode(x="seed_differences_points:Q", y=y)] if len(values) else []
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
     cut = f"The {MAX_ROWS} with the highest difference of {count}" if count > MAX_ROWS else ""
-    what = INTERVAL if rows["n"].gt(1).any() else (
-        "95 % interval of these two networks on new test images"
-    )  # fmt: skip
+    what = (
+        INTERVAL
+        if rows["n"].gt(1).any()
+        else ("95 % interval of these two networks on new test images")
+    )
     notes = [
         *_subtitle(pairs),
         f"Bars: {what}. Significant at 5 %, Holm's correction over {count} pairs",
@@ -175,30 +212,38 @@ def effects_chart(effects: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     rows = drawn[list(EFFECT_COLUMNS)].assign(label=labels)
     models = rows.assign(kind=MODEL)
     by_seed = rows.assign(
-        kind=BY_SEED, low=rows["by_seed_low"], high=rows["by_seed_high"],
+        kind=BY_SEED,
+        low=rows["by_seed_low"],
+        high=rows["by_seed_high"],
         holm_p=rows["by_seed_holm_p"],
-    )  # fmt: skip
+    )
     bars = pd.concat([models, by_seed], ignore_index=True)
     order = rows["label"].tolist()
     y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=0))
     offset = alt.YOffset("kind:N", sort=[BY_SEED, MODEL])
     colour = alt.Color(
-        "kind:N", title=None, sort=[BY_SEED, MODEL], legend=alt.Legend(orient="top", labelLimit=0, columns=1),
+        "kind:N",
+        title=None,
+        sort=[BY_SEED, MODEL],
+        legend=alt.Legend(orient="top", labelLimit=0, columns=1),
         scale=alt.Scale(domain=[BY_SEED, MODEL], range=[PALETTE[0], PALETTE[4]]),
-    )  # fmt: skip
+    )
     x = alt.X("effect:Q", title="Effect on the test accuracy (percentage points)")
     tooltip = [
-        alt.Tooltip("label:N", title="effect"), alt.Tooltip("kind:N", title="interval"),
+        alt.Tooltip("label:N", title="effect"),
+        alt.Tooltip("kind:N", title="interval"),
         alt.Tooltip("effect:Q", title="points", format="+.2f"),
         alt.Tooltip("low:Q", title="95 % from", format="+.2f"),
         alt.Tooltip("high:Q", title="95 % to", format="+.2f"),
         alt.Tooltip("holm_p:Q", title="p (Holm)", format=".2~g"),
         alt.Tooltip("num_variants:Q", title="networks at this level"),
-    ]  # fmt: skip
+    ]
     shared = alt.Chart(bars[["label", "kind", "effect", "low", "high", "holm_p", "num_variants"]])
-    rules = shared.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=colour
-    )  # fmt: skip
+    rules = (
+        shared.transform_filter("isValid(datum.low)")
+        .mark_rule(strokeWidth=2)
+        .encode(x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=offset, color=colour)
+    )
     dots = shared.mark_point(size=70, filled=True, opacity=1).encode(
         x=x, y=y, yOffset=offset, color=colour, tooltip=tooltip
     )

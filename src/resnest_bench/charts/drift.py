@@ -62,7 +62,11 @@ def _layers(points: pd.DataFrame) -> list[alt.Chart]:
         zero.mark_rule(color=GREY).encode(x=alt.X("zero:Q", title=AXIS)),
         base.mark_rule(color=PALETTE[0]).encode(x2=alt.datum(0)),
         base.mark_point(filled=True, size=45, opacity=1, color=PALETTE[0]).encode(
-            tooltip=[alt.Tooltip("row:N", title="variant"), alt.Tooltip("seed:Q", title="round"),
-                     alt.Tooltip("drift_percent:Q", title="drift (%)", format="+.2f"), "status:N"]
+            tooltip=[
+                alt.Tooltip("row:N", title="variant"),
+                alt.Tooltip("seed:Q", title="round"),
+                alt.Tooltip("drift_percent:Q", title="drift (%)", format="+.2f"),
+                "status:N",
+            ]
         ),
-    ]  # fmt: skip
+    ]

@@ -8,9 +8,12 @@ from resnest_bench.charts.palette import GREY, PALETTE
 from resnest_bench.charts.style import WIDTH, distinct_text, left_out, no_data_chart, title
 
 TITLES = {
-    "radix": "Radix", "cardinality": "Cardinality", "width": "Width",
-    "stem": "Stem and downsampling", "layers": "Depth",
-}  # fmt: skip
+    "radix": "Radix",
+    "cardinality": "Cardinality",
+    "width": "Width",
+    "stem": "Stem and downsampling",
+    "layers": "Depth",
+}
 AXIS = "Test accuracy, second network minus first (percentage points)"
 OURS, STALE = "ours", "ours (stale)"
 ROW_HEIGHT, LINE_HEIGHT = 60, 13
@@ -37,9 +40,12 @@ def factor_chart(factor_rows: pd.DataFrame, factor: str) -> alt.LayerChart | alt
     x = alt.Scale(domain=[low, high], nice=False)
     y = _y(points)
     layers = [
-        _zero(x), _intervals(points, x, y), _seeds(points, x, y), _counts(points, y),
+        _zero(x),
+        _intervals(points, x, y),
+        _seeds(points, x, y),
+        _counts(points, y),
         _means(points, x, y),
-    ]  # fmt: skip
+    ]
     return alt.LayerChart(layer=layers).properties(
         title=title(text, [*_subtitle(points), gaps]),
         width=WIDTH,
@@ -101,10 +107,14 @@ def _x(field: str, scale: alt.Scale) -> alt.X:
 def _y(points: pd.DataFrame) -> alt.Y:
     order = points["label"].tolist()
     axis = alt.Axis(
-        labelExpr="split(datum.label, '\\n')", labelLimit=400, labelLineHeight=LINE_HEIGHT,
+        labelExpr="split(datum.label, '\\n')",
+        labelLimit=400,
+        labelLineHeight=LINE_HEIGHT,
         # A label of three lines hangs from the middle of its first one.
-        labelOffset=-LINE_HEIGHT, labelPadding=8, ticks=False,
-    )  # fmt: skip
+        labelOffset=-LINE_HEIGHT,
+        labelPadding=8,
+        ticks=False,
+    )
     return alt.Y("label:N", sort=order, title=None, scale=alt.Scale(domain=order), axis=axis)
 
 
@@ -166,11 +176,14 @@ def _means(points: pd.DataFrame, x: alt.Scale, y: alt.Y) -> alt.Chart:
         alt.Chart(marks)
         .mark_point(size=90, opacity=1, strokeWidth=2)
         .encode(
-            x=_x("points", x), y=y, shape=alt.Shape(**by_figure(shapes)),
-            stroke=alt.Stroke(**by_figure(strokes)), fill=alt.Fill(**by_figure(fills)),
+            x=_x("points", x),
+            y=y,
+            shape=alt.Shape(**by_figure(shapes)),
+            stroke=alt.Stroke(**by_figure(strokes)),
+            fill=alt.Fill(**by_figure(fills)),
             tooltip=_tooltip(),
         )
-    )  # fmt: skip
+    )
 
 
 def _tooltip() -> list[alt.Tooltip]:

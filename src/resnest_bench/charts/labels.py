@@ -17,9 +17,15 @@ def _overlap(a: Box, b: Box) -> bool:
 
 # Beside the point first, then above and below it.
 PLACES = (
-    ("left", -7.0), ("left", 7.0), ("left", 0.0), ("right", -7.0), ("right", 7.0), ("right", 0.0),
-    ("center", -15.0), ("center", 15.0),
-)  # fmt: skip
+    ("left", -7.0),
+    ("left", 7.0),
+    ("left", 0.0),
+    ("right", -7.0),
+    ("right", 7.0),
+    ("right", 0.0),
+    ("center", -15.0),
+    ("center", 15.0),
+)
 
 
 def place_labels(

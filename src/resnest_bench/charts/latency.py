@@ -142,9 +142,13 @@ def _chart(panel: Panel, with_legend: bool) -> alt.LayerChart:
     dots = (
         alt.Chart(panel.medians)
         .mark_point(size=40, stroke=PALETTE[1], strokeWidth=1.5, opacity=1)
-        .encode(x=alt.X("p50:Q", title=AXIS, scale=scale), fill=_noise(with_legend),
-                tooltip=_tooltip("p50"), **rows)
-    )  # fmt: skip
+        .encode(
+            x=alt.X("p50:Q", title=AXIS, scale=scale),
+            fill=_noise(with_legend),
+            tooltip=_tooltip("p50"),
+            **rows,
+        )
+    )
     layers = [ticks, dots]
     return alt.LayerChart(layer=layers).properties(width=WIDTH, height=row_height(len(rounds)))
 

@@ -35,9 +35,13 @@ def row_height(num_offsets: int) -> alt.Step:
 def series_legend(title: str | None, count: int) -> alt.Legend:
     """A legend of all `count` entries, in as many columns as it takes."""
     return alt.Legend(
-        title=title, orient="bottom", columns=-(-count // LEGEND_ROWS), symbolLimit=0, labelLimit=LABEL_LIMIT,
+        title=title,
+        orient="bottom",
+        columns=-(-count // LEGEND_ROWS),
+        symbolLimit=0,
+        labelLimit=LABEL_LIMIT,
         symbolOpacity=1,
-    )  # fmt: skip
+    )
 
 
 def legend_filter(field: str) -> alt.Parameter:

@@ -70,18 +70,25 @@ def _layers(points: pd.DataFrame, selection: alt.Parameter) -> list[alt.Chart]:
     looks: dict[str, Any] = {"scale": colours, "sort": None, "legend": legend}
     scale = alt.Scale(type="log", nice=False, padding=12)
     base = alt.Chart(points).encode(
-        y=name_rows("variant", points["variant"]), yOffset=offsets("setting", settings),
+        y=name_rows("variant", points["variant"]),
+        yOffset=offsets("setting", settings),
         opacity=picked(selection),
-    )  # fmt: skip
+    )
     ranges = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title=f"{LABEL}, log scale", scale=scale), x2="high:Q",
+        x=alt.X("low:Q", title=f"{LABEL}, log scale", scale=scale),
+        x2="high:Q",
         color=alt.Color("setting:N", **looks),
-    )  # fmt: skip
+    )
     dots = base.mark_point(size=45).encode(
         x=alt.X("mean:Q", title=f"{LABEL}, log scale", scale=scale, axis=alt.Axis(format=NUMBER)),
         stroke=alt.Stroke("setting:N", **looks),
         fill=open_if_noisy(alt.Fill("setting:N", **looks)),
-        tooltip=["variant:N", "setting:N", alt.Tooltip("mean:Q", title=LABEL, format=NUMBER),
-                 *rounds_tooltip(), alt.Tooltip("noisy_rounds:Q", title="noisy rounds")],
-    )  # fmt: skip
+        tooltip=[
+            "variant:N",
+            "setting:N",
+            alt.Tooltip("mean:Q", title=LABEL, format=NUMBER),
+            *rounds_tooltip(),
+            alt.Tooltip("noisy_rounds:Q", title="noisy rounds"),
+        ],
+    )
     return [ranges, dots]

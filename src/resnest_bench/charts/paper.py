@@ -32,8 +32,13 @@ def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
         ignore_index=True,
     ).dropna(subset=["value"])
     order = list(dict.fromkeys(rows["variant"]))
-    y = alt.Y("variant:N", sort=order, title=None, scale=alt.Scale(domain=order),
-              axis=alt.Axis(labelLimit=0, grid=True))  # fmt: skip
+    y = alt.Y(
+        "variant:N",
+        sort=order,
+        title=None,
+        scale=alt.Scale(domain=order),
+        axis=alt.Axis(labelLimit=0, grid=True),
+    )
     scale = alt.Scale(zero=False)
     two = ours[ours["n"].eq(2)].explode("our_values").rename(columns={"our_values": "value"})
     links = rows.dropna(subset=["ours", "printed"])[["variant", "ours", "printed"]]
@@ -53,16 +58,28 @@ def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
         alt.Chart(marks)
         .mark_point(size=85, strokeWidth=2, opacity=1)
         .encode(
-            x=alt.X("value:Q", title=what, scale=scale), y=y,
+            x=alt.X("value:Q", title=what, scale=scale),
+            y=y,
             shape=alt.Shape("figure:N", legend=legend, scale=shapes),
-            stroke=alt.Stroke("figure:N", legend=legend,
-                              scale=alt.Scale(domain=[OURS, PRINTED], range=PALETTE[:2])),
-            fill=alt.Fill("figure:N", legend=legend,
-                          scale=alt.Scale(domain=[OURS, PRINTED], range=[PALETTE[0], "transparent"])),
-            tooltip=["variant:N", "figure:N", alt.Tooltip("value:Q", title=what, format=".5~g"),
-                     alt.Tooltip("n:Q", title="n"), "status:N"],
+            stroke=alt.Stroke(
+                "figure:N",
+                legend=legend,
+                scale=alt.Scale(domain=[OURS, PRINTED], range=PALETTE[:2]),
+            ),
+            fill=alt.Fill(
+                "figure:N",
+                legend=legend,
+                scale=alt.Scale(domain=[OURS, PRINTED], range=[PALETTE[0], "transparent"]),
+            ),
+            tooltip=[
+                "variant:N",
+                "figure:N",
+                alt.Tooltip("value:Q", title=what, format=".5~g"),
+                alt.Tooltip("n:Q", title="n"),
+                "status:N",
+            ],
         ),
-    ]  # fmt: skip
+    ]
     differs = sorted({reason for reason in rows["differs"].dropna() if reason})
     notes = [
         f"Ours: {data}, on {distinct_text(rows, 'device')}. Bar: 95 % interval of the mean; ticks: the two values of n=2"

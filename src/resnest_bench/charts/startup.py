@@ -87,10 +87,14 @@ def _bars(parts: pd.DataFrame, selection: alt.Parameter) -> alt.Chart:
             color=alt.Color("part:N", scale=colours, sort=None, legend=legend),
             order="place:Q",
             opacity=picked(selection),
-            tooltip=[alt.Tooltip("row:N", title="variant"), "part:N",
-                     alt.Tooltip("mean:Q", title="mean (ms)", format=NUMBER), *rounds_tooltip()],
+            tooltip=[
+                alt.Tooltip("row:N", title="variant"),
+                "part:N",
+                alt.Tooltip("mean:Q", title="mean (ms)", format=NUMBER),
+                *rounds_tooltip(),
+            ],
         )
-    )  # fmt: skip
+    )
 
 
 def _ranges(wholes: pd.DataFrame) -> list[alt.Chart]:
@@ -101,12 +105,18 @@ def _ranges(wholes: pd.DataFrame) -> list[alt.Chart]:
         {"color": INK, "strokeWidth": 1.5},
     ]
     return [
-        alt.Chart(several).mark_rule(**look).encode(
-            x=alt.X("low:Q", title=AXIS), x2="high:Q", y=name_rows("row", wholes["row"]),
-            tooltip=[alt.Tooltip("row:N", title="variant"),
-                     alt.Tooltip("mean:Q", title="cold start, mean (ms)", format=NUMBER),
-                     *rounds_tooltip()],
+        alt.Chart(several)
+        .mark_rule(**look)
+        .encode(
+            x=alt.X("low:Q", title=AXIS),
+            x2="high:Q",
+            y=name_rows("row", wholes["row"]),
+            tooltip=[
+                alt.Tooltip("row:N", title="variant"),
+                alt.Tooltip("mean:Q", title="cold start, mean (ms)", format=NUMBER),
+                *rounds_tooltip(),
+            ],
         )
         for look in looks
         if len(several)
-    ]  # fmt: skip
+    ]

@@ -115,9 +115,12 @@ def _layers(
         y=alt.Y("low:Q", title=""), y2="high:Q", color=looks["color"]
     )
     marks = base.mark_point(size=45).encode(
-        y=y, shape=looks["shape"], stroke=looks["stroke"], fill=open_if_noisy(looks["fill"]),
+        y=y,
+        shape=looks["shape"],
+        stroke=looks["stroke"],
+        fill=open_if_noisy(looks["fill"]),
         tooltip=_tooltip(label),
-    )  # fmt: skip
+    )
     return [lines, ranges, marks]
 
 

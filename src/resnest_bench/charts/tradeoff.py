@@ -36,17 +36,48 @@ MANY = 150
 # What a dot of a crowd says: of thousands, more would be a megabyte to send for each axis.
 CROWD = ["variant", "device", "num_params", "x", "x_n", "y", "y_n"]
 COLUMNS = [
-    "variant", "family", "setting", "num_params", "device", "measured_in", "x", "x_low", "x_high",
-    "x_bar", "x_n", "x_min", "x_max", "y", "y_low", "y_high", "y_bar", "y_n", "y_min", "y_max", "memory_mib", "noisy", "freshness", "front",
-    "probability", "status",
-]  # fmt: skip
+    "variant",
+    "family",
+    "setting",
+    "num_params",
+    "device",
+    "measured_in",
+    "x",
+    "x_low",
+    "x_high",
+    "x_bar",
+    "x_n",
+    "x_min",
+    "x_max",
+    "y",
+    "y_low",
+    "y_high",
+    "y_bar",
+    "y_n",
+    "y_min",
+    "y_max",
+    "memory_mib",
+    "noisy",
+    "freshness",
+    "front",
+    "probability",
+    "status",
+]
 
 
 def tradeoff_chart(
-    points: pd.DataFrame, x: Axis, y: Axis, data_label: str = "", log_x: bool = True,
-    log_y: bool = False, limit: float | None = None, domains: tuple | None = None,
-    interactive: bool = False, picked: tuple[str, ...] = (), variants: Sequence[str] = (),
-) -> alt.LayerChart | alt.Chart:  # fmt: skip
+    points: pd.DataFrame,
+    x: Axis,
+    y: Axis,
+    data_label: str = "",
+    log_x: bool = True,
+    log_y: bool = False,
+    limit: float | None = None,
+    domains: tuple | None = None,
+    interactive: bool = False,
+    picked: tuple[str, ...] = (),
+    variants: Sequence[str] = (),
+) -> alt.LayerChart | alt.Chart:
     """A dot for each row of `points_frame` that has both values; the others are named.
 
     Axes where less is better for y, or more for x, are turned round, so that better is always up and
@@ -174,10 +205,12 @@ class _Plane:
             alt.Chart(points[points["front"]])
             .mark_line(
                 interpolate="step-before" if self.turned[0] else "step-after",
-                color=GREY, strokeDash=[4, 3], clip=True,
+                color=GREY,
+                strokeDash=[4, 3],
+                clip=True,
             )
             .encode(x=self.x, y=self.y, detail=["device:N", "measured_in:N"], order="x:Q")
-        )  # fmt: skip
+        )
 
     def intervals(self, points: pd.DataFrame) -> list[alt.Chart]:
         rules = []
@@ -267,9 +300,15 @@ class _Plane:
             chart = chart.add_params(click, drag)
         looks = self.by_network(points)
         return chart.encode(
-            x=self.x, y=self.y, stroke=looks["stroke"], fill=open_elsewhere(points, looks["fill"]),
-            shape=looks["shape"], size=_size(points), opacity=opacity, tooltip=self.tooltip(crowd=not spoken),
-        )  # fmt: skip
+            x=self.x,
+            y=self.y,
+            stroke=looks["stroke"],
+            fill=open_elsewhere(points, looks["fill"]),
+            shape=looks["shape"],
+            size=_size(points),
+            opacity=opacity,
+            tooltip=self.tooltip(crowd=not spoken),
+        )
 
     def by_network(self, points: pd.DataFrame) -> dict[str, Any]:
         """Encodings of colour, stroke, fill and shape, with one legend."""
@@ -280,8 +319,12 @@ class _Plane:
         rows = points.sort_values(["front", "y"], ascending=[False, False], kind="stable")
         rows = rows.drop_duplicates(["variant", "x", "y"]).head(MAX_LABELS)
         places = place_labels(
-            self._pixels(rows["x"], 0), self._pixels(rows["y"], 1), rows["variant"].tolist(), WIDTH, HEIGHT
-        )  # fmt: skip
+            self._pixels(rows["x"], 0),
+            self._pixels(rows["y"], 1),
+            rows["variant"].tolist(),
+            WIDTH,
+            HEIGHT,
+        )
         found = [place is not None for place in places]
         rows = rows[found].assign(
             align=[place[0] for place in places if place],
@@ -360,10 +403,13 @@ def _size(points: pd.DataFrame) -> ChannelSize:
         return alt.value(70)
     largest = 220 if len(points) <= MANY else 60
     return alt.Size(
-        "num_params:Q", title="parameters",
+        "num_params:Q",
+        title="parameters",
         scale=alt.Scale(type="sqrt", domain=[0, counts.max()], range=[largest / 11, largest]),
-        legend=alt.Legend(format="~s", symbolFillColor=GREY, symbolStrokeWidth=0, values=_round_counts(counts)),
-    )  # fmt: skip
+        legend=alt.Legend(
+            format="~s", symbolFillColor=GREY, symbolStrokeWidth=0, values=_round_counts(counts)
+        ),
+    )
 
 
 def _round_counts(counts: pd.Series) -> list[float]:

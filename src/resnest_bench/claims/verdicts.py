@@ -127,11 +127,19 @@ def claim_results(
         label = evidence.label(chosen and chosen.dataset)
         results.append(
             ClaimResult(
-                claim, about, label, tuple(every[i]), p_for=float(p_for[i]),
-                p_against=float(p_against[i]), p=float(two_sided[i]), holm_p=float(corrected[i]),
-                verdict=verdict, lead=lead, plan=plan,
+                claim,
+                about,
+                label,
+                tuple(every[i]),
+                p_for=float(p_for[i]),
+                p_against=float(p_against[i]),
+                p=float(two_sided[i]),
+                holm_p=float(corrected[i]),
+                verdict=verdict,
+                lead=lead,
+                plan=plan,
             )
-        )  # fmt: skip
+        )
     return results
 
 

@@ -207,10 +207,17 @@ def finetune(
 
 
 def _run(
-    kind: str, study: Path, dataset: str, recipe: str, variant: str,
-    results: Path, device: str, seeds_at_once: int, log_file: Path | None,
+    kind: str,
+    study: Path,
+    dataset: str,
+    recipe: str,
+    variant: str,
+    results: Path,
+    device: str,
+    seeds_at_once: int,
+    log_file: Path | None,
     seeds: tuple[int, ...] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     _start_logging(log_file)
     # Its node may have no internet, and what it needs was fetched before: a library that asks for
     # more must fail at once, not wait.

@@ -31,10 +31,17 @@ def decide_next(
 def look_text(look: Look) -> str:
     """The decision for a terminal: a line a claim, what to train next, and what is left to spend."""
     rows = [
-        [c.name, c.verdict, c.comparison, c.num_seeds, f"{c.look} of {look.num_looks}" if c.look else None,
-         None if c.holm_p is None else significant(c.holm_p, 2), c.reason]
+        [
+            c.name,
+            c.verdict,
+            c.comparison,
+            c.num_seeds,
+            f"{c.look} of {look.num_looks}" if c.look else None,
+            None if c.holm_p is None else significant(c.holm_p, 2),
+            c.reason,
+        ]
         for c in look.claims
-    ]  # fmt: skip
+    ]
     headers = ["claim", "verdict", "hangs on", "n", "look", "p (Holm)", "next"]
     shown = [[GAP if cell is None else cell for cell in row] for row in rows]
     budget = look.budget

@@ -78,8 +78,12 @@ def variants_text(rows: list[dict[str, Any]], image_size: int, classes: int) -> 
         }
         for row in rows
     ]
-    text = tabulate(table, headers="keys", disable_numparse=True,
-                    colalign=("left", "left", "left", "right", "right", "right"))  # fmt: skip
+    text = tabulate(
+        table,
+        headers="keys",
+        disable_numparse=True,
+        colalign=("left", "left", "left", "right", "right", "right"),
+    )
     failed = [row["error"] for row in rows if row["error"]]
     text = "\n".join([text, *([""] if failed else []), *failed])
     return (

@@ -18,10 +18,29 @@ SAYS_HOW_MUCH = ("--cores", "-c", "--jobs", "-j", "--profile", "--executor", "-e
 SAYS_CORES = ("--cores", "-c", "--jobs", "-j")
 # With one of these nothing is trained, or somebody else says how.
 NOT_OURS = (
-    "--dry-run", "--dryrun", "-n", "--unlock", "--touch", "-t", "--set-threads", "--set-resources",
-    "--profile", "--executor", "-e", "--lint", "--dag", "--rulegraph", "--summary", "--report",
-    "--version", "-v", "--help", "-h", "--list-rules", "-l",
-)  # fmt: skip
+    "--dry-run",
+    "--dryrun",
+    "-n",
+    "--unlock",
+    "--touch",
+    "-t",
+    "--set-threads",
+    "--set-resources",
+    "--profile",
+    "--executor",
+    "-e",
+    "--lint",
+    "--dag",
+    "--rulegraph",
+    "--summary",
+    "--report",
+    "--version",
+    "-v",
+    "--help",
+    "-h",
+    "--list-rules",
+    "-l",
+)
 
 
 def parse_cores(options: Sequence[str]) -> int | None:

@@ -6,8 +6,16 @@ import textwrap
 # Which columns a narrow terminal does without, in this order; the others are what a study is about.
 # Variant and recipe say which row it is: they stay.
 DISPENSABLE = (
-    "ms/image", "images/s", "std", "MACs", "on", "weights", "setting", "parameters", "P",
-)  # fmt: skip
+    "ms/image",
+    "images/s",
+    "std",
+    "MACs",
+    "on",
+    "weights",
+    "setting",
+    "parameters",
+    "P",
+)
 # A caption says how each figure was measured; on a terminal its beginning will do.
 LONGEST_CAPTION = 300
 
@@ -59,8 +67,13 @@ def _fit_prose(block: str, width: int) -> tuple[str, bool]:
         end = block.rfind(". ", 0, LONGEST_CAPTION) + 1
         block = block[:end] or block[:LONGEST_CAPTION] + "…"
     lines = [
-        textwrap.fill(line, width, subsequent_indent="  " if line.startswith("- ") else "",
-                      break_long_words=False, break_on_hyphens=False)
+        textwrap.fill(
+            line,
+            width,
+            subsequent_indent="  " if line.startswith("- ") else "",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
         for line in block.splitlines()
-    ]  # fmt: skip
+    ]
     return "\n".join(lines), left_out

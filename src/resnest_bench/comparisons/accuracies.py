@@ -25,11 +25,15 @@ ACCURACY_COLUMNS = {
     **dict.fromkeys(["n", "num_images"], "Int64"),
     **dict.fromkeys(
         ["mean_percent", "std_points"]
-        + [f"{about}_{end}_percent" for about in ("seeds", "all", "networks") for end in ("low", "high")],
+        + [
+            f"{about}_{end}_percent"
+            for about in ("seeds", "all", "networks")
+            for end in ("low", "high")
+        ],
         "float64",
     ),
     **dict.fromkeys(["about", "method"], "str"),
-}  # fmt: skip
+}
 
 
 def accuracy_intervals(correct: Correctness) -> pd.DataFrame:

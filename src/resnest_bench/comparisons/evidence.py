@@ -161,13 +161,16 @@ class Evidence:
         except ValueError as problem:
             raise NotTestable(str(problem)) from None
         return Measured(
-            error, seeds, tuple(100 * values.mean(axis=1)), values.shape[1],
+            error,
+            seeds,
+            tuple(100 * values.mean(axis=1)),
+            values.shape[1],
             stale=any(map(any_stale, sides)),
             device=devices_text([row for side in sides for row in side]),
             same_predictions=len(names) == 2 and not values.any(),
             notes=self._training_notes(experiment, names),
             looks=looks,
-        )  # fmt: skip
+        )
 
     def _looks(
         self,
@@ -227,12 +230,14 @@ class Evidence:
         logs = np.array([[math.log(side.by_round[n]) for n in rounds] for side in sides])
         values = logs[0] - logs[1] if len(sides) > 1 else logs[0]
         return Measured(
-            _over_rounds(values), tuple(rounds), tuple(values),
+            _over_rounds(values),
+            tuple(rounds),
+            tuple(values),
             stale=any(side.stale for side in sides),
             device=devices[0] if devices else None,
             notes=tuple(note for side in sides for note in side.notes),
             noise=self._noise_text(experiment, devices, values) if len(sides) > 1 else "",
-        )  # fmt: skip
+        )
 
     def _noise_text(
         self, experiment: Experiment | None, devices: list[str], logs: np.ndarray
@@ -278,9 +283,11 @@ def _crossed(values_SN: np.ndarray) -> MeanError:
         return MeanError(100 * float(values_SN.mean()), math.nan, math.nan, 1)
     error = mean_error(values_SN)
     return MeanError(
-        100 * float(error.mean), 1e4 * float(error.seed_part), 1e4 * float(error.image_part),
+        100 * float(error.mean),
+        1e4 * float(error.seed_part),
+        1e4 * float(error.image_part),
         error.num_seeds,
-    )  # fmt: skip
+    )
 
 
 def _over_rounds(values: np.ndarray) -> MeanError:

@@ -165,9 +165,13 @@ def _network(variant: ResNestVariant, recipe_dropout: float) -> Network:
         avd_first=variant.avd and variant.avd_first,
     )
     return Network(
-        variant.radix, variant.cardinality, variant.width, stem, variant.layers,
+        variant.radix,
+        variant.cardinality,
+        variant.width,
+        stem,
+        variant.layers,
         dropout=recipe_dropout if variant.dropout is None else variant.dropout,
-    )  # fmt: skip
+    )
 
 
 def _distinct(networks: Mapping[str, Network]) -> dict[str, Network]:

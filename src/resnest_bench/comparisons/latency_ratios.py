@@ -20,9 +20,14 @@ RATIO_COLUMNS = {
 
 
 def latency_ratios(
-    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame, experiment: Experiment,
-    base: str, variants: Sequence[str], batch_size: int,
-) -> pd.DataFrame:  # fmt: skip
+    study: StudySpec,
+    runs: pd.DataFrame,
+    cells: pd.DataFrame,
+    experiment: Experiment,
+    base: str,
+    variants: Sequence[str],
+    batch_size: int,
+) -> pd.DataFrame:
     """One row for each of `variants`: its p50 over that of `base`, in the rounds that both have.
 
     `experiment` is one of latencies. `time_ratio` is a geometric mean over `n` rounds with its 95 %

@@ -160,9 +160,13 @@ def _affine(
     sheared = bool(shear_x or shear_y)
     degrees = [math.degrees(math.atan(slope)) for slope in (shear_x, shear_y)]
     moved: Tensor = functional.affine(
-        images, angle=0.0, translate=[dx, dy], scale=1.0, shear=degrees,
+        images,
+        angle=0.0,
+        translate=[dx, dy],
+        scale=1.0,
+        shear=degrees,
         center=[0.0, 0.0] if sheared else None,
-    )  # fmt: skip
+    )
     return moved
 
 

@@ -32,8 +32,15 @@ log = logging.getLogger(__name__)
 
 NAMED = 10
 REPORT_COLUMNS = (
-    "file", "class", "other_file", "other_class", "copy", "correlation", "in_both_parts", "two_labels",
-)  # fmt: skip
+    "file",
+    "class",
+    "other_file",
+    "other_class",
+    "copy",
+    "correlation",
+    "in_both_parts",
+    "two_labels",
+)
 Files = Mapping[str, Sequence[str]]
 
 

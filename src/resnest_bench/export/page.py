@@ -34,9 +34,12 @@ def page_html(study: StudySpec, paths: StudyPaths) -> str:
     scripts = [vega_bundle(), _asset("page.js")]
     styles = _asset("page.css")
     return _template().render(
-        title=study.study, sections=sections, scripts=scripts, styles=styles,
+        title=study.study,
+        sections=sections,
+        scripts=scripts,
+        styles=styles,
         policy=_policy(scripts, styles),
-    )  # fmt: skip
+    )
 
 
 def _asset(name: str) -> str:
@@ -71,11 +74,17 @@ def _digest(text: str) -> str:
 
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     # `tojson` escapes <, >, & and ' as \u003c and the like: no text can close the script it is in.
     environment.policies["json.dumps_kwargs"] = {
-        "sort_keys": True, "separators": (",", ":"), "allow_nan": False,
-    }  # fmt: skip
+        "sort_keys": True,
+        "separators": (",", ":"),
+        "allow_nan": False,
+    }
     return environment.get_template("page.html")

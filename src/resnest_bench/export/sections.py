@@ -68,8 +68,18 @@ CURVES_TEXT = (
 def sections_of(results: PageResults) -> list[Section]:
     """All sections that the study has, in the page's order."""
     makers: list[Callable[[PageResults], Section | None]] = [
-        about, tradeoff, differences, claims, ablation, training, latency, transfer, paper, coverage, files,
-    ]  # fmt: skip
+        about,
+        tradeoff,
+        differences,
+        claims,
+        ablation,
+        training,
+        latency,
+        transfer,
+        paper,
+        coverage,
+        files,
+    ]
     made = [make(results) for make in makers]
     return [section for section in made if section is not None]
 
@@ -184,11 +194,12 @@ def _factor_rows(factors: pd.DataFrame) -> Table:
     note = [f"A factor's chart shows its first {MAX_PAIRS} pairs"]
     longest = factors["factor"].value_counts().max()
     return table_of(
-        "Table: factors", display,
+        "Table: factors",
+        display,
         "Second network minus first in test accuracy, in percentage points: mean over n paired seeds "
         "with its 95 % t-interval; with n=2 both differences, without an interval.",
         note if longest > MAX_PAIRS else [],
-    )  # fmt: skip
+    )
 
 
 def _signed(value: float | None) -> str:
@@ -230,10 +241,12 @@ def latency(results: PageResults) -> Section | None:
 
 def _noise_rows(noise: pd.DataFrame) -> Table:
     parts = {
-        "floor_percent": "noise floor %", "job_percent": "job to job %",
-        "round_percent": "round to round %", "drift_percent": "within a job %",
+        "floor_percent": "noise floor %",
+        "job_percent": "job to job %",
+        "round_percent": "round to round %",
+        "drift_percent": "within a job %",
         "bias_percent": "before to after %",
-    }  # fmt: skip
+    }
     rows = [
         {
             "device": shown_text(row["device"]),
@@ -326,9 +339,13 @@ def _ours_text(row: dict) -> str:
     if row["what"] == PARAMETERS:
         return f"{int(row['ours']):,}"
     return uncertain_text(
-        row["ours"], row["low"], row["high"], row["n"], row["our_values"],
+        row["ours"],
+        row["low"],
+        row["high"],
+        row["n"],
+        row["our_values"],
         lambda value: significant(value, 4),
-    )  # fmt: skip
+    )
 
 
 def _difference_text(row: dict) -> str:

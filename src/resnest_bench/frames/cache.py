@@ -81,9 +81,12 @@ def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, s
 
 
 def load_frames(
-    study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, str],
-    previous: Frames | None = None, read: Reader = records.read,
-) -> Frames:  # fmt: skip
+    study: StudySpec,
+    paths: StudyPaths,
+    fingerprints: Mapping[str, str],
+    previous: Frames | None = None,
+    read: Reader = records.read,
+) -> Frames:
     """The study's frames now. Records whose stamp is as in `previous`, else on disk, aren't read.
 
     `previous` and the stored frames count only where they have the same key. `fingerprints` and
@@ -167,9 +170,12 @@ def _rows(
 
 
 def _merged(
-    known: Frames, fresh: tuple[dict[str, pd.DataFrame], dict[str, str]], jobs: list[Job],
-    names: list[str], again: list[int],
-) -> Frames:  # fmt: skip
+    known: Frames,
+    fresh: tuple[dict[str, pd.DataFrame], dict[str, str]],
+    jobs: list[Job],
+    names: list[str],
+    again: list[int],
+) -> Frames:
     """`known` with the rows of the jobs at the places `again` replaced by the `fresh` ones."""
     frames, labels = fresh
     reread = {names[place] for place in again}

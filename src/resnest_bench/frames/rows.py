@@ -22,43 +22,110 @@ from resnest_bench.status.outcomes import Outcome, outcomes
 
 JOB_COLUMNS = ["kind", "dataset", "dataset_label", "recipe", "variant", "seed", "status", "reason"]
 ORIGIN_COLUMNS = [
-    "device_kind", "device_name", "num_cpu_threads", "torch", "num_test", "num_train",
-    "data_fingerprint", "git_commit", "git_dirty", "code_digest", "started_at", "finished_at",
-    "micro_batch_size", "remark", *NOTE_COLUMNS, "to_do", "record",
-]  # fmt: skip
+    "device_kind",
+    "device_name",
+    "num_cpu_threads",
+    "torch",
+    "num_test",
+    "num_train",
+    "data_fingerprint",
+    "git_commit",
+    "git_dirty",
+    "code_digest",
+    "started_at",
+    "finished_at",
+    "micro_batch_size",
+    "remark",
+    *NOTE_COLUMNS,
+    "to_do",
+    "record",
+]
 # Medians of the reference network that a latency job times, and which network that is.
 REFERENCE_COLUMNS = [
-    "reference_before_ms", "reference_after_ms", "reference_model", "reference_batch_size",
-]  # fmt: skip
+    "reference_before_ms",
+    "reference_after_ms",
+    "reference_model",
+    "reference_batch_size",
+]
 RUN_COLUMNS = [*JOB_COLUMNS, *METRICS, *REFERENCE_COLUMNS, *ORIGIN_COLUMNS]
 CELL_COLUMNS = [
-    *JOB_COLUMNS, "batch_size", "precision", "layout", "mode", "available",
-    "unavailable_reason", "does_not_fit", "primary", "n",
-    "mean_ms", "p50_ms", "p90_ms", "p99_ms", "iqr_ms", "noisy", "ms_per_image",
-    "throughput_images_per_second", "device_p50_ms", "first_call_ms", "peak_memory_bytes",
-    "output_error", "peak_rss_bytes", "reference_drift", "device_kind", "device_name",
-    "num_cpu_threads", "torch",
-]  # fmt: skip
+    *JOB_COLUMNS,
+    "batch_size",
+    "precision",
+    "layout",
+    "mode",
+    "available",
+    "unavailable_reason",
+    "does_not_fit",
+    "primary",
+    "n",
+    "mean_ms",
+    "p50_ms",
+    "p90_ms",
+    "p99_ms",
+    "iqr_ms",
+    "noisy",
+    "ms_per_image",
+    "throughput_images_per_second",
+    "device_p50_ms",
+    "first_call_ms",
+    "peak_memory_bytes",
+    "output_error",
+    "peak_rss_bytes",
+    "reference_drift",
+    "device_kind",
+    "device_name",
+    "num_cpu_threads",
+    "torch",
+]
 EPOCH_FIELDS = list(EpochObservation.model_fields)
 EPOCH_COLUMNS = [*JOB_COLUMNS, *EPOCH_FIELDS, "device_kind", "device_name"]
 SAMPLE_COLUMNS = [
-    *JOB_COLUMNS, "batch_size", "precision", "layout", "mode", "sample", "wall_ms", "device_ms",
-    "device_kind", "device_name",
-]  # fmt: skip
+    *JOB_COLUMNS,
+    "batch_size",
+    "precision",
+    "layout",
+    "mode",
+    "sample",
+    "wall_ms",
+    "device_ms",
+    "device_kind",
+    "device_name",
+]
 
 # Nullable types: a missing count stays a gap, and the others stay whole numbers.
 INTEGERS = {
-    "seed", "num_cpu_threads", "num_test", "num_train", "batch_size", "n", "sample", "epoch",
+    "seed",
+    "num_cpu_threads",
+    "num_test",
+    "num_train",
+    "batch_size",
+    "n",
+    "sample",
+    "epoch",
     "reference_batch_size",
     "micro_batch_size",
-    "peak_memory_bytes", "peak_rss_bytes", *(m.name for m in METRICS.values() if m.is_count),
-}  # fmt: skip
+    "peak_memory_bytes",
+    "peak_rss_bytes",
+    *(m.name for m in METRICS.values() if m.is_count),
+}
 BOOLEANS = {"git_dirty", "to_do", "available", "does_not_fit", "primary", "noisy"}
 FLOATS = {
-    *(m.name for m in METRICS.values() if not m.is_count), *EPOCH_FIELDS, "mean_ms", "p50_ms",
-    "p90_ms", "p99_ms", "iqr_ms", "ms_per_image", "device_p50_ms", "wall_ms", "device_ms",
-    "output_error", "reference_before_ms", "reference_after_ms",
-} - INTEGERS  # fmt: skip
+    *(m.name for m in METRICS.values() if not m.is_count),
+    *EPOCH_FIELDS,
+    "mean_ms",
+    "p50_ms",
+    "p90_ms",
+    "p99_ms",
+    "iqr_ms",
+    "ms_per_image",
+    "device_p50_ms",
+    "wall_ms",
+    "device_ms",
+    "output_error",
+    "reference_before_ms",
+    "reference_after_ms",
+} - INTEGERS
 
 
 def collect(
@@ -91,10 +158,16 @@ def samples_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
 def runs_of(found: list[Outcome]) -> pd.DataFrame:
     labels = _labels(found)
     rows = [
-        {**_job_row(o, labels), **_metric_values(o), **_reference(o), **_origin(o.record),
-         "to_do": o.to_do, "record": str(o.path)}
+        {
+            **_job_row(o, labels),
+            **_metric_values(o),
+            **_reference(o),
+            **_origin(o.record),
+            "to_do": o.to_do,
+            "record": str(o.path),
+        }
         for o in found
-    ]  # fmt: skip
+    ]
     return typed_frame(rows, RUN_COLUMNS)
 
 

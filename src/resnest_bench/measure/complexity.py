@@ -44,12 +44,40 @@ WHOLE_OPERATORS = ATTENTION_OPERATORS | set(flop_registry) | {aten.native_batch_
 
 # They move or name numbers and compute none.
 FREE_OPERATORS = {
-    "view", "_unsafe_view", "reshape", "t", "transpose", "permute", "unsqueeze", "squeeze",
-    "expand", "split", "split_with_sizes", "slice", "select", "detach", "clone", "copy_",
-    "empty", "empty_like", "_to_copy", "as_strided", "unbind", "cat", "alias", "contiguous",
-    "chunk", "zeros", "ones", "arange",
-    "constant_pad_nd", "lift_fresh", "new_zeros", "new_empty", "fill_",
-}  # fmt: skip
+    "view",
+    "_unsafe_view",
+    "reshape",
+    "t",
+    "transpose",
+    "permute",
+    "unsqueeze",
+    "squeeze",
+    "expand",
+    "split",
+    "split_with_sizes",
+    "slice",
+    "select",
+    "detach",
+    "clone",
+    "copy_",
+    "empty",
+    "empty_like",
+    "_to_copy",
+    "as_strided",
+    "unbind",
+    "cat",
+    "alias",
+    "contiguous",
+    "chunk",
+    "zeros",
+    "ones",
+    "arange",
+    "constant_pad_nd",
+    "lift_fresh",
+    "new_zeros",
+    "new_empty",
+    "fill_",
+}
 
 
 @dataclass(frozen=True)

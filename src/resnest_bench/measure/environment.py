@@ -16,8 +16,15 @@ from resnest_bench.digests import PACKAGE
 from resnest_bench.records import DeviceState, Environment
 
 PACKAGES = (
-    "torch", "torchvision", "timm", "onnxruntime", "numpy", "pandas", "snakemake", "resnest-bench",
-)  # fmt: skip
+    "torch",
+    "torchvision",
+    "timm",
+    "onnxruntime",
+    "numpy",
+    "pandas",
+    "snakemake",
+    "resnest-bench",
+)
 
 # Bits of nvidia-smi's clocks_throttle_reasons.active, from NVML's nvmlClocksThrottleReasons.
 THROTTLE_BITS = {

@@ -22,9 +22,14 @@ log = logging.getLogger(__name__)
 
 
 def run_latency_job(
-    study: StudySpec, dataset: str, protocol: str, variant: str, device: torch.device,
-    results: Path = Path("results"), round_number: int = 0,
-) -> Record:  # fmt: skip
+    study: StudySpec,
+    dataset: str,
+    protocol: str,
+    variant: str,
+    device: torch.device,
+    results: Path = Path("results"),
+    round_number: int = 0,
+) -> Record:
     """Measure one round and write its record. Raises UserError for whatever the user can repair."""
     job = Job("latency", dataset, protocol, variant, round_number)
     if job not in study.jobs():

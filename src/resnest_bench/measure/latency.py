@@ -146,9 +146,13 @@ def peak_memory(device: torch.device) -> int | None:
 
 
 def measure_cell(
-    network: nn.Module, batch: int, size: int, setting: Setting, spec: LatencySpec,
+    network: nn.Module,
+    batch: int,
+    size: int,
+    setting: Setting,
+    spec: LatencySpec,
     device: torch.device,
-) -> LatencyCell:  # fmt: skip
+) -> LatencyCell:
     """Steady state of `network`, which is already `in_setting`, at one batch size.
 
     Raises NotAvailableError where the mode gives other outputs than the network itself, eagerly.
@@ -296,9 +300,12 @@ def peak_rss_bytes() -> int:
 
 @torch.inference_mode()
 def measure_latency(
-    variant: VariantSpec, num_classes: int, image_size: int, spec: LatencySpec,
+    variant: VariantSpec,
+    num_classes: int,
+    image_size: int,
+    spec: LatencySpec,
     device: torch.device,
-) -> LatencyObservations:  # fmt: skip
+) -> LatencyObservations:
     """Measure one variant. The first thing that this process does on the device is its cold start."""
     before = device_state(device)
     # Before the clock starts, and without the device: a network made for another size is tried.

@@ -21,9 +21,15 @@ STEM_POOLS = ("maxpool", "pool0", "features.pool0", "features.conv1_pool", "stem
 SMALL_IMAGE = 32
 # What timm raises at a value that it can't use, a nested one too.
 BUILD_ERRORS = (
-    TypeError, ValueError, AssertionError, RuntimeError, KeyError, IndexError, AttributeError,
+    TypeError,
+    ValueError,
+    AssertionError,
+    RuntimeError,
+    KeyError,
+    IndexError,
+    AttributeError,
     ZeroDivisionError,
-)  # fmt: skip
+)
 
 
 def build_timm(

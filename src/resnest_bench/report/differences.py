@@ -64,9 +64,11 @@ def write_differences(results: StudyResults) -> list[Path]:
         written += [paths.tables / "effects.csv", paths.tables / "effects.md"]
         write_csv(written[-2], effects_table(effects))
         text = _markdown(
-            "Effects of the factors", effects_caption(effects), effects_display(effects),
+            "Effects of the factors",
+            effects_caption(effects),
+            effects_display(effects),
             effects_notes(effects),
-        )  # fmt: skip
+        )
         records.write_text(written[-1], text)
     return written
 

@@ -203,9 +203,13 @@ def _latency(row: Mapping[str, Any]) -> dict[str, str]:
     p50 = row["latency_p50_ms"]
     gap = "does not fit" if row["latency_does_not_fit"] is True else GAP
     text = uncertain_text(
-        p50, row["latency_low_ms"], row["latency_high_ms"], row["latency_rounds"],
-        row["latency_round_p50_ms"], significant,
-    )  # fmt: skip
+        p50,
+        row["latency_low_ms"],
+        row["latency_high_ms"],
+        row["latency_rounds"],
+        row["latency_round_p50_ms"],
+        significant,
+    )
     kinds = str(row["latency_device"]).split(" ")[0] if known(row["latency_device"]) else GAP
     throughput, batch = row["throughput_images_per_second"], row["throughput_batch_size"]
     fastest = f"{significant(throughput)} (batch {batch})" if known(throughput) else GAP

@@ -146,9 +146,13 @@ AnyTest = Annotated[
     Field(discriminator="kind"),
 ]
 TESTS: dict[str, type[ClaimTest]] = {
-    "greater": GreaterTest, "ordered": OrderedTest, "at_equal": AtEqualTest,
-    "equivalent": EquivalentTest, "within": WithinTest, "monotone": MonotoneTest,
-}  # fmt: skip
+    "greater": GreaterTest,
+    "ordered": OrderedTest,
+    "at_equal": AtEqualTest,
+    "equivalent": EquivalentTest,
+    "within": WithinTest,
+    "monotone": MonotoneTest,
+}
 
 
 class ClaimSpec(Spec):

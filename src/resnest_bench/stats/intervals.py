@@ -93,9 +93,11 @@ def wilson_interval(
 
 
 def seed_interval(
-    values_S: np.ndarray, confidence: float = CONFIDENCE, about: str = SEEDS,
+    values_S: np.ndarray,
+    confidence: float = CONFIDENCE,
+    about: str = SEEDS,
     bounds: Bounds = UNBOUNDED,
-) -> Interval:  # fmt: skip
+) -> Interval:
     """Student's t interval of a mean over seeds (or, so said in `about`, over rounds): `mean_ends`.
 
     The ends are NaN below three values, and where all are alike: accuracies on few images can be so
@@ -172,9 +174,12 @@ def crossed_interval(
     usable = error.seed_part if error.num_seeds >= FEWEST_FOR_INTERVAL else 0 * error.seed_part
     low, high = interval_ends(error.mean, _spread_seen(usable, half, np.nan), bounds)
     return Interval(
-        error.mean, low, high, SEEDS_AND_IMAGES,
+        error.mean,
+        low,
+        high,
+        SEEDS_AND_IMAGES,
         "t over seeds and normal over images, Cochran's weights",
-    )  # fmt: skip
+    )
 
 
 def seed_p_value(values_S: np.ndarray) -> Array:

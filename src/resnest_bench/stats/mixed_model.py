@@ -214,9 +214,13 @@ def _blocked(values: np.ndarray, matrix: np.ndarray, seeds: np.ndarray, free: in
 
 
 def _table(
-    settings: pd.DataFrame, effects: list[Effect], unclear: dict[Effect, list[Effect]],
-    kept: list[int], fit: _Fit, free: int,
-) -> pd.DataFrame:  # fmt: skip
+    settings: pd.DataFrame,
+    effects: list[Effect],
+    unclear: dict[Effect, list[Effect]],
+    kept: list[int],
+    fit: _Fit,
+    free: int,
+) -> pd.DataFrame:
     quantile = t_quantile(free) if free else np.nan
     rows = []
     for place, effect in enumerate(effects, start=1):

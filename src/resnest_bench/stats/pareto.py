@@ -110,10 +110,15 @@ def num_draws(num_variants: int) -> int:
 
 
 def probable_front(
-    accuracy: pd.DataFrame, latency: pd.DataFrame, bits_VSN: np.ndarray | None = None,
-    x_better: Better = "lower", y_better: Better = "higher", draws: int = DRAWS, seed: int = SEED,
+    accuracy: pd.DataFrame,
+    latency: pd.DataFrame,
+    bits_VSN: np.ndarray | None = None,
+    x_better: Better = "lower",
+    y_better: Better = "higher",
+    draws: int = DRAWS,
+    seed: int = SEED,
     repeats: tuple[str, str] = ("seeds", "rounds"),
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """For each variant the probability of lying on the front of accuracy and latency.
 
     `accuracy` has a row a variant and a column a seed, `latency` a row a variant and a column a
@@ -132,10 +137,15 @@ def probable_front(
     reasons = _reasons(accuracy, latency, repeats)
     kept = [name for name in accuracy.index if not reasons[name]]
     result = pd.DataFrame(
-        {"probability": np.nan, "n_seeds": 0, "n_rounds": 0, "on_front": False,
-         "reason": [reasons[name] for name in accuracy.index]},
+        {
+            "probability": np.nan,
+            "n_seeds": 0,
+            "n_rounds": 0,
+            "on_front": False,
+            "reason": [reasons[name] for name in accuracy.index],
+        },
         index=accuracy.index,
-    )  # fmt: skip
+    )
     if not kept:
         return result
     seeds, rounds = (frame.loc[kept].dropna(axis="columns") for frame in (accuracy, latency))
@@ -173,10 +183,11 @@ def _reasons(
     n_seeds = accuracy.notna().sum(axis="columns")
     n_rounds = latency.notna().sum(axis="columns")
     return {
-        name: "" if min(n_seeds[name], n_rounds[name]) >= 2 else
-        _too_few((n_seeds[name], n_rounds[name]), repeats)
+        name: ""
+        if min(n_seeds[name], n_rounds[name]) >= 2
+        else _too_few((n_seeds[name], n_rounds[name]), repeats)
         for name in accuracy.index
-    }  # fmt: skip
+    }
 
 
 def _too_few(counts: tuple[int, int], repeats: tuple[str, str], where: str = "") -> str:

@@ -75,9 +75,13 @@ def least_detectable(
 
 
 def seeds_needed(
-    difference: float, sd: float, image_error: float = 0.0, alpha: float = ALPHA,
-    wanted: float = POWER, most: int = MOST_SEEDS,
-) -> int | None:  # fmt: skip
+    difference: float,
+    sd: float,
+    image_error: float = 0.0,
+    alpha: float = ALPHA,
+    wanted: float = POWER,
+    most: int = MOST_SEEDS,
+) -> int | None:
     """The fewest paired seeds that find `difference` with probability `wanted`; None above `most`.
 
     Never fewer than 3, below which nothing is tested. Raises ValueError as `paired_power` does, and for a difference of 0.
@@ -110,9 +114,13 @@ def sd_interval(sd: float, n: int, confidence: float = 0.95) -> tuple[float, flo
 
 
 def plan_seeds(
-    difference: float, sd: float, n: int, image_error: float = 0.0, alpha: float = ALPHA,
+    difference: float,
+    sd: float,
+    n: int,
+    image_error: float = 0.0,
+    alpha: float = ALPHA,
     wanted: float = POWER,
-) -> SeedsNeeded:  # fmt: skip
+) -> SeedsNeeded:
     """`seeds_needed` with an sd that was seen over `n` seeds, and how far that can be trusted."""
     needed = [
         seeds_needed(difference, each, image_error, alpha, wanted)

@@ -104,9 +104,11 @@ def _failure_reason(record: Record) -> str:
     failure = record.failure
     assert failure is not None, "`read` takes no other failed record"
     where = "" if failure.epoch is None else f"epoch {failure.epoch}"
-    return f"{failure.reason} at {where}" if where and where not in failure.reason else (
-        failure.reason
-    )  # fmt: skip
+    return (
+        f"{failure.reason} at {where}"
+        if where and where not in failure.reason
+        else (failure.reason)
+    )
 
 
 def _find_input_change(

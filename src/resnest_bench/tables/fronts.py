@@ -73,9 +73,13 @@ def _panel(sides: list[pd.DataFrame], x: Axis, y: Axis) -> pd.DataFrame:
         for side, axis in zip(sides, axes, strict=True)
     )
     seen = probable_front(
-        y_kept, x_kept, x_better=x.better, y_better=y.better, draws=num_draws(len(kept)),
+        y_kept,
+        x_kept,
+        x_better=x.better,
+        y_better=y.better,
+        draws=num_draws(len(kept)),
         repeats=(f"{y.repeats}s", f"{x.repeats}s"),
-    )  # fmt: skip
+    )
     made.loc[kept, ["probability", "reason"]] = seen[["probability", "reason"]]
     known = seen.index[seen["probability"].notna()]
     for axis, ours, theirs in ((y, "y_n", "n_seeds"), (x, "x_n", "n_rounds")):

@@ -20,11 +20,17 @@ from resnest_bench.tables.values import device_texts
 
 # By the names that they have in `runs`.
 REFERENCE_COLUMNS = {
-    "dataset": "dataset", "recipe": "protocol", "variant": "variant", "seed": "round",
-    "device_name": "device_name", "device": "device", "reference_model": "model",
-    "reference_batch_size": "batch_size", "reference_before_ms": "before_ms",
+    "dataset": "dataset",
+    "recipe": "protocol",
+    "variant": "variant",
+    "seed": "round",
+    "device_name": "device_name",
+    "device": "device",
+    "reference_model": "model",
+    "reference_batch_size": "batch_size",
+    "reference_before_ms": "before_ms",
     "reference_after_ms": "after_ms",
-}  # fmt: skip
+}
 NOISE_COLUMNS = {
     **dict.fromkeys(["dataset", "protocol", "device", "reference_model"], "str"),
     **dict.fromkeys(

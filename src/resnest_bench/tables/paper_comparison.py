@@ -260,11 +260,19 @@ def _times(entry: _PrintedNetwork) -> list[dict[str, Any]]:
     origin |= {"num_train": None, "num_test": None}
     shared = {**origin, "status": _timing_status(entry)}
     rows = [
-        {"what": MS, "printed_text": f"{printed.ms_per_image:.4f}",
-         **_compared(ms, printed.ms_per_image, POSITIVE), **shared},
-        {"what": RATE, "printed_text": f"{printed.images_per_second:.0f}",
-         **_compared(rates, printed.images_per_second, POSITIVE), **shared},
-    ]  # fmt: skip
+        {
+            "what": MS,
+            "printed_text": f"{printed.ms_per_image:.4f}",
+            **_compared(ms, printed.ms_per_image, POSITIVE),
+            **shared,
+        },
+        {
+            "what": RATE,
+            "printed_text": f"{printed.images_per_second:.0f}",
+            **_compared(rates, printed.images_per_second, POSITIVE),
+            **shared,
+        },
+    ]
     return [{**r, "ratio": None if r["ours"] is None else r["ours"] / r["printed"]} for r in rows]
 
 

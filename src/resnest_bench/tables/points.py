@@ -23,11 +23,32 @@ from resnest_bench.tables.values import DEVICE, device_texts, training_status
 
 SETTING = ["precision", "layout", "mode"]
 COLUMNS = [
-    "variant", "family", "setting", "num_params", *PANEL,
-    "x", "x_low", "x_high", "x_about", "x_n", "x_min", "x_max",
-    "y", "y_low", "y_high", "y_about", "y_n", "y_min", "y_max",
-    "memory_mib", "noisy", "stale", "front", *FRONT_COLUMNS, "status",
-]  # fmt: skip
+    "variant",
+    "family",
+    "setting",
+    "num_params",
+    *PANEL,
+    "x",
+    "x_low",
+    "x_high",
+    "x_about",
+    "x_n",
+    "x_min",
+    "x_max",
+    "y",
+    "y_low",
+    "y_high",
+    "y_about",
+    "y_n",
+    "y_min",
+    "y_max",
+    "memory_mib",
+    "noisy",
+    "stale",
+    "front",
+    *FRONT_COLUMNS,
+    "status",
+]
 
 
 MARKS = ["x_noisy", "x_stale", "y_noisy", "y_stale"]
@@ -160,10 +181,18 @@ def _summaries(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
     ).groupby(keys, sort=False)[["_stale", "_noisy"]]
     about = np.where(np.isnan(low), "", SEEDS if axis.source == "training" else ROUNDS)
     frame = pd.DataFrame(
-        {"": found["mean"], "_low": low, "_high": high, "_about": about, "_n": found["count"],
-         "_min": found["min"], "_max": found["max"], **marks.any()},
+        {
+            "": found["mean"],
+            "_low": low,
+            "_high": high,
+            "_about": about,
+            "_n": found["count"],
+            "_min": found["min"],
+            "_max": found["max"],
+            **marks.any(),
+        },
         index=found.index,
-    )  # fmt: skip
+    )
     if axis.column == "test_accuracy":
         _add_binomial(frame, grouped["num_test"].first(), axis.factor)
     return frame.reset_index()
@@ -188,9 +217,17 @@ def _facts(runs: pd.DataFrame) -> pd.DataFrame:
     trained = runs[(runs["kind"] != "latency") & runs["device_kind"].notna()]
     places = trained[["variant", *DEVICE]].drop_duplicates()
     devices = device_texts(places).groupby(places["variant"]).agg(" and ".join)
-    return pd.DataFrame(
-        {"num_params": by_variant["num_params"].first(), "memory_mib": memory, "trained_on": devices}
-    ).rename_axis("variant").reset_index()  # fmt: skip
+    return (
+        pd.DataFrame(
+            {
+                "num_params": by_variant["num_params"].first(),
+                "memory_mib": memory,
+                "trained_on": devices,
+            }
+        )
+        .rename_axis("variant")
+        .reset_index()
+    )
 
 
 def _statuses(runs: pd.DataFrame) -> Mapping[str, str]:

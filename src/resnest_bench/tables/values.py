@@ -30,13 +30,33 @@ CELL_AXES = ["batch_size", "precision", "layout", "mode"]
 DEVICE = ["device_kind", "device_name", "num_cpu_threads"]
 # What is read here, so that callers needn't carry along the rest of `runs` and of `cells`.
 RUN_COLUMNS = [
-    "status", "reason", "seed", "test_accuracy", "num_test", "num_params", "num_macs",
-    "paper_ms_per_image", "reference_drift", "torch", "remark", *DEVICE,
-]  # fmt: skip
+    "status",
+    "reason",
+    "seed",
+    "test_accuracy",
+    "num_test",
+    "num_params",
+    "num_macs",
+    "paper_ms_per_image",
+    "reference_drift",
+    "torch",
+    "remark",
+    *DEVICE,
+]
 CELL_COLUMNS = [
-    "seed", "primary", *CELL_AXES, "available", "unavailable_reason", "does_not_fit", "n", "p50_ms",
-    "p90_ms", "iqr_ms", "noisy", "throughput_images_per_second",
-]  # fmt: skip
+    "seed",
+    "primary",
+    *CELL_AXES,
+    "available",
+    "unavailable_reason",
+    "does_not_fit",
+    "n",
+    "p50_ms",
+    "p90_ms",
+    "iqr_ms",
+    "noisy",
+    "throughput_images_per_second",
+]
 
 
 def _dicts(rows: Rows, columns: list[str]) -> list[Row]:

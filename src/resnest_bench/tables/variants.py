@@ -28,28 +28,71 @@ from resnest_bench.tables.values import (
 )
 
 ACCURACY_COLUMNS = [
-    "variant", "family", "setting", "dataset", "dataset_label", "recipe", "num_params", "n",
-    "accuracy_mean_percent", "accuracy_std_points", "accuracy_low_percent", "accuracy_high_percent", "accuracy_interval_about", "seeds",
-    "seed_accuracies_percent", "num_test", "binomial_standard_error_points", "stale",
-    "train_device", "train_torch",
-]  # fmt: skip
+    "variant",
+    "family",
+    "setting",
+    "dataset",
+    "dataset_label",
+    "recipe",
+    "num_params",
+    "n",
+    "accuracy_mean_percent",
+    "accuracy_std_points",
+    "accuracy_low_percent",
+    "accuracy_high_percent",
+    "accuracy_interval_about",
+    "seeds",
+    "seed_accuracies_percent",
+    "num_test",
+    "binomial_standard_error_points",
+    "stale",
+    "train_device",
+    "train_torch",
+]
 LATENCY_COLUMNS = [
-    "latency_dataset", "protocol", "num_macs", "latency_p50_ms", "latency_low_ms", "latency_high_ms",
-    "latency_rounds", "latency_round_p50_ms", "latency_p90_ms", "latency_iqr_ms", "latency_n",
-    "latency_noisy", "latency_batch_size", "latency_setting", "latency_stale",
-    "latency_does_not_fit", "latency_device",
-    "latency_torch", "throughput_images_per_second", "throughput_batch_size",
-    "paper_ms_per_image", "reference_drift", "noise_floor_percent", "noise_floor_reason",
-]  # fmt: skip
+    "latency_dataset",
+    "protocol",
+    "num_macs",
+    "latency_p50_ms",
+    "latency_low_ms",
+    "latency_high_ms",
+    "latency_rounds",
+    "latency_round_p50_ms",
+    "latency_p90_ms",
+    "latency_iqr_ms",
+    "latency_n",
+    "latency_noisy",
+    "latency_batch_size",
+    "latency_setting",
+    "latency_stale",
+    "latency_does_not_fit",
+    "latency_device",
+    "latency_torch",
+    "throughput_images_per_second",
+    "throughput_batch_size",
+    "paper_ms_per_image",
+    "reference_drift",
+    "noise_floor_percent",
+    "noise_floor_reason",
+]
 PRINTED_COLUMNS = [
-    "printed_params", "printed_accuracy_percent", "accuracy_minus_printed_points",
-    "printed_ms_per_image", "printed_images_per_second", "printed_device",
-]  # fmt: skip
+    "printed_params",
+    "printed_accuracy_percent",
+    "accuracy_minus_printed_points",
+    "printed_ms_per_image",
+    "printed_images_per_second",
+    "printed_device",
+]
 FRONT_COLUMNS = ["front", "front_probability", "front_seeds", "front_rounds", "front_reason"]
 GAIN_COLUMNS = [
-    "weights", "gain_n", "gain_mean_points", "gain_std_points", "gain_low_points",
-    "gain_high_points", "gain_seed_points",
-]  # fmt: skip
+    "weights",
+    "gain_n",
+    "gain_mean_points",
+    "gain_std_points",
+    "gain_low_points",
+    "gain_high_points",
+    "gain_seed_points",
+]
 LAST_COLUMNS = ["data_note", "status"]
 TYPES = {
     **dict.fromkeys(["num_params", "num_macs", "num_test", "n", "gain_n"], "Int64"),
@@ -64,11 +107,28 @@ TYPES = {
     ),
 }
 TEXTS = {
-    "variant", "family", "setting", "dataset", "dataset_label", "recipe", "train_device",
-    "train_torch", "latency_dataset", "protocol", "latency_setting", "latency_device", "latency_torch",
-    "printed_params", "printed_device", "weights", "status", "accuracy_interval_about",
-    "noise_floor_reason", "front_reason", "data_note",
-}  # fmt: skip
+    "variant",
+    "family",
+    "setting",
+    "dataset",
+    "dataset_label",
+    "recipe",
+    "train_device",
+    "train_torch",
+    "latency_dataset",
+    "protocol",
+    "latency_setting",
+    "latency_device",
+    "latency_torch",
+    "printed_params",
+    "printed_device",
+    "weights",
+    "status",
+    "accuracy_interval_about",
+    "noise_floor_reason",
+    "front_reason",
+    "data_note",
+}
 
 
 def make_tables(
@@ -143,9 +203,12 @@ def _front_places(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> 
 
 
 def _variants_table(
-    study: StudySpec, spec: TableSpec | None, runs: pd.DataFrame, cells: pd.DataFrame,
+    study: StudySpec,
+    spec: TableSpec | None,
+    runs: pd.DataFrame,
+    cells: pd.DataFrame,
     printed: Mapping[str, paper_values.PrintedRow],
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     columns = [*ACCURACY_COLUMNS, *(LATENCY_COLUMNS if study.latency else [])]
     if spec is None:
         return _frame([], [*columns, *LAST_COLUMNS])

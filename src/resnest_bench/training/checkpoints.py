@@ -165,8 +165,14 @@ class Checkpoint:
             progress = Progress.from_json(metadata["progress"], _below("epoch.", tensors))
             _restore(model, optimizer, tensors)
         except (
-            OSError, SafetensorError, KeyError, ValueError, TypeError, AttributeError, RuntimeError,
-        ) as error:  # fmt: skip
+            OSError,
+            SafetensorError,
+            KeyError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            RuntimeError,
+        ) as error:
             # A damaged checkpoint costs time, never the result: training starts over.
             log.warning(
                 "checkpoint %s can't be used (%s): starting from epoch 1", self.state, error

@@ -131,10 +131,14 @@ def _train(
         keep(file, seen.model_copy(update=change))
 
     step = make_step(
-        model, recipe, device, Execution.of(seen),
+        model,
+        recipe,
+        device,
+        Execution.of(seen),
         # Seeds side by side that don't fit are trained one after the other instead.
-        may_shrink=context.seeds_at_once == 1, on_smaller=on_smaller,
-    )  # fmt: skip
+        may_shrink=context.seeds_at_once == 1,
+        on_smaller=on_smaller,
+    )
     reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
     progress, test = yield from train_model(
         step, batches, job.seed, checkpoint, reporter, _teller(context, job)
@@ -283,9 +287,13 @@ def check_recipe(recipe: RecipeSpec, device: torch.device) -> None:
 
 
 def jobs_asked(
-    study: StudySpec, kind: str, dataset: str, recipe: str, variant: str,
+    study: StudySpec,
+    kind: str,
+    dataset: str,
+    recipe: str,
+    variant: str,
     seeds: Sequence[int] | None = None,
-) -> list[Job]:  # fmt: skip
+) -> list[Job]:
     """The jobs of `run_job`. Raises UserError where the study neither asks for one nor may add it."""
     jobs = [Job(kind, dataset, recipe, variant, seed) for seed in seeds or study.seeds]
     place = (kind, dataset, recipe, variant)
@@ -306,10 +314,16 @@ def jobs_asked(
 
 
 def run_job(
-    study: StudySpec, kind: str, dataset: str, recipe: str, variant: str,
-    device: torch.device, results: Path = Path("results"), seeds_at_once: int = 1,
+    study: StudySpec,
+    kind: str,
+    dataset: str,
+    recipe: str,
+    variant: str,
+    device: torch.device,
+    results: Path = Path("results"),
+    seeds_at_once: int = 1,
     seeds: Sequence[int] | None = None,
-) -> list[Record]:  # fmt: skip
+) -> list[Record]:
     """Run a training or fine-tuning over all seeds and write one record a seed.
 
     `seeds_at_once` of them take turns on the device, step by step; their numbers are the same. `seeds`

@@ -71,8 +71,12 @@ class EpochState:
 
     def _sums(self) -> dict[str, Tensor]:
         sums = self.sums
-        return {"loss": sums.loss, "hits": sums.hits, "num_steps": sums.num_steps,
-                "bad_step": sums.bad_step}  # fmt: skip
+        return {
+            "loss": sums.loss,
+            "hits": sums.hits,
+            "num_steps": sums.num_steps,
+            "bad_step": sums.bad_step,
+        }
 
     def partial(self) -> PartialEpoch:
         tensors = {**self._sums(), "mixup": self.mixup_generator.get_state()}
@@ -87,9 +91,13 @@ class EpochState:
 
 
 def train_epoch(
-    step: TrainStep, batches: Batches, seed: int, epoch: int, reporter: Reporter,
+    step: TrainStep,
+    batches: Batches,
+    seed: int,
+    epoch: int,
+    reporter: Reporter,
     state: EpochState | None = None,
-) -> Generator[None, None, TrainPass]:  # fmt: skip
+) -> Generator[None, None, TrainPass]:
     """One pass over the training images; `epoch` counts from 1. Yields after every step.
 
     `state` is kept up to date, and says where to start; None is the beginning.

@@ -75,7 +75,13 @@ class Reporter:
         log.info(
             "%s: epoch %d/%d, learning rate %.5f, loss %.4f, train accuracy %.4f, "
             "test accuracy %.4f, %.0f images/s, %.1f s",
-            self.title, seen.epoch, total, seen.learning_rate, seen.train_loss,
-            seen.train_accuracy, seen.test_accuracy, seen.images_per_second,
+            self.title,
+            seen.epoch,
+            total,
+            seen.learning_rate,
+            seen.train_loss,
+            seen.train_accuracy,
+            seen.test_accuracy,
+            seen.images_per_second,
             seen.train_seconds + seen.evaluation_seconds,
-        )  # fmt: skip
+        )

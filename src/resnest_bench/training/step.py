@@ -158,8 +158,10 @@ class TrainStep:
         size = smaller(self.execution.micro_batch_size or whole, error)
         log.warning(
             "memory ran out (%s): going on with %d images at once, whose gradients are added up to "
-            "the batch's; batch norm sees no more than these", first_line(error), size,
-        )  # fmt: skip
+            "the batch's; batch norm sees no more than these",
+            first_line(error),
+            size,
+        )
         # Pieces have a shape that nothing was compiled for, and are large enough not to need it.
         self.execution = replace(self.execution, mode="eager", micro_batch_size=size)
         self.on_smaller(self.execution)
@@ -258,9 +260,13 @@ def make_step(
 
 
 def probe_step_maker(
-    model: nn.Module, recipe: RecipeSpec, device: torch.device,
-    batch_size: int, image_size: int, num_classes: int,
-) -> StepMaker:  # fmt: skip
+    model: nn.Module,
+    recipe: RecipeSpec,
+    device: torch.device,
+    batch_size: int,
+    image_size: int,
+    num_classes: int,
+) -> StepMaker:
     """Steps of copies of `model` on random images, to be timed."""
     # Seen as a whole batch, or the compiled network would not be run.
     recipe = recipe.model_copy(update={"batch_size": batch_size})
@@ -307,9 +313,14 @@ def crash_check(model: nn.Module, device: torch.device, *probe: Any) -> CrashChe
 
 
 def _try_step(
-    model: nn.Module, device: torch.device, execution: Execution,
-    recipe: RecipeSpec, batch_size: int, image_size: int, num_classes: int,
-) -> None:  # fmt: skip
+    model: nn.Module,
+    device: torch.device,
+    execution: Execution,
+    recipe: RecipeSpec,
+    batch_size: int,
+    image_size: int,
+    num_classes: int,
+) -> None:
     """Two steps: what the first one has overwritten, the second one stumbles over."""
     maker = probe_step_maker(model, recipe, device, batch_size, image_size, num_classes)
     step = maker(execution)

@@ -181,28 +181,38 @@ def test_our_step_trains(floor, precision):
 
 def test_the_table(floor, some_work):
     measured = {
-        "variant": "A", "work": some_work, "execution": "contiguous, eager",
+        "variant": "A",
+        "work": some_work,
+        "execution": "contiguous, eager",
         "step_ms": [3.0, 5.0, 4.0],
-    }  # fmt: skip
+    }
     row = floor.row_of(measured, floor.Ceilings(6e12, 3e12, 1e9))
     assert dict(zip(floor.COLUMNS, row, strict=True)) == {
-        "variant": "A", "nominal GFLOP": "12.0", "needed GFLOP": "6.0", "needed share": "50%",
-        "moved MB": "2", "compute ms": "1.00", "memory ms": "2.00", "floor ms": "2.00",
-        "layout, mode": "contiguous, eager", "step ms": "4.00", "range ms": "3.00 to 5.00", "gap": "2.00",
-    }  # fmt: skip
+        "variant": "A",
+        "nominal GFLOP": "12.0",
+        "needed GFLOP": "6.0",
+        "needed share": "50%",
+        "moved MB": "2",
+        "compute ms": "1.00",
+        "memory ms": "2.00",
+        "floor ms": "2.00",
+        "layout, mode": "contiguous, eager",
+        "step ms": "4.00",
+        "range ms": "3.00 to 5.00",
+        "gap": "2.00",
+    }
 
 
 def test_markdown(reporting):
     text = reporting.markdown(["name", "n"], [["A", "1"], ["B", "1,000"]])
-    assert text == (
-        "| name |     n |\n| ---- | ----: |\n| A    |     1 |\n| B    | 1,000 |"
-    )  # fmt: skip
+    assert text == ("| name |     n |\n| ---- | ----: |\n| A    |     1 |\n| B    | 1,000 |")
 
 
 def test_variants_by_name(reporting):
     assert [one.name for one in reporting.chosen_variants("ResNet-18,ResNeSt-14")] == [
-        "ResNet-18", "ResNeSt-14",
-    ]  # fmt: skip
+        "ResNet-18",
+        "ResNeSt-14",
+    ]
     assert len(reporting.chosen_variants("all")) > 10
     with pytest.raises(UserError, match=r"ResNet-19 is not there: take some of .*ResNet-18"):
         reporting.chosen_variants("ResNet-18,ResNet-19")
@@ -210,16 +220,33 @@ def test_variants_by_name(reporting):
 
 def test_the_program_prints_and_writes(floor, monkeypatch, tmp_path, capsys):
     out = tmp_path / "new" / "floor.json"
-    command = ["benchmarks/floor.py", "--device", "cpu", "--variants", "ResNet-18", "--steps", "2",
-               "--batch-size", "4", "--out", str(out)]  # fmt: skip
+    command = [
+        "benchmarks/floor.py",
+        "--device",
+        "cpu",
+        "--variants",
+        "ResNet-18",
+        "--steps",
+        "2",
+        "--batch-size",
+        "4",
+        "--out",
+        str(out),
+    ]
     monkeypatch.setattr(sys, "argv", command)
     monkeypatch.setattr(floor, "keep_memory", lambda: False)
     monkeypatch.setattr(floor, "CEILING_SECONDS", 0.0)
     monkeypatch.setitem(floor.SIZES, "cpu", floor.Sizes(16, (1, 4, 8), 1024))
     floor.main()
     printed = capsys.readouterr().out
-    for part in ("- machine: ", "- versions: ", "- command: `python benchmarks/floor.py --device",
-                 "- commit: ", "- n: median of 2 steps of 4 images", "| ResNet-18 "):  # fmt: skip
+    for part in (
+        "- machine: ",
+        "- versions: ",
+        "- command: `python benchmarks/floor.py --device",
+        "- commit: ",
+        "- n: median of 2 steps of 4 images",
+        "| ResNet-18 ",
+    ):
         assert part in printed
     written = json.loads(out.read_text())
     (row,) = written["variants"]

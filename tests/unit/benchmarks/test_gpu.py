@@ -41,8 +41,10 @@ def test_data_of_ones_own_replace_the_download(gpu, tmp_path):
 
 
 def test_what_fails_is_named_and_the_rest_goes_on(gpu, tmp_path):
-    commands = ((sys.executable, "-c", "print('one'); raise SystemExit(3)"),
-                (sys.executable, "-c", "print('two')"))  # fmt: skip
+    commands = (
+        (sys.executable, "-c", "print('one'); raise SystemExit(3)"),
+        (sys.executable, "-c", "print('two')"),
+    )
     outcome = gpu.run_stage(gpu.Stage("s", commands, 60), tmp_path, 60)
     assert "exit code 3" in outcome.status
     assert "two" in (tmp_path / "s.txt").read_text()

@@ -50,8 +50,10 @@ def test_each_peer_is_a_row(agreement):
     one["ms"]["do_bench"] = [4.0]
     seen = agreement.compare([[one, row([3.0], [3.0], "B")]])
     assert [(s["variant"], s["peer"], s["ratio"]) for s in seen] == [
-        ("A", "blocked_autorange", 2.0), ("A", "do_bench", 0.5), ("B", "blocked_autorange", 1.0),
-    ]  # fmt: skip
+        ("A", "blocked_autorange", 2.0),
+        ("A", "do_bench", 0.5),
+        ("B", "blocked_autorange", 1.0),
+    ]
 
 
 def test_what_is_over_a_goal_says_so(agreement):
@@ -95,8 +97,21 @@ def test_the_timer_has_our_threads(agreement, monkeypatch):
 
 def test_the_program_prints_and_writes(agreement, monkeypatch, tmp_path, capsys):
     out = tmp_path / "new" / "latency.json"
-    command = ["benchmarks/latency_agreement.py", "--device", "cpu", "--batch-sizes", "1,2",
-               "--runs", "2", "--repeats", "2", "--mode", "folded", "--out", str(out)]  # fmt: skip
+    command = [
+        "benchmarks/latency_agreement.py",
+        "--device",
+        "cpu",
+        "--batch-sizes",
+        "1,2",
+        "--runs",
+        "2",
+        "--repeats",
+        "2",
+        "--mode",
+        "folded",
+        "--out",
+        str(out),
+    ]
     monkeypatch.setattr(sys, "argv", command)
     limits = {"min_samples": 2, "min_seconds": 0, "warmup_calls": 1, "warmup_seconds": 0}
     monkeypatch.setattr(agreement, "PROTOCOL", agreement.PROTOCOL.model_copy(update=limits))
@@ -108,9 +123,16 @@ def test_the_program_prints_and_writes(agreement, monkeypatch, tmp_path, capsys)
     )
     agreement.main()
     printed = capsys.readouterr().out
-    for part in ("- machine: ", "- versions: ", "- command: `python benchmarks/latency_agreement.py",
-                 "- n: 2 runs, each a process, of 2 turns", "- setting: fp32, channels_last, folded",
-                 "| tiny ", "blocked_autorange", "spread (goal 5%)"):  # fmt: skip
+    for part in (
+        "- machine: ",
+        "- versions: ",
+        "- command: `python benchmarks/latency_agreement.py",
+        "- n: 2 runs, each a process, of 2 turns",
+        "- setting: fp32, channels_last, folded",
+        "| tiny ",
+        "blocked_autorange",
+        "spread (goal 5%)",
+    ):
         assert part in printed
     written = json.loads(out.read_text())
     assert written["goals"] == {"ratio": 0.03, "spread": 0.05}

@@ -10,8 +10,15 @@ import torch
 from resnest_bench.data import open_prepared
 from resnest_bench.specs import ResNestVariant
 
-TINY = {"name": "tiny", "family": "resnest", "layers": [1], "radix": 0, "width": 8,
-        "stem": "conv7", "dropout": 0.2}  # fmt: skip
+TINY = {
+    "name": "tiny",
+    "family": "resnest",
+    "layers": [1],
+    "radix": 0,
+    "width": 8,
+    "stem": "conv7",
+    "dropout": 0.2,
+}
 CPU = torch.device("cpu")
 
 
@@ -31,10 +38,17 @@ def setting(train, contestants, tmp_path_factory):
     folder = tmp_path_factory.mktemp("noise")
     train.random_images(folder, 64)
     return contestants.Setting(
-        contestant="ours", variant=TINY, precision="fp32", device="cpu",
-        num_threads=torch.get_num_threads(), num_workers=0, data=str(folder), num_images=64,
-        num_epochs=2, batch_size=64,
-    )  # fmt: skip
+        contestant="ours",
+        variant=TINY,
+        precision="fp32",
+        device="cpu",
+        num_threads=torch.get_num_threads(),
+        num_workers=0,
+        data=str(folder),
+        num_images=64,
+        num_epochs=2,
+        batch_size=64,
+    )
 
 
 def turn(**seconds):
@@ -86,8 +100,17 @@ def test_rows_say_median_range_and_goal(train):
     done = train.Race("ResNet-14-0s1x64d", ran, {}, ROUNDS, 0.0, {})
     ours, plain, timm, compiled = train.rows_of(done, "bf16", "cpu")
     assert ours == [
-        "ResNet-14-0s1x64d", "ours", "bf16", "contiguous, eager", "100", "50 to 100", "", "", "", "",
-    ]  # fmt: skip
+        "ResNet-14-0s1x64d",
+        "ours",
+        "bf16",
+        "contiguous, eager",
+        "100",
+        "50 to 100",
+        "",
+        "",
+        "",
+        "",
+    ]
     assert plain[4:] == ["33", "25 to 50", "2.00", "1.50 to 4.00", "1.5", "yes"]
     # Of timm only the faster is held against the goal.
     assert timm[6:] == ["1.50", "1.25 to 1.60", "", ""]
@@ -152,9 +175,15 @@ def test_all_warm_up_then_take_turns(faked, setting):
     settings = [faked.replace(setting, contestant=name) for name in ("ours", "plain")]
     done = faked.race("tiny", settings, num_rounds=2)
     assert FakeProcess.log == [
-        ("ours", 1), ("plain", 1), ("ours", 2), ("plain", 2), ("ours", 3), ("plain", 3),
-        ("plain", "end"), ("ours", "end"),
-    ]  # fmt: skip
+        ("ours", 1),
+        ("plain", 1),
+        ("ours", 2),
+        ("plain", 2),
+        ("ours", 3),
+        ("plain", 3),
+        ("plain", "end"),
+        ("ours", "end"),
+    ]
     assert [list(one) for one in done.rounds] == [["ours", "plain"]] * 2
     assert done.idle_share == pytest.approx(0.2)
     assert done.ran["plain"] == {"num_params": 7, "execution": "contiguous, eager"}
@@ -199,9 +228,11 @@ def test_each_contestant_trains_all_images_in_process(train, contestants, settin
 
 def test_all_start_from_the_same_network(train, contestants, setting):
     states = [
-        contestants.CONTESTANTS[name](train.replace(setting, contestant=name), CPU).model.state_dict()
+        contestants.CONTESTANTS[name](
+            train.replace(setting, contestant=name), CPU
+        ).model.state_dict()
         for name in ("ours", "plain", "timm")
-    ]  # fmt: skip
+    ]
     for key, tensor in states[0].items():
         assert all(torch.equal(tensor, other[key]) for other in states[1:]), key
 
@@ -227,8 +258,19 @@ def test_fewer_images_are_drawn_from_all(train, contestants, setting):
 @pytest.mark.slow
 def test_the_program_with_real_processes(train, monkeypatch, tmp_path, capsys):
     out = tmp_path / "train.json"
-    command = ["benchmarks/train.py", "--device", "cpu", "--variants", "ResNet-18", "--rounds", "1",
-               "--images", "64", "--out", str(out)]  # fmt: skip
+    command = [
+        "benchmarks/train.py",
+        "--device",
+        "cpu",
+        "--variants",
+        "ResNet-18",
+        "--rounds",
+        "1",
+        "--images",
+        "64",
+        "--out",
+        str(out),
+    ]
     monkeypatch.setattr(sys, "argv", command)
     train.main()
     printed = capsys.readouterr().out

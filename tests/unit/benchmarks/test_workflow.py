@@ -35,10 +35,19 @@ def test_the_report_says_the_share_of_a_training(workflow):
 
 
 TOLD = {
-    "command": "python workflow.py", "busy_before": 0.0,
-    "environment": {"versions": {"torch": "2"}, "device_kind": "cpu", "device_name": "X", "cpu_model": "X",
-                    "num_cpu_threads": 1, "git_dirty": False, "git_commit": "c0ffee", "python": "3.11"},
-}  # fmt: skip
+    "command": "python workflow.py",
+    "busy_before": 0.0,
+    "environment": {
+        "versions": {"torch": "2"},
+        "device_kind": "cpu",
+        "device_name": "X",
+        "cpu_model": "X",
+        "num_cpu_threads": 1,
+        "git_dirty": False,
+        "git_commit": "c0ffee",
+        "python": "3.11",
+    },
+}
 
 
 @pytest.mark.slow

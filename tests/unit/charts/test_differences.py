@@ -10,11 +10,22 @@ from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 
 def pair(variant, base, points, verdict, **fields):
     return {
-        "variant": variant, "base": base, "difference_points": points, "verdict": verdict, "n": 5,
-        "all_low_points": points - 1, "all_high_points": points + 1, "mean_better_all": 0.9,
-        "all_holm_p": 0.01, "num_images": 1000, "stale": False, "dataset_label": "CIFAR-10",
-        "recipe": "paper20", "status": "ok", **fields,
-    }  # fmt: skip
+        "variant": variant,
+        "base": base,
+        "difference_points": points,
+        "verdict": verdict,
+        "n": 5,
+        "all_low_points": points - 1,
+        "all_high_points": points + 1,
+        "mean_better_all": 0.9,
+        "all_holm_p": 0.01,
+        "num_images": 1000,
+        "stale": False,
+        "dataset_label": "CIFAR-10",
+        "recipe": "paper20",
+        "status": "ok",
+        **fields,
+    }
 
 
 def table(*rows):
@@ -22,8 +33,10 @@ def table(*rows):
 
 
 EVERY = table(
-    pair("B", "A", 2.5, "above"), pair("C", "A", 0.25, "not significant"), pair("C", "B", -2.25, "below")
-)  # fmt: skip
+    pair("B", "A", 2.5, "above"),
+    pair("C", "A", 0.25, "not significant"),
+    pair("C", "B", -2.25, "below"),
+)
 
 
 def data_of(spec, mark):
@@ -67,8 +80,17 @@ def test_against_one_base_each_has_a_row_with_its_interval():
 
 
 def test_of_one_seed_the_interval_is_that_of_the_two_networks():
-    row = pair("B", "A", 2.5, "above", n=1, all_low_points=np.nan, all_high_points=np.nan,
-               networks_low_points=2.0, networks_high_points=3.0)  # fmt: skip
+    row = pair(
+        "B",
+        "A",
+        2.5,
+        "above",
+        n=1,
+        all_low_points=np.nan,
+        all_high_points=np.nan,
+        networks_low_points=2.0,
+        networks_high_points=3.0,
+    )
     spec = pairs_chart(table(row)).to_dict()
     assert data_of(spec, "point").loc[0, ["low", "high"]].tolist() == [2.0, 3.0]
     assert "these two networks" in " ".join(spec["title"]["subtitle"])
@@ -81,8 +103,18 @@ def test_without_a_difference_it_says_so():
 
 
 def test_an_effect_has_both_of_its_intervals():
-    row = {"factor": "radix", "base_level": "0", "level": "1", "effect": -2.0, "low": -3.0,
-           "high": -1.0, "by_seed_low": -5.0, "by_seed_high": 1.0, "num_variants": 4, "reason": ""}  # fmt: skip
+    row = {
+        "factor": "radix",
+        "base_level": "0",
+        "level": "1",
+        "effect": -2.0,
+        "low": -3.0,
+        "high": -1.0,
+        "by_seed_low": -5.0,
+        "by_seed_high": 1.0,
+        "num_variants": 4,
+        "reason": "",
+    }
     unclear = {**row, "factor": "width", "effect": np.nan}
     effects = pd.DataFrame([row, unclear], columns=list(EFFECT_COLUMNS)).astype(EFFECT_COLUMNS)
     bars = data_of(effects_chart(effects).to_dict(), "point").set_index("kind")

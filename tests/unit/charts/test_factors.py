@@ -118,16 +118,20 @@ def test_what_cannot_be_drawn_is_named(drawn):
         in (titles(spec))
     )
     assert {row["variant"] for row in layer(spec, "point")[0]} == {
-        "ResNet-14-1s1x64d", "ResNeSt-14-1s1x64d",
-    }  # fmt: skip
+        "ResNet-14-1s1x64d",
+        "ResNeSt-14-1s1x64d",
+    }
 
 
 def test_one_seed_is_a_dot_without_an_interval(drawn):
     spec = drawn("width")
     assert layer(spec, "text")[0] == [
-        {"label": "ResNeSt-14-1s1x40d → 1s1x64d\nwidth 40 → 64\n"
-         "held: ResNeSt-14, radix 1, cardinality 1", "text": "n=1"},
-    ]  # fmt: skip
+        {
+            "label": "ResNeSt-14-1s1x40d → 1s1x64d\nwidth 40 → 64\n"
+            "held: ResNeSt-14, radix 1, cardinality 1",
+            "text": "n=1",
+        },
+    ]
     assert "low" not in json.dumps(spec["layer"][1].get("data", {}))
     empty = spec["layer"][1]["data"]
     assert spec["datasets"][empty["name"]] == []

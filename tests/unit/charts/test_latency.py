@@ -17,9 +17,12 @@ from support.records_factory import GPU, make_cell, make_record, make_study
 
 STUDY = make_study()
 NO_GPU = {
-    "batch_size": None, "precision": "fp32", "layout": "channels_last", "mode": "cudagraph",
+    "batch_size": None,
+    "precision": "fp32",
+    "layout": "channels_last",
+    "mode": "cudagraph",
     "reason": "CUDA graphs need an NVIDIA GPU",
-}  # fmt: skip
+}
 OOM = {
     **NO_GPU,
     "batch_size": 8,
@@ -209,9 +212,17 @@ def with_settings():
     """A in eager (4 and 6 ms) and compiled (1 and 3 ms) mode at batch 8; B in eager mode alone."""
     rounds = [(4.0, 1.0), (6.0, 3.0)]
     found = [
-        outcome("A", seed, cells=[make_cell(1, [9.0]), make_cell(8, [eager]), make_cell(8, [fast], mode="compiled")])
+        outcome(
+            "A",
+            seed,
+            cells=[
+                make_cell(1, [9.0]),
+                make_cell(8, [eager]),
+                make_cell(8, [fast], mode="compiled"),
+            ],
+        )
         for seed, (eager, fast) in enumerate(rounds)
-    ]  # fmt: skip
+    ]
     failed = {**OOM, "mode": "compiled", "reason": "no C++ compiler"}
     other = {**failed, "batch_size": 1, "reason": "only at another batch"}
     return [*found, outcome("B", cells=[make_cell(8, [5.0])], unavailable=[failed, other, NO_GPU])]
@@ -222,8 +233,10 @@ def test_settings_stand_side_by_side():
     encoding, rows = layer(spec, "point")
     seen = {(r["variant"], r["setting"]): (r["mean"], r["low"], r["high"]) for r in rows}
     assert seen == {
-        ("A", "eager"): (5, 4, 6), ("A", "compiled"): (2, 1, 3), ("B", "eager"): (5, 5, 5),
-    }  # fmt: skip
+        ("A", "eager"): (5, 4, 6),
+        ("A", "compiled"): (2, 1, 3),
+        ("B", "eager"): (5, 5, 5),
+    }
     assert encoding["x"]["scale"]["type"] == "log"
     assert encoding["y"]["scale"]["domain"] == ["A", "B"]
     assert encoding["yOffset"]["scale"]["domain"] == ["eager", "compiled"]
@@ -247,9 +260,12 @@ def test_a_backend_with_a_layout_of_its_own_stands_beside_the_modes():
     found = [
         outcome("A", cells=cells),
         outcome("B", cells=cells[:2], unavailable=[{**NO_GPU, **ort, "reason": missing}]),
-        outcome("T", cells=[cells[0], cells[2]],
-                unavailable=[{**OOM, "mode": "folded", "reason": wrong}]),
-    ]  # fmt: skip
+        outcome(
+            "T",
+            cells=[cells[0], cells[2]],
+            unavailable=[{**OOM, "mode": "folded", "reason": wrong}],
+        ),
+    ]
     spec = charts.modes_chart(cells_of(found), 8).to_dict()
     encoding, rows = layer(spec, "point")
     settings = ["channels_last, eager", "channels_last, folded", "contiguous, onnxruntime"]
@@ -283,8 +299,10 @@ def test_a_cold_start_is_split_in_its_parts():
     encoding, rows = layer(spec, "bar")
     # Rounds of A: 80 = 10 + 60 + 10 and 100 = 20 + 70 + 10.
     assert {r["part"]: r["mean"] for r in rows if r["row"] == "A"} == {
-        "building": 15, "first call": 65, "the rest": 10,
-    }  # fmt: skip
+        "building": 15,
+        "first call": 65,
+        "the rest": 10,
+    }
     assert encoding["y"]["scale"]["domain"] == ["A", "B"]
     assert "(ms)" in encoding["x"]["title"]
     _, whole = layer(spec, "rule")
@@ -354,8 +372,11 @@ def test_each_round_has_its_samples_and_its_median():
     )
     encoding, medians = layer(spec, "point")
     assert {(r["variant"], r["seed"]): r["p50"] for r in medians} == {
-        ("A", 0): 2, ("A", 1): 4, ("B", 0): 6, ("B", 1): 6,
-    }  # fmt: skip
+        ("A", 0): 2,
+        ("A", 1): 4,
+        ("B", 0): 6,
+        ("B", 1): 6,
+    }
     assert len(layer(spec, "tick")[1]) == 4 * 5
     assert encoding["yOffset"]["scale"]["domain"] == [0, 1]
     assert "Rows of a variant: rounds 0, 1 from the top" in text_of(spec)

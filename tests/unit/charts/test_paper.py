@@ -7,12 +7,19 @@ from resnest_bench.charts.paper import OURS, PRINTED
 
 ROWS = pd.DataFrame(
     {
-        "variant": ["A", "B"], "printed": [60.0, 50.0], "ours": [58.0, None], "n": [3, 0],
-        "low": [31.0, None], "high": [82.0, None], "our_values": [[50.0, 60.0, 64.0], None],
-        "status": ["ok", "no record yet"], "data": ["CIFAR-10", None],
-        "device": ["CPU X", None], "differs": ["1,000 test images instead of 10,000", None],
+        "variant": ["A", "B"],
+        "printed": [60.0, 50.0],
+        "ours": [58.0, None],
+        "n": [3, 0],
+        "low": [31.0, None],
+        "high": [82.0, None],
+        "our_values": [[50.0, 60.0, 64.0], None],
+        "status": ["ok", "no record yet"],
+        "data": ["CIFAR-10", None],
+        "device": ["CPU X", None],
+        "differs": ["1,000 test images instead of 10,000", None],
     }
-)  # fmt: skip
+)
 
 
 def test_printed_and_ours_stand_beside_each_other():

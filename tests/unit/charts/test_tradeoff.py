@@ -27,9 +27,14 @@ def rows_of(drawn, layer):
 
 @pytest.mark.parametrize(
     ("x", "y", "reversed_x", "reversed_y"),
-    [(LATENCY, ACCURACY, False, False), (THROUGHPUT, ACCURACY, True, False),
-     (LATENCY, LOSS, False, True), (THROUGHPUT, LOSS, True, True), (DRIFT, DRIFT, False, False)],
-)  # fmt: skip
+    [
+        (LATENCY, ACCURACY, False, False),
+        (THROUGHPUT, ACCURACY, True, False),
+        (LATENCY, LOSS, False, True),
+        (THROUGHPUT, LOSS, True, True),
+        (DRIFT, DRIFT, False, False),
+    ],
+)
 def test_better_is_up_and_to_the_left(x, y, reversed_x, reversed_y):
     drawn = tradeoff_chart(TWO, x, y).to_dict()
     for layer in drawn["layer"]:
@@ -41,9 +46,21 @@ def test_better_is_up_and_to_the_left(x, y, reversed_x, reversed_y):
 
 def test_intervals_stay_within_what_a_value_can_be():
     frame = points(
-        ("A", 2.0, 50.0, {"x_low": 1e-9, "x_high": 5.0, "x_n": 3, "x_about": ROUNDS, "y_low": 20.0,
-                          "y_high": 99.0, "y_about": SEEDS})
-    )  # fmt: skip
+        (
+            "A",
+            2.0,
+            50.0,
+            {
+                "x_low": 1e-9,
+                "x_high": 5.0,
+                "x_n": 3,
+                "x_about": ROUNDS,
+                "y_low": 20.0,
+                "y_high": 99.0,
+                "y_about": SEEDS,
+            },
+        )
+    )
     drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
     across, up = (rows_of(drawn, layer)[0] for layer in layers(drawn, "rule"))
     assert (up["from"], up["to"]) == (20, 99)
@@ -60,8 +77,9 @@ def test_the_bar_of_one_network_is_dashed_and_said_to_be_binomial():
     drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
     bars = layers(drawn, "rule")[0]
     assert {row["variant"]: row["y_bar"] for row in rows_of(drawn, bars)} == {
-        "A": "binomial, new test images", "B": "t, new seeds",
-    }  # fmt: skip
+        "A": "binomial, new test images",
+        "B": "t, new seeds",
+    }
     scale = bars["encoding"]["strokeDash"]["scale"]
     dashes = dict(zip(scale["domain"], scale["range"], strict=True))
     assert dashes["t, new seeds"] == [1, 0]
@@ -74,8 +92,9 @@ def test_the_bar_of_one_network_is_dashed_and_said_to_be_binomial():
 
 def test_the_tooltip_says_how_sure_a_place_on_the_front_is():
     frame = points(
-        ("A", 1.0, 50.0, {"front_probability": 0.613}), ("B", 2.0, 51.0, {"front_reason": "one seed"}),
-    )  # fmt: skip
+        ("A", 1.0, 50.0, {"front_probability": 0.613}),
+        ("B", 2.0, 51.0, {"front_reason": "one seed"}),
+    )
     drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
     dots = layers(drawn, "point")[0]
     said = {row["variant"]: row["probability"] for row in rows_of(drawn, dots)}

@@ -59,15 +59,27 @@ def test_arrays_are_studies():
     [
         (claim("greater", a=["B"], b=["A"]), "B > A", 0, math.inf),
         (claim("equivalent", a="A", b="B", margin=1), "A = B ± 1 points", -1, 1),
-        (claim("equivalent", metric="latency", a="A", b="B", margin=0.25), "A = B ± 25 %",
-         -math.log(1.25), math.log(1.25)),
+        (
+            claim("equivalent", metric="latency", a="A", b="B", margin=0.25),
+            "A = B ± 25 %",
+            -math.log(1.25),
+            math.log(1.25),
+        ),
         (claim("within", a="A", value=95, margin=2), "A at 95 % ± 2 points", 93, 97),
-        (claim("within", metric="latency", a="A", value=2.5, margin=0.1), "A at 2.5 ms ± 10 %",
-         math.log(2.5 / 1.1), math.log(2.5 * 1.1)),
-        (claim("within", metric="params", a="A", value=8583178, margin=0.01),
-         "A at 8,583,000 parameters ± 1 %", math.log(8583178 / 1.01), math.log(8583178 * 1.01)),
+        (
+            claim("within", metric="latency", a="A", value=2.5, margin=0.1),
+            "A at 2.5 ms ± 10 %",
+            math.log(2.5 / 1.1),
+            math.log(2.5 * 1.1),
+        ),
+        (
+            claim("within", metric="params", a="A", value=8583178, margin=0.01),
+            "A at 8,583,000 parameters ± 1 %",
+            math.log(8583178 / 1.01),
+            math.log(8583178 * 1.01),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_asked(made, text, low, high):
     (result,) = results_of(claims_study(made), {})
     (comparison,) = result.comparisons

@@ -13,13 +13,16 @@ IMAGE_SD, SEED_SD, REST_SD = 1.0, 0.1, 0.7
 ABOVE = (0.0, np.inf)
 # Seven variants, a dozen claims: pairs (first, second) that must all lie in the band, in points.
 GREATER = [
-    [(0, 1)], [(2, 1)], [(3, 4)], [(5, 6)],
+    [(0, 1)],
+    [(2, 1)],
+    [(3, 4)],
+    [(5, 6)],
     [(a, b) for a in range(2, 7) for b in (0, 1)],
     [(6, b) for b in (3, 4, 5)],
     [(1, 0), (2, 1), (3, 2)],
     [(a, b) for a in (4, 5) for b in (0, 2, 6)],
     [(2, 6)],
-]  # fmt: skip
+]
 ALIKE = [[(2, 3)], [(5, 4)], [(0, 6)]]
 
 

@@ -61,10 +61,15 @@ def test_a_row_for_each_claim_in_types_that_do_not_depend_on_gaps(results, table
     assert list(empty.columns) == list(CLAIM_COLUMNS)
     assert (comparisons_table([]).dtypes == comparisons_table(results).dtypes).all()
     assert table["verdict"].to_dict() == {
-        "better": "supported", "worse": "contradicted", "alike": "undecided",
-        "slower": "supported", "larger": "supported", "nowhere": "untested", "deeper": "untested",
+        "better": "supported",
+        "worse": "contradicted",
+        "alike": "undecided",
+        "slower": "supported",
+        "larger": "supported",
+        "nowhere": "untested",
+        "deeper": "untested",
         "level": "supported",
-    }  # fmt: skip
+    }
 
 
 def test_a_latency_is_a_ratio_with_students_interval(results, table):
@@ -100,8 +105,9 @@ def test_verdicts_say_data_seeds_and_device(table):
     said = table["explanation"]
     assert re.fullmatch(
         r"B > A: \+\d+\.\d\d points, 95 % from \+\d+\.\d\d to \+\d+\.\d\d \(Synthetic low, "
-        r"2,000 test images, 5 seeds\)\.", said["better"]
-    )  # fmt: skip
+        r"2,000 test images, 5 seeds\)\.",
+        said["better"],
+    )
     assert said["worse"].startswith("The clearest of 2 comparisons against it is A > B: -1")
     assert "5 rounds, batch 1, on CPU Testium 3000" in said["slower"]
     assert said["larger"] == "B > A: 2.00 times, counted."
@@ -159,26 +165,39 @@ def test_seeds_needed_stand_beside_undecided_claims_alone(table):
 @pytest.mark.parametrize(
     ("row", "text"),
     [
-        ({"estimate": 1.7421, "low": -0.3, "high": 3, "unit": "points", "n": 5},
-         "+1.74 points, 95 % from -0.30 to +3.00"),
-        ({"estimate": 0.9134, "low": 0.8, "high": 1.04, "unit": "ratio", "n": 3},
-         "0.913 times, 95 % from 0.800 to 1.04"),
-        ({"estimate": 94.5, "low": float("nan"), "high": float("nan"), "unit": "%", "n": 1}, "94.50 %"),
-        ({"estimate": 8583178.0, "low": 8583178.0, "high": 8583178.0, "unit": "parameters",
-          "n": pd.NA}, "8,583,000 parameters, counted"),
+        (
+            {"estimate": 1.7421, "low": -0.3, "high": 3, "unit": "points", "n": 5},
+            "+1.74 points, 95 % from -0.30 to +3.00",
+        ),
+        (
+            {"estimate": 0.9134, "low": 0.8, "high": 1.04, "unit": "ratio", "n": 3},
+            "0.913 times, 95 % from 0.800 to 1.04",
+        ),
+        (
+            {"estimate": 94.5, "low": float("nan"), "high": float("nan"), "unit": "%", "n": 1},
+            "94.50 %",
+        ),
+        (
+            {
+                "estimate": 8583178.0,
+                "low": 8583178.0,
+                "high": 8583178.0,
+                "unit": "parameters",
+                "n": pd.NA,
+            },
+            "8,583,000 parameters, counted",
+        ),
         ({"estimate": float("nan")}, "–"),
         ({}, "–"),
     ],
-)  # fmt: skip
+)
 def test_figures_as_texts(row, text):
     assert figure_text(row) == text
 
 
 def test_what_readers_see(results, table):
     whole = claims_table(results)
-    assert counts_text(whole) == (
-        "8 claims: 4 supported, 1 contradicted, 1 undecided, 2 untested"
-    )  # fmt: skip
+    assert counts_text(whole) == ("8 claims: 4 supported, 1 contradicted, 1 undecided, 2 untested")
     caption = claims_caption(whole, claims_study(*CLAIMS))
     assert (
         "5 % for all claims together (Holm's correction over the 7 that could be tested)" in caption

@@ -63,8 +63,9 @@ def test_the_reverse_is_contradicted_and_a_tie_undecided(bits):
     ]
     study = claims_study(*claims)
     assert [r.verdict for r in results_of(study, trained(study, bits))] == [
-        "contradicted", "undecided",
-    ]  # fmt: skip
+        "contradicted",
+        "undecided",
+    ]
 
 
 def test_all_must_hold_and_one_that_does_not_is_enough(bits):
@@ -171,8 +172,12 @@ def test_counts_have_no_error_and_take_nothing_from_the_others(bits):
     study = claims_study(*counts, GREATER)
     results = results_of(study, trained(study, bits, **sizes))
     assert [r.verdict for r in results] == [
-        "supported", "contradicted", "supported", "untested", "supported",
-    ]  # fmt: skip
+        "supported",
+        "contradicted",
+        "supported",
+        "untested",
+        "supported",
+    ]
     assert reasons(results[3]) == ["no record says how many macs B has"]
     assert results[4].holm_p == results[4].p
     study = claims_study(claim("equivalent", metric="macs", a="A", b="B", margin=0.01))
@@ -218,9 +223,12 @@ def test_holm_goes_over_the_tested_claims(bits):
 
 def test_what_lacks_records_says_so(bits):
     named = {
-        "gone": (["Gone"], ["A"]), "unasked": (["D"], ["A"]), "alone": (["C"], ["A"]),
-        "apart": (["T"], ["C"]), "failed": (["B"], ["T"]),
-    }  # fmt: skip
+        "gone": (["Gone"], ["A"]),
+        "unasked": (["D"], ["A"]),
+        "alone": (["C"], ["A"]),
+        "apart": (["T"], ["C"]),
+        "failed": (["B"], ["T"]),
+    }
     claims = [claim("greater", name=n, a=a, b=b) for n, (a, b) in named.items()]
     study = claims_study(
         *claims, train=[{"dataset": "low", "recipe": "quick", "variants": ["A", "B", "C", "T"]}]
@@ -266,8 +274,15 @@ def test_stale_records_count_where_there_are_no_others(bits):
 
 def test_other_data_cannot_be_compared(bits):
     study = claims_study(GREATER)
-    other = {"name": "low", "label": "x", "fingerprint": "e" * 64, "num_train": 1,
-             "num_validation": 0, "num_test": 2000, "classes": ["a"]}  # fmt: skip
+    other = {
+        "name": "low",
+        "label": "x",
+        "fingerprint": "e" * 64,
+        "num_train": 1,
+        "num_validation": 0,
+        "num_test": 2000,
+        "classes": ["a"],
+    }
     made = trained(study, bits, A={"dataset": other})
     (reason,) = reasons(only(study, made))
     assert "only trainings on the same data can be compared" in reason
@@ -363,9 +378,19 @@ def test_fine_tunings_are_found_by_recipe_or_dataset(bits):
 
 
 def test_a_study_of_fine_tunings_alone_takes_its_first_one(bits):
-    study = claims_study(GREATER, train=[], latency=[], tables={}, finetune=[
-        {"dataset": "high", "recipes": ["fresh"], "weights": {"A": {"hub": "x"}, "B": {"hub": "y"}}}
-    ])  # fmt: skip
+    study = claims_study(
+        GREATER,
+        train=[],
+        latency=[],
+        tables={},
+        finetune=[
+            {
+                "dataset": "high",
+                "recipes": ["fresh"],
+                "weights": {"A": {"hub": "x"}, "B": {"hub": "y"}},
+            }
+        ],
+    )
     made = trained(study, {n: bits[n] for n in "AB"}, ("finetune", "high", "fresh"))
     assert only(study, made).verdict == "supported"
 

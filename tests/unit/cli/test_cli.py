@@ -75,8 +75,11 @@ def test_the_installed_command_starts():
 def test_a_users_mistake_is_one_line_and_no_traceback(study):
     text = (study / "config.yaml").read_text().replace("recipe: smoke", "recipe: smokey")
     (study / "config.yaml").write_text(text)
-    for command in (["plan"], ["tables"],
-                    ["train", "--variant", "A", "--dataset", "digits", "--recipe", "smoke"]):  # fmt: skip
+    for command in (
+        ["plan"],
+        ["tables"],
+        ["train", "--variant", "A", "--dataset", "digits", "--recipe", "smoke"],
+    ):
         done = run(*command, "--study", "config.yaml", cwd=study)
         assert done.returncode == 1
         assert done.stdout == ""
@@ -85,8 +88,20 @@ def test_a_users_mistake_is_one_line_and_no_traceback(study):
 
 
 def test_the_error_stands_in_the_log_too(study):
-    done = run("train", "--study", "config.yaml", "--variant", "B", "--dataset", "digits",
-               "--recipe", "smoke", "--log", "logs/a.log", cwd=study)  # fmt: skip
+    done = run(
+        "train",
+        "--study",
+        "config.yaml",
+        "--variant",
+        "B",
+        "--dataset",
+        "digits",
+        "--recipe",
+        "smoke",
+        "--log",
+        "logs/a.log",
+        cwd=study,
+    )
     assert done.returncode == 1
     assert "does not ask for" in (study / "logs/a.log").read_text()
 
@@ -100,8 +115,18 @@ def test_weights_that_the_study_does_not_name_are_not_downloaded(study):
 
 
 def test_training_without_data_says_what_to_run(study):
-    done = run("train", "--study", "config.yaml", "--variant", "A", "--dataset", "digits",
-               "--recipe", "smoke", cwd=study)  # fmt: skip
+    done = run(
+        "train",
+        "--study",
+        "config.yaml",
+        "--variant",
+        "A",
+        "--dataset",
+        "digits",
+        "--recipe",
+        "smoke",
+        cwd=study,
+    )
     assert done.returncode == 1
     assert "resnest-bench data" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -18,8 +18,10 @@ DIFFERENCES = [0.0, 1.0, 2.0, 2.2, -0.2]
 def study(tmp_path, monkeypatch):
     """Five seeds of A, B and T: B is a point better than A, with a standard deviation of one."""
     monkeypatch.chdir(tmp_path)
-    claims = [claim("greater", name="better", a=["B"], b=["A"]),
-              claim("greater", name="clear", a=["T"], b=["A"])]  # fmt: skip
+    claims = [
+        claim("greater", name="better", a=["B"], b=["A"]),
+        claim("greater", name="clear", a=["T"], b=["A"]),
+    ]
     train = [{"dataset": "low", "recipe": "quick", "variants": ["A", "B", "T"]}]
     study = claims_study(*claims, train=train, latency=[], finetune=[], adaptive={"max_seeds": 9})
     paths = study.paths()

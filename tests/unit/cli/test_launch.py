@@ -26,8 +26,17 @@ def study(tmp_path, monkeypatch):
 
 def test_snakemake_gets_this_installations_workflow_and_one_core(study):
     assert snakemake_command(study, ["--dry-run"]) == [
-        sys.executable, "-m", "resnest_bench.cli.run_snakemake", "--snakefile", str(snakefile()),
-        "--configfile", str(study), "--cores", "1", "--dry-run"]  # fmt: skip
+        sys.executable,
+        "-m",
+        "resnest_bench.cli.run_snakemake",
+        "--snakefile",
+        str(snakefile()),
+        "--configfile",
+        str(study),
+        "--cores",
+        "1",
+        "--dry-run",
+    ]
 
 
 @pytest.mark.parametrize(

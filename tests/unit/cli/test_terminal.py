@@ -4,8 +4,21 @@ import pytest
 
 from resnest_bench.cli.terminal import fit_markdown
 
-HEADINGS = ["variant", "setting", "parameters", "MACs", "accuracy %", "std", "latency p50 [IQR] ms", "on",
-            "images/s", "ms/image, paper's protocol", "on the front", "P(on the front)", "status"]  # fmt: skip
+HEADINGS = [
+    "variant",
+    "setting",
+    "parameters",
+    "MACs",
+    "accuracy %",
+    "std",
+    "latency p50 [IQR] ms",
+    "on",
+    "images/s",
+    "ms/image, paper's protocol",
+    "on the front",
+    "P(on the front)",
+    "status",
+]
 TABLE = "\n".join(
     [
         f"| {' | '.join(HEADINGS)} |",
@@ -50,8 +63,19 @@ def test_rows_of_one_variant_keep_their_recipe():
         "std",
         "gain over scratch",
     ]
-    rows = [["ResNeSt-11-2s1x16d", recipe, "train low/demo", "2s1x16d", "26.1k", "95.48 ± 21.54 (n=2)", "1", "-1.41"]
-            for recipe in ("demo_finetune", "demo_head_only")]  # fmt: skip
+    rows = [
+        [
+            "ResNeSt-11-2s1x16d",
+            recipe,
+            "train low/demo",
+            "2s1x16d",
+            "26.1k",
+            "95.48 ± 21.54 (n=2)",
+            "1",
+            "-1.41",
+        ]
+        for recipe in ("demo_finetune", "demo_head_only")
+    ]
     table = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["--"] * len(head), *rows])
     text, _ = fit_markdown(table, 80)
     assert "demo_finetune" in text

@@ -218,9 +218,13 @@ def test_the_main_experiment_is_the_ablations_and_else_a_fine_tuning(study):
     assert main_trainings(study).experiment.kind == "train"
     assert main_trainings(study).variants
     tuned = claims_study(
-        train=[], claims=[], tables={},
-        finetune=[{"dataset": "high", "recipes": ["tune"], "weights": {"A": {"file": "a.safetensors"}}}],
-    )  # fmt: skip
+        train=[],
+        claims=[],
+        tables={},
+        finetune=[
+            {"dataset": "high", "recipes": ["tune"], "weights": {"A": {"file": "a.safetensors"}}}
+        ],
+    )
     chosen = main_trainings(tuned)
     assert chosen.experiment == ("finetune", "high", "tune")
     assert chosen.variants == ("A",)

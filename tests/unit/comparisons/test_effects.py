@@ -10,20 +10,31 @@ from support.claims_study import claims_study, found_of
 from support.records_factory import make_record
 
 VARIANTS = [
-    {"name": f"r{radix}{stem}", "family": "resnest", "layers": [1], "radix": radix, "width": 16,
-     "stem": stem, **({"avg_down": False} if stem == "conv7" else {})}
+    {
+        "name": f"r{radix}{stem}",
+        "family": "resnest",
+        "layers": [1],
+        "radix": radix,
+        "width": 16,
+        "stem": stem,
+        **({"avg_down": False} if stem == "conv7" else {}),
+    }
     for radix in (0, 1)
     for stem in ("conv7", "small")
-]  # fmt: skip
+]
 RADIX, STEM = 2.0, 5.0
 
 
 def study_of(**changes):
     names = [v["name"] for v in VARIANTS]
     fields = {
-        "variants": VARIANTS, "latency": [], "finetune": [], "claims": [],
-        "tables": {"ablation": {"variants": names}}, "seeds": [0, 1, 2, 3],
-    }  # fmt: skip
+        "variants": VARIANTS,
+        "latency": [],
+        "finetune": [],
+        "claims": [],
+        "tables": {"ablation": {"variants": names}},
+        "seeds": [0, 1, 2, 3],
+    }
     return claims_study(**{**fields, **changes})
 
 
@@ -63,9 +74,13 @@ def test_effects_that_add_up_are_found_in_points():
 def test_a_second_recipe_is_a_factor_too():
     recipe = {"epochs": 3, "batch_size": 8, "learning_rate": 0.1}
     study = study_of(
-        recipes={"quick": {**recipe, "epochs": 2}, "longer": recipe, "tune": {**recipe, "init": "pretrained"}},
+        recipes={
+            "quick": {**recipe, "epochs": 2},
+            "longer": recipe,
+            "tune": {**recipe, "init": "pretrained"},
+        },
         train=[{"dataset": "low", "recipe": "quick"}, {"dataset": "low", "recipe": "longer"}],
-    )  # fmt: skip
+    )
     found = study_effects(study, runs_with(study, gain_of_recipe=3.0))
     row = effect(found, "recipe")
     assert (row["base_level"], row["level"]) == ("quick", "longer")

@@ -9,23 +9,48 @@ from support.records_factory import GPU, make_study
 
 CONV, DEEP = "conv7", "deep 32, avg_down, avd_first"
 ABLATION_GROUPS = [
-    ("radix", "ResNet-14, cardinality 1, width 64", ("0", "1"),
-     ("ResNet-14-0s1x64d", "ResNet-14-1s1x64d")),
-    ("radix", "ResNeSt-14, cardinality 1, width 64", ("0", "1", "2"),
-     ("ResNeSt-14-0s1x64d", "ResNeSt-14-1s1x64d", "ResNeSt-14-2s1x64d")),
-    ("cardinality", "ResNeSt-14, radix 1, width 64", ("1", "2"),
-     ("ResNeSt-14-1s1x64d", "ResNeSt-14-1s2x64d")),
-    ("width", "ResNeSt-14, radix 1, cardinality 1", ("40", "64"),
-     ("ResNeSt-14-1s1x40d", "ResNeSt-14-1s1x64d")),
-    ("stem", "depth 14, radix 0, cardinality 1, width 64", (CONV, DEEP),
-     ("ResNet-14-0s1x64d", "ResNeSt-14-0s1x64d")),
-    ("stem", "depth 14, radix 1, cardinality 1, width 64", (CONV, DEEP),
-     ("ResNet-14-1s1x64d", "ResNeSt-14-1s1x64d")),
-]  # fmt: skip
+    (
+        "radix",
+        "ResNet-14, cardinality 1, width 64",
+        ("0", "1"),
+        ("ResNet-14-0s1x64d", "ResNet-14-1s1x64d"),
+    ),
+    (
+        "radix",
+        "ResNeSt-14, cardinality 1, width 64",
+        ("0", "1", "2"),
+        ("ResNeSt-14-0s1x64d", "ResNeSt-14-1s1x64d", "ResNeSt-14-2s1x64d"),
+    ),
+    (
+        "cardinality",
+        "ResNeSt-14, radix 1, width 64",
+        ("1", "2"),
+        ("ResNeSt-14-1s1x64d", "ResNeSt-14-1s2x64d"),
+    ),
+    (
+        "width",
+        "ResNeSt-14, radix 1, cardinality 1",
+        ("40", "64"),
+        ("ResNeSt-14-1s1x40d", "ResNeSt-14-1s1x64d"),
+    ),
+    (
+        "stem",
+        "depth 14, radix 0, cardinality 1, width 64",
+        (CONV, DEEP),
+        ("ResNet-14-0s1x64d", "ResNeSt-14-0s1x64d"),
+    ),
+    (
+        "stem",
+        "depth 14, radix 1, cardinality 1, width 64",
+        (CONV, DEEP),
+        ("ResNet-14-1s1x64d", "ResNeSt-14-1s1x64d"),
+    ),
+]
 DEPTHS = (
-    "layers", "ResNeSt, radix 2, cardinality 1, width 64",
+    "layers",
+    "ResNeSt, radix 2, cardinality 1, width 64",
     ("14 [1, 1, 1, 1]", "32 [2, 3, 3, 2]", "50 [3, 4, 6, 3]", "101 [3, 4, 23, 3]"),
-)  # fmt: skip
+)
 ACCURACIES = {
     "ResNeSt-14-0s1x64d": (0.62, 0.63, 0.64),
     "ResNeSt-14-1s1x64d": (0.61, 0.64, None),
@@ -40,8 +65,14 @@ def groups_of(study, spec=None):
 
 
 def family(name, **changes):
-    base = {"name": name, "family": "resnest", "layers": [1], "radix": 0, "width": 16,
-            "stem": "small"}  # fmt: skip
+    base = {
+        "name": name,
+        "family": "resnest",
+        "layers": [1],
+        "radix": 0,
+        "width": 16,
+        "stem": "small",
+    }
     return {**base, **changes}
 
 
@@ -94,11 +125,18 @@ def test_levels_are_sorted_and_what_has_no_effect_is_ignored():
         family("conv", stem="conv7"),
     )
     assert groups_of(study) == [
-        ("stem", "depth 5, radix 0, cardinality 1, width 16",
-         ("conv7, avg_down", "conv7, avg_down, avd_first", "deep 32, avg_down, avd_first",
-          "small, avg_down, avd_first"),
-         ("conv-strided", "conv", "deep", "small")),
-    ]  # fmt: skip
+        (
+            "stem",
+            "depth 5, radix 0, cardinality 1, width 16",
+            (
+                "conv7, avg_down",
+                "conv7, avg_down, avd_first",
+                "deep 32, avg_down, avd_first",
+                "small, avg_down, avd_first",
+            ),
+            ("conv-strided", "conv", "deep", "small"),
+        ),
+    ]
 
 
 def test_other_dropout_or_depth_is_not_held(study):
@@ -108,9 +146,11 @@ def test_other_dropout_or_depth_is_not_held(study):
 
 def test_held_tells_dropouts_apart_and_names_an_unusual_stem():
     study = study_of(
-        family("A"), family("B", radix=2),
-        family("C", dropout=0.5), family("D", radix=2, dropout=0.5),
-    )  # fmt: skip
+        family("A"),
+        family("B", radix=2),
+        family("C", dropout=0.5),
+        family("D", radix=2, dropout=0.5),
+    )
     small = "depth 5, small, avg_down, avd_first, cardinality 1, width 16, dropout"
     assert [held for _, held, _, _ in groups_of(study)] == [f"{small} 0", f"{small} 0.5"]
     wide = {"stem": "deep", "stem_width": 64}

@@ -141,8 +141,12 @@ def test_counts_by_hand():
     # 5 is 0; 6 and 7 look like 2. 0 and 1, 3 and 4 repeat in train; 6 and 7, 8 and 9 in test. 3 and 4
     # differ in their label.
     assert counts.model_dump() == {
-        "test_exact": 1, "test_near": 2, "train_repeated": 4, "test_repeated": 4, "two_labels": 2,
-    }  # fmt: skip
+        "test_exact": 1,
+        "test_near": 2,
+        "train_repeated": 4,
+        "test_repeated": 4,
+        "two_labels": 2,
+    }
 
 
 def test_equal_images_under_two_labels_count_with_those_that_look_like_them():

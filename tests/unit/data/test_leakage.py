@@ -63,8 +63,12 @@ def test_clean_data_counts_nothing_and_lists_nothing(root, tmp_path, caplog):
 def test_copies_are_named_by_their_files_and_counted(leaking, tmp_path, caplog):
     meta, folder = prepare_at(leaking, tmp_path)
     assert meta.duplicates.model_dump() == {
-        "test_exact": 1, "test_near": 1, "train_repeated": 2, "test_repeated": 0, "two_labels": 2,
-    }  # fmt: skip
+        "test_exact": 1,
+        "test_near": 1,
+        "train_repeated": 2,
+        "test_repeated": 0,
+        "two_labels": 2,
+    }
     keys = ("file", "other_file", "copy", "in_both_parts", "two_labels")
     assert [tuple(row[key] for key in keys) for row in rows_of(folder)] == [
         ("test/cat/same.png", "train/cat/0.png", "exact", "yes", "no"),
@@ -150,8 +154,10 @@ def test_images_without_their_files_are_named_by_number(leaking, tmp_path):
     prepare_at(leaking, tmp_path)
     # cat: 0, 1, 2 and dog: 0, 1, 2, 'no cat' in train; cat: 0, 1, same and dog: 0, 1, jpeg in test.
     assert [(row["file"], row["other_file"]) for row in rows_of(folder)] == [
-        ("test[2]", "train[0]"), ("test[5]", "train[4]"), ("train[6]", "train[2]"),
-    ]  # fmt: skip
+        ("test[2]", "train[0]"),
+        ("test[5]", "train[4]"),
+        ("train[6]", "train[2]"),
+    ]
 
 
 def test_a_job_asks_before_it_trains(leaking, tmp_path):

@@ -51,9 +51,16 @@ def rows_of(spec):
 def test_a_whole_study_has_all_sections_in_order(study, paths):
     page = page_of(study, paths)
     assert page.sections == [
-        "about", "tradeoff", "differences", "ablation", "training", "latency", "transfer", "coverage",
+        "about",
+        "tradeoff",
+        "differences",
+        "ablation",
+        "training",
+        "latency",
+        "transfer",
+        "coverage",
         "files",
-    ]  # fmt: skip
+    ]
     # trade-off; pairs and effects; ablation and radix; one training; sweep, samples, start, drift;
     # transfer and its two recipes; coverage.
     assert len(page.specs) == 1 + 2 + 2 + 1 + 4 + 3 + 1
@@ -66,8 +73,12 @@ def test_a_whole_study_has_all_sections_in_order(study, paths):
 
 
 def test_what_a_study_does_not_have_is_left_out(tmp_path):
-    small = make_study(latency=[], finetune=[], tables={}, variants=[
-        {"name": "T", "family": "timm", "model": "resnet10t"}])  # fmt: skip
+    small = make_study(
+        latency=[],
+        finetune=[],
+        tables={},
+        variants=[{"name": "T", "family": "timm", "model": "resnet10t"}],
+    )
     paths = small.paths(tmp_path)
     write_study(small, paths)
     page = page_of(small, paths)
@@ -325,9 +336,13 @@ def test_a_long_table_is_cut_and_it_says_so():
 
 def test_numbers_are_set_flush_right():
     frame = pd.DataFrame(
-        {"n": ["1", "–"], "mean": ["62.64 [62.1, 63.2] (n=5)", "43.10, 45.00 (n=2)"], "name": ["1s1x64d", "A"],
-         "why": ["x" * 80, ""]}
-    )  # fmt: skip
+        {
+            "n": ["1", "–"],
+            "mean": ["62.64 [62.1, 63.2] (n=5)", "43.10, 45.00 (n=2)"],
+            "name": ["1s1x64d", "A"],
+            "why": ["x" * 80, ""],
+        }
+    )
     assert blocks.table_of("t", frame).looks == ("number", "number", "", "long")
 
 

@@ -30,8 +30,10 @@ def pages(tmp_path_factory):
     write_study(whole, whole.paths(folder))
     empty = make_study(study="empty")
     studies = [
-        (whole, whole.paths(folder)), (empty, empty.paths(folder)), write_hostile_study(folder),
-    ]  # fmt: skip
+        (whole, whole.paths(folder)),
+        (empty, empty.paths(folder)),
+        write_hostile_study(folder),
+    ]
     for file in sorted((ROOT / "results").glob("reference/*/*/study.json")):
         studies.append((load_study(file), StudyPaths(file.parent)))
     return {
@@ -76,8 +78,9 @@ def test_every_chart_is_drawn(page, pages, screenshots):
         page.screenshot(path=screenshots / f"export_{name}.png", full_page=True)
 
 
-@pytest.mark.parametrize("page", [PHONE, {"color_scheme": "dark"}], ids=["phone", "dark"],
-                         indirect=True)  # fmt: skip
+@pytest.mark.parametrize(
+    "page", [PHONE, {"color_scheme": "dark"}], ids=["phone", "dark"], indirect=True
+)
 def test_a_phone_and_the_dark_theme(page, pages, screenshots, request):
     for name in ("synthetic", "hostile"):
         open_drawn(page, pages[name])
@@ -145,9 +148,11 @@ def test_the_policy_stops_what_would_ask_a_server(browser, pages):
     for code, directive in (
         ("new Image().src = 'https://example.invalid/a.png'", "img-src"),
         ("fetch('https://example.invalid/').catch(() => 0)", "connect-src"),
-        ("document.head.append(Object.assign(document.createElement('script'), {text: '1'}))",
-         "script-src-elem"),
-    ):  # fmt: skip
+        (
+            "document.head.append(Object.assign(document.createElement('script'), {text: '1'}))",
+            "script-src-elem",
+        ),
+    ):
         stopped = page.evaluate(
             "() => new Promise(done => { document.addEventListener('securitypolicyviolation', "
             f"event => done(event.effectiveDirective), {{once: true}}); {code} }})"

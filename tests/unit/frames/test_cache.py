@@ -288,10 +288,26 @@ def folder_in_its_place(paths):
         ),
         lambda paths: replace(paths, "runs", parquet_bytes(runs_stored(paths)[:5])),
     ],
-    ids=["none", "torn", "half new", "file gone", "file swapped", "not JSON", "not an object", "not text",
-         "a folder", "another key", "bad stamps", "no digests", "not Parquet", "a pickle",
-         "a type", "a column", "too few rows"],
-)  # fmt: skip
+    ids=[
+        "none",
+        "torn",
+        "half new",
+        "file gone",
+        "file swapped",
+        "not JSON",
+        "not an object",
+        "not text",
+        "a folder",
+        "another key",
+        "bad stamps",
+        "no digests",
+        "not Parquet",
+        "a pickle",
+        "a type",
+        "a column",
+        "too few rows",
+    ],
+)
 def test_a_store_that_is_not_whole_is_not_used(study, paths, damage):
     write_frames(paths, load_frames(study, paths, {}))
     damage(paths)
@@ -376,7 +392,11 @@ def test_tables_keep_the_frames(study, paths):
     write_tables(study, paths)
     assert {file: file.read_bytes() for file in paths.frames.iterdir()} == first
     assert {file.name for file in first} == {
-        "index.json", "runs.parquet", "cells.parquet", "epochs.parquet"}  # fmt: skip
+        "index.json",
+        "runs.parquet",
+        "cells.parquet",
+        "epochs.parquet",
+    }
 
 
 def test_tables_follow_a_record_that_changed(study, paths):

@@ -17,8 +17,12 @@ from resnest_bench.specs import dump_study
 from support import records_factory
 
 COUNTS = {
-    "test_exact": 3, "test_near": 9, "train_repeated": 1, "test_repeated": 0, "two_labels": 5,
-}  # fmt: skip
+    "test_exact": 3,
+    "test_near": 9,
+    "train_repeated": 1,
+    "test_repeated": 0,
+    "two_labels": 5,
+}
 
 
 def leak(study, paths, dataset="low", **changes):
@@ -40,9 +44,15 @@ def study_that(leakage):
 def identity(**counts):
     duplicates = {**COUNTS, **counts} if counts else None
     return DatasetIdentity(
-        name="pets", label="Pets", fingerprint="f", num_train=300, num_validation=0, num_test=400,
-        classes=["a", "b"], duplicates=duplicates,
-    )  # fmt: skip
+        name="pets",
+        label="Pets",
+        fingerprint="f",
+        num_train=300,
+        num_validation=0,
+        num_test=400,
+        classes=["a", "b"],
+        duplicates=duplicates,
+    )
 
 
 def test_shares_by_hand():
@@ -109,8 +119,10 @@ def test_the_page_says_it(study, paths, tmp_path):
 
 def test_claims_say_it(tmp_path):
     claim = {
-        "name": "c", "claim": "A is better.", "test": {"kind": "greater", "metric": "accuracy", "a": ["A"], "b": ["B"]},
-    }  # fmt: skip
+        "name": "c",
+        "claim": "A is better.",
+        "test": {"kind": "greater", "metric": "accuracy", "a": ["A"], "b": ["B"]},
+    }
     study = records_factory.make_study(claims=[claim])
     paths = study.paths(tmp_path)
     records_factory.write_study(study, paths)

@@ -239,8 +239,13 @@ def test_records_of_no_job_are_listed(study, paths):
 
 
 def test_cells_hold_measured_and_unavailable_ones(study, paths):
-    gap = {"batch_size": None, "precision": "tf32", "layout": "channels_last", "mode": "eager",
-           "reason": "tf32 needs an NVIDIA GPU"}  # fmt: skip
+    gap = {
+        "batch_size": None,
+        "precision": "tf32",
+        "layout": "channels_last",
+        "mode": "eager",
+        "reason": "tf32 needs an NVIDIA GPU",
+    }
     records.write(paths.record(LATENCY), make_record(study, LATENCY, unavailable=[gap]))
     cells = cells_frame(study, paths)
     cells = cells[cells["variant"] == "B"]

@@ -26,10 +26,16 @@ def tell(paths):
 
     def write(job, epochs=1):
         seen = LiveProgress.model_validate(
-            {"job": vars(job), "num_epochs": 4, "epochs": make_epochs(0.5, epochs),
-             "dataset_label": "Synthetic low", "device_kind": "cpu", "device_name": "X",
-             "updated_at": "2026-01-01T00:00:00+00:00"}
-        )  # fmt: skip
+            {
+                "job": vars(job),
+                "num_epochs": 4,
+                "epochs": make_epochs(0.5, epochs),
+                "dataset_label": "Synthetic low",
+                "device_kind": "cpu",
+                "device_name": "X",
+                "updated_at": "2026-01-01T00:00:00+00:00",
+            }
+        )
         # As from another machine: whether its process still runs can't be asked.
         records.write_text(paths.progress(job), seen.model_dump_json())
 

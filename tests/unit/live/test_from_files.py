@@ -212,8 +212,10 @@ def test_what_a_job_waits_for_is_named_with_its_reason(tuned, paths):
     tunings = [job for job in tuned.jobs() if job.kind == "finetune" and tuned.weights(job)]
     timed = [job for job in tuned.jobs() if job.dataset == "low" and job.kind == "latency"]
     forget(paths, *[job for job in [*tunings, *timed] if paths.record(job).exists()])
-    for log, text in ((paths.weights_log(HUB), "the hub is out of reach"),
-                      (paths.data_log(tuned.prepared("low")), "no such folder")):  # fmt: skip
+    for log, text in (
+        (paths.weights_log(HUB), "the hub is out of reach"),
+        (paths.data_log(tuned.prepared("low")), "no such folder"),
+    ):
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(f"resnest-bench: error: {text}\n")
     status = read_status(tuned, paths)

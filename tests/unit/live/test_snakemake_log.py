@@ -30,8 +30,14 @@ class Shown:
         self.view.take(record)
 
     def start(self, number, rule, log=(), **wildcards):
-        self.tell(event="job_info", jobid=number, rule_name=rule, wildcards=wildcards, log=log,
-                  reason="Missing output files: x")  # fmt: skip
+        self.tell(
+            event="job_info",
+            jobid=number,
+            rule_name=rule,
+            wildcards=wildcards,
+            log=log,
+            reason="Missing output files: x",
+        )
 
     def finish(self, number, done, total):
         self.tell(event="job_finished", job_id=number)
@@ -70,10 +76,13 @@ def test_what_snakemake_says_else_is_left_to_its_log(shown):
 
 @pytest.mark.parametrize(
     ("message", "level"),
-    [("Nothing to be done (all requested files are present).", logging.INFO),
-     ("WorkflowError: no such folder", logging.ERROR),
-     ("Falling back", logging.WARNING), ("Trying to restart job 3.", logging.INFO)],
-)  # fmt: skip
+    [
+        ("Nothing to be done (all requested files are present).", logging.INFO),
+        ("WorkflowError: no such folder", logging.ERROR),
+        ("Falling back", logging.WARNING),
+        ("Trying to restart job 3.", logging.INFO),
+    ],
+)
 def test_what_a_user_must_know_is_shown(shown, message, level):
     shown.tell(message, level, event="error" if level == logging.ERROR else None)
     assert message in shown.text
@@ -87,8 +96,12 @@ def test_a_failed_job_is_its_name_the_reason_and_its_log(shown, tmp_path):
         "RuleException:\n" + "x\n" * 50, logging.ERROR, event="error", exception="RuleException"
     )
     shown.tell("", logging.ERROR, event="job_error", jobid=1, log=[str(log)])
-    shown.tell("At least one job did not complete successfully.", logging.ERROR, event="error",
-               exception="WorkflowError")  # fmt: skip
+    shown.tell(
+        "At least one job did not complete successfully.",
+        logging.ERROR,
+        event="error",
+        exception="WorkflowError",
+    )
     lines = shown.text.splitlines()
     assert len(lines) == 5
     assert "FAILED train A on low (quick)" in lines[1]
@@ -268,18 +281,30 @@ def test_a_dry_run_says_what_and_why():
 @pytest.mark.parametrize(
     ("rule", "wildcards", "title", "jobs"),
     [
-        ("train_more", TRAIN | {"seed": "7"}, "train A on low (quick), seed 7",
-         [Job("train", "low", "quick", "A", 7)]),
-        ("latency", TRAIN | {"recipe": "fast", "round": "2"}, "latency A on low, round 2",
-         [Job("latency", "low", "fast", "A", 2)]),
-        ("finetune", TRAIN | {"recipe": "tune"}, "finetune A on low (tune)",
-         [Job("finetune", "low", "tune", "A", seed) for seed in range(3)]),
+        (
+            "train_more",
+            TRAIN | {"seed": "7"},
+            "train A on low (quick), seed 7",
+            [Job("train", "low", "quick", "A", 7)],
+        ),
+        (
+            "latency",
+            TRAIN | {"recipe": "fast", "round": "2"},
+            "latency A on low, round 2",
+            [Job("latency", "low", "fast", "A", 2)],
+        ),
+        (
+            "finetune",
+            TRAIN | {"recipe": "tune"},
+            "finetune A on low (tune)",
+            [Job("finetune", "low", "tune", "A", seed) for seed in range(3)],
+        ),
         ("data", {"dataset": "low", "digest": "0"}, "prepare low", []),
         ("tables", {}, "tables", []),
         ("somebody_elses", {"x": "1"}, "somebody_elses 1", []),
         ("odd", {"x": "{y}"}, "odd", []),
     ],
-)  # fmt: skip
+)
 def test_jobs_bear_a_readers_names(study, rule, wildcards, title, jobs):
     made = make_live_job(rule, wildcards, [], study)
     assert made.title == title

@@ -21,17 +21,32 @@ SNAPSHOT = Snapshot(
     done=12,
     total=45,
     failed=1,
-    running=(Running("train A on digits (demo)", 41.0, "seed 2 of 2, epoch 3 of 4"), Running(LONG, 9.0)),
-    outcomes=(Outcome("latency A", True, "p50 1.2 ms"), Outcome("train B", False, "no space " * 30)),
+    running=(
+        Running("train A on digits (demo)", 41.0, "seed 2 of 2, epoch 3 of 4"),
+        Running(LONG, 9.0),
+    ),
+    outcomes=(
+        Outcome("latency A", True, "p50 1.2 ms"),
+        Outcome("train B", False, "no space " * 30),
+    ),
     left=TimeLeft(360.0, all_known=True),
     log=".snakemake/log/x.log",
-)  # fmt: skip
+)
 
 
 def test_all_that_a_person_wants_to_know_is_in_it():
     text = "\n".join(view_lines(SNAPSHOT))
-    for part in ("demo", "12 of 45 jobs", "1 failed", "6 min left", "seed 2 of 2, epoch 3 of 4",
-                 "41 s", "p50 1.2 ms", "FAILED no space", ".snakemake/log/x.log"):  # fmt: skip
+    for part in (
+        "demo",
+        "12 of 45 jobs",
+        "1 failed",
+        "6 min left",
+        "seed 2 of 2, epoch 3 of 4",
+        "41 s",
+        "p50 1.2 ms",
+        "FAILED no space",
+        ".snakemake/log/x.log",
+    ):
         assert part in text
 
 

@@ -132,8 +132,10 @@ def test_onnxruntime_is_measured_once_whatever_the_layouts():
     both = ("contiguous", "channels_last")
     spec = LatencySpec(layouts=both, modes=("eager", "onnxruntime"))
     assert [str(setting) for setting in settings_of(spec)] == [
-        "fp32, contiguous, eager", "fp32, contiguous, onnxruntime", "fp32, channels_last, eager",
-    ]  # fmt: skip
+        "fp32, contiguous, eager",
+        "fp32, contiguous, onnxruntime",
+        "fp32, channels_last, eager",
+    ]
     spec = LatencySpec(layouts=("channels_last",), modes=("onnxruntime",))
     assert [str(setting) for setting in settings_of(spec)] == ["fp32, contiguous, onnxruntime"]
 

@@ -19,9 +19,16 @@ SMALL = ResNestVariant(
     name="A", family="resnest", layers=(1,), radix=2, width=16, stem="deep", stem_width=8
 )
 QUICK = LatencySpec(
-    batch_sizes=(1, 3), min_samples=6, min_seconds=0, warmup_calls=2, warmup_seconds=0,
-    paper_batch_size=4, paper_batches=2, reference_samples=3, reference_model="test_resnet",
-)  # fmt: skip
+    batch_sizes=(1, 3),
+    min_samples=6,
+    min_seconds=0,
+    warmup_calls=2,
+    warmup_seconds=0,
+    paper_batch_size=4,
+    paper_batches=2,
+    reference_samples=3,
+    reference_model="test_resnet",
+)
 
 
 class Clock:
@@ -191,8 +198,10 @@ def test_modes_are_timed_and_their_error_is_recorded():
     spec = with_modes("eager", "folded", "onnxruntime")
     seen = latency.measure_latency(SMALL, 10, 32, spec, CPU)
     assert [(c.layout, c.mode) for c in seen.cells] == [
-        ("channels_last", "eager"), ("channels_last", "folded"), ("contiguous", "onnxruntime"),
-    ]  # fmt: skip
+        ("channels_last", "eager"),
+        ("channels_last", "folded"),
+        ("contiguous", "onnxruntime"),
+    ]
     assert seen.unavailable == []
     assert seen.cells[0].output_error is None
     assert all(0 <= c.output_error < 1e-5 for c in seen.cells[1:])
@@ -338,8 +347,10 @@ def test_bf16_converts_the_weights_and_leaves_the_model():
 def test_evaluation_by_hand():
     """Two images: logits (2, 0) with label 0, and (2, 0) with label 1."""
     model = nn.Identity().train()
-    batches = [(torch.tensor([[2.0, 0.0]]), torch.tensor([0])),
-               (torch.tensor([[2.0, 0.0]]), torch.tensor([1]))]  # fmt: skip
+    batches = [
+        (torch.tensor([[2.0, 0.0]]), torch.tensor([0])),
+        (torch.tensor([[2.0, 0.0]]), torch.tensor([1])),
+    ]
     seen = Evaluator(model)(batches)
     assert seen.correct.tolist() == [True, False]
     assert seen.accuracy == 0.5

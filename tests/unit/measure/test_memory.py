@@ -18,13 +18,15 @@ CPU = torch.device("cpu")
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),
         torch.cuda.OutOfMemoryError("x"),
         MemoryError(),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"
+        ),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4 bytes."),
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("CUDA error: out of memory"),
     ],
-)  # fmt: skip
+)
 def test_memory_that_ran_out_is_told(error):
     assert memory.is_out_of_memory(error)
 

@@ -46,8 +46,10 @@ def test_alexnet_has_torchvisions_layers_but_for_its_ends():
     for layer, their in zip(ours[1:], theirs[1:], strict=True):
         assert layer.weight.shape == their.weight.shape
         assert (layer.stride, layer.padding) == (their.stride, their.padding)
-    pools = [[(p.kernel_size, p.stride) for p in layers(net, nn.MaxPool2d)]
-             for net in (build("alexnet"), AlexNet())]  # fmt: skip
+    pools = [
+        [(p.kernel_size, p.stride) for p in layers(net, nn.MaxPool2d)]
+        for net in (build("alexnet"), AlexNet())
+    ]
     assert pools[0] == pools[1]
 
 
@@ -60,12 +62,16 @@ def test_alexnets_count_by_hand():
 
 # Szegedy et al., table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj.
 INCEPTIONS = {
-    "3a": (192, 64, 96, 128, 16, 32, 32), "3b": (256, 128, 128, 192, 32, 96, 64),
-    "4a": (480, 192, 96, 208, 16, 48, 64), "4b": (512, 160, 112, 224, 24, 64, 64),
-    "4c": (512, 128, 128, 256, 24, 64, 64), "4d": (512, 112, 144, 288, 32, 64, 64),
-    "4e": (528, 256, 160, 320, 32, 128, 128), "5a": (832, 256, 160, 320, 32, 128, 128),
+    "3a": (192, 64, 96, 128, 16, 32, 32),
+    "3b": (256, 128, 128, 192, 32, 96, 64),
+    "4a": (480, 192, 96, 208, 16, 48, 64),
+    "4b": (512, 160, 112, 224, 24, 64, 64),
+    "4c": (512, 128, 128, 256, 24, 64, 64),
+    "4d": (512, 112, 144, 288, 32, 64, 64),
+    "4e": (528, 256, 160, 320, 32, 128, 128),
+    "5a": (832, 256, 160, 320, 32, 128, 128),
     "5b": (832, 384, 192, 384, 48, 128, 128),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", INCEPTIONS)
@@ -136,7 +142,9 @@ def test_dropout_is_the_given_one_and_acts_in_training_alone(model):
         assert torch.equal(net(images), net(images))
 
 
-@pytest.mark.parametrize(("model", "inputs"), [("lenet5", 84), ("alexnet", 1024), ("googlenet", 1024)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "inputs"), [("lenet5", 84), ("alexnet", 1024), ("googlenet", 1024)]
+)
 def test_the_head_is_the_last_linear_layer(model, inputs):
     net = build(model)
     backbone, head = split_parameters(net)

@@ -53,10 +53,15 @@ CONVS = {
     "5x3": {"kernel_size": (5, 3), "padding": (2, 1)},
     "grouped": {"kernel_size": 3, "padding": 1, "groups": 4},
     "depthwise": {"kernel_size": 5, "padding": 2, "groups": 8},
-    "depthwise, two outputs each": {"kernel_size": 3, "padding": 1, "groups": 8, "out_channels": 16},
+    "depthwise, two outputs each": {
+        "kernel_size": 3,
+        "padding": 1,
+        "groups": 8,
+        "out_channels": 16,
+    },
     "with bias": {"kernel_size": 3, "padding": 1, "bias": True},
     "grouped, with bias": {"kernel_size": 3, "padding": 1, "bias": True, "groups": 2},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("side", [1, 2, 5])

@@ -17,9 +17,15 @@ def resnest(setting: str = "2s1x64d", layers=(1, 1, 1, 1), stem="deep", **option
     radix, rest = setting.removesuffix("d").split("s")
     cardinality, width = rest.split("x")
     return ResNestVariant(
-        name="net", family="resnest", layers=layers, radix=int(radix),
-        cardinality=int(cardinality), width=int(width), stem=stem, **options,
-    )  # fmt: skip
+        name="net",
+        family="resnest",
+        layers=layers,
+        radix=int(radix),
+        cardinality=int(cardinality),
+        width=int(width),
+        stem=stem,
+        **options,
+    )
 
 
 def num_params(model: nn.Module) -> int:
@@ -91,10 +97,16 @@ def test_parameters_by_hand_and_a_step(variant):
 
 def timm_network(variant: ResNestVariant) -> nn.Module:
     return ResNet(
-        block=ResNestBottleneck, layers=variant.layers, num_classes=10,
-        cardinality=variant.cardinality, base_width=variant.width, stem_type="deep", stem_width=32,
-        avg_down=True, block_args={"radix": variant.radix, "avd": True, "avd_first": True},
-    )  # fmt: skip
+        block=ResNestBottleneck,
+        layers=variant.layers,
+        num_classes=10,
+        cardinality=variant.cardinality,
+        base_width=variant.width,
+        stem_type="deep",
+        stem_width=32,
+        avg_down=True,
+        block_args={"radix": variant.radix, "avd": True, "avd_first": True},
+    )
 
 
 @pytest.mark.parametrize("setting", MANY_GROUPS)

@@ -103,9 +103,17 @@ def test_both_layouts_and_timm_agree(radix, cardinality, training):
 
 @pytest.mark.parametrize(
     ("channels", "radix", "expected"),
-    [(64, 1, 32), (64, 2, 32), (128, 2, 64), (512, 1, 128), (48, 3, 36), (90, 1, 32), (130, 1, 32),
-     (134, 1, 33)],
-)  # fmt: skip
+    [
+        (64, 1, 32),
+        (64, 2, 32),
+        (128, 2, 64),
+        (512, 1, 128),
+        (48, 3, 36),
+        (90, 1, 32),
+        (130, 1, 32),
+        (134, 1, 33),
+    ],
+)
 def test_attention_width_by_hand(channels, radix, expected):
     assert attention_width(channels, radix) == expected
 

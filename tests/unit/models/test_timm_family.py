@@ -196,9 +196,13 @@ def test_the_variants_own_zero_init_last_wins():
 
 @pytest.mark.parametrize(
     ("model", "head"),
-    [("resnet18", {"fc"}), ("efficientnet_b0", {"classifier"}), ("vgg11", {"head.fc"}),
-     ("deit_tiny_distilled_patch16_224", {"head", "head_dist"})],
-)  # fmt: skip
+    [
+        ("resnet18", {"fc"}),
+        ("efficientnet_b0", {"classifier"}),
+        ("vgg11", {"head.fc"}),
+        ("deit_tiny_distilled_patch16_224", {"head", "head_dist"}),
+    ],
+)
 def test_heads_and_backbones_share_the_parameters(model, head):
     with torch.device("meta"):
         built = build_model(net(model), 10)

@@ -129,7 +129,9 @@ def test_every_family_of_the_specs_can_be_built():
 SMALL = {"family": "resnest", "layers": [1], "radix": 1, "stem": "small"}
 
 
-@pytest.mark.parametrize(("own", "recipe", "expected"), [(None, 0.1, 0.1), (0.3, 0.1, 0.3), (0.0, 0.1, 0.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("own", "recipe", "expected"), [(None, 0.1, 0.1), (0.3, 0.1, 0.3), (0.0, 0.1, 0.0)]
+)
 @pytest.mark.parametrize("family", ["resnest", "timm"])
 def test_the_variants_own_dropout_wins(family, own, recipe, expected):
     if family == "timm":

@@ -132,9 +132,13 @@ def test_truncated_files(tmp_path, model, suffix, share):
 
 @pytest.mark.parametrize(
     ("content", "came"),
-    [({}, "nothing"), ([torch.zeros(1)], "list"), ({"epoch": 3}, "'epoch' is a int"),
-     ({0: torch.zeros(1)}, "0 is a Tensor")],
-)  # fmt: skip
+    [
+        ({}, "nothing"),
+        ([torch.zeros(1)], "list"),
+        ({"epoch": 3}, "'epoch' is a int"),
+        ({0: torch.zeros(1)}, "0 is a Tensor"),
+    ],
+)
 def test_files_without_named_tensors(tmp_path, content, came):
     torch.save(content, tmp_path / "w.pt")
     with pytest.raises(UserError, match=f"must map names to tensors, but .*{came}"):
@@ -304,11 +308,15 @@ def timm_checkpoint(model: nn.Module) -> dict:
     """The entries of timm's CheckpointSaver with an EMA, in its order."""
     state = model.state_dict()
     return {
-        "epoch": 3, "arch": "net", "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": []},
-        "version": 2, "args": argparse.Namespace(model="net", lr=0.1, mean=(0.5, 0.5), aa=None),
-        "state_dict": state, "state_dict_ema": {k: torch.zeros_like(v) for k, v in state.items()},
+        "epoch": 3,
+        "arch": "net",
+        "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": []},
+        "version": 2,
+        "args": argparse.Namespace(model="net", lr=0.1, mean=(0.5, 0.5), aa=None),
+        "state_dict": state,
+        "state_dict_ema": {k: torch.zeros_like(v) for k, v in state.items()},
         "metric": 71.2,
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("name", ["w.pth.tar", "w.pth", "w.ckpt"])
@@ -365,9 +373,14 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 102530
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".ckpt", ".pth.tar"])
 @pytest.mark.parametrize(
     ("content", "what"),
-    [(b"", "is empty"), (LFS, "git lfs pull"), (b"\n<!DOCTYPE html><html>", "web page"),
-     (b"<html><body>Sign in", "web page"), (b"<?xml version='1.0'?><Error>", "web page")],
-)  # fmt: skip
+    [
+        (b"", "is empty"),
+        (LFS, "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "web page"),
+        (b"<html><body>Sign in", "web page"),
+        (b"<?xml version='1.0'?><Error>", "web page"),
+    ],
+)
 def test_what_is_downloaded_in_place_of_weights_is_named(tmp_path, suffix, content, what):
     path = tmp_path / f"w{suffix}"
     path.write_bytes(content)

@@ -28,10 +28,15 @@ def trained_in_pieces(study, paths, seed, shortages=()):
 
 def gap(batch_size, **more):
     return {
-        "batch_size": batch_size, "precision": "fp32", "layout": "channels_last", "mode": "eager",
-        "reason": "does not fit into 15.0 GiB: OutOfMemoryError", "does_not_fit": True,
-        "memory_bytes": 15 * 2**30, **more,
-    }  # fmt: skip
+        "batch_size": batch_size,
+        "precision": "fp32",
+        "layout": "channels_last",
+        "mode": "eager",
+        "reason": "does not fit into 15.0 GiB: OutOfMemoryError",
+        "does_not_fit": True,
+        "memory_bytes": 15 * 2**30,
+        **more,
+    }
 
 
 def row_of(study, paths, variant):
@@ -50,8 +55,10 @@ def test_seeds_that_were_trained_in_pieces_are_named(study, paths):
     text = "batch norm saw 32 images at once"
     since = "since whole batches do not fit into memory"
     assert mine["remark"].tolist() == [
-        f"{text}, {since}", f"{text}, {since}", f"{text} from epoch 2, step 5, {since}",
-    ]  # fmt: skip
+        f"{text}, {since}",
+        f"{text}, {since}",
+        f"{text} from epoch 2, step 5, {since}",
+    ]
     row, shown = row_of(study, paths, "A")
     assert row["status"] == (
         f"seeds 0, 1: {text}, {since}; seed 2: {text} from epoch 2, step 5, {since}"

@@ -134,9 +134,16 @@ def test_the_parquet_holds_the_same(study, paths):
 def test_markdown_says_data_device_software_and_n(study, paths):
     write_tables(study, paths)
     text = text_of(paths, "tradeoff.md")
-    for part in ("Synthetic low, 100 test images", "recipe quick (2 epochs)", "torch 2.11.0",
-                 "CPU Testium 3000", "95 % interval", "batch 1, fp32", "protocol fast",
-                 "61.00 [58.49, 63.45] (n=3)"):  # fmt: skip
+    for part in (
+        "Synthetic low, 100 test images",
+        "recipe quick (2 epochs)",
+        "torch 2.11.0",
+        "CPU Testium 3000",
+        "95 % interval",
+        "batch 1, fp32",
+        "protocol fast",
+        "61.00 [58.49, 63.45] (n=3)",
+    ):
         assert part in text
     assert "GPU" not in text
     assert "printed" not in text.lower()
@@ -244,8 +251,12 @@ def test_only_what_applies_is_written(paths):
 
 
 def test_a_table_without_rows_stands_where_it_was_asked_for(paths):
-    study = make_study(train=[], latency=[], tables={"tradeoff": {}}, finetune=[
-        {"dataset": "high", "recipes": ["fresh"], "weights": {"A": {"hub": "x"}}}])  # fmt: skip
+    study = make_study(
+        train=[],
+        latency=[],
+        tables={"tradeoff": {}},
+        finetune=[{"dataset": "high", "recipes": ["fresh"], "weights": {"A": {"hub": "x"}}}],
+    )
     names = {path.name for path in write_tables(study, paths)}
     assert {"tradeoff.csv", "tradeoff.md", "tradeoff.tex", "transfer.md"} <= names
     assert "no variant of this study" in text_of(paths, "tradeoff.md")
@@ -296,20 +307,39 @@ def test_latex_braces_balance(study, paths):
 
 @pytest.mark.parametrize(
     ("value", "probability", "p"),
-    [(0.9955, ">0.99", ">0.99"), (0.99999, ">0.99", ">0.99"), (0.99, "0.99", "0.99"), (1.0, ">0.99", "1"),
-     (0.5, "0.50", "0.50"), (0.0321, "0.03", "0.032"), (0.0004, "<0.01", "<0.001"), (0.0, "<0.01", "<0.001")],
-)  # fmt: skip
+    [
+        (0.9955, ">0.99", ">0.99"),
+        (0.99999, ">0.99", ">0.99"),
+        (0.99, "0.99", "0.99"),
+        (1.0, ">0.99", "1"),
+        (0.5, "0.50", "0.50"),
+        (0.0321, "0.03", "0.032"),
+        (0.0004, "<0.01", "<0.001"),
+        (0.0, "<0.01", "<0.001"),
+    ],
+)
 def test_no_probability_and_no_p_below_1_is_shown_as_1(value, probability, p):
     assert (probability_text(value), p_value_text(value)) == (probability, p)
 
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("*a* and a*b", r"\*a\* and a\*b"), ("<i>x</i>", r"\<i>x\</i>"), ("_a_ a_b", r"\_a\_ a_b"),
-     ("`x`", r"\`x\`"), ("[a](b)", r"[a]\(b)"), ("[1.0, 2.0] (n=3)", "[1.0, 2.0] (n=3)"), ("~~a~~", r"\~\~a\~\~"),
-     ("<0.01", "<0.01"), ("a &lt; b & c", r"a \&lt; b & c"), (r"a\b", r"a\\b"), ("$x$", r"\$x\$"),
-     ("<!-- a", r"\<!-- a"), ("![a](b)", r"![a]\(b)")],
-)  # fmt: skip
+    [
+        ("*a* and a*b", r"\*a\* and a\*b"),
+        ("<i>x</i>", r"\<i>x\</i>"),
+        ("_a_ a_b", r"\_a\_ a_b"),
+        ("`x`", r"\`x\`"),
+        ("[a](b)", r"[a]\(b)"),
+        ("[1.0, 2.0] (n=3)", "[1.0, 2.0] (n=3)"),
+        ("~~a~~", r"\~\~a\~\~"),
+        ("<0.01", "<0.01"),
+        ("a &lt; b & c", r"a \&lt; b & c"),
+        (r"a\b", r"a\\b"),
+        ("$x$", r"\$x\$"),
+        ("<!-- a", r"\<!-- a"),
+        ("![a](b)", r"![a]\(b)"),
+    ],
+)
 def test_markdown_shows_a_text_letter_by_letter(text, shown):
     assert escape_markdown(text) == shown
     row = markdown_table(pd.DataFrame({text: [text]})).splitlines()
@@ -317,10 +347,33 @@ def test_markdown_shows_a_text_letter_by_letter(text, shown):
     assert markdown_bullets([f"x {text}"]) == [f"- x {shown}"]
 
 
-@pytest.mark.parametrize("text", [
-    "*a*", "<i>x</i>", "_a_ a_b __c__", "`x`", "[a](b)", "![a](b)", "~~a~~", "a &lt; b", "a|b", r"a\b\*c",
-    "# a", "> a", "- a", "+ a", "1. a", "[a]: b", "***", "---", "<http://a.b>", "<!-- a -->", "&#42;a*", "\\",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*a*",
+        "<i>x</i>",
+        "_a_ a_b __c__",
+        "`x`",
+        "[a](b)",
+        "![a](b)",
+        "~~a~~",
+        "a &lt; b",
+        "a|b",
+        r"a\b\*c",
+        "# a",
+        "> a",
+        "- a",
+        "+ a",
+        "1. a",
+        "[a]: b",
+        "***",
+        "---",
+        "<http://a.b>",
+        "<!-- a -->",
+        "&#42;a*",
+        "\\",
+    ],
+)
 def test_a_markdown_reader_shows_what_was_written(text):
     reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     html = reader.render("\n".join(markdown_bullets([text])))
@@ -331,10 +384,20 @@ def test_a_markdown_reader_shows_what_was_written(text):
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("# a", r"\# a"), ("> a", r"\> a"), ("- a", r"\- a"), ("1. a", r"1\. a"), ("2) a", r"2\) a"),
-     ("[x] a", r"\[x] a"), ("-3 points", "-3 points"), ("[a]: b", r"[a]\: b"), ("3.5 ms", "3.5 ms"), ("---", r"\---"),
-     ("ResNeSt-14", "ResNeSt-14")],
-)  # fmt: skip
+    [
+        ("# a", r"\# a"),
+        ("> a", r"\> a"),
+        ("- a", r"\- a"),
+        ("1. a", r"1\. a"),
+        ("2) a", r"2\) a"),
+        ("[x] a", r"\[x] a"),
+        ("-3 points", "-3 points"),
+        ("[a]: b", r"[a]\: b"),
+        ("3.5 ms", "3.5 ms"),
+        ("---", r"\---"),
+        ("ResNeSt-14", "ResNeSt-14"),
+    ],
+)
 def test_a_note_starts_no_heading_quote_or_list(text, shown):
     assert markdown_bullets([text]) == [f"- {shown}"]
 
@@ -361,9 +424,18 @@ def test_a_pipe_cannot_break_a_markdown_row():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.12345, "0.123"), (12.345, "12.3"), (1234.5, "1,230"), (0, "0"), (None, "–"),
-     (float("nan"), "–"), (pd.NA, "–"), (0.000123456, "0.000123"), (999.9, "1,000")],
-)  # fmt: skip
+    [
+        (0.12345, "0.123"),
+        (12.345, "12.3"),
+        (1234.5, "1,230"),
+        (0, "0"),
+        (None, "–"),
+        (float("nan"), "–"),
+        (pd.NA, "–"),
+        (0.000123456, "0.000123"),
+        (999.9, "1,000"),
+    ],
+)
 def test_three_significant_digits(value, text):
     assert significant(value) == text
 
@@ -375,8 +447,11 @@ def test_uncertain_texts():
     assert uncertain_text(44.05, None, None, 2, [43.1, 45.0]) == "43.10, 45.00 (n=2)"
     assert binomial_text(60, 50.2003, 69.0599) == "60.00 [50.20, 69.06] (n=1, binomial)"
     assert [probability_text(p) for p in (0.614, 0.001, 0.9999, float("nan"))] == [
-        "0.61", "<0.01", ">0.99", "–",
-    ]  # fmt: skip
+        "0.61",
+        "<0.01",
+        ">0.99",
+        "–",
+    ]
     assert uncertain_text(float("nan"), None, None, 0, []) == "–"
     assert uncertain_text(1.0, -1.0, 3.0, 3, [], signed_text) == "+1.00 [-1.00, +3.00] (n=3)"
     assert uncertain_text(12.0, None, None, 2, [4.0, 20.0], significant) == "4.00, 20.0 (n=2)"
@@ -403,7 +478,9 @@ def test_the_caption_says_where_the_paper_had_other_data(paths, dataset, says):
     study = make_study(
         datasets={"low": {"source": "digits"}, "cifar": {"source": "cifar10"}},
         train=[{"dataset": dataset, "recipe": "paper20"}],
-        latency=[], finetune=[], tables={"ablation": {"paper": True}},
-    )  # fmt: skip
+        latency=[],
+        finetune=[],
+        tables={"ablation": {"paper": True}},
+    )
     write_tables(study, paths)
     assert ("are not the paper's" in text_of(paths, "ablation.md")) is says

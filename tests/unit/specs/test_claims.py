@@ -25,7 +25,10 @@ def error_of(*claims):
 BAD = [
     (claim("grater", a=["B"], b=["A"]), ["claims[0] (claim)", "kind must be one of", "'grater'"]),
     (claim("greater", metric="acuracy", a=["B"], b=["A"]), ["metric", "'accuracy'", "'acuracy'"]),
-    (claim("greater", a=["B"], b=["A"], batchsize=1), ["no key 'batchsize'", "did you mean 'batch_size'"]),
+    (
+        claim("greater", a=["B"], b=["A"], batchsize=1),
+        ["no key 'batchsize'", "did you mean 'batch_size'"],
+    ),
     # Another kind of test has a margin.
     (claim("greater", a=["B"], b=["A"], margn=1), ["no key 'margn'", "remove it"]),
     (claim("greater", a=[], b=["A"]), ["claims[0] (claim).test.a", "at least 1"]),
@@ -47,7 +50,7 @@ BAD = [
     ({**GREATER, "name": "a b"}, ["a name is made of"]),
     ({**GREATER, "claim": ""}, ["claim", "at least 1"]),
     ({**GREATER, "sorce": "x"}, ["no key 'sorce'", "did you mean 'source'"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("bad", "expected"), BAD, ids=range(len(BAD)))
@@ -83,8 +86,10 @@ def test_a_path_is_read_from_the_working_directory(tmp_path, monkeypatch):
 
 def test_what_a_study_lacks_is_no_mistake(tmp_path):
     study = make_study(
-        claims=[claim("greater", a=["Gone"], b=["A"], dataset="none", recipe="none", protocol="none")]
-    )  # fmt: skip
+        claims=[
+            claim("greater", a=["Gone"], b=["A"], dataset="none", recipe="none", protocol="none")
+        ]
+    )
     (tmp_path / "study.json").write_text(dump_study(study))
     assert load_study(tmp_path / "study.json") == study
 

@@ -61,23 +61,42 @@ BAD = [
     (changed("train", 0, "variants", to=[3]), ["train[0].variants[0]", "must be text", "3"]),
     (changed("train", 0, to="digits"), ["train[0]", "must be a mapping", "'digits'"]),
     (changed("recipes", to={"r": [1]}), ["recipes.r", "must be a mapping", "a list"]),
-    (changed("recipes", to={"r": {"epochs": 1, "learning_rate": 1, "flip": 3}}), ["flip", "true or false", "3"]),
+    (
+        changed("recipes", to={"r": {"epochs": 1, "learning_rate": 1, "flip": 3}}),
+        ["flip", "true or false", "3"],
+    ),
     (changed("data_dir", to=3), ["data_dir", "must be text", "3"]),
     (changed("study", to=None), ["study", "must be text", "None"]),
-    (changed("datasets", "digits", to={"sorce": "digits"}), ["datasets.digits", "source is missing", "'sorce'"]),
-    (changed("datasets", "digits", to="digits"), ["datasets.digits", "must be a mapping", "'digits'"]),
-    (changed("variants", 1, "radix", to=1), ["(B).radix", "'radix'", "other kinds of entries have it"]),
-    (changed("variants", 1, to={"name": "B", "family": "classic", "model": "lenet"}),
-     ["(B).model", "'lenet5', 'alexnet' or 'googlenet'", "'lenet'"]),
+    (
+        changed("datasets", "digits", to={"sorce": "digits"}),
+        ["datasets.digits", "source is missing", "'sorce'"],
+    ),
+    (
+        changed("datasets", "digits", to="digits"),
+        ["datasets.digits", "must be a mapping", "'digits'"],
+    ),
+    (
+        changed("variants", 1, "radix", to=1),
+        ["(B).radix", "'radix'", "other kinds of entries have it"],
+    ),
+    (
+        changed("variants", 1, to={"name": "B", "family": "classic", "model": "lenet"}),
+        ["(B).model", "'lenet5', 'alexnet' or 'googlenet'", "'lenet'"],
+    ),
     (changed("variants", 0, "family", to="resnet"), ["family must be one of", "'resnet'"]),
     (changed("datasets", "digits", "source", to="mnist"), ["source must be one of", "'mnist'"]),
     (changed("train", 0, "dataset", to="digit"), ["unknown name 'digit'", "'digits'"]),
     (changed("train", 0, "recipe", to="smok"), ["unknown name 'smok'", "did you mean 'smoke'"]),
     (changed("train", 0, "variants", to=["C"]), ["unknown name 'C'", "A, B"]),
     (changed("variants", 0, "radix", to=-1), ["(A).radix", "greater than or equal to 0", "-1"]),
-    (changed("variants", 0, "cardinality", to=0), ["(A).cardinality", "greater than or equal to 1"]),
-    (changed("variants", 1, "model", to="resnet18.a1_in1k"),
-     ["variant B", "'resnet18.a1_in1k'", "write 'resnet18'", "finetune"]),
+    (
+        changed("variants", 0, "cardinality", to=0),
+        ["(A).cardinality", "greater than or equal to 1"],
+    ),
+    (
+        changed("variants", 1, "model", to="resnet18.a1_in1k"),
+        ["variant B", "'resnet18.a1_in1k'", "write 'resnet18'", "finetune"],
+    ),
     (changed("variants", 0, "layers", to=[]), ["(A).layers", "one to four stages", "[]"]),
     (changed("variants", 0, "layers", to=[1, 0]), ["layers", "greater than or equal to 1"]),
     (changed("variants", 1, "name", to="a"), ["two variants are named 'a'"]),
@@ -92,30 +111,46 @@ BAD = [
     (changed("recipes", to={"smoke": {"epochs": 1, "learning_rate": 1}}), ["built in"]),
     (changed("recipes", to={"r": {"epochs": 1, "learning_rate": -1}}), ["greater than 0", "-1"]),
     (changed("recipes", to={"r": {"epochs": 1, "learning_rate": float("nan")}}), ["finite"]),
-    (changed("recipes", to={"r": {"epochs": 2, "learning_rate": 1, "warmup_epochs": 2}}),
-     ["warmup_epochs must be less than epochs"]),
+    (
+        changed("recipes", to={"r": {"epochs": 2, "learning_rate": 1, "warmup_epochs": 2}}),
+        ["warmup_epochs must be less than epochs"],
+    ),
     (changed("train", to=[{"dataset": "digits", "recipe": "smoke"}] * 2), ["two blocks ask for"]),
-    (changed("finetune", to=[{"dataset": "digits", "weights": {"A": {"train": "x/smoke"}}}]),
-     ["no train block trains A on x/smoke"]),
+    (
+        changed("finetune", to=[{"dataset": "digits", "weights": {"A": {"train": "x/smoke"}}}]),
+        ["no train block trains A on x/smoke"],
+    ),
     (changed("finetune", to=[{"dataset": "digits", "weights": {"A": {}}}]), ["exactly one of"]),
-    (changed("datasets", "photos", to={"source": "imagefolder", "path": "x", "image_size": 64,
-                                       "resize": 32}), ["resize must be at least image_size"]),
-    (changed("datasets", "photos", to={"source": "imagefolder", "image_size": 64}),
-     ["either path or urls"]),
+    (
+        changed(
+            "datasets",
+            "photos",
+            to={"source": "imagefolder", "path": "x", "image_size": 64, "resize": 32},
+        ),
+        ["resize must be at least image_size"],
+    ),
+    (
+        changed("datasets", "photos", to={"source": "imagefolder", "image_size": 64}),
+        ["either path or urls"],
+    ),
     (changed("study", to=True), ["study", "True"]),
-    (changed("recipes", to={"r": {"epochs": 1, "learning_rate": True}}),
-     ["a number is needed, but came True"]),
+    (
+        changed("recipes", to={"r": {"epochs": 1, "learning_rate": True}}),
+        ["a number is needed, but came True"],
+    ),
     (changed("datasets", "digits", "classes", to=[True, 2]), ["classes", "True"]),
     (changed("variants", 1, "args", to={"a": float("inf")}), ["variants[1].args.a", "finite"]),
     (changed("data_dir", to="a\0b"), ["data_dir: text must not contain NUL"]),
     (changed("data_dir", to="\ud800"), ["data_dir: text must be whole characters"]),
     (changed("seeds", to=[0, 2**53]), ["seeds[1]: a whole number is at most 2^53 - 1"]),
-    (changed("latency", to=[{"dataset": "digits", "rounds": 10**12}]),
-     ["at most 200,000 jobs, but this one has 2,000,000,000,004"]),
+    (
+        changed("latency", to=[{"dataset": "digits", "rounds": 10**12}]),
+        ["at most 200,000 jobs, but this one has 2,000,000,000,004"],
+    ),
     (changed("datasets", 3, to={"source": "digits"}), ["datasets: a key must be text"]),
     (changed("variants", to="no\nsuch\x1b.yaml"), ["cannot read"]),
     (changed("variants", to="\0"), ["\\x00 is not YAML: embedded null byte"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -174,11 +209,14 @@ def test_defaults_are_filled_in_and_survive_the_round_trip(tmp_path):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ('{"a": [1, 1e-4, true, null], "b": "\\u00e9\\ud83d\\ude00"}', {"a": [1, 1e-4, True, None], "b": "é😀"}),
+        (
+            '{"a": [1, 1e-4, true, null], "b": "\\u00e9\\ud83d\\ude00"}',
+            {"a": [1, 1e-4, True, None], "b": "é😀"},
+        ),
         ("{a: 1}", {"a": 1}),
         ('{"a": NaN}', {"a": "NaN"}),
     ],
-)  # fmt: skip
+)
 def test_json_is_read_as_json_and_what_is_not_as_yaml(tmp_path, text, value):
     (tmp_path / "study.json").write_text(text)
     assert read_yaml(tmp_path / "study.json") == value
@@ -262,9 +300,17 @@ def test_the_shipped_study_is_the_papers(monkeypatch):
     assert len(study.train[0].variants) == 16
     recipe = study.recipe(study.train[0].recipe)
     assert (recipe.momentum, recipe.weight_decay, recipe.batch_size, recipe.epochs) == (
-        0.9, 1e-4, 256, 20)  # fmt: skip
+        0.9,
+        1e-4,
+        256,
+        20,
+    )
     assert (recipe.crop, recipe.flip, recipe.random_augment, recipe.dropout) == (
-        "none", False, False, 0.2)  # fmt: skip
+        "none",
+        False,
+        False,
+        0.2,
+    )
     assert all(v.dropout == 0.2 for v in study.variants if v.name in study.train[0].variants)
 
 
@@ -277,27 +323,44 @@ def test_the_variant_sheet_can_be_inline(monkeypatch):
 
 @pytest.mark.parametrize(
     ("config", "name"),
-    [("config", "ResNeSt-14-2s1x64d"), ("config", "ResNet-18"), ("config", "EfficientNet-b0"),
-     ("lineage/config", "LeNet-5"), ("lineage/config", "ViT-tiny")],
-)  # fmt: skip
+    [
+        ("config", "ResNeSt-14-2s1x64d"),
+        ("config", "ResNet-18"),
+        ("config", "EfficientNet-b0"),
+        ("lineage/config", "LeNet-5"),
+        ("lineage/config", "ViT-tiny"),
+    ],
+)
 def test_a_variant_line_reads_back_as_the_same_variant(config, name, monkeypatch):
     monkeypatch.chdir(ROOT)
     study = load_study(Path(f"config/{config}.yaml"))
     line = variant_line(study.variant(name))
     assert "\n" not in line
     again = study_from_config(
-        {"study": "x", "variants": yaml.safe_load(line), "datasets": {"d": {"source": "digits"}},
-         "latency": [{"dataset": "d"}]}, "test"
-    )  # fmt: skip
+        {
+            "study": "x",
+            "variants": yaml.safe_load(line),
+            "datasets": {"d": {"source": "digits"}},
+            "latency": [{"dataset": "d"}],
+        },
+        "test",
+    )
     assert again.variant(name) == study.variant(name)
 
 
 @pytest.mark.parametrize(
     ("model", "architecture"),
-    [("resnet18", "resnet"), ("efficientnet_b0", "efficientnet"), ("convnext_nano", "convnext"),
-     ("tf_efficientnetv2_s", "efficientnet"), ("mobilenetv3_small_100", "mobilenet"),
-     ("test_resnet", "resnet"), ("vit_tiny_patch16_224", "vit"), ("inception_v3", "inception")],
-)  # fmt: skip
+    [
+        ("resnet18", "resnet"),
+        ("efficientnet_b0", "efficientnet"),
+        ("convnext_nano", "convnext"),
+        ("tf_efficientnetv2_s", "efficientnet"),
+        ("mobilenetv3_small_100", "mobilenet"),
+        ("test_resnet", "resnet"),
+        ("vit_tiny_patch16_224", "vit"),
+        ("inception_v3", "inception"),
+    ],
+)
 def test_the_architecture_is_the_name_without_version_and_size(model, architecture):
     variant = TimmVariant(name="x", family="timm", model=model)
     assert variant.architecture == architecture

@@ -31,9 +31,17 @@ def write(paths, number, *asked, stop="", study="synthetic", previous=None):
     if previous is None and number:
         previous = file_digest(paths.look(number - 1))
     look = Look(
-        study=study, look=number, previous=previous, num_looks=3, nominal_level=0.05 / 3, records={},
-        claims=(), wanted=asked, budget=BUDGET, stop=stop,
-    )  # fmt: skip
+        study=study,
+        look=number,
+        previous=previous,
+        num_looks=3,
+        nominal_level=0.05 / 3,
+        records={},
+        claims=(),
+        wanted=asked,
+        budget=BUDGET,
+        stop=stop,
+    )
     records.write_text(paths.look(number), look.model_dump_json())
 
 

@@ -43,8 +43,13 @@ def bits(*shape, seed=0, p=0.6):
 
 @pytest.mark.parametrize(
     ("correct", "images", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)  # fmt: skip
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
 def test_wilsons_interval_as_newcombe_prints_it(correct, images, low, high):
     # Newcombe, Statistics in Medicine 17 (1998) 857, table I, method 3.
     seen = wilson_interval(correct, images)

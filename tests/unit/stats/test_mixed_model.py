@@ -12,11 +12,26 @@ from resnest_bench.stats.mixed_model import BLOCKED, MIXED, factor_effects
 FACTORS = ["radix", "cardinality", "width", "stem"]
 # The paper's ablation.
 ABLATION = pd.DataFrame(
-    [(0, 1, 64, "conv7"), (1, 1, 64, "conv7"), (0, 1, 64, "deep"), (1, 1, 64, "deep"),
-     (1, 1, 40, "deep"), (1, 2, 64, "deep"), (2, 1, 64, "deep")],
+    [
+        (0, 1, 64, "conv7"),
+        (1, 1, 64, "conv7"),
+        (0, 1, 64, "deep"),
+        (1, 1, 64, "deep"),
+        (1, 1, 40, "deep"),
+        (1, 2, 64, "deep"),
+        (2, 1, 64, "deep"),
+    ],
     columns=FACTORS,
-    index=["ResNet-0s1x64d", "ResNet-1s1x64d", "0s1x64d", "1s1x64d", "1s1x40d", "1s2x64d", "2s1x64d"],
-).rename_axis("variant")  # fmt: skip
+    index=[
+        "ResNet-0s1x64d",
+        "ResNet-1s1x64d",
+        "0s1x64d",
+        "1s1x64d",
+        "1s1x40d",
+        "1s2x64d",
+        "2s1x64d",
+    ],
+).rename_axis("variant")
 # As printed in the paper's table I, in %.
 PRINTED = [58.08, 58.68, 62.96, 61.21, 61.22, 62.95, 62.64]
 # Montgomery, Design and Analysis of Experiments, example 4.1: pressures x batches of resin.
@@ -33,12 +48,16 @@ def trainings(means=PRINTED, num_seeds=4, seed_sd=0.5, rest_sd=0.3, settings=ABL
     shared = rng.normal(0, seed_sd, num_seeds)
     return pd.DataFrame(
         [
-            {"variant": name, **settings.loc[name], "seed": k,
-             "value": mean + shared[k] + rng.normal(0, rest_sd)}
+            {
+                "variant": name,
+                **settings.loc[name],
+                "seed": k,
+                "value": mean + shared[k] + rng.normal(0, rest_sd),
+            }
             for name, mean in zip(settings.index, means, strict=True)
             for k in range(num_seeds)
         ]
-    )  # fmt: skip
+    )
 
 
 def grafts():
@@ -80,9 +99,15 @@ def test_without_noise_the_effects_are_those_that_were_put_in():
     found = factor_effects(trainings(means, rest_sd=1e-6), FACTORS)
     effects = found.table.set_index(["factor", "level"])["effect"]
     assert effects.to_dict() == pytest.approx(
-        {("radix", "1"): -1, ("radix", "2"): 1, ("cardinality", "2"): 0.5, ("width", "64"): 0,
-         ("stem", "deep"): 4}, abs=1e-4,
-    )  # fmt: skip
+        {
+            ("radix", "1"): -1,
+            ("radix", "2"): 1,
+            ("cardinality", "2"): 0.5,
+            ("width", "64"): 0,
+            ("stem", "deep"): 4,
+        },
+        abs=1e-4,
+    )
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.01])
@@ -164,10 +189,16 @@ def test_additivity_as_an_f_test_by_hand():
     wiggle = {"w": 0.5, "x": -0.5, "y": 0.5, "z": -0.5}
     frame = pd.DataFrame(
         [
-            {"variant": v, **settings.loc[v], "seed": s, "value": m + (wiggle[v] if s else -wiggle[v])}
-            for v, m in zip("wxyz", (1.0, 2.0, 3.0, 8.0), strict=True) for s in (0, 1)
+            {
+                "variant": v,
+                **settings.loc[v],
+                "seed": s,
+                "value": m + (wiggle[v] if s else -wiggle[v]),
+            }
+            for v, m in zip("wxyz", (1.0, 2.0, 3.0, 8.0), strict=True)
+            for s in (0, 1)
         ]
-    )  # fmt: skip
+    )
     found = factor_effects(frame, ["a", "b"])
     # Seeds' means are equal, and each of eight values is 0.5 off: 2 over 3 degrees of freedom.
     assert found.additivity_p == pytest.approx(stats.f.sf(8 / (2 / 3), 1, 3))
@@ -234,10 +265,24 @@ def test_each_seed_by_itself_assumes_no_equal_spread():
     # The effects of each seed by itself: radix 2 is the third column.
     by_seed = frame.pivot_table(index="seed", columns="variant", values="value")[ABLATION.index]
     weights = np.linalg.lstsq(
-        np.column_stack([np.ones(7), *[(ABLATION[f] == v) for f, v in
-                         [("radix", 1), ("radix", 2), ("cardinality", 2), ("width", 64), ("stem", "deep")]]]),
-        by_seed.to_numpy().T, rcond=None,
-    )[0]  # fmt: skip
+        np.column_stack(
+            [
+                np.ones(7),
+                *[
+                    (ABLATION[f] == v)
+                    for f, v in [
+                        ("radix", 1),
+                        ("radix", 2),
+                        ("cardinality", 2),
+                        ("width", 64),
+                        ("stem", "deep"),
+                    ]
+                ],
+            ]
+        ),
+        by_seed.to_numpy().T,
+        rcond=None,
+    )[0]
     test = stats.ttest_1samp(weights[2], 0)
     row = row_of(found, "radix", 2)
     assert row["by_seed_p"] == pytest.approx(test.pvalue)

@@ -75,12 +75,14 @@ def test_the_front_of_every_draw_is_the_one_of_pareto_front(x_better, y_better):
     x, y = rng().integers(0, 4, (200, 5)), rng(1).integers(0, 4, (200, 5))
     expected = [
         pareto_front(
-            pd.DataFrame({
-                "x": a if x_better == "lower" else -a, "y": b if y_better == "higher" else -b
-            }), "x", "y",
+            pd.DataFrame(
+                {"x": a if x_better == "lower" else -a, "y": b if y_better == "higher" else -b}
+            ),
+            "x",
+            "y",
         ).to_numpy()
         for a, b in zip(x, y, strict=True)
-    ]  # fmt: skip
+    ]
     seen = front_probabilities(x, y, x_better, y_better)
     np.testing.assert_allclose(seen, np.mean(expected, axis=0))
 

@@ -11,8 +11,15 @@ NEW = "for new seeds and new rounds on the same images and machine"
 
 def points(*rows):
     """(variant, on the front, probability) on one device, and more by name."""
-    usual = {"device": "CPU X", "measured_in": "fp32", "x": 1.0, "y": 50.0, "front_y_n": 3,
-             "front_x_n": 2, "front_reason": ""}  # fmt: skip
+    usual = {
+        "device": "CPU X",
+        "measured_in": "fp32",
+        "x": 1.0,
+        "y": 50.0,
+        "front_y_n": 3,
+        "front_x_n": 2,
+        "front_reason": "",
+    }
     return pd.DataFrame(
         [
             {**usual, "variant": v, "front": on, "front_probability": p, **more}
@@ -27,13 +34,17 @@ def notes(frame):
 
 def test_the_front_and_who_may_be_on_it_in_words():
     frame = points(
-        ("A", True, 0.981, {}), ("B", True, 0.612, {}), ("C", False, 0.1, {}),
-        ("D", False, 0.0999, {}), ("E", False, np.nan, {"x": np.nan}),
-    )  # fmt: skip
+        ("A", True, 0.981, {}),
+        ("B", True, 0.612, {}),
+        ("C", False, 0.1, {}),
+        ("D", False, 0.0999, {}),
+        ("E", False, np.nan, {"x": np.nan}),
+    )
     assert front_lines(frame) == [
         # E was not timed: it is on no front, and not off it.
-        "On the Pareto front (2 of 4): A (0.98), B (0.61).", "May be on it: C (0.10).",
-    ]  # fmt: skip
+        "On the Pareto front (2 of 4): A (0.98), B (0.61).",
+        "May be on it: C (0.10).",
+    ]
     assert notes(frame) == [
         f"In brackets: the probability of lying on the front, {NEW} (test accuracy: 3 seeds; latency, "
         "p50: 2 rounds)."
@@ -56,8 +67,9 @@ def test_who_has_no_probability_is_named_with_the_reason():
     frame = points(("A", True, 0.9, {}), ("B", True, np.nan, one), ("C", False, 0.2, {}))
     assert front_lines(frame)[0] == "On the Pareto front (2 of 3): A (0.90), B."
     assert notes(frame)[1:] == [
-        "No probability of B: one seed.", "The others are compared without these.",
-    ]  # fmt: skip
+        "No probability of B: one seed.",
+        "The others are compared without these.",
+    ]
     assert notes(points(("A", True, np.nan, one), ("B", True, np.nan, one))) == [
         "No probability: one seed."
     ]

@@ -157,8 +157,9 @@ def test_every_device_has_a_floor_of_its_own(runs_of_rounds, study, paths):
         records.write(paths.record(job), made)
     table = noise_table(runs_of_rounds())
     assert table["device"].tolist() == [
-        "CPU Testium 3000 (2 logical cores), 2 threads", "GPU NVIDIA Testla",
-    ]  # fmt: skip
+        "CPU Testium 3000 (2 logical cores), 2 threads",
+        "GPU NVIDIA Testla",
+    ]
     # One job a round is left on each.
     assert table["floor_percent"].isna().all()
     assert floor_sentence(table.iloc[1]).endswith(
@@ -196,5 +197,9 @@ def test_stale_timings_count_only_where_there_are_no_others(runs_of_rounds, stud
 
 def test_small_percentages_are_not_said_to_be_none():
     assert [percent_text(p) for p in (12.34, 0.1, 0.0951, 0.04, 0.0012)] == [
-        "12.3", "0.1", "0.1", "0.04", "0.001",
-    ]  # fmt: skip
+        "12.3",
+        "0.1",
+        "0.1",
+        "0.04",
+        "0.001",
+    ]

@@ -12,8 +12,11 @@ from support.records_factory import make_record, make_study
 NET = "ResNeSt-14-2s1x64d"
 EXACT = 8_583_178
 SUBSET = {
-    "source": "imagefolder", "path": "x.tar", "image_size": 32, "label": "CIFAR-10 subset",
-}  # fmt: skip
+    "source": "imagefolder",
+    "path": "x.tar",
+    "image_size": 32,
+    "label": "CIFAR-10 subset",
+}
 
 
 def rows_of(study, made, **more):
@@ -40,8 +43,13 @@ def latency_records(study, totals_ms, variant=NET, **fields):
 
 
 def finetune_records(study, variant, accuracies, num_test=800, num_train=2000):
-    data = {**CIFAR, "name": "hotdog", "label": "hotdog photos (D2L)", "num_test": num_test,
-            "num_train": num_train}  # fmt: skip
+    data = {
+        **CIFAR,
+        "name": "hotdog",
+        "label": "hotdog photos (D2L)",
+        "num_test": num_test,
+        "num_train": num_train,
+    }
     jobs = [Job("finetune", "hotdog", "paper_finetune", variant, s) for s in range(len(accuracies))]
     return {
         job: make_record(study, job, accuracy=accuracy, num_test=num_test, dataset=data)
@@ -73,9 +81,11 @@ def test_printed_values_stand_as_numbers_and_as_texts(study):
         for what in ("accuracy %", "ms/image", "images/s", "parameters")
     }
     assert values == {
-        "accuracy %": ("62.64", 62.64), "ms/image": ("0.1545", 0.1545),
-        "images/s": ("6471", 6471), "parameters": ("8.58M", 8.58e6),
-    }  # fmt: skip
+        "accuracy %": ("62.64", 62.64),
+        "ms/image": ("0.1545", 0.1545),
+        "images/s": ("6471", 6471),
+        "parameters": ("8.58M", 8.58e6),
+    }
     assert table.loc[("transfer", "ResNet-50-ImageNet", "accuracy %"), "printed_text"] == "90.7"
 
 

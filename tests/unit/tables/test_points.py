@@ -99,8 +99,9 @@ def test_each_setting_and_device_has_a_row_and_a_front(study, paths, draw):
     frame = draw(x="p50_ms.b1").reset_index(drop=True)
     mine = frame[frame["variant"] == "A"].set_index("measured_in")
     assert mine["x"].to_dict() == {
-        "fp32, channels_last, eager": 9.0, "bf16, channels_last, eager": 3.0,
-    }  # fmt: skip
+        "fp32, channels_last, eager": 9.0,
+        "bf16, channels_last, eager": 3.0,
+    }
     assert set(mine["device"]) == {"GPU NVIDIA Testla"}
     # Slower and worse than T, but on another device.
     assert mine["front"].all()

@@ -183,8 +183,13 @@ def test_devices_are_never_merged_silently(study, paths, tradeoff):
 
 def test_unavailable_cells_are_named(study, paths, tradeoff):
     job = Job("latency", "low", "fast", "T", 0)
-    gap = {"batch_size": 8, "precision": "fp32", "layout": "channels_last", "mode": "compiled",
-           "reason": "no C++ compiler"}  # fmt: skip
+    gap = {
+        "batch_size": 8,
+        "precision": "fp32",
+        "layout": "channels_last",
+        "mode": "compiled",
+        "reason": "no C++ compiler",
+    }
     records.write(paths.record(job), make_record(study, job, unavailable=[gap]))
     assert tradeoff().loc["T", "status"] == (
         "latency of batch 8 in fp32, channels_last, compiled unavailable: no C++ compiler"

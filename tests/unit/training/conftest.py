@@ -20,28 +20,68 @@ CONFIG = {
     "study": "unit",
     "seeds": [0, 1],
     "variants": [
-        {"name": "A", "family": "resnest", "layers": [1], "radix": 2, "width": 16, "stem": "deep", "stem_width": 16,
-         "dropout": 0.2},
-        {"name": "B", "family": "resnest", "layers": [1], "radix": 0, "width": 16, "stem": "deep", "stem_width": 16},
+        {
+            "name": "A",
+            "family": "resnest",
+            "layers": [1],
+            "radix": 2,
+            "width": 16,
+            "stem": "deep",
+            "stem_width": 16,
+            "dropout": 0.2,
+        },
+        {
+            "name": "B",
+            "family": "resnest",
+            "layers": [1],
+            "radix": 0,
+            "width": 16,
+            "stem": "deep",
+            "stem_width": 16,
+        },
     ],
     "datasets": {
         "low": {"source": "digits", "classes": [0, 1, 2]},
         "high": {"source": "digits", "classes": [3, 4]},
     },
     "recipes": {
-        "r": {"epochs": 3, "batch_size": 64, "learning_rate": 0.05, "crop": "pad4", "flip": True,
-              "mixup_alpha": 0.2, "label_smoothing": 0.1, "warmup_epochs": 1, **PINNED},
-        "tune": {"epochs": 1, "batch_size": 64, "learning_rate": 0.01, "init": "pretrained",
-                 "head_learning_rate_factor": 10, **PINNED},
-        "head": {"epochs": 1, "batch_size": 64, "learning_rate": 0.01, "init": "pretrained",
-                 "trainable": "head", **PINNED},
+        "r": {
+            "epochs": 3,
+            "batch_size": 64,
+            "learning_rate": 0.05,
+            "crop": "pad4",
+            "flip": True,
+            "mixup_alpha": 0.2,
+            "label_smoothing": 0.1,
+            "warmup_epochs": 1,
+            **PINNED,
+        },
+        "tune": {
+            "epochs": 1,
+            "batch_size": 64,
+            "learning_rate": 0.01,
+            "init": "pretrained",
+            "head_learning_rate_factor": 10,
+            **PINNED,
+        },
+        "head": {
+            "epochs": 1,
+            "batch_size": 64,
+            "learning_rate": 0.01,
+            "init": "pretrained",
+            "trainable": "head",
+            **PINNED,
+        },
     },
     "train": [{"dataset": "low", "recipe": "r"}],
     "finetune": [
-        {"dataset": "high", "recipes": ["tune", "head", "from_scratch"],
-         "weights": {"A": {"train": "low/r"}}}
+        {
+            "dataset": "high",
+            "recipes": ["tune", "head", "from_scratch"],
+            "weights": {"A": {"train": "low/r"}},
+        }
     ],
-}  # fmt: skip
+}
 
 
 @pytest.fixture

@@ -10,10 +10,17 @@ from resnest_bench.records import EpochObservation
 from resnest_bench.training.checkpoints import FORMAT, Checkpoint, Progress
 
 EPOCH = EpochObservation(
-    epoch=1, learning_rate=0.1, train_loss=1.25, train_accuracy=0.5, validation_accuracy=None,
-    test_accuracy=0.25, test_loss=2.0, train_seconds=3.0, evaluation_seconds=1.0,
+    epoch=1,
+    learning_rate=0.1,
+    train_loss=1.25,
+    train_accuracy=0.5,
+    validation_accuracy=None,
+    test_accuracy=0.25,
+    test_loss=2.0,
+    train_seconds=3.0,
+    evaluation_seconds=1.0,
     images_per_second=10.0,
-)  # fmt: skip
+)
 
 
 def make(seed):

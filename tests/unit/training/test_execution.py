@@ -13,9 +13,10 @@ from resnest_bench.training.execution import Execution, choose, decided, fastest
 
 CPU = torch.device("cpu")
 LAST, CONTIGUOUS, COMPILED = (
-    Execution("channels_last", "eager"), Execution("contiguous", "eager"),
+    Execution("channels_last", "eager"),
+    Execution("contiguous", "eager"),
     Execution("channels_last", "compiled"),
-)  # fmt: skip
+)
 
 
 def recipe(**options):

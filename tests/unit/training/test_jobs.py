@@ -345,9 +345,12 @@ def test_parameter_groups_follow_the_recipe(make_study, config):
 
     model = build_model(make_study(config).variant("A"), 3)
     recipe = RecipeSpec(
-        epochs=1, learning_rate=0.1, weight_decay=0.01, decay_norm_and_bias=False,
+        epochs=1,
+        learning_rate=0.1,
+        weight_decay=0.01,
+        decay_norm_and_bias=False,
         head_learning_rate_factor=10,
-    )  # fmt: skip
+    )
     optimizer = build_optimizer(model, recipe)
     set_learning_rate(optimizer, 0.5)
     _, head = split_parameters(model)

@@ -52,9 +52,12 @@ def batch(num=64, size=8, dtype=torch.float64):
 def step_of(model, limit=None, recipe=RECIPE, execution=EAGER, **options):
     """A step of `model` with torch's own SGD, and its shortage."""
     optimizer = torch.optim.SGD(
-        [{"params": list(model.parameters()), "factor": 1.0}], lr=0.1, momentum=0.9,
-        weight_decay=1e-3, nesterov=True,
-    )  # fmt: skip
+        [{"params": list(model.parameters()), "factor": 1.0}],
+        lr=0.1,
+        momentum=0.9,
+        weight_decay=1e-3,
+        nesterov=True,
+    )
     shortage = Shortage(limit, model) if limit else None
     model.train()
     return TrainStep(model, optimizer, recipe, CPU, execution, **options), shortage

@@ -19,10 +19,16 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an N
 RECIPE = RecipeSpec(epochs=4, batch_size=32, learning_rate=0.002, dropout=0.2)
 VARIANTS = {
     name: ResNestVariant(
-        name=name, family="resnest", layers=[1, 1, 1, 1], radix=radix, width=16, stem="deep", stem_width=8
+        name=name,
+        family="resnest",
+        layers=[1, 1, 1, 1],
+        radix=radix,
+        width=16,
+        stem="deep",
+        stem_width=8,
     )
     for name, radix in (("A", 2), ("B", 0))
-}  # fmt: skip
+}
 
 
 def build(name="A", seed=0):
