@@ -37,16 +37,15 @@ from torchvision import transforms
 
 from resnest_bench.data import PreparedDataset, open_prepared
 from resnest_bench.data.batches import BatchLoader
-from resnest_bench.measure.allocator import keep_memory, release_memory
+from resnest_bench.device.allocator import keep_memory, release_memory
+from resnest_bench.device.environment import precision, tuned_convolutions
 from resnest_bench.measure.complexity import count_params
-from resnest_bench.measure.environment import precision, tuned_convolutions
 from resnest_bench.models import build_model
 from resnest_bench.specs import RECIPES, VariantSpec
 from resnest_bench.training.execution import Execution, choose, probe_batch
 from resnest_bench.training.loop import Batches, train_epoch
 from resnest_bench.training.reporting import Reporter
 from resnest_bench.training.step import make_step, probe_step_maker
-from resnest_bench.training.together import finish
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 0.1, 0.9, 1e-4
 
@@ -113,7 +112,7 @@ def ours(setting: Setting, device: torch.device) -> Contestant:
     )
 
     def epoch(number: int) -> Pass:
-        done = finish(train_epoch(step, batches, 0, number, Reporter("")))
+        done = train_epoch(step, batches, 0, number, Reporter(""))
         return Pass(done.loss, done.num_images, int(step.sums.num_steps))
 
     release_memory()

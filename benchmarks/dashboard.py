@@ -25,7 +25,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from resnest_bench.measure.environment import cpu_model
+from resnest_bench.device.environment import cpu_model
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = (

@@ -22,8 +22,8 @@ from reporting import header, header_lines, markdown, write_json
 from scipy import stats
 
 from resnest_bench.data import open_prepared, prepare
-from resnest_bench.measure.allocator import keep_memory
-from resnest_bench.measure.environment import describe
+from resnest_bench.device.allocator import keep_memory
+from resnest_bench.device.environment import describe
 from resnest_bench.paths import DataPaths, Job
 from resnest_bench.specs import StudySpec, study_from_config
 from resnest_bench.training.checkpoints import Checkpoint
@@ -34,7 +34,6 @@ from resnest_bench.training.loop import train_model
 from resnest_bench.training.optimizer import parameter_groups
 from resnest_bench.training.reporting import Reporter
 from resnest_bench.training.step import TrainStep, make_step
-from resnest_bench.training.together import finish
 
 # Small enough for many seeds, with all that the fast path changes: radix 2 and maps of 1x1.
 VARIANT = {
@@ -106,8 +105,7 @@ def accuracy(context: Context, job: Job, kind: str) -> float:
     batches = make_batches(context, context.study.recipe(job.recipe), job.seed, None)
     step = STEPS[kind](context, job, model)
     with tempfile.TemporaryDirectory() as folder:
-        training = train_model(step, batches, job.seed, Checkpoint(Path(folder)), Reporter(kind))
-        _, test = finish(training)
+        _, test = train_model(step, batches, job.seed, Checkpoint(Path(folder)), Reporter(kind))
     return test.accuracy
 
 

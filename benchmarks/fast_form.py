@@ -17,9 +17,9 @@ from reporting import chosen_variants, header, header_lines, markdown, synchroni
 from timm.layers import SplitAttn
 from torch import nn
 
-from resnest_bench.measure.allocator import keep_memory
-from resnest_bench.measure.devices import DEVICE_KINDS, leased_device
-from resnest_bench.models import build_model, make_fast
+from resnest_bench.device.allocator import keep_memory
+from resnest_bench.device.lease import DEVICE_KINDS, leased_device
+from resnest_bench.models import build_model, optimize_for_training
 from resnest_bench.models.fast import OnePassSplitAttn
 from resnest_bench.specs import RECIPES, RecipeSpec, VariantSpec
 from resnest_bench.training.execution import Execution
@@ -37,7 +37,7 @@ def in_form(model: nn.Module, form: str) -> nn.Module:
     if form != "plain":
         model = model.to(memory_format=torch.channels_last)
     if form.startswith("+"):
-        make_fast(model)
+        optimize_for_training(model)
     if form == "+ centre taps":
         for module in model.modules():
             if type(module) is OnePassSplitAttn:

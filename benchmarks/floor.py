@@ -41,9 +41,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from work import Work, training_work
 
-from resnest_bench.measure.allocator import keep_memory, release_memory
-from resnest_bench.measure.devices import DEVICE_KINDS, leased_device
-from resnest_bench.measure.environment import precision, tuned_convolutions
+from resnest_bench.device.allocator import keep_memory, release_memory
+from resnest_bench.device.environment import precision, tuned_convolutions
+from resnest_bench.device.lease import DEVICE_KINDS, leased_device
 from resnest_bench.models import build_model
 from resnest_bench.specs import RECIPES, RecipeSpec, VariantSpec
 from resnest_bench.training.execution import Execution, choose

@@ -20,12 +20,11 @@ from pathlib import Path
 import torch
 from reporting import ROOT, header, header_lines, markdown, write_json
 
+from resnest_bench.device.lease import DEVICE_KINDS
 from resnest_bench.errors import UserError
-from resnest_bench.measure.devices import DEVICE_KINDS
 from resnest_bench.specs import read_yaml
 
 RACED = "ResNet-14-0s1x64d,ResNeSt-14-2s1x64d,ResNeSt-101,EfficientNet-b3"
-AT_ONCE = (1, 2, 5)
 GPU_TESTS = ("tests/unit/measure", "tests/unit/training")
 FULL_BUDGET_SECONDS = 1200.0
 QUICK = {
@@ -133,33 +132,6 @@ def study_commands(config: dict, file: Path, out: Path, device: str) -> list[tup
     return [*commands, tool("tables", *common[:4])]
 
 
-def at_once_commands(config: dict, file: Path, out: Path, device: str) -> list[tuple[str, ...]]:
-    """One variant over all seeds, with more and more of them at once, each from nothing."""
-    name = "ResNeSt-14-2s1x64d" if len(config["variants"]) > 1 else QUICK["variants"][0]
-    name = name if name in config["train"][0]["variants"] else config["train"][0]["variants"][0]
-    recipe = config["train"][0]["recipe"]
-    return [
-        tool(
-            "train",
-            "--study",
-            str(file),
-            "--results",
-            str(out / f"at-once-{number}"),
-            "--device",
-            device,
-            "--dataset",
-            "cifar10",
-            "--recipe",
-            recipe,
-            "--variant",
-            name,
-            "--seeds-at-once",
-            str(number),
-        )
-        for number in AT_ONCE
-    ]
-
-
 def stages(asked: argparse.Namespace) -> list[Stage]:
     """What there is to do, for the device and data that were asked for."""
     out, device, quick = asked.out, asked.device, asked.quick
@@ -226,7 +198,6 @@ def stages(asked: argparse.Namespace) -> list[Stage]:
             120,
         ),
         Stage("data", (whole[0],), 120),
-        Stage("at-once", tuple(at_once_commands(config, file, out, device)), 180),
         Stage("study", tuple(whole[1:]), 600),
     ]
 

@@ -27,6 +27,8 @@ import torch
 from reporting import chosen_variants, header, header_lines, markdown, write_json
 from torch.utils.benchmark import Timer
 
+from resnest_bench.device.environment import precision
+from resnest_bench.device.lease import DEVICE_KINDS, leased_device
 from resnest_bench.measure.deployment import (
     MODES,
     Call,
@@ -35,11 +37,9 @@ from resnest_bench.measure.deployment import (
     make_input,
     settings_of,
 )
-from resnest_bench.measure.devices import DEVICE_KINDS, leased_device
-from resnest_bench.measure.environment import precision
 from resnest_bench.measure.latency import sample, synchronise, timed_ms, warm_up
-from resnest_bench.metrics import summarise_samples
 from resnest_bench.models import build_model
+from resnest_bench.records.metrics import summarise_samples
 from resnest_bench.specs import PROTOCOLS, VariantSpec
 
 IMAGE_SIZE, NUM_CLASSES = 32, 10

@@ -10,8 +10,8 @@ import psutil
 import torch
 from pydantic import TypeAdapter
 
+from resnest_bench.device.environment import describe, device_state
 from resnest_bench.errors import UserError
-from resnest_bench.measure.environment import describe, device_state
 from resnest_bench.specs import RecipeSpec, VariantSpec, read_yaml
 
 ROOT = Path(__file__).parents[1]

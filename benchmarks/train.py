@@ -35,7 +35,7 @@ from reporting import MODES, chosen_variants, header, header_lines, markdown, wr
 from resnest_bench.data import PreparedMeta, prepare
 from resnest_bench.data.arrays import Content, write_prepared
 from resnest_bench.data.cifar import MEAN, STD
-from resnest_bench.measure.devices import DEVICE_KINDS, leased_device
+from resnest_bench.device.lease import DEVICE_KINDS, leased_device
 from resnest_bench.specs import ImageFolderDataset, VariantSpec
 
 PROGRAM = Path(__file__).with_name("contestants.py")

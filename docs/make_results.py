@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from resnest_bench import records
+from resnest_bench import files
 from resnest_bench.export.document import markdown_of, plain
 from resnest_bench.export.results import PageResults
 from resnest_bench.export.sections import sections_of
@@ -246,9 +246,9 @@ def _not_ok(runs: pd.DataFrame) -> dict[str, int]:
 
 def main() -> None:
     text, figures = document()
-    records.write_text(OUT, text)
+    files.write_text(OUT, text)
     for name, svg in figures.items():
-        records.write_text(HERE / name, svg)
+        files.write_text(HERE / name, svg)
     for old in (HERE / "results").rglob("*.svg"):
         if old.relative_to(HERE).as_posix() not in figures:
             old.unlink()

@@ -3,6 +3,7 @@
 import re
 import traceback
 
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 # pydantic's types of errors about kinds of values: what YAML calls them.
@@ -61,3 +62,12 @@ def describe_input(problem: ErrorDetails) -> str:
         kind = "a mapping" if isinstance(came, dict) else "a list"
         return f", but came {kind}" if problem["type"] in WANTED else ""
     return "" if problem["type"] in ("missing", "value_error") else f", but came {came!r}"
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem of a pydantic error as 'field: rule, but came VALUE'."""
+    problems = error.errors()
+    problem = problems[0]
+    field = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+    text = f"{field}: {describe_rule(problem)}{describe_input(problem)}"
+    return text if len(problems) == 1 else f"{text} (and {len(problems) - 1} more)"

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import PydanticUndefined
 
-from resnest_bench import records
+from resnest_bench import files, records
 from resnest_bench.frames.columns import columns_page
 from resnest_bench.specs import (
     PROTOCOLS,
@@ -161,7 +161,7 @@ def generated_files() -> dict[str, str]:
 def main() -> None:
     root = Path(__file__).parents[2]
     for path, content in generated_files().items():
-        records.write_text(root / path, content)
+        files.write_text(root / path, content)
         print(path)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from resnest_bench import records
-from resnest_bench.observations import Count, NonNegative, RecordModel, Time
+from resnest_bench import files
 from resnest_bench.paths import Job
+from resnest_bench.records.observations import Count, NonNegative, RecordModel, Time
 
 
 class GroupPrice(RecordModel):
@@ -50,7 +50,7 @@ def write_prices(path: Path, prices: StudyPrices | None) -> None:
     if prices is None:
         path.unlink(missing_ok=True)
     else:
-        records.write_text(path, prices.model_dump_json() + "\n")
+        files.write_text(path, prices.model_dump_json() + "\n")
 
 
 def read_prices(path: Path) -> StudyPrices | None:

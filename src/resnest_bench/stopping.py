@@ -1,8 +1,8 @@
 """Stopping when asked to (floor 0): SIGTERM of a scheduler, SIGINT of a keyboard, SIGHUP of a lost terminal.
 
-A signal raises `Stopped` wherever the program is, so that every `finally` frees what it holds. Where
-that would leave something half done, as in the middle of an update of a network, `deferred` holds it
-back until `check` is called at a place that can be stopped at.
+A signal raises `Interrupted` wherever the program is, so that every `finally` frees what it holds. Where
+that would leave something half done, as in the middle of an update of a network, `defer_signals` holds it
+back until `raise_if_signalled` is called at a place that can be stopped at.
 """
 
 import signal
@@ -21,7 +21,7 @@ SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 SECONDS_TO_CLEAN_UP = 5.0
 
 
-class Stopped(BaseException):
+class Interrupted(BaseException):
     """A signal asked for the end. No Exception: what outlives a failing part must not outlive this."""
 
     def __init__(self, number: int) -> None:
@@ -47,7 +47,7 @@ _asked = _Asked()
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Turn signals into `Stopped` meanwhile. Does nothing outside the main thread.
+    """Turn signals into `Interrupted` meanwhile. Does nothing outside the main thread.
 
     A signal that is ignored already, as under nohup, stays ignored.
     """
@@ -81,28 +81,28 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 def _raise() -> None:
     _asked.raised_at = time.monotonic()
     assert _asked.number is not None, "a signal has come"
-    raise Stopped(_asked.number)
+    raise Interrupted(_asked.number)
 
 
-def check() -> None:
-    """Raise Stopped where a signal has come, inside `deferred` too."""
+def raise_if_signalled() -> None:
+    """Raise Interrupted where a signal has come, inside `defer_signals` too."""
     if _asked.number is not None:
         _raise()
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
-    """Hold signals back meanwhile; only `check` raises them, and the end of this."""
+def defer_signals() -> Iterator[None]:
+    """Hold signals back meanwhile; only `raise_if_signalled` raises them, and the end of this."""
     _asked.depth += 1
     try:
         yield
     finally:
         _asked.depth -= 1
-    check()
+    raise_if_signalled()
 
 
-def checked(items: Iterable[T]) -> Iterator[T]:
-    """`items`, with a `check` before each."""
+def interruptible(items: Iterable[T]) -> Iterator[T]:
+    """`items`, with `raise_if_signalled` before each."""
     for item in items:
-        check()
+        raise_if_signalled()
         yield item

@@ -12,7 +12,7 @@ import yaml
 from resnest_bench import records
 from resnest_bench.live.from_files import read_status
 from resnest_bench.paths import Job
-from resnest_bench.progress import LiveProgress, write_progress
+from resnest_bench.records.progress import LiveProgress, write_progress
 from resnest_bench.specs import dump_study
 from support import records_factory
 from support.claims_study import claim

@@ -79,7 +79,6 @@ PROFILE_KEYS = {
     "slurm_account",
     "slurm_extra",
     "slurm_requeue",
-    "seeds_at_once",
 }
 KEYS = list_keys() | snakemake_keys() | PROFILE_KEYS
 

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from resnest_bench import records
+from resnest_bench import files, records
 from resnest_bench.digests import PACKAGE
 from resnest_bench.errors import UserError
 from resnest_bench.models.weights import save_weights
@@ -34,9 +34,9 @@ def files_in(folder):
 
 def test_a_record_on_a_full_disk(disk):
     path = disk / "records" / "seed-0.json"
-    records.write_text(path, "old")
+    files.write_text(path, "old")
     with pytest.raises(UserError, match=r"cannot write .*seed-0.json: No space left on device"):
-        records.write_text(path, "n" * 200_000)
+        files.write_text(path, "n" * 200_000)
     assert path.read_text() == "old"
     assert files_in(disk) == ["records/seed-0.json"]
 

@@ -9,10 +9,10 @@ import time
 import pytest
 from safetensors import safe_open
 
-from resnest_bench import records
+from resnest_bench import files, records
+from resnest_bench.device.lease import lease
 from resnest_bench.errors import UserError
-from resnest_bench.measure.devices import lease
-from resnest_bench.progress import LiveProgress
+from resnest_bench.records.progress import LiveProgress
 from resnest_bench.specs import dump_study
 from support.faults_study import TABLES, TRAIN, records_of, write_config
 from support.jobs import wait_for
@@ -134,7 +134,7 @@ def test_what_a_killed_writer_left_is_removed_by_a_later_one(tmp_path):
         file.write_text("half")
     for file in (old, other):
         os.utime(file, (time.time() - 7200,) * 2)
-    records.write_text(path, "whole")
+    files.write_text(path, "whole")
     assert sorted(p.name for p in tmp_path.iterdir()) == [young.name, other.name, path.name]
 
 

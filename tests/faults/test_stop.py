@@ -6,12 +6,8 @@ import subprocess
 import sys
 
 import pytest
-import torch
 from safetensors import safe_open
 
-from resnest_bench.errors import UserError
-from resnest_bench.stopping import Stopped, listening
-from resnest_bench.training.together import take_turns
 from support.faults_study import DATA, LATENCY, NUM_STEPS, TRAIN, records_of, write_config
 from support.jobs import hidden_files, wait_for
 
@@ -75,19 +71,6 @@ def test_twice_in_one_epoch_and_again_in_the_next(jobs, whole, study):
     assert records_of(study) == whole.records
 
 
-def test_with_two_seeds_that_take_turns(jobs, whole, study):
-    """Each of them keeps its own state."""
-    marker, both = study / "marker", ("--seeds-at-once", "2")
-    child = jobs.start(*TRAIN, *both, folder=study, inject=f"in_step {marker} 9")
-    stopped(child, marker, signal.SIGTERM)
-    assert len(list(study.rglob("state.safetensors"))) == 2
-    assert jobs.run(*TRAIN, folder=study).count("resuming after epoch 0") == 2
-    found = records_of(study)
-    for record in found.values():
-        record["train"]["execution"]["seeds_at_once"] = 1
-    assert found == whole.records
-
-
 def test_twice_in_a_row_as_a_terminal_and_a_scheduler_send_it(jobs, whole, study):
     marker = study / "marker"
     child = jobs.start(*TRAIN, folder=study, inject=f"in_step {marker} 4")
@@ -131,29 +114,3 @@ def test_an_ignored_signal_stays_ignored():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "goes on\n")
-
-
-def test_every_training_hears_of_the_stop(caplog):
-    """Also the one whose turn it is not, and one after another whose state can't be written."""
-    heard = []
-
-    def training(name, full=False):
-        try:
-            while True:
-                yield
-        except Stopped:
-            heard.append(name)
-            if full:
-                raise UserError("the disk is full") from None
-            raise
-
-    def asking():
-        yield
-        signal.raise_signal(signal.SIGTERM)
-        yield
-
-    trainings = [training("first", full=True), asking(), training("last")]
-    with listening(), pytest.raises(Stopped):
-        take_turns(trainings, torch.device("cpu"))
-    assert heard == ["first", "last"]
-    assert "the disk is full" in caplog.text

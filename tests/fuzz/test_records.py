@@ -12,7 +12,7 @@ from resnest_bench import records
 from resnest_bench.errors import UserError
 from resnest_bench.frames.rows import cells_of, epochs_of, runs_of, samples_of
 from resnest_bench.paths import Job
-from resnest_bench.progress import LiveProgress, read_progress
+from resnest_bench.records.progress import LiveProgress, read_progress
 from resnest_bench.status.outcomes import outcomes
 from support.fuzzing import bent, damaged, fuzzed, not_finite, replaced, same_meaning
 from support.records_factory import (

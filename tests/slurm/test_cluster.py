@@ -206,7 +206,7 @@ torch.cuda.is_available = lambda: True
 torch.cuda.device_count = lambda: len(seen)
 torch.cuda.get_device_properties = lambda i: SimpleNamespace(uuid=f"uuid-{seen[i]}")
 torch.cuda.set_device = lambda i: None
-from resnest_bench.measure.devices import leased_device, visible_gpus
+from resnest_bench.device.lease import leased_device, visible_gpus
 with leased_device() as device:
     print(device, visible_gpus()[device.index], time.time(), flush=True)
     time.sleep(3)

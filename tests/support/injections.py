@@ -105,19 +105,19 @@ def renames_to(file: str) -> None:
 
 def write_records(path: str) -> None:
     """Write two long texts in turn, until killed."""
-    from resnest_bench import records
+    from resnest_bench import files
 
     for number in count():
-        records.write_text(Path(path), "ab"[number % 2] * 2_000_000)
+        files.write_text(Path(path), "ab"[number % 2] * 2_000_000)
 
 
 def hold_lease(folder: str, marker: str) -> None:
-    from resnest_bench.measure.devices import lease
-    from resnest_bench.stopping import Stopped, listening
+    from resnest_bench.device.lease import lease
+    from resnest_bench.stopping import Interrupted, listening
 
     try:
         with listening(), lease(["0"], Path(folder)):
             Path(marker).touch()
             time.sleep(PAUSE_SECONDS)
-    except Stopped as stop:
+    except Interrupted as stop:
         sys.exit(stop.exit_code)

@@ -8,12 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from resnest_bench.generate import (
-    claims_schema,
-    config_schema,
-    generated_files,
-    variants_schema,
-)
+from resnest_bench.generate import claims_schema, config_schema, generated_files, variants_schema
 
 ROOT = Path(__file__).parents[2]
 

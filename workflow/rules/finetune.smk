@@ -20,13 +20,10 @@ rule finetune:
         gpu=1,
         mem_mb=24000,
         runtime=720,
-        # On a large GPU, a profile may raise it (set-resources): the numbers stay the same.
-        seeds_at_once=1,
     params:
         study=STUDY_FILE,
     shell:
         logged(
             "resnest-bench finetune --study {params.study:q} --dataset {wildcards.dataset:q}"
             " --recipe {wildcards.recipe:q} --variant {wildcards.variant:q}"
-            " --seeds-at-once {resources.seeds_at_once}"
         )

@@ -18,13 +18,11 @@ rule train:
         gpu=1,
         mem_mb=16000,
         runtime=720,
-        # On a large GPU, a profile may raise it (set-resources): the numbers stay the same.
-        seeds_at_once=1,
     params:
         study=STUDY_FILE,
         keep=lambda wildcards: STUDY.keeps_weights(job_of("train", wildcards)),
     shell:
         logged(
             "resnest-bench train --study {params.study:q} --dataset {wildcards.dataset:q} --recipe {wildcards.recipe:q}"
-            " --variant {wildcards.variant:q} --seeds-at-once {resources.seeds_at_once}"
+            " --variant {wildcards.variant:q}"
         )

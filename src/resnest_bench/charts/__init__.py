@@ -3,11 +3,7 @@
 from resnest_bench.charts.ablation import ablation_chart
 from resnest_bench.charts.claims import claim_chart
 from resnest_bench.charts.coverage import coverage_chart
-from resnest_bench.charts.curves import (
-    field_title,
-    training_curves_chart,
-    training_curves_panels,
-)
+from resnest_bench.charts.curves import field_title, training_curves_chart, training_curves_panels
 from resnest_bench.charts.data_labels import headline_label, trained_label
 from resnest_bench.charts.differences import effects_chart, pairs_chart
 from resnest_bench.charts.drift import drift_chart

@@ -7,13 +7,7 @@ import pandas as pd
 from altair.typing import ChannelOpacity
 
 from resnest_bench.charts.identity import Identity, identity, network_legend
-from resnest_bench.charts.style import (
-    WIDTH,
-    distinct_text,
-    no_data_chart,
-    on_devices,
-    title,
-)
+from resnest_bench.charts.style import WIDTH, distinct_text, no_data_chart, on_devices, title
 
 TITLE = "Training curves"
 MAX_MARKS = 4000

@@ -7,15 +7,15 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from resnest_bench import records
+from resnest_bench import files
 from resnest_bench.charts.ablation import ablation_chart
 from resnest_bench.charts.curves import training_curves_chart
 from resnest_bench.charts.data_labels import headline_label
 from resnest_bench.charts.latency import latency_distribution_chart
 from resnest_bench.charts.tradeoff import tradeoff_chart
 from resnest_bench.charts.transfer import transfer_chart
+from resnest_bench.files import write_bytes
 from resnest_bench.paths import StudyPaths
-from resnest_bench.records import write_bytes
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables.points import headline_points
@@ -68,7 +68,7 @@ def write_figures(study: StudySpec, paths: StudyPaths) -> list[Path]:
     written = []
     for name, chart in make_figures(StudyResults(study, paths)).items():
         svg, png = paths.figures / f"{name}.svg", paths.figures / f"{name}.png"
-        records.write_text(svg, svg_text(chart))
+        files.write_text(svg, svg_text(chart))
         write_bytes(png, png_bytes(chart))
         written += [svg, png]
     return written

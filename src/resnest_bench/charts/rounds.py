@@ -12,7 +12,7 @@ import pandas as pd
 
 from resnest_bench.charts.style import distinct_text, on_devices
 from resnest_bench.frames.fresh import is_counted
-from resnest_bench.metrics import NOISY_IQR_SHARE
+from resnest_bench.records.metrics import NOISY_IQR_SHARE
 from resnest_bench.words import list_names
 
 SETTING = ["precision", "layout", "mode"]

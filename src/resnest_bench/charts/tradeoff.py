@@ -7,7 +7,6 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
-from altair.typing import ChannelSize
 
 from resnest_bench.charts.cut_bars import CUT_NOTE, arrowheads, cut_bars, ends_beyond
 from resnest_bench.charts.devices import devices_text, open_elsewhere
@@ -15,6 +14,7 @@ from resnest_bench.charts.identity import Identity, identity, network_legend
 from resnest_bench.charts.labels import place_labels
 from resnest_bench.charts.palette import GREY, PALETTE
 from resnest_bench.charts.plane_axes import axis_title, shared_domains, tick_axis
+from resnest_bench.charts.point_sizes import size_by_params
 from resnest_bench.charts.style import (
     BAR_KINDS,
     BINOMIAL,
@@ -305,7 +305,7 @@ class _Plane:
             stroke=looks["stroke"],
             fill=open_elsewhere(points, looks["fill"]),
             shape=looks["shape"],
-            size=_size(points),
+            size=size_by_params(points, 220 if len(points) <= MANY else 60),
             opacity=opacity,
             tooltip=self.tooltip(crowd=not spoken),
         )
@@ -395,24 +395,3 @@ def _value_tooltips(name: str, axis: Axis) -> list[alt.Tooltip]:
         alt.Tooltip(f"{name}_bar:N", title="interval"),
         alt.Tooltip(f"{name}_n:Q", title=n),
     ]
-
-
-def _size(points: pd.DataFrame) -> ChannelSize:
-    counts = points["num_params"].dropna().astype(float)
-    if not len(counts):
-        return alt.value(70)
-    largest = 220 if len(points) <= MANY else 60
-    return alt.Size(
-        "num_params:Q",
-        title="parameters",
-        scale=alt.Scale(type="sqrt", domain=[0, counts.max()], range=[largest / 11, largest]),
-        legend=alt.Legend(
-            format="~s", symbolFillColor=GREY, symbolStrokeWidth=0, values=_round_counts(counts)
-        ),
-    )
-
-
-def _round_counts(counts: pd.Series) -> list[float]:
-    """Two or three round numbers for the legend."""
-    top = 10 ** math.floor(math.log10(max(counts.max(), 1)))
-    return [v for v in (top / 5, top, 5 * top) if v <= counts.max() * 1.01] or [counts.max()]

@@ -18,7 +18,6 @@ from resnest_bench.cli.options import (
     LogOption,
     RecipeOption,
     ResultsOption,
-    SeedsAtOnceOption,
     SideBySideOption,
     StudyOption,
     ThreadsOption,
@@ -29,7 +28,7 @@ from resnest_bench.cli.terminal import fit_markdown
 from resnest_bench.errors import UserError
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
-from resnest_bench.stopping import Stopped, listening
+from resnest_bench.stopping import Interrupted, listening
 
 app = typer.Typer(
     help="Which CNN to choose, and whether the difference is real.",
@@ -179,7 +178,6 @@ def train(
     study: StudyOption = DEFAULT_STUDY,
     results: ResultsOption = DEFAULT_RESULTS,
     device: DeviceOption = "auto",
-    seeds_at_once: SeedsAtOnceOption = 1,
     seeds: Annotated[
         str | None,
         typer.Option("--seeds", help="These alone, like 5,6; of an adaptive study also added ones"),
@@ -188,7 +186,7 @@ def train(
 ) -> None:
     """Train one variant over all seeds of the study; resumes what was stopped."""
     asked = parse_seeds(seeds) if seeds is not None else None
-    _run("train", study, dataset, recipe, variant, results, device, seeds_at_once, log, asked)
+    _run("train", study, dataset, recipe, variant, results, device, log, asked)
 
 
 @app.command()
@@ -199,11 +197,10 @@ def finetune(
     study: StudyOption = DEFAULT_STUDY,
     results: ResultsOption = DEFAULT_RESULTS,
     device: DeviceOption = "auto",
-    seeds_at_once: SeedsAtOnceOption = 1,
     log: LogOption = None,
 ) -> None:
     """Fine-tune one variant over all seeds of the study; resumes what was stopped."""
-    _run("finetune", study, dataset, recipe, variant, results, device, seeds_at_once, log)
+    _run("finetune", study, dataset, recipe, variant, results, device, log)
 
 
 def _run(
@@ -214,7 +211,6 @@ def _run(
     variant: str,
     results: Path,
     device: str,
-    seeds_at_once: int,
     log_file: Path | None,
     seeds: tuple[int, ...] | None = None,
 ) -> None:
@@ -226,11 +222,11 @@ def _run(
     # is running (docs/decisions/014-cores.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     spec = load_study(study)
-    from resnest_bench.measure.devices import leased_device
+    from resnest_bench.device.lease import leased_device
     from resnest_bench.training.jobs import run_job
 
     with leased_device(device) as leased:
-        run_job(spec, kind, dataset, recipe, variant, leased, results, seeds_at_once, seeds)
+        run_job(spec, kind, dataset, recipe, variant, leased, results, seeds)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -257,7 +253,7 @@ def latency(
     """Measure one variant once: cold start, first call and steady state, in milliseconds."""
     _start_logging(log)
     spec = load_study(study)
-    from resnest_bench.measure.devices import leased_device
+    from resnest_bench.device.lease import leased_device
     from resnest_bench.measure.jobs import run_latency_job
 
     with leased_device(device) as leased:
@@ -373,7 +369,7 @@ def main() -> None:
     except OSError as error:
         # A full or vanished disk reaches us from any library.
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
-    except Stopped as stop:
+    except Interrupted as stop:
         _fail(f"stopped by {stop}; the same command goes on from there", code=stop.exit_code)
 
 

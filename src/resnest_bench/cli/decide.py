@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from resnest_bench import records
+from resnest_bench import files
 from resnest_bench.claims.next_seeds import decide, seeds_text
 from resnest_bench.formats import GAP, significant
 from resnest_bench.paths import StudyPaths
@@ -24,7 +24,7 @@ def decide_next(
         number = len(looks) - 1 if looks and looks[-1].stop else len(looks)
     look = decide(study, paths, number)
     if file:
-        records.write_text(file, look.model_dump_json(indent=1) + "\n")
+        files.write_text(file, look.model_dump_json(indent=1) + "\n")
     return look_text(look)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from resnest_bench import records
+from resnest_bench import files
+from resnest_bench.device.environment import cpu_model, describe
 from resnest_bench.errors import UserError
-from resnest_bench.measure.environment import cpu_model, describe
 from resnest_bench.models.hub import explain_offline, find_hub_problem
 from resnest_bench.paths import DataPaths
 from resnest_bench.specs import (
@@ -75,7 +75,7 @@ def _driver() -> Finding:
 def _disk(study: StudySpec, results: Path) -> Finding:
     for folder in (results, Path(study.data_dir)):
         try:
-            records.check_writable(folder, NEEDED_GIB * 2**30)
+            files.check_writable(folder, NEEDED_GIB * 2**30)
         except UserError as error:
             return Finding("disk", "bad", str(error))
     free = shutil.disk_usage(results).free / 2**30

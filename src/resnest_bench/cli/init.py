@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from resnest_bench import records
 from resnest_bench.cli.shipped import project_root, shipped_studies
 from resnest_bench.errors import UserError
+from resnest_bench.files import write_text
 
 # A config's line that names another file: the sheet of variants, or the list of claims.
 SHEET_LINE = re.compile(r"^(variants|claims): +(\S+\.yaml)$", re.MULTILINE)
@@ -51,7 +51,7 @@ def write_study(folder: Path, like: str) -> list[Path]:
     written: list[Path] = []
     try:
         for path, text in files.items():
-            records.write_text(path, text)
+            write_text(path, text)
             written.append(path)
     except UserError:
         # Else the same command would find half a study in its way.

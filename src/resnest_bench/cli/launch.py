@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from resnest_bench.cli.shipped import dashboard_app, snakefile
 from resnest_bench.errors import UserError
-from resnest_bench.records import check_writable
+from resnest_bench.files import check_writable
 from resnest_bench.specs import read_yaml
 
 # One of them says how much may run at a time, here or on a cluster, and no default is wanted.

@@ -17,15 +17,6 @@ DeviceOption = Annotated[
 ]
 LogOption = Annotated[Path | None, typer.Option("--log", help="Also write plain log lines here")]
 
-SeedsAtOnceOption = Annotated[
-    int,
-    typer.Option(
-        "--seeds-at-once",
-        min=1,
-        help="Seeds that take turns on the device; the numbers are the same",
-    ),
-]
-
 CoresOption = Annotated[
     int,
     typer.Option("--cores", min=1, help="As of the run: without a GPU, trainings share several"),

@@ -7,16 +7,16 @@ from pathlib import Path
 import timm
 import torch
 
-from resnest_bench import records
+from resnest_bench import files
 from resnest_bench.cli.cores import choose_for_study, list_rules
 from resnest_bench.cli.inputs import describe_missing_weights
 from resnest_bench.cli.steps import describe_short_trainings
 from resnest_bench.cli.todo import describe_to_do, find_renamed, list_to_do, read_outcomes
 from resnest_bench.data import SOURCES, open_prepared
+from resnest_bench.device.allocator import keep_memory
+from resnest_bench.device.environment import describe
+from resnest_bench.device.lease import leased_device
 from resnest_bench.errors import UserError
-from resnest_bench.measure.allocator import keep_memory
-from resnest_bench.measure.devices import leased_device
-from resnest_bench.measure.environment import describe
 from resnest_bench.models import build_model, check_buildable, check_image, fit_to_image
 from resnest_bench.models.weight_files import load_weights_file
 from resnest_bench.models.weights import apply_weights
@@ -79,7 +79,7 @@ def check_study(study: StudySpec, results: Path) -> None:
             raise UserError(
                 f"datasets.{name}.path: {describe_missing(path)}: put the data there, or change the path"
             )
-    records.check_writable(study.paths(results).root)
+    files.check_writable(study.paths(results).root)
 
 
 def _count_train_images(study: StudySpec) -> dict[str, int]:

@@ -4,13 +4,7 @@ Nothing imported here needs torch; `data.batches` does, and is imported where ba
 """
 
 from resnest_bench.data.leakage import check_leakage, counts_text, report_file
-from resnest_bench.data.prepared import (
-    PreparedDataset,
-    PreparedMeta,
-    Split,
-    open_prepared,
-    verify,
-)
+from resnest_bench.data.prepared import PreparedDataset, PreparedMeta, Split, open_prepared, verify
 from resnest_bench.data.sources import SOURCES, Source, is_prepared, prepare, source_fingerprint
 
 __all__ = [

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from resnest_bench.data.download import file_digest
 from resnest_bench.errors import UserError
-from resnest_bench.records import check_writable
+from resnest_bench.files import check_writable
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from resnest_bench.data.prepared import (
     load_split,
     write_meta,
 )
-from resnest_bench.observations import ImageReading
+from resnest_bench.records.observations import ImageReading
 
 log = logging.getLogger(__name__)
 

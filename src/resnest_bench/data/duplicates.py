@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from resnest_bench.data.prepared import PreparedDataset
-from resnest_bench.observations import DuplicateCounts
+from resnest_bench.records.observations import DuplicateCounts
 
 HASH_SIDE, HASH_FREQUENCIES = 32, 8
 MAX_BITS = 12

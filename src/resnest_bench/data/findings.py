@@ -11,8 +11,8 @@ from resnest_bench.data.folders import SHOWN, Tree, find_lookalikes
 from resnest_bench.data.images import ImageError, Photo
 from resnest_bench.data.prepared import PARTS
 from resnest_bench.errors import UserError
-from resnest_bench.observations import ImageReading
-from resnest_bench.records import write_text
+from resnest_bench.files import write_text
+from resnest_bench.records.observations import ImageReading
 from resnest_bench.words import list_names
 
 log = logging.getLogger(__name__)

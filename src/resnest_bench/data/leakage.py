@@ -24,8 +24,8 @@ from resnest_bench.data.prepared import (
     write_meta,
 )
 from resnest_bench.errors import UserError
-from resnest_bench.observations import DuplicateCounts
-from resnest_bench.records import write_text
+from resnest_bench.files import write_text
+from resnest_bench.records.observations import DuplicateCounts
 from resnest_bench.specs import DatasetSpec
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from resnest_bench.errors import UserError
-from resnest_bench.observations import DuplicateCounts, ImageReading
-from resnest_bench.records import first_problem, write_text
+from resnest_bench.errors import UserError, first_problem
+from resnest_bench.files import write_text
+from resnest_bench.records.observations import DuplicateCounts, ImageReading
 
 FORMAT_VERSION = 1
 PARTS = ("train", "test")

@@ -10,7 +10,7 @@ from resnest_bench.charts import coverage_chart
 from resnest_bench.export.blocks import Block, Facts, Files, Section, figure_of, file_of, table_of
 from resnest_bench.export.results import PageResults
 from resnest_bench.frames.data_notes import data_notes
-from resnest_bench.records import Environment
+from resnest_bench.records.observations import Environment
 from resnest_bench.specs import dump_study
 from resnest_bench.status.outcomes import STATUSES
 from resnest_bench.tables.values import device_texts

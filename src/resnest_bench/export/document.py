@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
-from resnest_bench import records
+from resnest_bench import files
 from resnest_bench.export.about import PAGE
 from resnest_bench.export.blocks import CLICK_TEXT, Block, Bullets, Facts, Figure, Section, Table
 from resnest_bench.export.results import PageResults
@@ -28,8 +28,8 @@ def write_document(
     sections = [s for s in sections_of(PageResults(study, paths)) if keys is None or s.key in keys]
     text, figures = markdown_of(sections, out.stem)
     for name, svg in figures.items():
-        records.write_text(out.parent / name, svg)
-    records.write_text(out, f"# {plain(study.study)}\n\n{text}")
+        files.write_text(out.parent / name, svg)
+    files.write_text(out, f"# {plain(study.study)}\n\n{text}")
     return [out, *(out.parent / name for name in figures)]
 
 

@@ -9,7 +9,7 @@ import altair as alt
 import jinja2
 import vl_convert
 
-from resnest_bench import records
+from resnest_bench import files
 from resnest_bench.export.results import PageResults
 from resnest_bench.export.sections import sections_of
 from resnest_bench.paths import StudyPaths
@@ -24,7 +24,7 @@ def write_page(study: StudySpec, paths: StudyPaths, out: Path | None = None) -> 
     Raises UserError where it can't be written.
     """
     file = out or paths.root / f"{study.study}.html"
-    records.write_text(file, page_html(study, paths))
+    files.write_text(file, page_html(study, paths))
     return file
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from resnest_bench import records
+from resnest_bench import files, records
 from resnest_bench.digests import code_digest, digest_of, uncounted_digest
 from resnest_bench.frames.files import parquet_bytes
 from resnest_bench.frames.rows import cells_of, epochs_of, one_line, runs_of
@@ -217,7 +217,7 @@ def write_frames(paths: StudyPaths, frames: Frames) -> None:
     sha256 = {}
     for name in MAKERS:
         content = parquet_bytes(getattr(frames, name))
-        records.write_bytes(paths.frames / f"{name}.parquet", content)
+        files.write_bytes(paths.frames / f"{name}.parquet", content)
         sha256[name] = hashlib.sha256(content).hexdigest()
     index = _Index(
         key=frames.key,
@@ -227,7 +227,7 @@ def write_frames(paths: StudyPaths, frames: Frames) -> None:
         sha256=sha256,
     )
     # Last: until it is there, the old one's digests don't fit the new files.
-    records.write_text(paths.frames / "index.json", index.model_dump_json())
+    files.write_text(paths.frames / "index.json", index.model_dump_json())
 
 
 def read_frames(paths: StudyPaths, key: str) -> Frames | None:

@@ -3,8 +3,8 @@
 from typing import get_args
 
 from resnest_bench.frames.rows import CELL_COLUMNS, EPOCH_COLUMNS, RUN_COLUMNS, SAMPLE_COLUMNS
-from resnest_bench.metrics import METRICS
-from resnest_bench.observations import EpochObservation
+from resnest_bench.records.metrics import METRICS
+from resnest_bench.records.observations import EpochObservation
 from resnest_bench.specs.latency import Layout, Mode, Precision
 
 TABLES = {

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resnest_bench.records import DatasetIdentity, Record, TrainObservations, unpack_bits
+from resnest_bench.records import Record, unpack_bits
+from resnest_bench.records.observations import DatasetIdentity, TrainObservations
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from resnest_bench.records import DatasetIdentity
+from resnest_bench.records.observations import DatasetIdentity
 from resnest_bench.specs import StudySpec
 
 Sentence = Callable[[DatasetIdentity], str]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from resnest_bench import records
+from resnest_bench import files
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
@@ -16,11 +16,11 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
             flat[column] = [
                 " ".join(map(str, v)) if isinstance(v, list) else v for v in flat[column]
             ]
-    records.write_text(path, flat.to_csv(index=False, lineterminator="\n"))
+    files.write_text(path, flat.to_csv(index=False, lineterminator="\n"))
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
-    records.write_bytes(path, parquet_bytes(frame))
+    files.write_bytes(path, parquet_bytes(frame))
 
 
 def parquet_bytes(frame: pd.DataFrame) -> bytes:

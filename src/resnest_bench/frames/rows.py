@@ -8,15 +8,16 @@ import pandas as pd
 
 from resnest_bench.chance import describe_chance
 from resnest_bench.frames.data_notes import NOTE_COLUMNS, describe_data
-from resnest_bench.metrics import (
+from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.records import Record
+from resnest_bench.records.metrics import (
     METRICS,
     images_per_second,
     primary_cell,
     reference_drift,
     summarise_samples,
 )
-from resnest_bench.paths import Job, StudyPaths
-from resnest_bench.records import EpochObservation, LatencyCell, Record, UnavailableCell
+from resnest_bench.records.observations import EpochObservation, LatencyCell, UnavailableCell
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.outcomes import Outcome, outcomes
 

@@ -16,12 +16,7 @@ from resnest_bench.live.interrupts import INTERRUPTED
 from resnest_bench.live.jobs import SILENT_RULES, make_live_job
 from resnest_bench.live.pace import Pace
 from resnest_bench.live.priced import PricedJobs
-from resnest_bench.live.reading import (
-    JobProgress,
-    read_job_progress,
-    read_reason,
-    read_result,
-)
+from resnest_bench.live.reading import JobProgress, read_job_progress, read_reason, read_result
 from resnest_bench.live.snapshot import LiveJob, Outcome, Running, Snapshot, TimeLeft
 from resnest_bench.paths import StudyPaths
 from resnest_bench.prices import StudyPrices, read_prices

@@ -14,8 +14,8 @@ from resnest_bench.live.snapshot import LiveJob, Outcome, Running, Snapshot, Tim
 from resnest_bench.live.view import duration_text
 from resnest_bench.paths import DataPaths, Job, StudyPaths
 from resnest_bench.prices import StudyPrices, read_prices
-from resnest_bench.progress import LiveProgress, read_progress
 from resnest_bench.records import Record
+from resnest_bench.records.progress import LiveProgress, read_progress
 from resnest_bench.specs import StudySpec
 from resnest_bench.status import outcomes as judging
 from resnest_bench.status.fingerprints import read_fingerprints

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from resnest_bench import records
 from resnest_bench.errors import UserError
-from resnest_bench.metrics import METRICS, primary_cell
 from resnest_bench.paths import Job, StudyPaths
-from resnest_bench.progress import LiveProgress, read_progress
 from resnest_bench.records import Record
+from resnest_bench.records.metrics import METRICS, primary_cell
+from resnest_bench.records.progress import LiveProgress, read_progress
 
 ERROR_PREFIX = "resnest-bench: error: "
 # Of a log that may be long, the end: there it says why.

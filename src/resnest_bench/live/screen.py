@@ -11,13 +11,7 @@ from rich.text import Text
 from resnest_bench.live.follow import Run
 from resnest_bench.live.jobs import SILENT_RULES
 from resnest_bench.live.snapshot import LiveJob, Outcome, Snapshot
-from resnest_bench.live.view import (
-    failure_lines,
-    outcome_line,
-    start_line,
-    still_line,
-    view_lines,
-)
+from resnest_bench.live.view import failure_lines, outcome_line, start_line, still_line, view_lines
 
 REFRESHES_PER_SECOND = 2
 # Without a terminal, how often a job that runs for long is heard of.

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from resnest_bench.device.graphs import Capture, capture_cuda_graph
 from resnest_bench.measure.folding import fold_norms
-from resnest_bench.measure.graphs import Capture, capture_cuda_graph
 from resnest_bench.specs import LatencySpec
 
 Output = Tensor | np.ndarray

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from resnest_bench.measure.graphs import Capture
-from resnest_bench.measure.memory import free_memory, is_out_of_memory
+from resnest_bench.device.graphs import Capture
+from resnest_bench.device.memory import free_memory, is_out_of_memory
 
 log = logging.getLogger(__name__)
 

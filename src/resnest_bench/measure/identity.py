@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from resnest_bench.data import PreparedDataset
-from resnest_bench.records import DatasetIdentity
+from resnest_bench.records.observations import DatasetIdentity
 
 
 def now() -> str:

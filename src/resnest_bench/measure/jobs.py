@@ -5,15 +5,16 @@ from pathlib import Path
 
 import torch
 
-from resnest_bench import records
+from resnest_bench import files, records
 from resnest_bench.data import open_prepared
+from resnest_bench.device.environment import describe
 from resnest_bench.digests import code_digest
 from resnest_bench.errors import UserError
-from resnest_bench.measure.environment import describe
 from resnest_bench.measure.identity import dataset_identity, now
 from resnest_bench.measure.latency import measure_latency
 from resnest_bench.paths import Job
-from resnest_bench.records import JobIdentity, Record
+from resnest_bench.records import Record
+from resnest_bench.records.observations import JobIdentity
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.outcomes import judge
 from resnest_bench.status.renamed import find_renamed_record
@@ -35,7 +36,7 @@ def run_latency_job(
     if job not in study.jobs():
         raise UserError(f"study {study.study!r} does not ask for {job}: see `resnest-bench plan`")
     paths = study.paths(results)
-    records.check_writable(paths.root)
+    files.check_writable(paths.root)
     data = open_prepared(study.prepared(dataset))
     current = judge(study, paths, job, {dataset: data.meta.fingerprint})
     if current.record is not None and not current.to_do:

@@ -16,6 +16,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from resnest_bench.device.environment import device_state, precision
+from resnest_bench.device.memory import free_memory, gib, is_out_of_memory, memory_bytes
 from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.complexity import complexity
 from resnest_bench.measure.deployment import (
@@ -31,10 +33,8 @@ from resnest_bench.measure.deployment import (
     set_statistics,
     settings_of,
 )
-from resnest_bench.measure.environment import device_state, precision
-from resnest_bench.measure.memory import free_memory, gib, is_out_of_memory, memory_bytes
 from resnest_bench.models import build_model, check_image, fit_to_image
-from resnest_bench.records import (
+from resnest_bench.records.observations import (
     LatencyCell,
     LatencyObservations,
     PaperTiming,

@@ -1,6 +1,6 @@
 """Networks (floor 2): a family a file, weights, and the readable split attention."""
 
-from resnest_bench.models.fast import make_fast, may_crash
+from resnest_bench.models.fast import may_crash, optimize_for_training
 from resnest_bench.models.heads import head_module, input_stats, split_parameters
 from resnest_bench.models.registry import (
     FAMILIES,
@@ -18,7 +18,7 @@ __all__ = [
     "fit_to_image",
     "head_module",
     "input_stats",
-    "make_fast",
     "may_crash",
+    "optimize_for_training",
     "split_parameters",
 ]

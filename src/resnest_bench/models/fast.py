@@ -1,6 +1,6 @@
 """The same networks with less work: what is computed stays, but for rounding.
 
-`make_fast` changes the classes of a network's modules in place: parameters, their names and the
+`optimize_for_training` changes the classes of a network's modules in place: parameters, their names and the
 state dict stay as they are, so that weights and checkpoints know nothing of it. Training uses it;
 latencies are measured without it, on the network as its library has it.
 """
@@ -66,7 +66,7 @@ def _can_be_sliced(module: nn.Module) -> bool:
 
 
 def may_crash(model: nn.Module) -> bool:
-    """Whether the model has a convolution of the crashing kind that `make_fast` can't change."""
+    """Whether the model has a convolution of the crashing kind that `optimize_for_training` can't change."""
     convs = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
     safe = (StridedPointConv2d,)
     return any(
@@ -151,7 +151,7 @@ class OnePassSplitAttn(SplitAttn):
         return V_BCHW
 
 
-def make_fast(model: nn.Module, compiled: bool = False) -> nn.Module:
+def optimize_for_training(model: nn.Module, compiled: bool = False) -> nn.Module:
     """Change `model` in place and return it. What torch.compile fuses itself is left to it."""
     for module in model.modules():
         # Subclasses do something of their own: they stay.

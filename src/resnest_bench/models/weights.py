@@ -14,8 +14,8 @@ from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
 from resnest_bench.errors import UserError
+from resnest_bench.files import write_bytes
 from resnest_bench.models.heads import head_prefixes
-from resnest_bench.records import write_bytes
 from resnest_bench.words import list_names
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from resnest_bench.device.environment import precision
 from resnest_bench.errors import UserError, first_line
-from resnest_bench.measure.environment import precision
 from resnest_bench.measure.identity import now
 from resnest_bench.paths import Job
 from resnest_bench.planning.clock import Clock

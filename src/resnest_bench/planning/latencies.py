@@ -8,6 +8,7 @@ import timm
 import torch
 from torch import nn
 
+from resnest_bench.device.environment import precision
 from resnest_bench.measure.deployment import (
     NotAvailableError,
     Setting,
@@ -16,7 +17,6 @@ from resnest_bench.measure.deployment import (
     make_input,
     settings_of,
 )
-from resnest_bench.measure.environment import precision
 from resnest_bench.measure.latency import MIN_SAMPLES_AT_TIME_LIMIT
 from resnest_bench.models import build_model, fit_to_image
 from resnest_bench.planning.clock import Clock

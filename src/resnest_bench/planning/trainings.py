@@ -15,7 +15,7 @@ from torch import nn
 from resnest_bench.data.batches import BatchLoader
 from resnest_bench.data.prepared import PreparedMeta, Split
 from resnest_bench.data.splits import batch_slices
-from resnest_bench.measure.environment import precision, tuned_convolutions
+from resnest_bench.device.environment import precision, tuned_convolutions
 from resnest_bench.measure.evaluation import Evaluator
 from resnest_bench.models import build_model, fit_to_image
 from resnest_bench.planning.clock import Clock

@@ -45,7 +45,7 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(task.num_threads)
     import torch
 
-    from resnest_bench.measure.allocator import keep_memory
+    from resnest_bench.device.allocator import keep_memory
     from resnest_bench.measure.latency import peak_rss_bytes
     from resnest_bench.models import build_model, fit_to_image
     from resnest_bench.training.execution import Execution, layouts_of

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from resnest_bench import records
 from resnest_bench.claims.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, VERDICTS
 from resnest_bench.claims.wording import figure_text
+from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
     escape_paragraph,
@@ -37,9 +37,9 @@ def write_claims(results: StudyResults) -> list[Path]:
     write_csv(files[0], claims)
     lines = ["## Claims", "", escape_paragraph(above), "", markdown_table(display), ""]
     lines += markdown_bullets(below)
-    records.write_text(files[1], "\n".join([*lines, ""]))
+    write_text(files[1], "\n".join([*lines, ""]))
     label = f"{study.study}-claims"
-    records.write_text(files[2], latex_table(display, above, label, below))
+    write_text(files[2], latex_table(display, above, label, below))
     write_csv(files[3], comparisons)
     return files
 

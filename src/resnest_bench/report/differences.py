@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from resnest_bench import records
 from resnest_bench.comparisons.differences import (
     MAX_EVERY,
     NETWORKS,
@@ -17,6 +16,7 @@ from resnest_bench.comparisons.differences import (
     typical_detectable,
 )
 from resnest_bench.comparisons.effects import effects_table
+from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
     escape_paragraph,
@@ -55,8 +55,8 @@ def write_differences(results: StudyResults) -> list[Path]:
             place = trainings.experiment if texts else ()
             texts.append(_texts(one, results, "-".join((study.study, "pairs", *place))))
         write_csv(files[0], _stacked(found, "pairs"))
-        records.write_text(files[1], "\n".join(markdown for markdown, _ in texts))
-        records.write_text(files[2], "\n".join(latex for _, latex in texts))
+        write_text(files[1], "\n".join(markdown for markdown, _ in texts))
+        write_text(files[2], "\n".join(latex for _, latex in texts))
         written += [*files, paths.tables / "accuracies.csv"]
         write_csv(written[-1], _stacked(found, "accuracies"))
     if study.tables.ablation:
@@ -69,7 +69,7 @@ def write_differences(results: StudyResults) -> list[Path]:
             effects_display(effects),
             effects_notes(effects),
         )
-        records.write_text(written[-1], text)
+        write_text(written[-1], text)
     return written
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from resnest_bench import records
 from resnest_bench.comparisons.factors import factor_table
+from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
     binomial_text,
@@ -30,10 +30,7 @@ from resnest_bench.frames.files import write_csv, write_parquet
 from resnest_bench.paths import StudyPaths
 from resnest_bench.report.captions import TITLES, caption, notes
 from resnest_bench.report.claims import claims_summary, write_claims
-from resnest_bench.report.differences import (
-    differences_summary,
-    write_differences,
-)
+from resnest_bench.report.differences import differences_summary, write_differences
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
 from resnest_bench.stats.intervals import IMAGES
@@ -100,10 +97,10 @@ def _write_table(
 ) -> list[Path]:
     files = [folder / f"{file}.{ending}" for ending in ("csv", "md", "tex")]
     write_csv(files[0], table)
-    records.write_text(files[1], table_markdown(name, table, study))
+    write_text(files[1], table_markdown(name, table, study))
     display = display_frame(table)
     text = latex_table(display, caption(name, table, study), f"{study.study}-{file}", notes(table))
-    records.write_text(files[2], text)
+    write_text(files[2], text)
     return files
 
 

@@ -13,12 +13,7 @@ from resnest_bench.specs.data import (
     local_path,
 )
 from resnest_bench.specs.latency import LatencySpec
-from resnest_bench.specs.load import (
-    dump_study,
-    load_study,
-    study_from_config,
-    variant_line,
-)
+from resnest_bench.specs.load import dump_study, load_study, study_from_config, variant_line
 from resnest_bench.specs.looks import Look, read_looks, study_with_looks
 from resnest_bench.specs.reading import read_yaml
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec

@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from resnest_bench.errors import UserError
-from resnest_bench.plain import check_plain
+from resnest_bench.json_values import check_json_value
 from resnest_bench.specs import variants
 from resnest_bench.specs.explain import choose_problem, explain_problem
 from resnest_bench.specs.lines import Origin, read_place
@@ -29,7 +29,7 @@ def study_from_config(config: dict[str, Any], origin: str, files: Sequence[Path]
     source = Origin(origin, files)
     config = {key: _read_sheet(key, value, source) for key, value in config.items()}
     try:
-        check_plain(config)
+        check_json_value(config)
     except ValueError as error:
         raise UserError(f"{source.locate(read_place(str(error)))}: {error}") from error
     try:

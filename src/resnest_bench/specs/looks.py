@@ -12,8 +12,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from resnest_bench import records
-from resnest_bench.errors import UserError
+from resnest_bench.errors import UserError, first_problem
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs.base import CountInt, Name, NonNegativeFloat, PositiveInt, Spec
 from resnest_bench.specs.study import StudySpec
@@ -91,7 +90,7 @@ def read_look(path: Path) -> Look:
         raise UserError(f"look {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise UserError(
-            f"look {path}: {records.first_problem(error)}: delete {path.parent} and run the workflow "
+            f"look {path}: {first_problem(error)}: delete {path.parent} and run the workflow "
             "again; trainings are kept"
         ) from error
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from resnest_bench import records
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
-from resnest_bench.records import JobIdentity, Record
+from resnest_bench.records import Record
+from resnest_bench.records.observations import JobIdentity
 from resnest_bench.specs.study import StudySpec
 from resnest_bench.status.changes import find_change
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from resnest_bench.metrics import CELL_METRICS, METRICS, TRAINED, CellMetric, Metric
+from resnest_bench.records.metrics import CELL_METRICS, METRICS, TRAINED, CellMetric, Metric
 from resnest_bench.stats.summary import POSITIVE, UNBOUNDED, Bounds
 
 # Units of the records to units that people read: (text, factor).

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from resnest_bench.formats import probability_text
-from resnest_bench.metrics import METRICS
+from resnest_bench.records.metrics import METRICS
 from resnest_bench.stats.pareto import num_draws, probable_front
 from resnest_bench.stats.summary import ROUNDING
 from resnest_bench.tables.axes import Axis

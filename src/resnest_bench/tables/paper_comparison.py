@@ -17,12 +17,7 @@ from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.summary import PERCENT, POSITIVE, Bounds, mean_ends, summarise
 from resnest_bench.tables import paper_values
 from resnest_bench.tables.selection import Selection, select, select_rows
-from resnest_bench.tables.values import (
-    by_seed,
-    devices_text,
-    latency_status,
-    training_status,
-)
+from resnest_bench.tables.values import by_seed, devices_text, latency_status, training_status
 
 # What a reader of any printed figure has to know. Captions and pages show these sentences.
 PRINTED_FACTS = (

@@ -4,7 +4,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from resnest_bench import records
+from resnest_bench import files
 from resnest_bench.digests import code_digest
 from resnest_bench.errors import UserError
 from resnest_bench.models.weights import file_sha256
@@ -56,6 +56,6 @@ def _copy_weights(found: RenamedRecord, paths: StudyPaths, job: Job) -> bool:
     if wanted is None or not source.is_file() or file_sha256(source) != wanted:
         return False
     if source != paths.weights(job):
-        with records.replacing(paths.weights(job)) as temporary:
+        with files.replacing(paths.weights(job)) as temporary:
             shutil.copyfile(source, temporary)
     return True

@@ -21,11 +21,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from resnest_bench import records
+from resnest_bench import files, records
 from resnest_bench.errors import UserError
-from resnest_bench.observations import EpochObservation, RecordModel, ShortageObservation
 from resnest_bench.paths import Job
 from resnest_bench.records import Record
+from resnest_bench.records.observations import EpochObservation, RecordModel, ShortageObservation
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class Checkpoint:
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         metadata = {"format": FORMAT, "key": self.key, "progress": progress.as_json()}
         try:
-            with records.replacing(self.state) as temporary:
+            with files.replacing(self.state) as temporary:
                 save_file(tensors, temporary, metadata=metadata)
         except (UserError, SafetensorError) as error:
             raise UserError(

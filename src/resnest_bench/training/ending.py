@@ -9,9 +9,9 @@ from resnest_bench import records
 from resnest_bench.chance import describe_chance
 from resnest_bench.measure.complexity import count_params
 from resnest_bench.measure.evaluation import Evaluation
-from resnest_bench.records import (
+from resnest_bench.records import Record
+from resnest_bench.records.observations import (
     ExecutionObservation,
-    Record,
     TrainObservations,
     WeightsObservation,
 )

@@ -17,11 +17,11 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from resnest_bench import records
+from resnest_bench import files
+from resnest_bench.device.memory import free_memory, is_out_of_memory
 from resnest_bench.errors import UserError, first_line
-from resnest_bench.measure.memory import free_memory, is_out_of_memory
-from resnest_bench.models import make_fast
-from resnest_bench.observations import (
+from resnest_bench.models import optimize_for_training
+from resnest_bench.records.observations import (
     ExecutionObservation,
     LeftOutObservation,
     ProbeObservation,
@@ -58,7 +58,7 @@ class Execution:
 
 def prepared_network(model: nn.Module, execution: Execution) -> nn.Module:
     """`model` in its fast form and layout, changed in place."""
-    model = make_fast(model, compiled=execution.mode == "compiled")
+    model = optimize_for_training(model, compiled=execution.mode == "compiled")
     last = execution.layout == "channels_last"
     memory_format = torch.channels_last if last else torch.contiguous_format
     # In place; torch's annotations lack what its docs name.
@@ -289,4 +289,4 @@ def decided(file: Path, decide: Callable[[], ExecutionObservation]) -> Execution
 
 def keep(file: Path, seen: ExecutionObservation) -> None:
     """Let `seen` be what all later seeds of a job do."""
-    records.write_text(file, seen.model_dump_json(indent=1) + "\n")
+    files.write_text(file, seen.model_dump_json(indent=1) + "\n")

@@ -13,7 +13,7 @@ from resnest_bench.models.image_size import show_args
 from resnest_bench.models.weight_files import load_weights_file, read_weights_file
 from resnest_bench.models.weights import apply_weights, file_sha256, hub_license, hub_stats
 from resnest_bench.paths import DataPaths, Job, StudyPaths
-from resnest_bench.records import WeightsObservation
+from resnest_bench.records.observations import WeightsObservation
 from resnest_bench.specs import StudySpec
 from resnest_bench.training.optimizer import freeze_backbone
 

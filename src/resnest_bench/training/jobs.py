@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +11,30 @@ import torch
 from rich.progress import Progress as Bars
 from torch import nn
 
-from resnest_bench import records
+from resnest_bench import files, records
 from resnest_bench.data import PreparedDataset, check_leakage, open_prepared, report_file
 from resnest_bench.data.batches import BatchLoader
 from resnest_bench.data.splits import train_validation_split
+from resnest_bench.device.allocator import keep_memory
+from resnest_bench.device.environment import describe, precision, tuned_convolutions
+from resnest_bench.device.memory import free_memory, is_out_of_memory
+from resnest_bench.device.threads import count_threads, keep_threads
 from resnest_bench.digests import code_digest, digest_of
 from resnest_bench.errors import UserError, first_line
-from resnest_bench.measure.allocator import keep_memory
-from resnest_bench.measure.environment import describe, precision, tuned_convolutions
 from resnest_bench.measure.identity import dataset_identity, now
-from resnest_bench.measure.memory import free_memory, is_out_of_memory
-from resnest_bench.measure.threads import count_threads, keep_threads
 from resnest_bench.models import fit_to_image
 from resnest_bench.models.weights import file_sha256, save_weights
 from resnest_bench.paths import Job, StudyPaths
-from resnest_bench.progress import LiveProgress, write_progress
-from resnest_bench.records import (
+from resnest_bench.records import Record
+from resnest_bench.records.observations import (
     Environment,
     EpochObservation,
     ExecutionObservation,
     Failure,
     JobIdentity,
-    Record,
     TrainObservations,
 )
+from resnest_bench.records.progress import LiveProgress, write_progress
 from resnest_bench.specs import RecipeSpec, StudySpec
 from resnest_bench.status.changes import find_change, normalise_spec
 from resnest_bench.status.fingerprints import read_fingerprints
@@ -48,7 +48,6 @@ from resnest_bench.training.loop import Batches, DivergedError, train_model
 from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
 from resnest_bench.training.step import make_step, probe_steps
-from resnest_bench.training.together import take_turns
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +65,6 @@ class Context:
     device: torch.device
     environment: Environment
     bars: Bars | None = None
-    seeds_at_once: int = 1
 
 
 def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple | None) -> Batches:
@@ -115,9 +113,7 @@ def checkpoint_of(context: Context, job: Job) -> Checkpoint:
     return Checkpoint(context.paths.checkpoint(key, job.seed))
 
 
-def _train(
-    context: Context, job: Job, checkpoint: Checkpoint
-) -> Generator[None, None, tuple[TrainObservations, Batches]]:
+def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
     study, recipe, device = context.study, context.study.recipe(job.recipe), context.device
     num_classes = len(context.data.meta.classes)
     image_size = context.data.meta.image_size
@@ -135,12 +131,10 @@ def _train(
         recipe,
         device,
         Execution.of(seen),
-        # Seeds side by side that don't fit are trained one after the other instead.
-        may_shrink=context.seeds_at_once == 1,
         on_smaller=on_smaller,
     )
     reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
-    progress, test = yield from train_model(
+    progress, test = train_model(
         step, batches, job.seed, checkpoint, reporter, _teller(context, job)
     )
     sha256 = None
@@ -149,7 +143,6 @@ def _train(
     execution = seen.model_copy(
         update={
             "mode": step.execution.mode,
-            "seeds_at_once": context.seeds_at_once,
             "micro_batch_size": step.execution.micro_batch_size,
             "shortages": progress.shortages,
         }
@@ -204,17 +197,14 @@ def _teller(context: Context, job: Job) -> Callable[[list[EpochObservation]], No
     return tell
 
 
-def run_seed(context: Context, job: Job) -> Generator[None, None, Record]:
-    """Train one seed, or take it from where it was stopped; yields after every step.
-
-    Returns its record: a diverged seed gives one too.
-    """
+def run_seed(context: Context, job: Job) -> Record:
+    """Train one seed, or take it from where it was stopped. A diverged seed gives a record too."""
     checkpoint = checkpoint_of(context, job)
     with checkpoint.held():
-        return (yield from _run_held(context, job, checkpoint))
+        return _run_held(context, job, checkpoint)
 
 
-def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Generator[None, None, Record]:
+def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
     finished = checkpoint.finished_record(job)
     if finished is not None and _can_be_taken(context, job, finished):
         log.info("%s: finished before; %s holds its record", job, checkpoint.finished)
@@ -225,7 +215,7 @@ def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Generator[N
     started, num_train = now(), len(context.data.train)
     observations, failure = None, None
     try:
-        observations, batches = yield from _train(context, job, checkpoint)
+        observations, batches = _train(context, job, checkpoint)
         num_train = len(batches.train_indices)
     except DivergedError as error:
         failure = Failure(reason=str(error), epoch=error.epoch, step=error.step)
@@ -321,13 +311,11 @@ def run_job(
     variant: str,
     device: torch.device,
     results: Path = Path("results"),
-    seeds_at_once: int = 1,
     seeds: Sequence[int] | None = None,
 ) -> list[Record]:
     """Run a training or fine-tuning over all seeds and write one record a seed.
 
-    `seeds_at_once` of them take turns on the device, step by step; their numbers are the same. `seeds`
-    asks for these alone: the study's, or of a training those that its adaptive block may add.
+    `seeds` asks for these alone: the study's, or of a training those that its adaptive block may add.
 
     Raises UserError for whatever the user can repair. A seed that diverges is no error: its record
     says so, and the next seed goes on.
@@ -335,7 +323,7 @@ def run_job(
     spec, paths = study.recipe(recipe), study.paths(results)
     jobs = jobs_asked(study, kind, dataset, recipe, variant, seeds)
     check_recipe(spec, device)
-    records.check_writable(paths.root)
+    files.check_writable(paths.root)
     allocator = "keeps memory" if device.type == "cpu" and keep_memory() else None
     start = time.perf_counter()
     done: list[Record] = []
@@ -343,38 +331,25 @@ def run_job(
         data = open_prepared(study.prepared(dataset))
         check_leakage(study.dataset(dataset), data.meta, report_file(study.prepared(dataset)))
         seen = describe(device, allocator)
-        context = Context(study, paths, data, device, seen, bars, min(seeds_at_once, len(jobs)))
-        while len(done) < len(jobs):
-            group = jobs[len(done) : len(done) + context.seeds_at_once]
-            together = _train_together(context, group)
-            done += together or []
-            if together is None:
-                free_memory(device)
-                context = replace(context, seeds_at_once=1)
+        context = Context(study, paths, data, device, seen, bars)
+        for job in jobs:
+            try:
+                done.append(_write_seed(context, job))
+            except Exception as error:
+                _explain_error(context, job, error)
+                raise
     log.info("%s: %d seeds in %.1f s", variant, len(done), time.perf_counter() - start)
     return done
 
 
-def _train_together(context: Context, group: list[Job]) -> list[Record] | None:
-    """The records of these seeds, or None where they don't fit into memory side by side.
-
-    A seed that is trained again goes on from its last epoch, and its numbers don't change by it.
-    """
-    try:
-        return take_turns([_write_seed(context, job) for job in group], context.device)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            explain_failure(
-                context.study, context.paths, group[0], context.data.meta, context.device, error
-            )
-            raise
-        if len(group) == 1:
-            raise UserError(
-                f"{group[0]}: memory ran out ({first_line(error)}): free the device's memory "
-                "(`resnest-bench doctor`) or take one with more; the same command resumes"
-            ) from error
-        log.warning("%d seeds at once don't fit into memory: one at a time from now on", len(group))
-        return None
+def _explain_error(context: Context, job: Job, error: Exception) -> None:
+    """Raise UserError where the user can repair what ended this seed; else return."""
+    if is_out_of_memory(error):
+        raise UserError(
+            f"{job}: memory ran out ({first_line(error)}): free the device's memory "
+            "(`resnest-bench doctor`) or take one with more; the same command resumes"
+        ) from error
+    explain_failure(context.study, context.paths, job, context.data.meta, context.device, error)
 
 
 def _find_current(context: Context, job: Job) -> Record | None:
@@ -389,11 +364,11 @@ def _find_current(context: Context, job: Job) -> Record | None:
     return found.record
 
 
-def _write_seed(context: Context, job: Job) -> Generator[None, None, Record]:
+def _write_seed(context: Context, job: Job) -> Record:
     current = _find_current(context, job)
     if current is not None:
         return current
-    record = yield from run_seed(context, job)
+    record = run_seed(context, job)
     records.write(context.paths.record(job), record)
     warn_of_chance(record)
     context.paths.progress(job).unlink(missing_ok=True)

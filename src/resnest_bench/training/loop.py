@@ -3,19 +3,19 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from resnest_bench import stopping
 from resnest_bench.data.batches import BatchLoader, mixup_batch
 from resnest_bench.data.splits import batch_slices, epoch_order
-from resnest_bench.measure.allocator import release_memory
+from resnest_bench.device.allocator import release_memory
 from resnest_bench.measure.evaluation import Evaluation, Evaluator
-from resnest_bench.records import EpochObservation, ShortageObservation
-from resnest_bench.stopping import Stopped, checked
+from resnest_bench.records.observations import EpochObservation, ShortageObservation
 from resnest_bench.training.checkpoints import Checkpoint, PartialEpoch, Progress
 from resnest_bench.training.reporting import Reporter
 from resnest_bench.training.schedules import learning_rate
@@ -97,10 +97,11 @@ def train_epoch(
     epoch: int,
     reporter: Reporter,
     state: EpochState | None = None,
-) -> Generator[None, None, TrainPass]:
-    """One pass over the training images; `epoch` counts from 1. Yields after every step.
+) -> TrainPass:
+    """One pass over the training images; `epoch` counts from 1.
 
-    `state` is kept up to date, and says where to start; None is the beginning.
+    `state` is kept up to date, and says where to start; None is the beginning. Where signals are
+    held back (`stopping.defer_signals`), one that has come raises `Interrupted` between two steps.
 
     On a GPU nothing is waited for before the last step: a loss that is not finite shows at the end,
     with the step that it came in.
@@ -115,7 +116,7 @@ def train_epoch(
     start = time.perf_counter() - state.seconds
 
     stream = batches.train.iterate_train(order, slices, seed, epoch, state.num_steps)
-    for index, (images_BCHW, target) in enumerate(stream, state.num_steps):
+    for index, (images_BCHW, target) in enumerate(stopping.interruptible(stream), state.num_steps):
         if recipe.mixup_alpha:
             images_BCHW, target = mixup_batch(
                 images_BCHW, target, batches.num_classes, recipe.mixup_alpha, state.mixup_generator
@@ -133,7 +134,6 @@ def train_epoch(
             reporter.figures(epoch, *step.sums.means(), step.sums.num_images / _since(start))
         reporter.advance()
         state.num_steps, state.seconds = index + 1, _since(start)
-        yield
 
     if not on_cpu:
         torch.cuda.synchronize(step.device)
@@ -162,8 +162,8 @@ def observe_epoch(
     start = time.perf_counter()
     validation = None
     if batches.validation is not None:
-        validation = evaluator(checked(batches.validation())).accuracy
-    test = evaluator(checked(batches.test()))
+        validation = evaluator(stopping.interruptible(batches.validation())).accuracy
+    test = evaluator(stopping.interruptible(batches.test()))
     if not math.isfinite(test.loss):
         raise DivergedError("the loss on the test images", epoch, None)
     seen = EpochObservation(
@@ -199,12 +199,11 @@ def train_model(
     checkpoint: Checkpoint,
     reporter: Reporter,
     tell: Callable[[list[EpochObservation]], None] = lambda epochs: None,
-) -> Generator[None, None, tuple[Progress, Evaluation]]:
+) -> tuple[Progress, Evaluation]:
     """Train to the recipe's last epoch, from the checkpoint where there is one.
 
-    A generator that yields after every step, so that several trainings can share a device.
-    `tell` hears of all epochs so far at the end of each. Where `Stopped` is thrown into it, or comes
-    in an evaluation, the state is kept up to the last step, and it is raised.
+    `tell` hears of all epochs so far at the end of each. A signal ends it with `Interrupted` after the
+    step or evaluated batch that it came in, and the state up to that step is kept.
 
     Returns all epochs and the final evaluation on the test images: the headline is the last epoch,
     whatever the others were. Raises DivergedError where a loss is not finite.
@@ -221,7 +220,7 @@ def train_model(
     steps = len(batch_slices(len(batches.train_indices), recipe.batch_size))
     test: Evaluation | None = None
     done = len(progress.epochs) * steps + (progress.partial.num_steps if progress.partial else 0)
-    with reporter.bar_of(recipe.epochs * steps, done):
+    with reporter.bar_of(recipe.epochs * steps, done), stopping.defer_signals():
         for epoch in range(len(progress.epochs) + 1, recipe.epochs + 1):
             start = time.perf_counter()
             state = EpochState(step.sums, seed, epoch)
@@ -229,10 +228,10 @@ def train_model(
                 state.restore(progress.partial)
                 progress.partial = None
             try:
-                trained = yield from train_epoch(step, batches, seed, epoch, reporter, state)
+                trained = train_epoch(step, batches, seed, epoch, reporter, state)
                 release_memory()
                 seen, test = observe_epoch(evaluator, batches, epoch, trained)
-            except Stopped:
+            except stopping.Interrupted:
                 progress.wall_seconds += _since(start)
                 progress.partial = state.partial()
                 progress.shortages += state.shortages

@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from resnest_bench.records import EpochObservation
+from resnest_bench.records.observations import EpochObservation
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """One update of a network: forward, loss, backward, SGD, and the sums of the epoch.
 
-Where memory runs out, the step is undone and done over in pieces (`training.pieces`).
+Where memory runs out, the step is undone and done over in pieces (`training.micro_batching`).
 """
 
 import copy
@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from resnest_bench.device.graphs import Capture, OwnRandomness, capture_cuda_graph, unchanged
+from resnest_bench.device.memory import free_memory, is_out_of_memory
 from resnest_bench.errors import UserError, first_line
-from resnest_bench.measure.graphs import Capture, OwnRandomness, capture_cuda_graph, unchanged
-from resnest_bench.measure.memory import free_memory, is_out_of_memory
 from resnest_bench.models import head_module, may_crash
 from resnest_bench.specs import RecipeSpec
 from resnest_bench.training.execution import CrashCheck, Execution, StepMaker, prepared_network
 from resnest_bench.training.isolation import crash_of
+from resnest_bench.training.micro_batching import Undo, pieces, smaller
 from resnest_bench.training.optimizer import build_optimizer, init_momenta, set_learning_rate
-from resnest_bench.training.pieces import Undo, pieces, smaller
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class TrainStep:
             # The same images again, and dropout from the start of its draws.
             self.optimizer.zero_grad(set_to_none=True)
             free_memory(self.device)
-            self.undo.put_back()
+            self.undo.restore()
             self.randomness.seed(seed)
         self.optimizer.step()
 

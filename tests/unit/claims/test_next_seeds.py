@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from resnest_bench import records
+from resnest_bench import files, records
 from resnest_bench.claims import next_seeds
 from resnest_bench.claims.next_seeds import ALL_DECIDED, NO_BUDGET, NONE_WORTH, WAITING, decide
 from resnest_bench.claims.tables import claims_table
@@ -185,7 +185,7 @@ def written(tmp_path, unclear):
 
 def take(study, paths, number):
     look = decide(study, paths, number)
-    records.write_text(paths.look(number), look.model_dump_json(indent=1) + "\n")
+    files.write_text(paths.look(number), look.model_dump_json(indent=1) + "\n")
     return look
 
 

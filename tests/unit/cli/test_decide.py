@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from resnest_bench import records
+from resnest_bench import files, records
 from resnest_bench.cli.app import app, parse_seeds
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job
@@ -27,7 +27,7 @@ def study(tmp_path, monkeypatch):
     paths = study.paths()
     for job, record in trained(study, bits_of(DIFFERENCES, rng())).items():
         records.write(paths.record(job), record)
-    records.write_text(paths.study, dump_study(study))
+    files.write_text(paths.study, dump_study(study))
     return study
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from resnest_bench import records
+from resnest_bench import files
 from resnest_bench.cli.app import app
 from resnest_bench.cli.init import write_study
 from resnest_bench.cli.shipped import shipped_studies
@@ -47,14 +47,14 @@ def test_it_overwrites_nothing_and_then_writes_nothing(name, tmp_path):
 
 
 def test_a_disk_that_fills_up_leaves_no_half_study(tmp_path, monkeypatch):
-    write_text = records.write_text
+    write_text = files.write_text
 
     def full(path, text):
         if path.name == "claims.yaml":
             raise UserError("the disk is full")
         write_text(path, text)
 
-    monkeypatch.setattr(records, "write_text", full)
+    monkeypatch.setattr(files, "write_text", full)
     with pytest.raises(UserError, match="full"):
         write_study(tmp_path, "first")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

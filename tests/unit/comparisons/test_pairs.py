@@ -4,9 +4,7 @@ from scipy import stats
 
 from resnest_bench.comparisons.pairs import pairs_table
 from resnest_bench.frames.correctness import Correctness
-from resnest_bench.stats.paired import (
-    discordant,
-)
+from resnest_bench.stats.paired import discordant
 
 
 def some_correct(num_seeds=3, num_images=500, names=("A", "B", "C"), gaps=()):

@@ -9,9 +9,8 @@ from resnest_bench.export import write_page
 from resnest_bench.frames.cache import load_frames
 from resnest_bench.frames.data_notes import data_notes, describe_data
 from resnest_bench.frames.rows import collect
-from resnest_bench.observations import ImageReading
 from resnest_bench.paths import Job
-from resnest_bench.records import DatasetIdentity
+from resnest_bench.records.observations import DatasetIdentity, ImageReading
 from resnest_bench.report.tables import write_tables
 from resnest_bench.specs import dump_study
 from support import records_factory

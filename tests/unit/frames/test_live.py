@@ -6,7 +6,7 @@ from resnest_bench.frames.live import list_states, live_epochs, trainings_frame
 from resnest_bench.frames.rows import EPOCH_COLUMNS, collect
 from resnest_bench.live.from_files import read_states, read_trainings
 from resnest_bench.paths import Job
-from resnest_bench.progress import LiveProgress, write_progress
+from resnest_bench.records.progress import LiveProgress, write_progress
 from support.records_factory import make_epochs, make_failed_record
 
 JOB = Job("train", "low", "quick", "A", 1)

@@ -7,8 +7,8 @@ import pytest
 
 from resnest_bench import records
 from resnest_bench.frames.rows import cells_frame, collect, epochs_frame, samples_frame
-from resnest_bench.metrics import METRICS
 from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.records.metrics import METRICS
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import outcomes, unlisted_records
 from support.records_factory import (

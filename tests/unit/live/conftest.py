@@ -1,9 +1,9 @@
 import pytest
 
-from resnest_bench import records
+from resnest_bench import files
 from resnest_bench.live.interrupts import INTERRUPTED
 from resnest_bench.paths import StudyPaths
-from resnest_bench.progress import LiveProgress
+from resnest_bench.records.progress import LiveProgress
 from support.records_factory import make_epochs, make_study, write_study
 
 
@@ -37,7 +37,7 @@ def tell(paths):
             }
         )
         # As from another machine: whether its process still runs can't be asked.
-        records.write_text(paths.progress(job), seen.model_dump_json())
+        files.write_text(paths.progress(job), seen.model_dump_json())
 
     return write
 

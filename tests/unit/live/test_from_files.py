@@ -11,7 +11,7 @@ import pytest
 
 from resnest_bench.live.from_files import find_log, read_states, read_status
 from resnest_bench.paths import DataPaths, Job
-from resnest_bench.progress import read_progress, write_progress
+from resnest_bench.records.progress import read_progress, write_progress
 from support.records_factory import CONFIG, make_failed_record, make_study
 
 TRAININGS = tuple(Job("train", "low", "quick", "B", seed) for seed in range(3))

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from resnest_bench.measure import deployment, environment
+from resnest_bench.device import environment
+from resnest_bench.measure import deployment
 from resnest_bench.measure.deployment import (
     MODES,
     NotAvailableError,

@@ -11,7 +11,7 @@ import torch
 from timm.layers import SplitAttn
 from torch import nn
 
-from resnest_bench.models import build_model, make_fast, may_crash
+from resnest_bench.models import build_model, may_crash, optimize_for_training
 from resnest_bench.models.fast import (
     CentreTapConv2d,
     OnePassSplitAttn,
@@ -68,7 +68,7 @@ CONVS = {
 @pytest.mark.parametrize("options", CONVS.values(), ids=CONVS)
 def test_a_convolution_of_a_single_pixel_is_its_centre_tap(options, side):
     conv = nn.Conv2d(8, **{"out_channels": 8, "bias": False, **options}).double()
-    fast = make_fast(nn.Sequential(copy.deepcopy(conv)))
+    fast = optimize_for_training(nn.Sequential(copy.deepcopy(conv)))
     assert type(fast[0]) is CentreTapConv2d
     x = torch.randn(3, 8, side, side, dtype=torch.float64)
     assert_same(outputs_and_gradients(fast, x), outputs_and_gradients(nn.Sequential(conv), x))
@@ -84,7 +84,7 @@ def test_a_convolution_of_a_single_pixel_is_its_centre_tap(options, side):
     ],
 )
 def test_other_convolutions_stay(options):
-    assert type(make_fast(nn.Sequential(nn.Conv2d(4, 4, **options)))[0]) is nn.Conv2d
+    assert type(optimize_for_training(nn.Sequential(nn.Conv2d(4, 4, **options)))[0]) is nn.Conv2d
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -102,7 +102,7 @@ def test_the_weighted_sum_of_splits_has_the_gradients_of_its_formula(radix, layo
 def test_the_one_pass_block_is_timms(radix, groups, layout):
     block = SplitAttn(16, radix=radix, groups=groups, norm_layer=nn.BatchNorm2d).double()
     block = nn.Sequential(block.to(memory_format=layout))
-    fast = make_fast(copy.deepcopy(block))
+    fast = optimize_for_training(copy.deepcopy(block))
     assert type(fast[0]) is OnePassSplitAttn
     x = torch.randn(3, 16, 5, 5, dtype=torch.float64).contiguous(memory_format=layout)
     assert_same(outputs_and_gradients(fast, x), outputs_and_gradients(block, x))
@@ -121,7 +121,7 @@ def test_the_one_pass_block_is_timms(radix, groups, layout):
 def test_whole_networks_agree_in_output_gradients_and_statistics(name):
     model = build_model(STUDY.variant(name), 10, dropout=0.2).double()
     model = model.to(memory_format=torch.channels_last)
-    fast = make_fast(copy.deepcopy(model))
+    fast = optimize_for_training(copy.deepcopy(model))
     assert any(isinstance(m, CentreTapConv2d) for m in fast.modules())
     assert list(fast.state_dict()) == list(model.state_dict())
     x = torch.randn(8, 3, 32, 32, dtype=torch.float64)
@@ -133,19 +133,21 @@ def test_whole_networks_agree_in_output_gradients_and_statistics(name):
 
 
 def test_a_convolution_with_something_of_its_own_stays():
-    model = make_fast(timm.create_model("tf_efficientnet_b0"))
+    model = optimize_for_training(timm.create_model("tf_efficientnet_b0"))
     same = [m for m in model.modules() if type(m).__name__ == "Conv2dSame"]
     assert same, "TensorFlow's padding depends on the image, and stays as it is"
 
 
 def test_what_is_compiled_keeps_timms_block():
-    model = make_fast(build_model(STUDY.variant("ResNeSt-14-2s1x64d"), 10), compiled=True)
+    model = optimize_for_training(
+        build_model(STUDY.variant("ResNeSt-14-2s1x64d"), 10), compiled=True
+    )
     assert not any(isinstance(m, OnePassSplitAttn) for m in model.modules())
     assert any(isinstance(m, CentreTapConv2d) for m in model.modules())
 
 
 def test_bf16_stays_bf16_under_autocast():
-    model = make_fast(build_model(STUDY.variant("ResNeSt-14-2s1x64d"), 10)).eval()
+    model = optimize_for_training(build_model(STUDY.variant("ResNeSt-14-2s1x64d"), 10)).eval()
     plain = build_model(STUDY.variant("ResNeSt-14-2s1x64d"), 10).eval()
     plain.load_state_dict(model.state_dict())
     x = torch.randn(4, 3, 32, 32)
@@ -159,7 +161,7 @@ def test_bf16_stays_bf16_under_autocast():
 @pytest.mark.parametrize("side", [7, 8])
 def test_a_strided_1x1_convolution_is_one_of_every_second_pixel(stride, side):
     conv = nn.Conv2d(3, 5, 1, stride).double()
-    fast = make_fast(nn.Sequential(copy.deepcopy(conv)))
+    fast = optimize_for_training(nn.Sequential(copy.deepcopy(conv)))
     assert type(fast[0]) is StridedPointConv2d
     x = torch.randn(2, 3, side, side, dtype=torch.double)
     assert_same(outputs_and_gradients(fast, x), outputs_and_gradients(nn.Sequential(conv), x))
@@ -169,9 +171,9 @@ def test_only_convolutions_that_may_crash_are_changed_and_those_left_are_named()
     class Own(nn.Conv2d):
         pass
 
-    assert type(make_fast(nn.Sequential(nn.Conv2d(8, 8, 1, 2)))[0]) is CentreTapConv2d
+    assert type(optimize_for_training(nn.Sequential(nn.Conv2d(8, 8, 1, 2)))[0]) is CentreTapConv2d
     assert not may_crash(nn.Sequential(nn.Conv2d(3, 4, 1, 2)))
-    assert not may_crash(make_fast(nn.Sequential(nn.Conv2d(3, 4, 1, 2))))
+    assert not may_crash(optimize_for_training(nn.Sequential(nn.Conv2d(3, 4, 1, 2))))
     assert may_crash(nn.Sequential(Own(3, 4, 1, 2)))
     assert not may_crash(nn.Sequential(Own(8, 4, 1, 2), Own(3, 4, 1), Own(3, 4, 3, 2)))
 
@@ -180,8 +182,8 @@ def test_only_convolutions_that_may_crash_are_changed_and_those_left_are_named()
 def test_a_network_that_crashed_in_channels_last_trains():
     """In its own process: without the fast form oneDNN ends it (mobileone_s0, torch 2.11)."""
     code = (
-        "import timm, torch; from resnest_bench.models import make_fast\n"
-        "net = make_fast(timm.create_model('mobileone_s0', num_classes=3))\n"
+        "import timm, torch; from resnest_bench.models import optimize_for_training\n"
+        "net = optimize_for_training(timm.create_model('mobileone_s0', num_classes=3))\n"
         "net.to(memory_format=torch.channels_last).train()\n"
         "for _ in range(3):\n"
         "    net(torch.randn(2, 3, 96, 96).to(memory_format=torch.channels_last)).sum().backward()\n"

@@ -9,7 +9,7 @@ from torch import nn
 
 from resnest_bench.errors import UserError
 from resnest_bench.measure.complexity import complexity
-from resnest_bench.models import build_model, check_buildable, make_fast
+from resnest_bench.models import build_model, check_buildable, optimize_for_training
 from resnest_bench.specs import ResNestVariant
 
 
@@ -120,7 +120,9 @@ def test_many_groups_are_those_of_timm_and_run_in_the_fast_form(setting):
     with torch.no_grad():
         expected = theirs(images)
         assert torch.equal(ours(images), expected)
-        torch.testing.assert_close(make_fast(ours)(images), expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            optimize_for_training(ours)(images), expected, rtol=1e-4, atol=1e-4
+        )
 
 
 # Measured before on timm's own block: parameters and multiply-accumulates at 32x32.

@@ -24,8 +24,8 @@ from resnest_bench.formats import (
     significant,
     uncertain_text,
 )
-from resnest_bench.metrics import METRICS
 from resnest_bench.paths import Job
+from resnest_bench.records.metrics import METRICS
 from resnest_bench.report import tables as render
 from resnest_bench.report.tables import summary_text, write_tables
 from support.records_factory import (

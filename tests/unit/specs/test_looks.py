@@ -2,7 +2,7 @@
 
 import pytest
 
-from resnest_bench import records
+from resnest_bench import files
 from resnest_bench.errors import UserError
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import Look, read_looks, study_with_looks
@@ -42,7 +42,7 @@ def write(paths, number, *asked, stop="", study="synthetic", previous=None):
         budget=BUDGET,
         stop=stop,
     )
-    records.write_text(paths.look(number), look.model_dump_json())
+    files.write_text(paths.look(number), look.model_dump_json())
 
 
 def added(study, paths, **more):
@@ -90,7 +90,7 @@ def test_nothing_follows_the_last_look(study, paths):
 
 @pytest.mark.parametrize("damage", ["", "{", '{"look": 0}', "[]", "\x00", '{"schema_version": 2}'])
 def test_a_damaged_file_is_named_with_what_to_do(study, paths, damage):
-    records.write_text(paths.look(0), damage)
+    files.write_text(paths.look(0), damage)
     with pytest.raises(UserError, match=r"look-0\.json.*delete"):
         read_looks(study, paths)
 
@@ -98,6 +98,6 @@ def test_a_damaged_file_is_named_with_what_to_do(study, paths, damage):
 def test_a_name_that_leads_out_of_the_folder_is_refused(study, paths):
     write(paths, 0, wanted("A", 5))
     text = paths.look(0).read_text().replace('"A"', '"../A"')
-    records.write_text(paths.look(0), text)
+    files.write_text(paths.look(0), text)
     with pytest.raises(UserError, match=r"wanted\.0\.variant"):
         read_looks(study, paths)

@@ -1,7 +1,7 @@
 import pytest
 
 from resnest_bench.frames.rows import cells_frame, collect
-from resnest_bench.metrics import CELL_METRICS, METRICS
+from resnest_bench.records.metrics import CELL_METRICS, METRICS
 from resnest_bench.tables.axes import axes_of, default_axes, metric_axis
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from resnest_bench.data import open_prepared, prepare
-from resnest_bench.measure.environment import describe
+from resnest_bench.device.environment import describe
 from resnest_bench.paths import DataPaths
 from resnest_bench.specs import study_from_config
 from resnest_bench.training.jobs import Context

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from resnest_bench.errors import UserError
-from resnest_bench.records import EpochObservation
+from resnest_bench.records.observations import EpochObservation
 from resnest_bench.training.checkpoints import FORMAT, Checkpoint, Progress
 
 EPOCH = EpochObservation(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from resnest_bench.errors import UserError
-from resnest_bench.records import ExecutionObservation
+from resnest_bench.records.observations import ExecutionObservation
 from resnest_bench.specs import RecipeSpec
 from resnest_bench.training import execution
 from resnest_bench.training.execution import Execution, choose, decided, fastest, probe_batch

@@ -7,25 +7,24 @@ import pytest
 import torch
 
 from resnest_bench import records
+from resnest_bench.device.environment import describe
 from resnest_bench.errors import UserError
-from resnest_bench.measure.environment import describe
 from resnest_bench.models import build_model, split_parameters
 from resnest_bench.paths import Job
-from resnest_bench.progress import read_progress
 from resnest_bench.records import read, unpack_bits
+from resnest_bench.records.progress import read_progress
 from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training import loop, step
 from resnest_bench.training.checkpoints import Checkpoint
 from resnest_bench.training.initial import build_initial, renew_head
 from resnest_bench.training.jobs import evaluation_batch, run_job
-from resnest_bench.training.together import finish
 
 CPU = torch.device("cpu")
 JOB = Job("train", "low", "r", "A", 0)
 
 
 def run_seed(context, job):
-    return finish(jobs_module.run_seed(context, job))
+    return jobs_module.run_seed(context, job)
 
 
 def without_times(record):
@@ -253,7 +252,7 @@ def test_head_only_leaves_the_backbone_as_it_was(make_study, config, tmp_path, m
 
     def spy(step, *args):
         before = {name: value.clone() for name, value in step.model.state_dict().items()}
-        result = yield from loop.train_model(step, *args)
+        result = loop.train_model(step, *args)
         kept["changed"] = {
             n for n, v in step.model.state_dict().items() if not torch.equal(v, before[n])
         }

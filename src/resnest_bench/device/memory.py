@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from resnest_bench.device.allocator import release_memory
 from resnest_bench.errors import UserError
-from resnest_bench.measure.allocator import release_memory
 
 # What is not told by its type. The allocator of a CPU raises a RuntimeError; cuDNN and cuBLAS ask
 # for memory of their own.

@@ -10,15 +10,15 @@ from torch import nn
 from resnest_bench.errors import UserError
 from resnest_bench.models import build_model
 from resnest_bench.paths import Job
-from resnest_bench.records import ExecutionObservation, ShortageObservation, read
+from resnest_bench.records import read
+from resnest_bench.records.observations import ExecutionObservation, ShortageObservation
 from resnest_bench.specs import RecipeSpec, ResNestVariant
 from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training import loop
 from resnest_bench.training.execution import Execution, choose, keep
 from resnest_bench.training.jobs import checkpoint_of, run_job
-from resnest_bench.training.pieces import MIN_MICRO_BATCH, pieces, smaller
+from resnest_bench.training.micro_batching import MIN_MICRO_BATCH, pieces, smaller
 from resnest_bench.training.step import TrainStep, probe_step_maker
-from resnest_bench.training.together import finish
 from support.shortage import MESSAGE, Shortage
 
 CPU = torch.device("cpu")
@@ -163,7 +163,7 @@ def test_a_later_shortage_undoes_its_step_alone():
     with pytest.raises(UserError, match="fewer than 8 at once are not tried"):
         step(images, labels, 0.1, 1)
     # It has given up at 8 images; the step before it stands.
-    step.undo.put_back()
+    step.undo.restore()
     for ours, theirs in zip(state(step), before, strict=True):
         assert torch.equal(ours, theirs)
 
@@ -300,13 +300,13 @@ def test_all_seeds_take_the_size_that_the_first_one_found(make_study, config, tm
 def test_a_resumed_seed_goes_on_with_it_to_the_same_bits(make_context, config, short, tmp_path):
     short(20)
     context = make_context(config)
-    whole = finish(jobs_module.run_seed(context, JOB))
+    whole = jobs_module.run_seed(context, JOB)
     other = dataclasses.replace(context, paths=context.study.paths(tmp_path / "other"))
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, 2)
         with pytest.raises(Killed):
-            finish(jobs_module.run_seed(other, JOB))
-    resumed = finish(jobs_module.run_seed(other, JOB))
+            jobs_module.run_seed(other, JOB)
+    resumed = jobs_module.run_seed(other, JOB)
     assert resumed.train.num_resumes == 1
     assert resumed.train.execution == whole.train.execution
     assert numbers(resumed) == numbers(whole)
@@ -318,20 +318,21 @@ class Killed(BaseException):
 
 
 def kill_at(patch, epoch, after_steps=0):
+    """Raise Killed in `epoch`, in the step after its first `after_steps`."""
     original = loop.train_epoch
 
-    def train_epoch(*args):
-        for count, item in enumerate(original(*args)):
-            if args[3] == epoch and count == after_steps:
+    def train_epoch(step, batches, seed, number, reporter, state):
+        left = iter(range(after_steps))
+
+        def advance():
+            if next(left, None) is None:
                 raise Killed
-            yield item
 
-    def returning(*args):
-        if args[3] == epoch:
-            yield from train_epoch(*args)
-        return (yield from original(*args))
+        if number == epoch:
+            patch.setattr(reporter, "advance", advance)
+        return original(step, batches, seed, number, reporter, state)
 
-    patch.setattr(loop, "train_epoch", returning)
+    patch.setattr(loop, "train_epoch", train_epoch)
 
 
 def test_a_shortage_in_an_epoch_that_is_done_over_is_on_record(make_context, config, short):
@@ -342,8 +343,8 @@ def test_a_shortage_in_an_epoch_that_is_done_over_is_on_record(make_context, con
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, 2, after_steps=4)
         with pytest.raises(Killed):
-            finish(jobs_module.run_seed(context, JOB))
-    record = finish(jobs_module.run_seed(context, JOB))
+            jobs_module.run_seed(context, JOB)
+    record = jobs_module.run_seed(context, JOB)
     assert record.train.execution.micro_batch_size == 16
     assert record.train.execution.shortages == [
         ShortageObservation(epoch=2, step=1, micro_batch_size=16)
@@ -353,37 +354,11 @@ def test_a_shortage_in_an_epoch_that_is_done_over_is_on_record(make_context, con
 def test_a_shortage_within_an_epoch_has_its_step(make_context, config, short):
     context = make_context(config)
     short(40, from_call=9)
-    record = finish(jobs_module.run_seed(context, JOB))
+    record = jobs_module.run_seed(context, JOB)
     # 431 images are 7 steps an epoch: call 9, from 0, is the third of epoch 2.
     assert record.train.execution.shortages == [
         ShortageObservation(epoch=2, step=3, micro_batch_size=32)
     ]
-
-
-@pytest.mark.slow
-def test_seeds_side_by_side_that_do_not_fit_are_trained_one_by_one(
-    make_study, config, tmp_path, monkeypatch, caplog
-):
-    """Whole batches still: only what can't be had side by side is given up."""
-    study = make_study(config)
-    alone = run_job(study, "train", "low", "r", "A", CPU, tmp_path / "alone")
-    original, made = jobs_module.build_initial, []
-
-    def build(study, job, *rest):
-        model, weights = original(study, job, *rest)
-        # The second of a pair does not fit.
-        made.append(job.seed)
-        if made == [0, 1]:
-            Shortage(0, model)
-        return model, weights
-
-    monkeypatch.setattr(jobs_module, "build_initial", build)
-    done = run_job(study, "train", "low", "r", "A", CPU, tmp_path / "pair", seeds_at_once=2)
-    assert "2 seeds at once don't fit into memory" in caplog.text
-    assert [numbers(r) for r in done] == [numbers(r) for r in alone]
-    for record in done:
-        assert record.train.execution.seeds_at_once == 1
-        assert record.train.execution.micro_batch_size is None
 
 
 def test_where_nothing_fits_the_user_is_told_and_no_record_is_written(
@@ -414,7 +389,7 @@ def test_a_decision_of_an_earlier_release_means_whole_batches(make_context, conf
         assert field in text
     file.write_text('{"layout": "contiguous", "mode": "eager", "probe": []}')
     with caplog.at_level(logging.WARNING):
-        record = finish(jobs_module.run_seed(context, JOB))
+        record = jobs_module.run_seed(context, JOB)
     assert record.train.execution.layout == "contiguous"
     assert record.train.execution.micro_batch_size is None
     assert caplog.text == ""

@@ -8,7 +8,7 @@ import pytest
 CODE = """
 import resource, sys
 import torch
-from resnest_bench.measure.allocator import keep_memory
+from resnest_bench.device.allocator import keep_memory
 kept = keep_memory() if sys.argv[1] == "keep" else None
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -44,7 +44,7 @@ def test_kept_memory_is_not_asked_for_again():
 RELEASE = """
 import gc
 import torch
-from resnest_bench.measure.allocator import keep_memory, release_memory
+from resnest_bench.device.allocator import keep_memory, release_memory
 kept = keep_memory()
 def resident():
     with open("/proc/self/statm") as file:

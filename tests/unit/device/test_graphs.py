@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from resnest_bench.device.graphs import OwnRandomness, capture_cuda_graph, unchanged
 from resnest_bench.measure.evaluation import Evaluator
-from resnest_bench.measure.graphs import OwnRandomness, capture_cuda_graph, unchanged
 
 CPU = torch.device("cpu")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")

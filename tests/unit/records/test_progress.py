@@ -4,7 +4,7 @@ import pytest
 
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job
-from resnest_bench.progress import LiveProgress, read_progress, write_progress
+from resnest_bench.records.progress import LiveProgress, read_progress, write_progress
 from support.records_factory import make_epochs
 
 JOB = Job("train", "low", "quick", "A", 1)

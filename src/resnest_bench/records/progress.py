@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 import psutil
 from pydantic import Field, ValidationError
 
-from resnest_bench import records
-from resnest_bench.errors import UserError
-from resnest_bench.observations import EpochObservation, JobIdentity, RecordModel, Time
+from resnest_bench import files
+from resnest_bench.errors import UserError, first_problem
 from resnest_bench.paths import Job
+from resnest_bench.records.observations import EpochObservation, JobIdentity, RecordModel, Time
 
 # Clocks are set, and a start is computed from the time of the boot.
 SAME_START_SECONDS = 60.0
@@ -79,7 +79,7 @@ def _is_running(writer: Writer) -> bool:
 def write_progress(path: Path, progress: LiveProgress) -> None:
     """Write at once or not at all, as progress of this process."""
     own = progress.model_copy(update={"writer": _this_process()})
-    records.write_text(path, own.model_dump_json() + "\n")
+    files.write_text(path, own.model_dump_json() + "\n")
 
 
 def read_progress(path: Path, expected: Job) -> LiveProgress:
@@ -90,7 +90,7 @@ def read_progress(path: Path, expected: Job) -> LiveProgress:
     except OSError as error:
         raise UserError(f"progress {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise UserError(f"progress {path}: {records.first_problem(error)}") from error
+        raise UserError(f"progress {path}: {first_problem(error)}") from error
     except ValueError as error:
         raise UserError(f"progress {path}: job: {error}") from error
     if job != expected:

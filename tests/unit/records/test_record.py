@@ -1,7 +1,4 @@
 import json
-import os
-import stat
-import threading
 
 import numpy as np
 import pytest
@@ -208,54 +205,6 @@ def test_a_spec_that_is_nested_too_deep_is_refused(file):
 def test_a_record_that_was_moved_is_refused(file):
     other = Job("train", "digits", "smoke", "B", 0)
     assert "it was moved or renamed" in problem(put(file, raw_record()), other)
-
-
-def test_an_interrupted_write_leaves_the_old_record(file, monkeypatch):
-    records.write_text(file, "old")
-
-    def fail(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(UserError, match="No space left on device"):
-        records.write_text(file, "new")
-    assert file.read_text() == "old"
-    assert list(file.parent.iterdir()) == [file]
-
-
-def test_readers_never_see_half_a_file(file):
-    texts = {"a" * 300_000, "b" * 300_000}
-    records.write_text(file, "a" * 300_000)
-    stop = threading.Event()
-
-    def write():
-        while not stop.is_set():
-            for text in texts:
-                records.write_text(file, text)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        assert all(file.read_text() in texts for _ in range(50))
-    finally:
-        stop.set()
-        writer.join()
-
-
-def test_a_folder_that_is_a_file_gets_a_clear_error(tmp_path):
-    (tmp_path / "results").write_text("not a folder")
-    with pytest.raises(UserError, match="cannot write"):
-        records.check_writable(tmp_path / "results" / "demo")
-
-
-def test_a_full_disk_is_seen_before_the_work(tmp_path):
-    with pytest.raises(UserError, match="MiB free, but this job needs"):
-        records.check_writable(tmp_path, needed_bytes=2**60)
-
-
-def test_a_written_record_can_be_read_by_the_group(file):
-    records.write_text(file, "x")
-    assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~records._umask()
 
 
 def test_bits_by_hand():

@@ -59,6 +59,6 @@ class Undo:
             torch._foreach_copy_(kept, live)
 
     @torch.no_grad()
-    def put_back(self) -> None:
+    def restore(self) -> None:
         for live, kept in zip(self.live, self.kept, strict=True):
             torch._foreach_copy_(live, kept)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from resnest_bench.measure.threads import count_threads, keep_threads
+from resnest_bench.device.threads import count_threads, keep_threads
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 

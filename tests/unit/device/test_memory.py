@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from resnest_bench.device import memory
 from resnest_bench.errors import UserError
-from resnest_bench.measure import memory
 from resnest_bench.measure.evaluation import Evaluator
 from support.shortage import Shortage
 

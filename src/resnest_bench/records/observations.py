@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from resnest_bench.json_values import MAX_INT
 from resnest_bench.paths import Job
-from resnest_bench.plain import MAX_INT
 
 # What float32 can hold: sums and squares of it are finite in a table's doubles.
 MAX_FLOAT = 3.5e38
@@ -166,7 +166,7 @@ class ShortageObservation(RecordModel):
 class ExecutionObservation(RecordModel):
     """How a training was run. Precision is the recipe's.
 
-    Layout, mode and seeds_at_once change results by rounding alone. A micro-batch changes more:
+    Layout and mode change results by rounding alone. A micro-batch changes more:
     batch norm sees its images, not those of the whole batch.
     """
 
@@ -177,7 +177,7 @@ class ExecutionObservation(RecordModel):
         default=[], description="What could not be run here: an error, or a crash of its process"
     )
     seeds_at_once: Positive = Field(
-        default=1, description="Trainings that shared the device in this process"
+        default=1, description="1; an earlier release let several trainings share a process"
     )
     micro_batch_size: Positive | None = Field(
         default=None,

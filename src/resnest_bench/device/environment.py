@@ -13,7 +13,7 @@ import psutil
 import torch
 
 from resnest_bench.digests import PACKAGE
-from resnest_bench.records import DeviceState, Environment
+from resnest_bench.records.observations import DeviceState, Environment
 
 PACKAGES = (
     "torch",

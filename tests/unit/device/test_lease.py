@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from resnest_bench.device.lease import lease, leased_device, visible_gpus
 from resnest_bench.errors import UserError
-from resnest_bench.measure.devices import lease, leased_device, visible_gpus
 
 JOB = """
 import sys, time
 from pathlib import Path
-from resnest_bench.measure.devices import lease
+from resnest_bench.device.lease import lease
 with lease(["0", "1"], Path(sys.argv[1]), poll_seconds=0.01) as index:
     print(time.monotonic(), index, "got")
     time.sleep(0.5)
@@ -67,7 +67,7 @@ def gpus(tmp_path, monkeypatch):
         torch.cuda, "get_device_properties", lambda i: SimpleNamespace(uuid=seen[i])
     )
     monkeypatch.setattr(torch.cuda, "set_device", taken.append)
-    monkeypatch.setattr("resnest_bench.measure.devices.lease_folder", lambda: tmp_path)
+    monkeypatch.setattr("resnest_bench.device.lease.lease_folder", lambda: tmp_path)
     return SimpleNamespace(seen=seen, taken=taken)
 
 

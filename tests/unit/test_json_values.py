@@ -2,7 +2,7 @@
 
 import pytest
 
-from resnest_bench.plain import MAX_DEPTH, MAX_INT, check_plain
+from resnest_bench.json_values import MAX_DEPTH, MAX_INT, check_json_value
 
 
 def nested(depth):
@@ -29,7 +29,7 @@ def nested(depth):
     ],
 )
 def test_plain_values(value):
-    check_plain(value)
+    check_json_value(value)
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_plain_values(value):
 )
 def test_what_is_not_plain(value, message):
     with pytest.raises(ValueError, match=message):
-        check_plain(value)
+        check_json_value(value)

@@ -14,7 +14,7 @@ MAX_DEPTH = 30
 MAX_VALUES = 1_000_000
 
 
-def check_plain(value: Any, where: str = "") -> None:
+def check_json_value(value: Any, where: str = "") -> None:
     """Raise ValueError that names the place of the first value that is not plain.
 
     Plain are null, booleans, whole numbers up to 2^53 - 1, finite numbers, text of whole characters

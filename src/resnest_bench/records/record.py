@@ -5,49 +5,32 @@ Nothing derived is stored: means, percentiles and verdicts are computed when tab
 """
 
 import base64
-import contextlib
-import glob
 import json
-import os
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
 
-from resnest_bench.errors import UserError, describe_input, describe_rule
-from resnest_bench.observations import (  # noqa: F401  (the parts of a record are had from here)
+from resnest_bench.errors import UserError, first_problem
+from resnest_bench.files import strict_json, write_text
+from resnest_bench.json_values import check_json_value
+from resnest_bench.paths import Job
+from resnest_bench.records.observations import (
     DatasetIdentity,
-    DeviceState,
     Environment,
-    EpochObservation,
-    ExecutionObservation,
     Failure,
     JobIdentity,
-    LatencyCell,
     LatencyObservations,
-    PaperTiming,
-    ProbeObservation,
     RecordModel,
-    ReferenceTiming,
-    ShortageObservation,
     Time,
     TrainObservations,
-    UnavailableCell,
-    WeightsObservation,
 )
-from resnest_bench.paths import Job
-from resnest_bench.plain import check_plain
 
 SCHEMA_VERSION: Final = 1
 # Half a character, or NUL: a file that holds none need not be walked for it.
 ODD_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
-# No file takes so long to be written.
-ABANDONED_SECONDS = 3600.0
 
 
 class Record(RecordModel):
@@ -65,91 +48,6 @@ class Record(RecordModel):
     environment: Environment
     started_at: Time = Field(description="UTC, ISO 8601")
     finished_at: Time = Field(description="UTC, ISO 8601")
-
-
-def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of UTF-8."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `path` at once or not at all: no reader ever sees half a file.
-
-    Raises UserError where the folder can't be written or the disk is full.
-    """
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give an empty file beside `path` to be written; at the end it takes the place of `path`.
-
-    Beside it, since a rename is atomic on one file system alone. Where anything is raised, the old
-    file stays and the new one goes. Raises UserError where the system can't write.
-    """
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        os.close(handle)
-        _remove_abandoned(path, temporary)
-        yield temporary
-        _flush(temporary)
-        # mkstemp makes a file that its owner alone can read.
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(_cannot_write(path, error)) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
-def _remove_abandoned(path: Path, temporary: Path) -> None:
-    """Remove what writers of `path` left that were killed: files an hour older than `temporary`.
-
-    Both times are the file system's own: a clock that was set back only leaves them for longer.
-    """
-    now = temporary.stat().st_mtime
-    for other in path.parent.glob(f".{glob.escape(path.name)}.*"):
-        with contextlib.suppress(OSError):
-            if now - other.stat().st_mtime > ABANDONED_SECONDS:
-                other.unlink()
-
-
-def _flush(path: Path) -> None:
-    """Have the system put the file on the disk, or a power cut could leave an empty one renamed."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
-def _cannot_write(path: Path, error: OSError) -> str:
-    return (
-        f"cannot write {path}: {error.strerror}. "
-        "Free space or make the folder writable, then run the same command again"
-    )
-
-
-def check_writable(folder: Path, needed_bytes: int = 0) -> None:
-    """Raise UserError unless `folder` can be written to and has `needed_bytes` free."""
-    probe = folder / ".write-probe"
-    write_text(probe, "resnest-bench\n")
-    probe.unlink(missing_ok=True)
-    stat = os.statvfs(folder)
-    free = stat.f_bavail * stat.f_frsize
-    if free < needed_bytes:
-        raise UserError(
-            f"{folder} has {free / 2**20:.0f} MiB free, but this job needs "
-            f"{needed_bytes / 2**20:.0f} MiB: free space or choose another folder"
-        )
 
 
 def write(path: Path, record: Record) -> None:
@@ -181,9 +79,9 @@ def read(path: Path, expected: Job | None = None) -> Record:
     try:
         # Strict: true is no number, and "3" none either.
         record = Record.model_validate(raw, strict=True)
-        check_plain(record.spec, "spec")
+        check_json_value(record.spec, "spec")
         if ODD_ESCAPE.search(text):
-            check_plain(raw)
+            check_json_value(raw)
     except ValidationError as error:
         raise UserError(f"record {path}: {first_problem(error)}") from error
     except ValueError as error:
@@ -192,26 +90,6 @@ def read(path: Path, expected: Job | None = None) -> Record:
     if problem:
         raise UserError(f"record {path}: {problem}")
     return record
-
-
-def strict_json(text: str) -> Any:
-    """The value in JSON text. Raises ValueError for a key given twice, NaN and infinities too.
-
-    Python's reader would keep the last of two values.
-    """
-    return json.loads(text, object_pairs_hook=_without_duplicate, parse_constant=_refuse_constant)
-
-
-def _without_duplicate(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
-        raise ValueError(f"key {twice!r} is given twice")
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _inconsistency(record: Record, expected: Job | None) -> str | None:
@@ -277,15 +155,6 @@ def _bits_problem(train: TrainObservations) -> str | None:
             f"test_accuracy is {train.epochs[-1].test_accuracy:.6f}"
         )
     return None
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first problem of a pydantic error as 'field: rule, but came VALUE'."""
-    problems = error.errors()
-    problem = problems[0]
-    field = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
-    text = f"{field}: {describe_rule(problem)}{describe_input(problem)}"
-    return text if len(problems) == 1 else f"{text} (and {len(problems) - 1} more)"
 
 
 def pack_bits(correct_N: np.ndarray) -> str:

@@ -1,6 +1,6 @@
 import torch
 
-from resnest_bench.measure import environment
+from resnest_bench.device import environment
 
 
 def test_a_cpu_is_called_a_cpu():

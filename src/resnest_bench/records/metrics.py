@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from resnest_bench.records import EpochObservation, LatencyCell, LatencyObservations, Record
+from resnest_bench.records import Record
+from resnest_bench.records.observations import EpochObservation, LatencyCell, LatencyObservations
 
 NOISY_IQR_SHARE = 0.10
 TRAINED = ("train", "finetune")

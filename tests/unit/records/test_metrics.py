@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from resnest_bench import metrics
-from resnest_bench.metrics import METRICS, summarise_samples
 from resnest_bench.paths import KINDS, Job
+from resnest_bench.records import metrics
+from resnest_bench.records.metrics import METRICS, summarise_samples
 from support.records_factory import GPU, make_cell, make_epochs, make_record, make_study
 
 STUDY = make_study()
