@@ -35,7 +35,7 @@ NUM_IMAGES = 1000
 CLAIMS = ([(0, 1)], [(2, 1)], [(3, 2)], [(1, 0), (2, 0)], [(3, 0), (3, 1), (3, 2)])
 
 
-def schedule_of(own: int, most: int, step: int) -> tuple[int, ...]:
+def make_schedule(own: int, most: int, step: int) -> tuple[int, ...]:
     return AdaptiveSpec(max_seeds=most, step=step).schedule(own)
 
 
@@ -85,7 +85,7 @@ def error_rows(
     rng: np.random.Generator,
 ) -> list[Row]:
     """Two variants that are equally good: any verdict, at any look, is wrong."""
-    counts = schedule_of(*schedule)
+    counts = make_schedule(*schedule)
     tally = _tally("wrong verdicts, one claim", schedule, seed_sd)
     where = "no image part" if own_sd == 0 else "with an image part"
     level = pocock_level(ALPHA, counts)
@@ -105,7 +105,7 @@ def normal_rows(
     schedule: tuple[int, int, int], num_studies: int, rng: np.random.Generator
 ) -> list[Row]:
     """Differences that are normal, and no image part: where the levels are nearest to their limits."""
-    counts = schedule_of(*schedule)
+    counts = make_schedule(*schedule)
     tally = _tally("wrong verdicts, normal differences", schedule, 1.0)
     values = rng.standard_normal((num_studies, counts[-1]))
     none = np.zeros(num_studies)
@@ -127,7 +127,7 @@ def family_rows(
     schedule: tuple[int, int, int], seed_sd: float, num_studies: int, rng: np.random.Generator
 ) -> list[Row]:
     """Four equal variants and five claims: how often is any verdict wrong, at any look?"""
-    counts = schedule_of(*schedule)
+    counts = make_schedule(*schedule)
     tally = _tally("wrong verdicts, five claims", schedule, seed_sd)
     for own_sd in (0.0, OWN_DIFFICULTY_SD):
         setting = Setting(counts[-1], NUM_IMAGES, seed_sd, own_sd)
@@ -160,7 +160,7 @@ def stopping_rows(
     rng: np.random.Generator,
 ) -> list[Row]:
     """Two variants `points` apart: verdicts, seeds used, and what intervals cover where one stops."""
-    counts = schedule_of(*schedule)
+    counts = make_schedule(*schedule)
     tally = _tally("stopping", schedule, seed_sd, points=points)
     accuracies = equal(num_studies, 2) + np.array([points / 100, 0.0])
     looks = Looks(len(counts), len(counts), ())

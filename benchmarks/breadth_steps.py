@@ -19,7 +19,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.measure.latency import measure_latency
 from resnest_bench.models import build_model, check_buildable, check_image, fit_to_image
 from resnest_bench.specs import LatencySpec, RecipeSpec, TimmVariant, study_from_config
-from resnest_bench.training.execution import Execution, check_layout, layouts_of, try_steps
+from resnest_bench.training.execution import Execution, check_layout, list_layouts, try_steps
 from resnest_bench.training.step import make_step, probe_steps, set_train_mode
 
 CPU = torch.device("cpu")
@@ -100,7 +100,7 @@ def as_in_a_job(step: Step) -> Step:
 def train(variant: TimmVariant, image_size: int) -> Facts:
     """One update in each layout that the product would try, and a second one in the usual layout."""
     model = _build(variant, image_size)
-    candidates = [Execution(layout, "eager") for layout in layouts_of(RECIPE)]
+    candidates = [Execution(layout, "eager") for layout in list_layouts(RECIPE)]
     maker, crash = probe_steps(model, CPU, RECIPE, BATCH_SIZE, image_size, NUM_CLASSES)
     seen = try_steps(candidates, maker, CPU, crash)
     _update(model, RECIPE, next(iter(seen.working)), image_size, num_steps=1)

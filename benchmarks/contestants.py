@@ -289,7 +289,7 @@ def timed(contestant: Contestant, number: int, device: torch.device) -> dict[str
 
 
 @contextmanager
-def process_of(setting: Setting, device: torch.device) -> Iterator[None]:
+def make_process(setting: Setting, device: torch.device) -> Iterator[None]:
     """What concerns the whole process, as each contestant would set it."""
     torch.set_num_threads(setting.num_threads)
     with ExitStack() as stack:
@@ -312,7 +312,7 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     device = torch.device(setting.device)
-    with process_of(setting, device):
+    with make_process(setting, device):
         contestant = CONTESTANTS[setting.contestant](setting, device)
         told = {"num_params": count_params(contestant.model), "execution": contestant.execution}
         print(json.dumps(told), file=replies)

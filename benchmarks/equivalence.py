@@ -57,7 +57,7 @@ RECIPE = {
 CPU = torch.device("cpu")
 
 
-def study_of(data: Path | None, folder: Path, epochs: int, seeds: int) -> StudySpec:
+def make_study(data: Path | None, folder: Path, epochs: int, seeds: int) -> StudySpec:
     images = {"source": "digits"}
     if data:
         images = {"source": "imagefolder", "path": str(data), "image_size": 32, "label": data.name}
@@ -135,7 +135,7 @@ def run(
     if progress and progress.exists():
         seen = json.loads(progress.read_text())
     with tempfile.TemporaryDirectory() as folder:
-        study = study_of(data, Path(folder), epochs, seeds)
+        study = make_study(data, Path(folder), epochs, seeds)
         prepared = study.prepared("images")
         prepare(study.dataset("images"), "images", prepared, DataPaths(Path(folder)).downloads)
         paths = study.paths(Path(folder) / "results")

@@ -71,7 +71,7 @@ def measure(
     return seen
 
 
-def row_of(name: str, batch_size: int, seen: dict[str, list[float]]) -> list[str]:
+def make_row(name: str, batch_size: int, seen: dict[str, list[float]]) -> list[str]:
     """Images a second of each form, and the whole gain."""
     speeds = [1e3 * batch_size / statistics.median(seen[form]) for form in FORMS]
     return [name, *(f"{speed:,.0f}" for speed in speeds), f"{speeds[-1] / speeds[0]:.2f}"]
@@ -93,7 +93,7 @@ def main() -> None:
             variant.name: measure(variant, recipe, device, asked.steps)
             for variant in chosen_variants(asked.variants)
         }
-    rows = [row_of(name, recipe.batch_size, steps) for name, steps in seen.items()]
+    rows = [make_row(name, recipe.batch_size, steps) for name, steps in seen.items()]
     count = f"medians of {asked.steps} steps of {recipe.batch_size} images, {asked.precision}"
     print("\n".join(header_lines(told, count)), end="\n\n")
     print(markdown(["images/s", *FORMS, "gain"], rows))

@@ -116,7 +116,7 @@ class Floor:
         return max(self.compute_ms, self.memory_ms)
 
 
-def floor_of(work: Work, ceilings: Ceilings) -> Floor:
+def compute_floor(work: Work, ceilings: Ceilings) -> Floor:
     return Floor(
         compute_ms=1000 * work.needed_flops / ceilings.flops,
         memory_ms=1000 * work.moved_bytes / ceilings.copy_bytes,
@@ -147,7 +147,7 @@ def make_batch(batch_size: int, device: torch.device) -> Batch:
     return images_BCHW, labels_B
 
 
-def seconds_of(action: Callable[[], None], device: torch.device) -> float:
+def time_action(action: Callable[[], None], device: torch.device) -> float:
     synchronise(device)
     start = time.perf_counter()
     action()
@@ -160,7 +160,7 @@ def best_rate(action: Callable[[], object], amount: float, device: torch.device)
     action()
     seconds: list[float] = []
     while sum(seconds) < CEILING_SECONDS or len(seconds) < CEILING_REPEATS:
-        seconds.append(seconds_of(action, device))
+        seconds.append(time_action(action, device))
     return amount / min(seconds)
 
 
@@ -199,7 +199,7 @@ def time_steps(step: Callable[[], None], num_steps: int, device: torch.device) -
     """Milliseconds of each of `num_steps` steps, after some that are not counted."""
     for _ in range(NUM_WARMUP):
         step()
-    return [1000 * seconds_of(step, device) for _ in range(num_steps)]
+    return [1000 * time_action(step, device) for _ in range(num_steps)]
 
 
 def measure_variant(
@@ -223,9 +223,9 @@ def gap(step_ms: list[float], floor: Floor) -> float:
     return statistics.median(step_ms) / floor.ms
 
 
-def row_of(measured: dict[str, Any], ceilings: Ceilings) -> list[str]:
+def make_row(measured: dict[str, Any], ceilings: Ceilings) -> list[str]:
     work, step_ms = measured["work"], measured["step_ms"]
-    floor = floor_of(work, ceilings)
+    floor = compute_floor(work, ceilings)
     return [
         measured["variant"] + ("" if work.checked else " (*)"),
         f"{work.nominal_flops / 1e9:,.1f}",
@@ -250,7 +250,7 @@ def report(told: dict[str, Any], measured: list[dict[str, Any]], ceilings: Ceili
         f"3x3 convolution {ceilings.conv_flops / 1e9:,.0f} GFLOP/s, "
         f"copy {ceilings.copy_bytes / 1e9:,.1f} GB/s",
         "",
-        markdown(COLUMNS, [row_of(one, ceilings) for one in measured]),
+        markdown(COLUMNS, [make_row(one, ceilings) for one in measured]),
     ]
     if not all(one["work"].checked for one in measured):
         lines += ["", "(*) torch's own counter finds other operations than the layers seen here."]
@@ -258,7 +258,7 @@ def report(told: dict[str, Any], measured: list[dict[str, Any]], ceilings: Ceili
 
 
 def as_json(measured: dict[str, Any], ceilings: Ceilings) -> dict[str, Any]:
-    floor = floor_of(measured["work"], ceilings)
+    floor = compute_floor(measured["work"], ceilings)
     work = {**asdict(measured["work"]), "moved_bytes": measured["work"].moved_bytes}
     return {
         **measured,

@@ -34,8 +34,8 @@ from resnest_bench.measure.deployment import (
     Call,
     check_available,
     in_setting,
+    list_settings,
     make_input,
-    settings_of,
 )
 from resnest_bench.measure.latency import sample, synchronise, timed_ms, warm_up
 from resnest_bench.models import build_model
@@ -129,7 +129,7 @@ def take_turns(
 def measure_row(variant: VariantSpec, batch_size: int, plan: Plan) -> Row:
     """One network at one batch size, in the default protocol's layout and fp32."""
     device = torch.device(plan.device)
-    setting = settings_of(PROTOCOL.model_copy(update={"modes": (plan.mode,)}))[0]
+    setting = list_settings(PROTOCOL.model_copy(update={"modes": (plan.mode,)}))[0]
     check_available(setting, device)
     network = in_setting(build_model(variant, NUM_CLASSES).to(device), setting)
     call = MODES[plan.mode](network, make_input(batch_size, IMAGE_SIZE, setting, device))
@@ -191,7 +191,7 @@ def _spread(run_ms: list[float]) -> Row:
     return {"run_ms": run_ms, "spread": max(run_ms) / min(run_ms) - 1 if several else None}
 
 
-def cells_of(one: Row) -> list[str]:
+def row_cells(one: Row) -> list[str]:
     spread = "one run" if one["spread"] is None else _judged(one["spread"], SPREAD_GOAL)
     return [
         one["variant"],
@@ -214,7 +214,7 @@ def _judged(value: float, goal: float) -> str:
 
 def report(told: Row, compared: list[Row], num_runs: int, repeats: int) -> str:
     count = f"{num_runs} runs, each a process, of {repeats} turns; medians"
-    table = markdown(COLUMNS, [cells_of(one) for one in compared])
+    table = markdown(COLUMNS, [row_cells(one) for one in compared])
     settings = " and ".join(dict.fromkeys(one["setting"] for one in compared))
     return "\n".join([*header_lines(told, count), f"- setting: {settings}", "", table])
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from resnest_bench import records
-from resnest_bench.digests import code_digest, digest_of
+from resnest_bench.digests import code_digest, json_digest
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.report.tables import write_tables
 from resnest_bench.specs import StudySpec, dump_study, study_from_config
@@ -86,7 +86,7 @@ def make_record(study: StudySpec, job: Job, number: int) -> dict[str, Any]:
         "dataset": {
             "name": job.dataset,
             "label": LABEL,
-            "fingerprint": digest_of(LABEL),
+            "fingerprint": json_digest(LABEL),
             "num_train": 50_000,
             "num_validation": 0,
             "num_test": NUM_TEST,

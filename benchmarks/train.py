@@ -185,7 +185,7 @@ def ratios(rounds: Sequence[Round], peer: str) -> list[float]:
     return [ours / theirs for ours, theirs in pairs]
 
 
-def goal_of(device_type: str, variant: str, peer: str) -> float | None:
+def find_goal(device_type: str, variant: str, peer: str) -> float | None:
     if device_type == "cpu":
         return CPU_GOALS.get(peer)
     for prefixes, goals in CUDA_GOALS.items():
@@ -205,7 +205,7 @@ def rivals(rounds: Sequence[Round]) -> dict[str, str]:
     return found
 
 
-def precision_of(contestant: str, asked: str, device_type: str) -> str:
+def choose_precision(contestant: str, asked: str, device_type: str) -> str:
     return "fp32" if contestant == "plain" and device_type == "cuda" else asked
 
 
@@ -215,18 +215,18 @@ def spread(values: Sequence[float], form: str) -> tuple[str, str]:
     return f"{statistics.median(values):{form}}", ends
 
 
-def rows_of(done: Race, precision: str, device_type: str) -> list[list[str]]:
+def make_rows(done: Race, precision: str, device_type: str) -> list[list[str]]:
     peers = {name: peer for peer, name in rivals(done.rounds).items()}
     rows = []
     for name in done.rounds[0]:
-        row = [done.variant, name, precision_of(name, precision, device_type)]
+        row = [done.variant, name, choose_precision(name, precision, device_type)]
         row.append(done.ran[name]["execution"])
         row += spread(speeds(done.rounds, name), ",.0f")
         if name == "ours":
             rows.append([*row, "", "", "", ""])
             continue
         found = ratios(done.rounds, name)
-        goal = goal_of(device_type, done.variant, peers[name]) if name in peers else None
+        goal = find_goal(device_type, done.variant, peers[name]) if name in peers else None
         reached = "" if goal is None else "yes" if statistics.median(found) >= goal else "no"
         rows.append([*row, *spread(found, ".2f"), "" if goal is None else f"{goal:g}", reached])
     return rows
@@ -272,7 +272,7 @@ def prepared_images(data: Path | None, folder: Path, num_images: int) -> Prepare
     return prepare(spec, "benchmark", folder, folder.with_name("downloads"))
 
 
-def settings_of(
+def list_settings(
     variant: VariantSpec, common: Setting, contestants: Sequence[str], device_type: str
 ) -> list[Setting]:
     return [
@@ -280,7 +280,7 @@ def settings_of(
             common,
             contestant=name,
             variant=variant.model_dump(mode="json"),
-            precision=precision_of(name, common.precision, device_type),
+            precision=choose_precision(name, common.precision, device_type),
         )
         for name in contestants
     ]
@@ -288,7 +288,7 @@ def settings_of(
 
 def report(told: dict[str, Any], races: Sequence[Race], common: Setting, label: str) -> str:
     rounds, device_type = len(races[0].rounds), told["environment"]["device_kind"]
-    rows = [row for done in races for row in rows_of(done, common.precision, device_type)]
+    rows = [row for done in races for row in make_rows(done, common.precision, device_type)]
     count = (
         f"{rounds} rounds of one epoch of {common.num_images} images a contestant, "
         f"batch {common.batch_size}, after one untimed; {common.num_workers} loading processes "
@@ -320,7 +320,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def contestants_of(peers: str, compiling: str) -> list[str]:
+def list_contestants(peers: str, compiling: str) -> list[str]:
     """Ours first, then what the peers' names stand for."""
     names = ["ours"]
     for peer in peers.split(","):
@@ -337,7 +337,7 @@ def main() -> None:
     with leased_device(given.device) as device, tempfile.TemporaryDirectory() as folder:
         kind = device.type
         variants = chosen_variants(given.variants or DEFAULT_VARIANTS[kind])
-        names = contestants_of(given.peers, given.timm_compile or DEFAULT_COMPILE[kind])
+        names = list_contestants(given.peers, given.timm_compile or DEFAULT_COMPILE[kind])
         data = Path(folder) / "data"
         meta = prepared_images(given.data, data, given.images)
         common = Setting(
@@ -355,7 +355,7 @@ def main() -> None:
         told = header(device, "ours keeps memory" if kind == "cpu" else None)
         races = []
         for variant in variants:
-            settings = settings_of(variant, common, names, kind)
+            settings = list_settings(variant, common, names, kind)
             races.append(race(variant.name, settings, given.rounds))
             print(f"{variant.name} done", file=sys.stderr)
     print(report(told, races, common, meta.label))

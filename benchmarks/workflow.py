@@ -58,7 +58,7 @@ rule train:
 """
 
 
-def config_of(size: int, folder: Path) -> dict:
+def make_config(size: int, folder: Path) -> dict:
     """A study of `size` variants that differ, each trained with five seeds in one job."""
     variants = [
         {
@@ -100,7 +100,7 @@ def dry_runs(size: int, folder: Path) -> dict[str, float]:
     for place in (ours, peer):
         place.mkdir()
     config = folder / "config.json"
-    config.write_text(json.dumps(config_of(size, folder)))
+    config.write_text(json.dumps(make_config(size, folder)))
     (peer / "Snakefile").write_text(PEER.format(size=size, seeds=NUM_SEEDS))
     snakefile = ["--snakefile", str(ROOT / "workflow/Snakefile")]
     return {

@@ -16,14 +16,14 @@ from resnest_bench.claims.tables import claim_tables
 from resnest_bench.claims.verdicts import claim_jobs
 from resnest_bench.comparisons.differences import (
     Differences,
+    compute_differences,
     difference_jobs,
-    differences_of,
     find_trainings,
 )
 from resnest_bench.comparisons.effects import study_effects
 from resnest_bench.comparisons.factors import factor_table as compute_factor_table
 from resnest_bench.comparisons.latency_ratios import latency_ratios as compute_latency_ratios
-from resnest_bench.digests import digest_of
+from resnest_bench.digests import json_digest
 from resnest_bench.frames.cache import Frames, load_frames
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.live import list_states, live_epochs
@@ -42,7 +42,7 @@ from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome
 from resnest_bench.status.outcomes import outcomes as read_outcomes
 from resnest_bench.status.scan import scan_records
-from resnest_bench.tables.axes import Axis, axes_of
+from resnest_bench.tables.axes import Axis, list_axes
 from resnest_bench.tables.noise import noise_table as compute_noise_table
 from resnest_bench.tables.paper_comparison import paper_table as compute_paper_table
 from resnest_bench.tables.points import points_frame
@@ -166,7 +166,7 @@ class _Last:
 
 
 @st.cache_resource(max_entries=MAX_STUDIES, show_spinner=False)
-def _last_of(folder: str) -> list[_Last]:
+def _last_frames(folder: str) -> list[_Last]:
     """A place for one `_Last`, shared by all sessions."""
     return []
 
@@ -177,7 +177,7 @@ def load(name: str, study: StudySpec, folder: Path) -> Loaded:
     A folder that was looked at within FRESH_SECONDS is not looked at again: a changed widget must
     not wait for ten thousand files.
     """
-    paths, place = StudyPaths(folder), _last_of(str(folder))
+    paths, place = StudyPaths(folder), _last_frames(str(folder))
     last = place[0] if place else None
     if last is None or last.study is not study or time.monotonic() - last.at > FRESH_SECONDS:
         mark = change_mark(folder)
@@ -197,12 +197,12 @@ def read_study_status(loaded: Loaded) -> StudyStatus:
 
 
 def _signature(name: str, frames: Frames) -> str:
-    return digest_of([name, frames.key, sorted(frames.stamps.items())])
+    return json_digest([name, frames.key, sorted(frames.stamps.items())])
 
 
 def look_again(folder: Path) -> None:
     """The folder has changed: `load` reads it anew."""
-    _last_of(str(folder)).clear()
+    _last_frames(str(folder)).clear()
 
 
 def change_mark(folder: Path) -> str:
@@ -211,7 +211,7 @@ def change_mark(folder: Path) -> str:
     progress = sorted(paths.progress_root.rglob("*.json"))
     stamps = sorted(scan_records(paths).items())
     looks = _look_stamps(folder)
-    return digest_of([stamp(paths.study), looks, stamps, [stamp(path) for path in progress]])
+    return json_digest([stamp(paths.study), looks, stamps, [stamp(path) for path in progress]])
 
 
 @st.cache_resource(max_entries=MAX_RECORDS, show_spinner=False)
@@ -238,7 +238,7 @@ def points(_loaded: Loaded, signature: str, chosen: Experiments, x: Axis, y: Axi
 
 @st.cache_data(max_entries=30, show_spinner=False)
 def axes(_loaded: Loaded, signature: str, chosen: Experiments) -> dict[str, Axis]:
-    return axes_of(chosen.runs(_loaded.runs), chosen.runs(_loaded.cells))
+    return list_axes(chosen.runs(_loaded.runs), chosen.runs(_loaded.cells))
 
 
 @st.cache_data(max_entries=30, show_spinner=False)
@@ -306,7 +306,7 @@ def differences(
     """Pairs of variants. Reads the records of one experiment, which tell single images apart."""
     trainings = find_trainings(_loaded.study, place, variants)
     found = outcomes(_loaded, difference_jobs(_loaded.study, trainings))
-    return differences_of(trainings, found, base)
+    return compute_differences(trainings, found, base)
 
 
 @st.cache_resource(max_entries=30, show_spinner=False)

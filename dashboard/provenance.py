@@ -18,11 +18,11 @@ RECORD = "record"
 KEY = ["kind", "dataset", "recipe", "variant", "seed"]
 
 
-def key_of(job: Job) -> str:
+def job_key(job: Job) -> str:
     return f"{job.kind}/{job.dataset}/{job.recipe}/{job.variant}/{job.seed}"
 
 
-def keys_of(runs: pd.DataFrame) -> list[str]:
+def job_keys(runs: pd.DataFrame) -> list[str]:
     """The key of each row's job."""
     return ["/".join(map(str, row)) for row in runs[KEY].itertuples(index=False)]
 
@@ -51,7 +51,7 @@ def show(loaded: data.Loaded, job: Job) -> None:
     facts, raw = st.tabs(["Where and how", "Raw record"])
     with facts:
         st.dataframe(
-            facts_of(outcome.record),
+            list_facts(outcome.record),
             hide_index=True,
             width="stretch",
             column_config={"value": st.column_config.TextColumn(width="large")},
@@ -73,7 +73,7 @@ def show(loaded: data.Loaded, job: Job) -> None:
             st.caption(f"{len(text) / 2**20:.1f} MiB: too long to show here, download it.")
 
 
-def facts_of(record: Record) -> pd.DataFrame:
+def list_facts(record: Record) -> pd.DataFrame:
     """Environment, code, data and times as two columns of texts."""
     environment = record.environment.model_dump()
     versions = environment.pop("versions")

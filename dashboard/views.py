@@ -12,7 +12,7 @@ import streamlit as st
 
 import address
 from resnest_bench.charts import LEGEND_NAMES, needed_width, png_bytes, svg_text, themed, title_text
-from resnest_bench.formats import latex_of, probability_text
+from resnest_bench.formats import format_latex, probability_text
 from resnest_bench.paths import Experiment
 from resnest_bench.report.captions import caption, notes
 from resnest_bench.report.tables import display_frame
@@ -143,7 +143,7 @@ def table(
     files = {
         "CSV": (lambda: flat(frame).to_csv(index=False), "text/csv"),
         "JSON": (lambda: frame.to_json(orient="records", indent=1), "application/json"),
-        "TeX": (lambda: latex_of(frame, note or key, key, labels), "text/x-tex"),
+        "TeX": (lambda: format_latex(frame, note or key, key, labels), "text/x-tex"),
     }
     with st.container(horizontal=True):
         for kind, (make, mime) in files.items():

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from resnest_bench import files
-from resnest_bench.export.document import markdown_of, plain
+from resnest_bench.export.document import plain, render_markdown
 from resnest_bench.export.results import PageResults
-from resnest_bench.export.sections import sections_of
+from resnest_bench.export.sections import list_sections
 from resnest_bench.formats import GAP, markdown_table, millions, probability_text, significant
 from resnest_bench.paths import StudyPaths
 from resnest_bench.report.claims import counts_text
@@ -50,11 +50,11 @@ def document() -> tuple[str, dict[str, str]]:
     for root in (path.parent for path in found):
         study, paths = load_study(root / "study.json"), StudyPaths(root)
         results = PageResults(study, paths)
-        sections = {section.key: section for section in sections_of(results)}
+        sections = {section.key: section for section in list_sections(results)}
         name = f"{root.parent.name}/{study.study}"
         title = TITLES.get(study.study, study.study)
         shown = [sections[key] for key in SHOWN if key in sections]
-        text, made = markdown_of(shown, f"results/{name}", level=3)
+        text, made = render_markdown(shown, f"results/{name}", level=3)
         figures |= made
         parts += [
             f"## {title}",

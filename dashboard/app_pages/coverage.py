@@ -84,8 +84,8 @@ def show(one: data.Loaded, statuses: list[str], kinds: list[str], search: str) -
     st.caption(
         f"{len(chosen):,} of {len(runs):,} jobs. Select a row to see where its figures come from."
     )
-    keys = provenance.keys_of(chosen)
-    place, jobs = st.container(), {provenance.key_of(job): job for job in one.study.jobs()}
+    keys = provenance.job_keys(chosen)
+    place, jobs = st.container(), {provenance.job_key(job): job for job in one.study.jobs()}
     if one.frames.unlisted:
         st.warning(
             f"{len(one.frames.unlisted)} records are of no job of the study, and in no table or chart."

@@ -14,7 +14,7 @@ from resnest_bench.charts import (
     modes_chart,
     startup_chart,
 )
-from resnest_bench.frames.rows import samples_of
+from resnest_bench.frames.rows import build_samples
 from resnest_bench.tables.noise import NOISE_PARTS, floor_sentence
 from resnest_bench.tables.selection import list_experiments
 
@@ -129,7 +129,7 @@ def show_ratios(one: data.Loaded, names: list[str], base: str, batch: int) -> No
 def show_samples(one: data.Loaded, names: list[str], batch: int | None, name: str) -> None:
     """Raw samples are read from the records themselves, of these variants alone."""
     jobs = [j for j in one.study.jobs() if j.kind == "latency" and j.variant in set(names)]
-    samples = samples_of(data.outcomes(one, jobs))
+    samples = build_samples(data.outcomes(one, jobs))
     panels = latency_distribution_panels(samples[samples["batch_size"] == batch])
     for index, panel in enumerate(panels):
         views.chart(panel, f"samples_{name}_{index}")

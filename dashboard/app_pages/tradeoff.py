@@ -76,7 +76,7 @@ def take_selection(key: str, points: pd.DataFrame) -> None:
     st.session_state[address.PICK] = list(dict.fromkeys(names))
 
 
-def panels_of(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+def split_panels(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """One group for each device and setting; what was measured in none goes with the first."""
     whole = points.dropna(subset=["x", "y"])
     places = whole[PANEL].drop_duplicates().itertuples(index=False, name=None)
@@ -99,7 +99,7 @@ def show_panels(
     apart: bool,
 ) -> None:
     label = trained_label(loaded.runs, chosen)
-    panels = panels_of(points) if apart else [("", points)]
+    panels = split_panels(points) if apart else [("", points)]
     columns = st.columns(2) if len(panels) > 1 else [st.container()]
     for index, (place, rows) in enumerate(panels):
         key = f"tradeoff_{loaded.name}_{index}".replace("/", "_")
@@ -184,7 +184,7 @@ def say_how_surely(best: Choice, surely: Choice | None, x: Axis) -> list[str]:
     return [views.plain(line) for line in lines]
 
 
-def table_of(points: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.DataFrame, dict[str, str]]:
+def points_table(points: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.DataFrame, dict[str, str]]:
     """The points as a table; what an interval is about only where some are not of seeds or rounds."""
     repeats = {name: f"n ({axis.repeats}s)" for name, axis in (("x", x), ("y", y))}
     columns = {
@@ -261,7 +261,7 @@ every = [
 ]
 drawable = [points.dropna(subset=["x", "y"]) for _, points in every]
 drawable = [points for points in drawable if len(points)]
-num_panels = max(len(panels_of(points)) for _, points in every)
+num_panels = max(len(split_panels(points)) for _, points in every)
 several = len(every) > 1 or num_panels > 1
 # On one plane points of several devices have its colours; those of several settings look alike.
 devices = pd.concat([points["device"] for points in drawable]).nunique() if drawable else 0
@@ -288,7 +288,7 @@ with side_place:
 picked = views.pick_variants(names, "Selected (click or drag in the chart, or choose here)")
 for one in picker.side_by_side():
     points = points_by_name[one.name]
-    frame, labels = table_of(points[points["variant"].isin(picked)], x, y)
+    frame, labels = points_table(points[points["variant"].isin(picked)], x, y)
     views.table(frame, f"points_{one.name}".replace("/", "_"), labels, f"{y.label}, {x.label}")
 if len(every) > 1:
     show_beside([points for _, points in every], [one.name for one, _ in every], x, y)

@@ -42,7 +42,7 @@ NOT_COUNTED = {
 }
 
 
-def digest_of(value: Any) -> str:
+def json_digest(value: Any) -> str:
     """SHA-256 (hex) of a JSON value, independent of the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -121,4 +121,4 @@ def uncounted_digest(package: Path = PACKAGE) -> str:
 
 def _source_digest(modules: set[str], package: Path) -> str:
     files = {module: module_file(module, package) for module in modules}
-    return digest_of({module: _code_lines(file) for module, file in files.items() if file})
+    return json_digest({module: _code_lines(file) for module, file in files.items() if file})

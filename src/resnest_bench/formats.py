@@ -192,7 +192,7 @@ def shown_text(value: Any) -> str:
     return significant(value, 4) if isinstance(value, float) else str(value)
 
 
-def latex_of(
+def format_latex(
     frame: pd.DataFrame, caption: str, label: str, headings: Mapping[str, str] | None = None
 ) -> str:
     """`latex_table` of a frame of numbers, with its column names or those of `headings` on top."""

@@ -23,8 +23,8 @@ from resnest_bench.comparisons.differences import (
     DIFFERENCE_COLUMNS,
     Differences,
     Trainings,
+    compute_differences,
     difference_jobs,
-    differences_of,
     find_trainings,
     main_trainings,
 )
@@ -32,7 +32,7 @@ from resnest_bench.comparisons.effects import effects_table, study_effects
 from resnest_bench.comparisons.factors import factor_table
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import Frames, load_frames
-from resnest_bench.frames.rows import samples_of
+from resnest_bench.frames.rows import build_samples
 from resnest_bench.paths import Experiment, Job, StudyPaths
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.stats.mixed_model import FactorEffects
@@ -91,7 +91,7 @@ class StudyResults:
         """
         names = self.spec.variant_names if variants is None else variants
         jobs = [j for j in self.spec.jobs() if j.kind == "latency" and j.variant in set(names)]
-        return samples_of(self.read_outcomes(jobs))
+        return build_samples(self.read_outcomes(jobs))
 
     @cached_property
     def experiments(self) -> list[Experiment]:
@@ -131,7 +131,7 @@ class StudyResults:
         """A row for each two variants of an experiment: difference, interval, p-values, verdict.
 
         `experiment` is one of `experiments`; None takes the study's main one. `base` compares each
-        variant with that one alone. Columns: docs/columns.md and `differences_of`. Raises UserError for
+        variant with that one alone. Columns: docs/columns.md and `compute_differences`. Raises UserError for
         an experiment or a base that the study doesn't have.
         """
         found = self.compare(self._trainings(experiment), self._checked(base))
@@ -157,7 +157,7 @@ class StudyResults:
         key = trainings, base
         if key not in self._compared:
             found = self.read_outcomes(difference_jobs(self.spec, trainings))
-            self._compared[key] = differences_of(trainings, found, base)
+            self._compared[key] = compute_differences(trainings, found, base)
         return self._compared[key]
 
     @cached_property

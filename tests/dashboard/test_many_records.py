@@ -62,7 +62,7 @@ def charts(app):
     return app.get("vega_lite_chart")
 
 
-def rows_of(chart):
+def list_rows(chart):
     """How many rows the y axis of a chart has."""
     layers = json.loads(chart.proto.spec).get("layer", [])
     ys = [layer["encoding"]["y"] for layer in layers if "y" in layer.get("encoding", {})]
@@ -72,7 +72,7 @@ def rows_of(chart):
 @pytest.mark.slow
 def test_the_ablation_is_turned_over_in_parts(open_big):
     app = open_big("ablation")
-    assert all(1 < rows_of(chart) <= 40 for chart in charts(app))
+    assert all(1 < list_rows(chart) <= 40 for chart in charts(app))
     first = charts(app)[-1].proto.spec
     box = app.selectbox(key="networks")
     assert len(box.options) == 5

@@ -24,12 +24,12 @@ def of(program, pairs):
     }
 
 
-def words_of(line):
+def list_words(line):
     """The words after the program; what a shell would redirect or pipe is left out."""
     return shlex.split(re.split(r" [|>]", line)[0])[1:]
 
 
-def problem_of(words, whole):
+def find_problem(words, whole):
     """What `resnest-bench WORDS` would complain about, or None. Nothing is run.
 
     Where it is not the `whole` command but names one, what is required may be missing.
@@ -52,25 +52,25 @@ def problem_of(words, whole):
 
 @pytest.mark.parametrize("line", **of("resnest-bench", SHELL))
 def test_a_whole_command_parses(line):
-    assert problem_of(words_of(line), whole=True) is None
+    assert find_problem(list_words(line), whole=True) is None
 
 
 @pytest.mark.parametrize("line", **of("resnest-bench", INLINE))
 def test_a_command_within_a_sentence_parses(line):
-    words = words_of(line)
-    assert not words or problem_of(words, whole=False) is None
+    words = list_words(line)
+    assert not words or find_problem(words, whole=False) is None
 
 
 def test_a_misspelled_option_and_a_missing_one_are_found():
-    assert "no subcommand" in problem_of(["trian"], whole=False)
-    assert problem_of(["train", "--variants", "A"], whole=False)
-    assert problem_of(["train", "--variant", "A"], whole=True)
-    assert problem_of(["train", "--variant", "A"], whole=False) is None
+    assert "no subcommand" in find_problem(["trian"], whole=False)
+    assert find_problem(["train", "--variants", "A"], whole=False)
+    assert find_problem(["train", "--variant", "A"], whole=True)
+    assert find_problem(["train", "--variant", "A"], whole=False) is None
 
 
 @pytest.mark.parametrize("line", **of("make", SHELL + INLINE))
 def test_a_target_of_make_exists(line):
-    named = [word for word in words_of(line) if "=" not in word and word != "..."]
+    named = [word for word in list_words(line) if "=" not in word and word != "..."]
     assert set(named) <= TARGETS, f"Makefile has {sorted(TARGETS)}"
 
 
@@ -78,7 +78,7 @@ def test_a_target_of_make_exists(line):
 def test_a_snakemake_command_parses_and_its_files_exist(line):
     parser = get_argument_parser()
     parser.error = lambda message: pytest.fail(message)
-    arguments = parser.parse_args(words_of(line))
+    arguments = parser.parse_args(list_words(line))
     for name in map(str, [*(arguments.profile or []), *(arguments.configfile or [])]):
         # config/mine.yaml is the reader's own.
         assert "mine" in name or (ROOT / name).exists(), name

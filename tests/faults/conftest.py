@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.faults_study import DATA, TRAIN, Whole, records_of, write_config
+from support.faults_study import DATA, TRAIN, Whole, read_records, write_config
 from support.jobs import Jobs
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def whole(jobs, tmp_path_factory):
     jobs.run(*DATA, folder=folder)
     start = time.monotonic()
     jobs.run(*TRAIN, folder=folder)
-    return Whole(folder, folder / "data", time.monotonic() - start, records_of(folder))
+    return Whole(folder, folder / "data", time.monotonic() - start, read_records(folder))
 
 
 @pytest.fixture

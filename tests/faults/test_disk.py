@@ -17,7 +17,7 @@ from resnest_bench.digests import PACKAGE
 from resnest_bench.errors import UserError
 from resnest_bench.models.weights import save_weights
 from resnest_bench.training.checkpoints import Checkpoint, Progress
-from support.faults_study import DATA, TABLES, TRAIN, records_of, write_config
+from support.faults_study import DATA, TABLES, TRAIN, read_records, write_config
 from support.jobs import hidden_files, remount, small_disk
 
 
@@ -79,7 +79,7 @@ def test_a_training_on_a_full_disk_goes_on_when_there_is_space(jobs, whole, stud
         assert not list(results.rglob("records/**/seed-*.json"))
         remount(results, "size=10m")
         jobs.run(*TRAIN, folder=study)
-        assert records_of(study) == whole.records
+        assert read_records(study) == whole.records
 
 
 def test_data_on_a_full_disk_is_prepared_when_there_is_space(jobs, whole, tmp_path):
@@ -129,7 +129,7 @@ def test_the_clock_is_set_back_during_a_training(jobs, whole, study):
     child.send_when(marker, signal.SIGTERM)
     assert child.wait() == 143, child.text
     jobs.run(*TRAIN, folder=study, inject="clock_set_back")
-    assert records_of(study) == whole.records
+    assert read_records(study) == whole.records
     for path in (study / "results").rglob("records/**/seed-*.json"):
         record = records.read(path)
         assert record.started_at > record.finished_at, "the clock did go backwards"
@@ -152,7 +152,7 @@ def test_files_from_the_past_and_the_future_are_read_anew(jobs, whole, study, ye
     assert "is not JSON" in runs
     # Finished before, whatever the time of the file says.
     assert "finished before" in jobs.run(*TRAIN, folder=study)
-    assert records_of(study) == whole.records
+    assert read_records(study) == whole.records
 
 
 def test_durations_come_from_clocks_that_are_never_set():
@@ -200,4 +200,4 @@ def test_a_checkpoint_that_is_not_this_trainings_own(jobs, whole, study, how):
     assert "starting from epoch 1" in text
     if how == "of another spec":
         assert "it is of '0123456789abcdef/seed-0'" in text
-    assert records_of(study) == whole.records
+    assert read_records(study) == whole.records

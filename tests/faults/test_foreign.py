@@ -25,7 +25,7 @@ from resnest_bench.data.prepared import open_prepared
 from resnest_bench.errors import UserError
 from resnest_bench.models.weight_files import load_weights_file
 from resnest_bench.specs import load_study, study_from_config
-from support.faults_study import CONFIG, TRAIN, records_of
+from support.faults_study import CONFIG, TRAIN, read_records
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,7 +56,7 @@ def test_a_checkpoint_that_is_a_pickle(jobs, whole, study, marker):
     finished.unlink()
     finished.with_name("state.safetensors").write_bytes(pickle.dumps(Evil(marker)))
     assert "can't be used" in jobs.run(*TRAIN, folder=study)
-    assert records_of(study) == whole.records
+    assert read_records(study) == whole.records
     assert not marker.exists()
 
 

@@ -14,7 +14,7 @@ from resnest_bench.device.lease import lease
 from resnest_bench.errors import UserError
 from resnest_bench.records.progress import LiveProgress
 from resnest_bench.specs import dump_study
-from support.faults_study import TABLES, TRAIN, records_of, write_config
+from support.faults_study import TABLES, TRAIN, read_records, write_config
 from support.jobs import wait_for
 from support.records_factory import make_study, write_study
 
@@ -57,7 +57,7 @@ def test_a_training_killed_at_random_ends_as_if_it_never_was(jobs, whole, tmp_pa
                 kills += 1
                 check_nothing_half(folder / "results/faults")
         assert not code, child.text
-        assert records_of(folder) == whole.records
+        assert read_records(folder) == whole.records
         shutil.rmtree(folder)
 
 
@@ -71,11 +71,11 @@ def test_tables_killed_at_random_are_the_old_or_the_new_ones(jobs, tmp_path):
     text = late.read_text()
     late.unlink()
     jobs.run(*TABLES, folder=tmp_path)
-    old = files_of(paths.tables)
+    old = list_files(paths.tables)
     shutil.copytree(paths.root, tmp_path / "before")
     late.write_text(text)
     jobs.run(*TABLES, folder=tmp_path)
-    new = files_of(paths.tables)
+    new = list_files(paths.tables)
     assert old.keys() == new.keys()
     assert old != new
     seconds = duration(jobs, tmp_path, TABLES)
@@ -88,13 +88,13 @@ def test_tables_killed_at_random_are_the_old_or_the_new_ones(jobs, tmp_path):
         if child.wait(rng.uniform(0, seconds)) is None:
             child.kill()
             child.wait()
-        found = files_of(paths.tables)
+        found = list_files(paths.tables)
         assert found.keys() == new.keys()
         assert all(found[name] in (old[name], new[name]) for name in found)
         seen.add(sum(found[name] == new[name] for name in found))
         if index % 5 == 0:
             jobs.run(*TABLES, folder=tmp_path)
-            assert files_of(paths.tables) == new
+            assert list_files(paths.tables) == new
     assert len(seen) > 1, "all kills came before the first table or after the last"
 
 
@@ -104,7 +104,7 @@ def duration(jobs, folder, arguments):
     return time.monotonic() - start
 
 
-def files_of(folder):
+def list_files(folder):
     return {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
 
 
@@ -160,7 +160,7 @@ def test_two_trainings_of_one_seed_at_once(jobs, whole, study):
     first.kill(15)
     assert first.wait() == 143
     jobs.run(*TRAIN, folder=study)
-    assert records_of(study) == whole.records
+    assert read_records(study) == whole.records
 
 
 def test_half_a_record_is_never_read(whole, study, tmp_path):

@@ -15,7 +15,7 @@ def rows():
     return [cell[-1] for cell in cells if cell[0] != "Fault"]
 
 
-def names_of(file):
+def list_names(file):
     return {
         node.name
         for node in ast.parse(file.read_text()).body
@@ -25,7 +25,7 @@ def names_of(file):
 
 def all_tests():
     files = [file for file in FOLDER.glob("test_*.py") if file.name != Path(__file__).name]
-    return {f"{file.name}::{name}" for file in files for name in names_of(file)}
+    return {f"{file.name}::{name}" for file in files for name in list_names(file)}
 
 
 def is_there(cell):
@@ -33,7 +33,7 @@ def is_there(cell):
     file, name = cell.split("::")
     if "/" not in file:
         return cell in all_tests()
-    return name in names_of(FOLDER.parent / file)
+    return name in list_names(FOLDER.parent / file)
 
 
 def test_each_fault_names_a_test_that_is_there():

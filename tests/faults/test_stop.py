@@ -8,7 +8,7 @@ import sys
 import pytest
 from safetensors import safe_open
 
-from support.faults_study import DATA, LATENCY, NUM_STEPS, TRAIN, records_of, write_config
+from support.faults_study import DATA, LATENCY, NUM_STEPS, TRAIN, read_records, write_config
 from support.jobs import hidden_files, wait_for
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
@@ -41,7 +41,7 @@ def test_in_mid_epoch(jobs, whole, study, number):
     assert progress["partial"]["num_steps"] == 3
     assert hidden_files(study) == []
     assert "resuming after epoch 1, step 3 of the next" in jobs.run(*TRAIN, folder=study)
-    assert records_of(study) == whole.records
+    assert read_records(study) == whole.records
 
 
 @BOTH
@@ -55,7 +55,7 @@ def test_in_an_evaluation(jobs, whole, study, number):
     assert progress["partial"]["num_steps"] == NUM_STEPS
     assert hidden_files(study) == []
     jobs.run(*TRAIN, folder=study)
-    assert records_of(study) == whole.records
+    assert read_records(study) == whole.records
 
 
 def test_twice_in_one_epoch_and_again_in_the_next(jobs, whole, study):
@@ -68,7 +68,7 @@ def test_twice_in_one_epoch_and_again_in_the_next(jobs, whole, study):
     assert (len(progress["epochs"]), progress["partial"]["num_steps"]) == (1, 4)
     assert progress["num_resumes"] == 2
     jobs.run(*TRAIN, folder=study)
-    assert records_of(study) == whole.records
+    assert read_records(study) == whole.records
 
 
 def test_twice_in_a_row_as_a_terminal_and_a_scheduler_send_it(jobs, whole, study):

@@ -13,7 +13,7 @@ import yaml
 
 from resnest_bench import records
 from resnest_bench.specs import load_study
-from support.faults_study import CONFIG, records_of
+from support.faults_study import CONFIG, read_records
 from support.jobs import PATIENCE_SECONDS, hidden_files
 
 pytestmark = pytest.mark.slow
@@ -147,7 +147,7 @@ def ended_in_a_training(start, folder, number):
 def went_on(folder, whole):
     log = (folder / "results/faults/logs/train/low/r/A.log").read_text()
     assert "resuming after epoch" in log or "finished before" in log
-    assert records_of(folder) == whole.records
+    assert read_records(folder) == whole.records
 
 
 def test_snakemake_is_stopped_and_the_same_command_goes_on(start, whole, training):

@@ -9,7 +9,7 @@ import yaml
 
 from resnest_bench.errors import UserError
 from resnest_bench.specs import dump_study, load_study, study_from_config
-from support.fuzzing import bent, damaged, fuzzed, not_finite, paths_of, replaced, same_meaning
+from support.fuzzing import bent, damaged, fuzzed, list_paths, not_finite, replaced, same_meaning
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path("/results")
@@ -216,7 +216,7 @@ def test_a_damaged_study_json_is_consistent_or_refused(tmp_path_factory, text):
 
 @pytest.mark.parametrize("sheet", LISTS, ids=lambda p: "-".join(p.relative_to(ROOT).parts))
 def test_the_shipped_lists_are_there(sheet):
-    assert paths_of(yaml.safe_load(sheet.read_text()))
+    assert list_paths(yaml.safe_load(sheet.read_text()))
 
 
 @fuzzed(0.5, text=damaged((ROOT / "config/demo/variants.yaml").read_bytes()))

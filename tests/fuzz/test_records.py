@@ -10,7 +10,7 @@ import pytest
 
 from resnest_bench import records
 from resnest_bench.errors import UserError
-from resnest_bench.frames.rows import cells_of, epochs_of, runs_of, samples_of
+from resnest_bench.frames.rows import build_cells, build_epochs, build_runs, build_samples
 from resnest_bench.paths import Job
 from resnest_bench.records.progress import LiveProgress, read_progress
 from resnest_bench.status.outcomes import outcomes
@@ -117,7 +117,7 @@ def check(place, path, job):
     with warnings.catch_warnings():
         # A mean or a percentile that overflows would be told by numpy alone.
         warnings.simplefilter("error")
-        frames = [make(found) for make in (runs_of, cells_of, epochs_of, samples_of)]
+        frames = [make(found) for make in (build_runs, build_cells, build_epochs, build_samples)]
     for frame in frames:
         for row in frame.to_dict("records"):
             assert not [v for v in row.values() if isinstance(v, float) and math.isinf(v)]

@@ -23,8 +23,8 @@ from support.cluster import (
     describe_jobs,
     end_all,
     environment,
+    read_variables,
     slurm,
-    variables_of,
     wait_for,
 )
 
@@ -122,7 +122,7 @@ def story(cluster, tmp_path_factory):
         make_late(limited)
         wait_for(lambda: all(in_training(sent, v) for v in "AB"), "two trainings side by side")
         seen.side_by_side = [in_training(sent, variant) for variant in "AB"]
-        seen.variables = [variables_of(sent.process(variant)) for variant in "AB"]
+        seen.variables = [read_variables(sent.process(variant)) for variant in "AB"]
         cancel_and_drain(seen)
         sent.finish(running[2])
         assert running[0].wait(timeout=240) == 0
@@ -146,7 +146,7 @@ def cancel_and_drain(seen: SimpleNamespace) -> None:
     slurm("scontrol", "update", f"nodename={node}", "state=resume")
 
 
-def record_of(folder: Path, job: Job):
+def read_record(folder: Path, job: Job):
     return records.read(StudyPaths(folder).record(job), job)
 
 
@@ -233,9 +233,9 @@ def test_a_cancelled_training_goes_on_to_the_same_record(story):
     assert first["JobState"] == "CANCELLED"
     assert second["JobState"] == "COMPLETED"
     assert re.search(r"resuming after epoch \d", story.sent.job_log(second))
-    record = record_of(story.sent.results, JOB)
+    record = read_record(story.sent.results, JOB)
     assert record.train.num_resumes == 1
-    plain = record_of(story.plain / "results/plain", JOB)
+    plain = read_record(story.plain / "results/plain", JOB)
     assert plain.train.num_resumes == 0
     assert plain.train.final_weights_sha256
     assert numbers(record) == numbers(plain)
@@ -256,6 +256,6 @@ def test_a_training_over_its_time_limit_goes_on_to_the_same_record(story):
     # The next attempt has more time.
     assert (second["JobState"], second["TimeLimit"]) == ("COMPLETED", "00:40:00")
     assert re.search(r"resuming after epoch \d", story.limited.job_log(second))
-    record = record_of(story.limited.results, JOB)
+    record = read_record(story.limited.results, JOB)
     assert record.train.num_resumes == 1
-    assert numbers(record) == numbers(record_of(story.plain / "results/plain", JOB))
+    assert numbers(record) == numbers(read_record(story.plain / "results/plain", JOB))

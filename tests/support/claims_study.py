@@ -8,7 +8,7 @@ import numpy as np
 
 from resnest_bench import records
 from resnest_bench.claims.verdicts import ClaimResult, claim_jobs, claim_results
-from resnest_bench.frames.rows import cells_of, runs_of
+from resnest_bench.frames.rows import build_cells, build_runs
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec
@@ -105,7 +105,7 @@ def some_bits(
     return rng.random((num_seeds, num_images)) < accuracies[:, None]
 
 
-def bits_of(
+def make_bits(
     differences: Sequence[float],
     rng: np.random.Generator,
     percent: float = 60.0,
@@ -129,7 +129,7 @@ def copied(record: Record, job: Job, bits: np.ndarray | None = None) -> Record:
     return Record.model_validate(fields)
 
 
-def found_of(
+def make_outcomes(
     study: StudySpec, made: Mapping[Job, Record], stale: Collection[Job] = ()
 ) -> list[Outcome]:
     """Outcomes of a study that has these records, some of them stale, and no other."""
@@ -147,12 +147,12 @@ def _outcome(job: Job, record: Record | None, stale: bool) -> Outcome:
     return Outcome(job, Path("unread"), status, reason, record)
 
 
-def results_of(
+def make_results(
     study: StudySpec, made: Mapping[Job, Record], stale: Collection[Job] = ()
 ) -> list[ClaimResult]:
     """What these records say of the study's claims; of the records only those that claims ask for."""
-    found = found_of(study, made, stale)
+    found = make_outcomes(study, made, stale)
     asked = set(claim_jobs(study))
     return claim_results(
-        study, runs_of(found), cells_of(found), [o for o in found if o.job in asked]
+        study, build_runs(found), build_cells(found), [o for o in found if o.job in asked]
     )

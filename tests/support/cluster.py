@@ -130,7 +130,7 @@ def environment() -> dict[str, str]:
     return dict(os.environ, PATH=path, OMP_NUM_THREADS="1")
 
 
-def variables_of(pid: int) -> dict[str, str]:
+def read_variables(pid: int) -> dict[str, str]:
     """The environment that a process was started with."""
     pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
     return dict(pair.split("=", 1) for pair in pairs if "=" in pair)

@@ -95,7 +95,7 @@ class Whole:
     records: dict[int, dict]
 
 
-def records_of(folder: Path) -> dict[int, dict]:
+def read_records(folder: Path) -> dict[int, dict]:
     """Records of A by seed: all but times, environment and how often it was resumed."""
     found = {}
     for path in (folder / "results/faults/records/train/low/r/A").glob("seed-*.json"):

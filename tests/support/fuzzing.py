@@ -120,7 +120,7 @@ JUNK = st.one_of(
 ).map(copy.deepcopy)
 
 
-def paths_of(value: Any, here: Path = ()) -> list[Path]:
+def list_paths(value: Any, here: Path = ()) -> list[Path]:
     """The places of all values inside `value`."""
     if isinstance(value, dict):
         inside = value.items()
@@ -128,7 +128,7 @@ def paths_of(value: Any, here: Path = ()) -> list[Path]:
         inside = enumerate(value)
     else:
         return [here] if here else []
-    below = [path for key, item in inside for path in paths_of(item, (*here, key))]
+    below = [path for key, item in inside for path in list_paths(item, (*here, key))]
     return [*([here] if here else []), *below]
 
 
@@ -141,9 +141,9 @@ def at(value: Any, path: Path) -> Any:
 @st.composite
 def replaced(draw: st.DrawFn, valid: Any) -> tuple[Any, Path, Any]:
     """`valid` with one value, at any level, replaced: (the whole, where, by what)."""
-    path = draw(st.sampled_from(paths_of(valid)))
+    path = draw(st.sampled_from(list_paths(valid)))
     old = at(valid, path)
-    choices = [JUNK, st.sampled_from(paths_of(valid)).map(lambda p: copy.deepcopy(at(valid, p)))]
+    choices = [JUNK, st.sampled_from(list_paths(valid)).map(lambda p: copy.deepcopy(at(valid, p)))]
     if isinstance(old, int | float) and not isinstance(old, bool):
         # The same kind of value: a unit mistaken, a sign, one more.
         factors = st.sampled_from([-1, 0, 2, 1000, 1e-3, 1e9, 1e-9])
@@ -159,7 +159,7 @@ def bent(draw: st.DrawFn, valid: Any) -> Any:
     """`valid` with one to three changes of its structure: values, keys, entries."""
     whole = copy.deepcopy(valid)
     for _ in range(draw(st.integers(1, 3))):
-        paths = paths_of(whole)
+        paths = list_paths(whole)
         if not paths:
             break
         path = draw(st.sampled_from(paths))

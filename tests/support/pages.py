@@ -44,7 +44,7 @@ class Page(HTMLParser):
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attrs for name, attrs in self.elements if name == tag]
 
-    def texts_of(self, tag: str) -> list[str]:
+    def list_texts(self, tag: str) -> list[str]:
         return [
             text for (name, _), text in zip(self.elements, self.texts, strict=True) if name == tag
         ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnest_bench.frames.rows import cells_of, runs_of
+from resnest_bench.frames.rows import build_cells, build_runs
 from resnest_bench.paths import Job
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec, read_yaml, study_from_config
@@ -53,7 +53,7 @@ def train_records(
     }
 
 
-def frames_of(
+def make_frames(
     study: StudySpec, made: Mapping[Job, Record], stale: Collection[Job] = ()
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Runs and cells of a study that has these records, some of them stale, and no other."""
@@ -67,4 +67,4 @@ def frames_of(
         )
         for job in study.jobs()
     ]
-    return runs_of(found), cells_of(found)
+    return build_runs(found), build_cells(found)

@@ -10,7 +10,7 @@ from resnest_bench import charts, records
 from resnest_bench.charts import curves, latency
 from resnest_bench.charts.palette import PALETTE
 from resnest_bench.charts.style import CONTINUED, series_scales
-from resnest_bench.frames.rows import epochs_of
+from resnest_bench.frames.rows import build_epochs
 from resnest_bench.paths import Job
 from resnest_bench.results import StudyResults
 from resnest_bench.status.outcomes import outcomes
@@ -62,13 +62,13 @@ def titles(spec):
     return " ".join([title["text"], *title["subtitle"]]).replace(CONTINUED, "")
 
 
-def points_of(drawn):
+def list_points(drawn):
     return {row["variant"]: row for row in rows(drawn) if "freshness" in row}
 
 
 def test_accuracy_latency_holds_points_intervals_and_front(spec):
     drawn = spec("accuracy_latency")
-    points = points_of(drawn)
+    points = list_points(drawn)
     assert points["A"]["x"] == 2.0
     assert points["A"]["y"] == pytest.approx(61)
     # logit(0.61) +- t(0.975, 2) * 0.01 / sqrt(3) / (0.61 * 0.39), for the seeds 60, 61 and 62.
@@ -98,14 +98,14 @@ def test_devices_have_fronts_of_their_own(spec, study, paths):
     records.write(paths.record(job), slow)
     drawn = spec("accuracy_latency")
     # A is worse than T in both, but on another device.
-    assert points_of(drawn)["A"]["front"]
+    assert list_points(drawn)["A"]["front"]
     assert "Filled: GPU NVIDIA Testla. Open: CPU Testium" in titles(drawn)
 
 
 def test_stale_points_have_a_shape_of_their_own(spec, study, paths):
     job = Job("latency", "low", "fast", "A", 0)
     records.write(paths.record(job), make_record(study, job, code_digest="old"))
-    shapes = {name: row["freshness"] for name, row in points_of(spec("accuracy_latency")).items()}
+    shapes = {name: row["freshness"] for name, row in list_points(spec("accuracy_latency")).items()}
     assert shapes == {"A": "stale", "B": "ok", "T": "ok"}
 
 
@@ -164,7 +164,7 @@ def test_curves_are_means_over_seeds(spec):
 
 
 def test_a_failed_curve_is_shown_only_alone(study, paths):
-    epochs = epochs_of(outcomes(study, paths))
+    epochs = build_epochs(outcomes(study, paths))
     of_a = (epochs["variant"] == "A") & (epochs["kind"] == "train")
     first = of_a & (epochs["seed"] == 0)
 

@@ -3,7 +3,7 @@ import pytest
 from resnest_bench.digests import (
     _code_lines,
     code_digest,
-    digest_of,
+    json_digest,
     reached_modules,
     uncounted_digest,
 )
@@ -70,8 +70,8 @@ def test_a_hash_inside_a_line_counts(tmp_path):
 
 
 def test_digest_of_ignores_the_order_of_keys():
-    assert digest_of({"a": 1, "b": [1, 2]}) == digest_of({"b": [1, 2], "a": 1})
-    assert digest_of({"a": 1}) != digest_of({"a": 2})
+    assert json_digest({"a": 1, "b": [1, 2]}) == json_digest({"b": [1, 2], "a": 1})
+    assert json_digest({"a": 1}) != json_digest({"a": 2})
 
 
 def test_training_reaches_models_and_data_but_no_tables():

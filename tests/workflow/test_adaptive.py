@@ -36,7 +36,7 @@ def adaptive(fresh):
     return fresh
 
 
-def looks_of(workflow):
+def read_looks(workflow):
     files = sorted((workflow.results / "adaptive").glob("look-*.json"))
     return [Look.model_validate_json(file.read_bytes()) for file in files]
 
@@ -54,7 +54,7 @@ def has_nothing_to_do(workflow):
 def test_it_goes_on_until_the_claim_is_decided_and_then_does_nothing(adaptive):
     assert "decide" in adaptive.run("--dry-run").stdout
     adaptive.run()
-    looks = looks_of(adaptive)
+    looks = read_looks(adaptive)
     assert looks[0].claims[0].verdict == "undecided"
     assert len(looks) >= 2
     assert [bool(look.stop) for look in looks] == [False] * (len(looks) - 1) + [True]
@@ -118,7 +118,7 @@ def test_killed_midway_the_same_command_goes_on(adaptive):
     assert not (adaptive.results / "tables/claims.csv").exists()
     adaptive.run("--unlock")
     adaptive.run("--rerun-incomplete")
-    looks = looks_of(adaptive)
+    looks = read_looks(adaptive)
     assert looks[-1].stop
     record = json.loads((adaptive.results / "records/train/low/quick/A/seed-2.json").read_text())
     assert record["status"] == "ok"

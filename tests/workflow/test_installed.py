@@ -62,7 +62,7 @@ def installed(site, tmp_path):
     return Installed(site, tmp_path)
 
 
-def files_of(folder):
+def list_files(folder):
     return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / folder).rglob("*")
@@ -73,7 +73,7 @@ def files_of(folder):
 def test_a_wheel_has_the_workflow_the_dashboard_and_the_studies(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {name.removeprefix(SHIPPED) for name in names if name.startswith(SHIPPED)}
-    wanted = set().union(*map(files_of, ("workflow", "dashboard", "config")))
+    wanted = set().union(*map(list_files, ("workflow", "dashboard", "config")))
     assert shipped == wanted | {"environment.yml"}
     assert "dashboard/.streamlit/config.toml" in shipped
 

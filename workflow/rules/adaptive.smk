@@ -18,7 +18,7 @@ if STUDY.adaptive:
             study=STUDY_FILE,
             # No digest of the code: a decision that was taken stands. Else what was asked of it, and
             # records that were made anew, would be looked at once more.
-            asked=digest_of(
+            asked=json_digest(
                 {key: STUDY.as_dict()[key] for key in ("claims", "adaptive")}
             ),
         shell:
@@ -38,7 +38,7 @@ if STUDY.adaptive:
         benchmark:
             side_file("benchmarks", "train", "-seed-{seed}.tsv")
         wildcard_constraints:
-            seed=any_of(map(str, ADDED_SEEDS)),
+            seed=match_any(map(str, ADDED_SEEDS)),
         conda:
             CONDA
         resources:
@@ -47,7 +47,7 @@ if STUDY.adaptive:
             runtime=720,
         params:
             study=STUDY_FILE,
-            keep=lambda wildcards: STUDY.keeps_weights(job_of("train", wildcards)),
+            keep=lambda wildcards: STUDY.keeps_weights(make_job("train", wildcards)),
         shell:
             logged(
                 "resnest-bench train --study {params.study:q} --dataset {wildcards.dataset:q} --recipe {wildcards.recipe:q}"

@@ -67,21 +67,21 @@ HUB_NAMES = sorted(
 )
 
 
-def any_of(names):
+def match_any(names):
     """A wildcard constraint: these names and no others. (?!) matches nothing."""
     return "|".join(sorted(map(re.escape, names))) or "(?!)"
 
 
 wildcard_constraints:
-    dataset=any_of(STUDY.datasets),
-    recipe=any_of({*STUDY.all_recipes, *STUDY.all_protocols}),
-    variant=any_of(STUDY.variant_names),
-    hub=any_of(HUB_NAMES),
+    dataset=match_any(STUDY.datasets),
+    recipe=match_any({*STUDY.all_recipes, *STUDY.all_protocols}),
+    variant=match_any(STUDY.variant_names),
+    hub=match_any(HUB_NAMES),
     digest="[0-9a-f]{12}",
     round="[0-9]+",
 
 
-def job_of(kind, wildcards, seed=0):
+def make_job(kind, wildcards, seed=0):
     return Job(kind, wildcards.dataset, wildcards.recipe, wildcards.variant, int(seed))
 
 
@@ -124,7 +124,7 @@ def shuffled(wildcards):
     What drifts with time (heat, other users) then meets no variant more than the others.
     """
     text = f"{wildcards.round}/{wildcards.variant}"
-    return 1000 * (1000 - int(wildcards.round)) + int(digest_of(text), 16) % 1000
+    return 1000 * (1000 - int(wildcards.round)) + int(json_digest(text), 16) % 1000
 
 
 # Records that are there, but are not what the study asks for now: job to reason.
@@ -139,7 +139,7 @@ def list_jobs(kind, wildcards, seeds):
     """The jobs whose records are written together. `seeds`: None takes the wildcard's."""
     if seeds is None:
         seeds = [wildcards.get("seed", wildcards.get("round"))]
-    return [job_of(kind, wildcards, number) for number in seeds]
+    return [make_job(kind, wildcards, number) for number in seeds]
 
 
 def ageless(kind, files, seeds=None):
@@ -209,7 +209,7 @@ def records_of_study():
 def finetune_sources(wildcards):
     """Records of the trainings that a fine-tuning starts from, if they are of this study."""
     sources = [
-        STUDY.source_job(job_of("finetune", wildcards, seed)) for seed in STUDY.seeds
+        STUDY.source_job(make_job("finetune", wildcards, seed)) for seed in STUDY.seeds
     ]
     return [str(PATHS.record(source)) for source in sources if source]
 
@@ -220,5 +220,5 @@ def hub_weights(name):
 
 def finetune_weights(wildcards):
     """The downloaded file that a fine-tuning starts from, if it is one of the hub's."""
-    weights = STUDY.weights(job_of("finetune", wildcards))
+    weights = STUDY.weights(make_job("finetune", wildcards))
     return [hub_weights(weights.hub)] if weights and weights.hub else []

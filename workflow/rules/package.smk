@@ -3,7 +3,7 @@
 try:
     from resnest_bench import records
     from resnest_bench.data import is_prepared, source_fingerprint
-    from resnest_bench.digests import code_digest, digest_of
+    from resnest_bench.digests import code_digest, json_digest
     from resnest_bench.errors import UserError
     from resnest_bench.paths import DataPaths, Job
     from resnest_bench.specs import dump_study, load_study, read_yaml, study_from_config

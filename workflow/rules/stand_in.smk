@@ -14,7 +14,7 @@ def read_list(entries):
     return yaml.safe_load(open(entries)) if isinstance(entries, str) else entries
 
 
-def digest_of(value):
+def json_digest(value):
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
@@ -47,7 +47,7 @@ class StudyPaths:
         return folder / job.variant / f"seed-{job.seed}.json"
 
 
-def block_of(entry):
+def find_block(entry):
     """A block of train, latency or finetune, with what the config may leave out."""
     block = {
         "variants": "all",
@@ -76,12 +76,12 @@ class StandInStudy:
         self.data_dir = config.get("data_dir", "data")
         self.variant_names = [entry["name"] for entry in read_list(config["variants"])]
         self.datasets = {
-            name: SimpleNamespace(digest=digest_of(spec), **spec)
+            name: SimpleNamespace(digest=json_digest(spec), **spec)
             for name, spec in config["datasets"].items()
         }
-        self.train = list(map(block_of, config.get("train", [])))
-        self.latency = list(map(block_of, config.get("latency", [])))
-        self.finetune = list(map(block_of, config.get("finetune", [])))
+        self.train = list(map(find_block, config.get("train", [])))
+        self.latency = list(map(find_block, config.get("latency", [])))
+        self.finetune = list(map(find_block, config.get("finetune", [])))
         self.claims = config.get("claims", [])
         tables = {"ablation": None, "tradeoff": None, **config.get("tables", {})}
         self.tables = SimpleNamespace(**tables)

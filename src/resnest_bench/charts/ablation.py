@@ -126,7 +126,7 @@ def dots_with_intervals(
         .encode(x=x, y=y, color=colour, shape=shape, tooltip=_tooltip(base), **more)
     )
     ticks = (
-        alt.Chart(seeds_of(rows))
+        alt.Chart(seed_rows(rows))
         .mark_tick(thickness=1.5, size=12, color=GREY)
         .encode(
             x=alt.X("accuracy_percent:Q", title=AXIS),
@@ -138,7 +138,7 @@ def dots_with_intervals(
     return [intervals, ticks, means, *stale_marks(base, x, y, **more)]
 
 
-def seeds_of(rows: pd.DataFrame) -> pd.DataFrame:
+def seed_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """One row for each variant, recipe and seed, with its accuracy in %."""
     long = rows[["variant", "recipe", "seeds", "seed_accuracies_percent"]].explode(
         ["seeds", "seed_accuracies_percent"]

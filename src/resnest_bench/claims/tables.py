@@ -8,7 +8,7 @@ import pandas as pd
 
 from resnest_bench.claims.hypotheses import Comparison
 from resnest_bench.claims.verdicts import UNTESTED, ClaimResult, claim_results
-from resnest_bench.claims.wording import decides_text, explanation, figure_of, shown_value
+from resnest_bench.claims.wording import claim_figure, decides_text, explanation, shown_value
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.claims import ClaimTest
 from resnest_bench.stats.multiplicity import holm
@@ -85,7 +85,7 @@ def _claim_row(result: ClaimResult) -> dict[str, Any]:
     test, lead = result.claim.test, result.lead
     measured = lead and lead.measured
     needed = result.plan and result.plan.needed
-    figure = figure_of(test, lead)
+    figure = claim_figure(test, lead)
     return {
         "name": result.claim.name,
         "claim": result.claim.claim,
@@ -125,7 +125,7 @@ def _comparison_rows(result: ClaimResult) -> list[dict[str, Any]]:
             **dict(zip("ab", comparison.question.variants, strict=False)),
             "metric": test.metric,
             "batch_size": test.batch_size if result.timed else None,
-            **figure_of(test, comparison),
+            **claim_figure(test, comparison),
             "claimed_low": shown_value(test, comparison.question.low),
             "claimed_high": shown_value(test, comparison.question.high),
             **_raw(test, comparison),

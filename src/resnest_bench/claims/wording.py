@@ -20,7 +20,7 @@ COUNT_UNITS = ("parameters", "MACs")
 MAX_REASONS = 3
 
 
-def unit_of(test: ClaimTest, variants: Sequence[str]) -> str:
+def claim_unit(test: ClaimTest, variants: Sequence[str]) -> str:
     """Of a comparison of two variants, or of one with a given value."""
     if len(variants) < 2:
         return LEVEL_UNITS[test.metric]
@@ -32,7 +32,7 @@ def shown_value(test: ClaimTest, value: Array) -> float:
     return float(value) if test.metric == "accuracy" else float(np.exp(value))
 
 
-def figure_of(test: ClaimTest, comparison: Comparison | None) -> dict[str, Any]:
+def claim_figure(test: ClaimTest, comparison: Comparison | None) -> dict[str, Any]:
     """Estimate, interval, unit and n of a comparison; empty where nothing was measured.
 
     Two seeds have no interval, nor have networks that made the same predictions.
@@ -41,7 +41,7 @@ def figure_of(test: ClaimTest, comparison: Comparison | None) -> dict[str, Any]:
         return {}
     measured = comparison.measured
     mean = measured.error.mean
-    unit = unit_of(test, comparison.question.variants)
+    unit = claim_unit(test, comparison.question.variants)
     low = high = mean if measured.exact else math.nan
     if not (measured.exact or measured.same_predictions):
         confidence = measured.looks.confidence if measured.looks else CONFIDENCE

@@ -12,7 +12,7 @@ import pandas as pd
 from resnest_bench.comparisons.accuracies import ACCURACY_COLUMNS, accuracy_intervals
 from resnest_bench.comparisons.pairs import PAIR_COLUMNS, pairs_table
 from resnest_bench.formats import row_dicts
-from resnest_bench.frames.correctness import Correctness, correctness_of
+from resnest_bench.frames.correctness import Correctness, build_correctness
 from resnest_bench.frames.fresh import pick_counted
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.records import Record
@@ -89,7 +89,7 @@ def find_trainings(
 
 
 def difference_jobs(study: StudySpec, trainings: Trainings) -> list[Job]:
-    """The jobs whose records tell single images apart: what `differences_of` needs the outcomes of."""
+    """The jobs whose records tell single images apart: what `compute_differences` needs the outcomes of."""
     names = set(trainings.variants[:MAX_COMPARED])
     return [
         job
@@ -98,7 +98,7 @@ def difference_jobs(study: StudySpec, trainings: Trainings) -> list[Job]:
     ]
 
 
-def pairs_of(variants: Sequence[str], base: str | None = None) -> list[tuple[str, str]]:
+def list_pairs(variants: Sequence[str], base: str | None = None) -> list[tuple[str, str]]:
     """(variant, base): every two, the first to come as the base; or each against `base`.
 
     Of more than 16 without a `base` that is the first one: every two would be hundreds, and a
@@ -110,10 +110,10 @@ def pairs_of(variants: Sequence[str], base: str | None = None) -> list[tuple[str
     return [(name, base) for name in variants if name != base]
 
 
-def differences_of(
+def compute_differences(
     trainings: Trainings, found: Iterable[Outcome], base: str | None = None
 ) -> Differences:
-    """Pairs of `pairs_of` with what they show and what they could, and each variant's accuracy.
+    """Pairs of `list_pairs` with what they show and what they could, and each variant's accuracy.
 
     `pairs` are those of `pairs_table` (its columns are explained there), with:
     `verdict`: above or below where Holm's p over this table is at most 5 %, for new seeds on new
@@ -131,7 +131,7 @@ def differences_of(
     stale = {name for name, outcomes in chosen.items() if outcomes[0].status == "stale"}
     records = [outcome.record for outcomes in chosen.values() for outcome in outcomes]
     try:
-        correct = correctness_of(_records(records))
+        correct = build_correctness(_records(records))
     except ValueError as problem:
         notes.append(f"nothing is compared: {problem}")
         return Differences(_empty(DIFFERENCE_COLUMNS), _empty(ACCURACY_COLUMNS), tuple(notes))
@@ -139,8 +139,8 @@ def differences_of(
         notes.append(f"{base} has no training to compare with")
         wanted: list[tuple[str, str]] = []
     else:
-        wanted = pairs_of(correct.variants, base)
-    # `correctness_of` takes no record without one.
+        wanted = list_pairs(correct.variants, base)
+    # `build_correctness` takes no record without one.
     first = records[0]
     assert first is not None
     assert first.dataset is not None
@@ -149,7 +149,7 @@ def differences_of(
         [_planned(correct, *pair) for pair in wanted], columns=list(PLAN_COLUMNS)
     ).astype(PLAN_COLUMNS)
     pairs = pd.concat([pairs, plans], axis="columns").assign(
-        verdict=[verdict_of(row) for row in row_dicts(pairs)],
+        verdict=[decide_verdict(row) for row in row_dicts(pairs)],
         stale=pairs["variant"].isin(stale) | pairs["base"].isin(stale),
         dataset_label=first.dataset.label,
         recipe=trainings.experiment.recipe,
@@ -159,7 +159,7 @@ def differences_of(
     return Differences(pairs, accuracy_intervals(correct), tuple(notes))
 
 
-def verdict_of(row: dict[str, Any]) -> str:
+def decide_verdict(row: dict[str, Any]) -> str:
     """ABOVE, BELOW, UNDECIDED or UNTESTED of a row of `pairs_table`; of one seed a value of NETWORKS."""
     one_seed = row["n"] == 1
     p = row["networks_holm_p"] if one_seed else row["all_holm_p"]

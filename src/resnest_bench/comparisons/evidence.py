@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from resnest_bench.formats import known
-from resnest_bench.frames.correctness import correctness_of
+from resnest_bench.frames.correctness import build_correctness
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import ClaimTest
@@ -150,7 +150,7 @@ class Evidence:
             if (record := self._records.get(Job(*experiment, name, row["seed"])))
         ]
         try:
-            correct = correctness_of(records)
+            correct = build_correctness(records)
             seeds = correct.common_seeds(names)
             if not seeds:
                 raise NotTestable("no seed is in both")

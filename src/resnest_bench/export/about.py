@@ -7,7 +7,15 @@ import pandas as pd
 
 from resnest_bench import __version__
 from resnest_bench.charts import coverage_chart
-from resnest_bench.export.blocks import Block, Facts, Files, Section, figure_of, file_of, table_of
+from resnest_bench.export.blocks import (
+    Block,
+    Facts,
+    Files,
+    Section,
+    make_figure,
+    make_file,
+    make_table,
+)
 from resnest_bench.export.results import PageResults
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.records.observations import Environment
@@ -139,9 +147,11 @@ def coverage(results: PageResults) -> Section:
     if len(results.frames.unlisted):
         count = _count(len(results.frames.unlisted), "record")
         text.append(f"{count} of no job of the study: in no table and no chart.")
-    blocks: list[Block] = [figure_of(coverage_chart(runs))]
+    blocks: list[Block] = [make_figure(coverage_chart(runs))]
     if len(gaps):
-        blocks.append(table_of("Jobs that are not ok", gaps, "Every job that is not ok, and why."))
+        blocks.append(
+            make_table("Jobs that are not ok", gaps, "Every job that is not ok, and why.")
+        )
     return Section("coverage", "Coverage", tuple(text), tuple(blocks))
 
 
@@ -157,11 +167,11 @@ def files(results: PageResults) -> Section:
     """The raw tables and the study itself, to download from within the page."""
     frames = {"runs": results.runs, "latency_cells": results.cells}
     made = [
-        file_of(f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"), "text/csv")
+        make_file(f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"), "text/csv")
         for name, frame in frames.items()
         if len(frame)
     ]
-    made.append(file_of("study.json", dump_study(results.spec), "application/json"))
+    made.append(make_file("study.json", dump_study(results.spec), "application/json"))
     text = (
         "Unrounded, one row a job (runs) or a latency at one batch size and setting (latency_cells); "
         "study.json is all that was asked for.",

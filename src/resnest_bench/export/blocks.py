@@ -102,7 +102,7 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-def figure_of(chart: alt.Chart | alt.LayerChart | alt.VConcatChart) -> Figure:
+def make_figure(chart: alt.Chart | alt.LayerChart | alt.VConcatChart) -> Figure:
     """The figure of a chart of ours."""
     spec = json.loads(chart.to_json(indent=None, ensure_ascii=False))
     head, whole = title_text(chart.title)
@@ -118,7 +118,7 @@ def _is_empty(spec: dict[str, Any]) -> bool:
     return isinstance(mark, dict) and mark.get("text") == EMPTY
 
 
-def table_of(
+def make_table(
     name: str, display: pd.DataFrame, caption: str = "", notes: Iterable[str] = ()
 ) -> Table:
     """The table of a frame of texts: its first 1,000 rows and notes. What is left out is counted."""
@@ -132,7 +132,7 @@ def table_of(
     return Table(name, caption, tuple(display.columns), rows, tuple(shown))
 
 
-def file_of(name: str, text: str, mime: str) -> File:
+def make_file(name: str, text: str, mime: str) -> File:
     """A file of UTF-8 within the page, up to 2 MiB."""
     content = text.encode()
     if len(content) > MAX_FILE_BYTES:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from resnest_bench.charts import claim_chart
 from resnest_bench.claims.wording import figure_text
-from resnest_bench.export.blocks import Block, Section, Table, figure_of, table_of
+from resnest_bench.export.blocks import Block, Section, Table, make_figure, make_table
 from resnest_bench.export.results import PageResults
 from resnest_bench.formats import p_value_text, row_dicts, shown_text
 from resnest_bench.frames.data_notes import data_notes
@@ -21,7 +21,7 @@ def claims(results: PageResults) -> Section | None:
     # A chart says its claim's verdict in words.
     undrawn = verdicts[verdicts["estimate"].isna()]
     blocks: list[Block] = [
-        table_of(
+        make_table(
             "Table: claims",
             claims_display(verdicts),
             claims_caption(verdicts, results.spec),
@@ -34,7 +34,7 @@ def claims(results: PageResults) -> Section | None:
     for row in verdicts.to_dict("records"):
         rows = comparisons[comparisons["name"] == row["name"]]
         if rows["estimate"].notna().any():
-            figure = figure_of(claim_chart(rows, row["claim"]))
+            figure = make_figure(claim_chart(rows, row["claim"]))
             said = f"{row['verdict'].capitalize()}: {row['explanation']}"
             blocks.append(replace(figure, lines=(said, *figure.lines)))
     blocks.append(_comparison_rows(comparisons))
@@ -57,7 +57,7 @@ def _comparison_rows(comparisons: pd.DataFrame) -> Table:
         ],
         columns=["claim", "comparison", "seen", "n", "p for", "p against", "status"],
     )
-    return table_of(
+    return make_table(
         "Table: comparisons",
         display,
         "Every elementary comparison, with one-sided p-values before any correction.",

@@ -1,7 +1,7 @@
 """Whether the differences are real, and what each factor does over all networks."""
 
 from resnest_bench.charts import effects_chart, pairs_chart
-from resnest_bench.export.blocks import Block, Section, figure_of, table_of
+from resnest_bench.export.blocks import Block, Section, make_figure, make_table
 from resnest_bench.export.results import PageResults
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.report.differences import (
@@ -26,9 +26,9 @@ def differences(results: PageResults) -> Section | None:
     text = list(found.notes)
     if len(found.pairs):
         text = [f"{significance_text(found.pairs)}. {power_text(found.pairs)}".strip()]
-        blocks.append(figure_of(pairs_chart(found.pairs)))
+        blocks.append(make_figure(pairs_chart(found.pairs)))
         blocks.append(
-            table_of(
+            make_table(
                 "Table: differences",
                 differences_display(found.pairs),
                 differences_caption(found, results.spec),
@@ -43,5 +43,5 @@ def differences(results: PageResults) -> Section | None:
 def _effects(results: PageResults) -> list[Block]:
     found = results.found_effects
     display = effects_display(found)
-    table = table_of("Table: effects", display, effects_caption(found), effects_notes(found))
-    return [table] if isinstance(found, str) else [figure_of(effects_chart(found.table)), table]
+    table = make_table("Table: effects", display, effects_caption(found), effects_notes(found))
+    return [table] if isinstance(found, str) else [make_figure(effects_chart(found.table)), table]

@@ -12,7 +12,7 @@ from resnest_bench import files
 from resnest_bench.export.about import PAGE
 from resnest_bench.export.blocks import CLICK_TEXT, Block, Bullets, Facts, Figure, Section, Table
 from resnest_bench.export.results import PageResults
-from resnest_bench.export.sections import sections_of
+from resnest_bench.export.sections import list_sections
 from resnest_bench.formats import escape_paragraph, markdown_bullets, markdown_table
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import StudySpec
@@ -25,15 +25,17 @@ def write_document(
 
     `keys` are the sections to write, without them all. Raises UserError where a file can't be written.
     """
-    sections = [s for s in sections_of(PageResults(study, paths)) if keys is None or s.key in keys]
-    text, figures = markdown_of(sections, out.stem)
+    sections = [
+        s for s in list_sections(PageResults(study, paths)) if keys is None or s.key in keys
+    ]
+    text, figures = render_markdown(sections, out.stem)
     for name, svg in figures.items():
         files.write_text(out.parent / name, svg)
     files.write_text(out, f"# {plain(study.study)}\n\n{text}")
     return [out, *(out.parent / name for name in figures)]
 
 
-def markdown_of(
+def render_markdown(
     sections: Iterable[Section], folder: str, level: int = 2
 ) -> tuple[str, dict[str, str]]:
     """The sections' text, and SVG by file name, in `folder` beside the text. Same sections, same text."""

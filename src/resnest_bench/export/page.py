@@ -11,7 +11,7 @@ import vl_convert
 
 from resnest_bench import files
 from resnest_bench.export.results import PageResults
-from resnest_bench.export.sections import sections_of
+from resnest_bench.export.sections import list_sections
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import StudySpec
 
@@ -30,7 +30,7 @@ def write_page(study: StudySpec, paths: StudyPaths, out: Path | None = None) -> 
 
 def page_html(study: StudySpec, paths: StudyPaths) -> str:
     """The page of whatever records are there. Same records, same text."""
-    sections = sections_of(PageResults(study, paths))
+    sections = list_sections(PageResults(study, paths))
     scripts = [vega_bundle(), _asset("page.js")]
     styles = _asset("page.css")
     return _template().render(

@@ -27,8 +27,8 @@ from resnest_bench.export.blocks import (
     Bullets,
     Section,
     Table,
-    figure_of,
-    table_of,
+    make_figure,
+    make_table,
 )
 from resnest_bench.export.claims import claims
 from resnest_bench.export.differences import differences
@@ -65,7 +65,7 @@ CURVES_TEXT = (
 )
 
 
-def sections_of(results: PageResults) -> list[Section]:
+def list_sections(results: PageResults) -> list[Section]:
     """All sections that the study has, in the page's order."""
     makers: list[Callable[[PageResults], Section | None]] = [
         about,
@@ -90,7 +90,7 @@ def _rounded(name: str, results: PageResults) -> list[Table]:
         return []
     table = results.tables[name]
     return [
-        table_of(
+        make_table(
             f"Table: {name}",
             display_frame(table),
             caption(name, table, results.spec),
@@ -114,7 +114,7 @@ def tradeoff(results: PageResults) -> Section | None:
             points = points.sort_values("front", ascending=False, kind="stable").head(MAX_POINTS)
         data_label = headline_label(study, results.runs)
         blocks.append(
-            figure_of(tradeoff_chart(points, x, y, data_label, variants=study.variant_names))
+            make_figure(tradeoff_chart(points, x, y, data_label, variants=study.variant_names))
         )
     if len(results.tables.get("tradeoff", ())):
         blocks += _rounded("tradeoff", results)
@@ -148,13 +148,13 @@ def ablation(results: PageResults) -> Section | None:
     blocks: list[Block] = []
     if "ablation" in results.tables:
         table = results.of_drawn(results.tables["ablation"])
-        blocks.append(figure_of(ablation_chart(table, results.spec.variant_names)))
+        blocks.append(make_figure(ablation_chart(table, results.spec.variant_names)))
         blocks += _rounded("ablation", results)
     for factor in dict.fromkeys(factors["factor"]):
         # Of networks that are not drawn elsewhere either, the pairs stand in the table alone.
         rows = factors[factors["factor"] == factor]
         drawn = rows[rows["base"].isin(results.drawn) & rows["variant"].isin(results.drawn)]
-        blocks.append(figure_of(factor_chart(drawn.head(MAX_PAIRS), factor)))
+        blocks.append(make_figure(factor_chart(drawn.head(MAX_PAIRS), factor)))
     text = [*results.cut_text]
     if len(factors):
         text.append(
@@ -193,7 +193,7 @@ def _factor_rows(factors: pd.DataFrame) -> Table:
         display = display.drop(columns="paper's (points)")
     note = [f"A factor's chart shows its first {MAX_PAIRS} pairs"]
     longest = factors["factor"].value_counts().max()
-    return table_of(
+    return make_table(
         "Table: factors",
         display,
         "Second network minus first in test accuracy, in percentage points: mean over n paired seeds "
@@ -211,7 +211,7 @@ def _curves(results: PageResults, kind: str) -> list[Block]:
     panels = training_curves_panels(
         epochs[epochs["kind"] == kind], variants=results.spec.variant_names
     )
-    return [figure_of(panel) for panel in panels]
+    return [make_figure(panel) for panel in panels]
 
 
 def training(results: PageResults) -> Section | None:
@@ -235,7 +235,7 @@ def latency(results: PageResults) -> Section | None:
         text.append(f"The raw samples are of the first of {len(samples)} settings.")
     sweep = batch_sweep_chart(cells, variants=results.spec.variant_names)
     charts = [sweep, samples[0], startup_chart(runs), drift_chart(runs)]
-    blocks: list[Block] = [*map(figure_of, charts), _noise_rows(noise)]
+    blocks: list[Block] = [*map(make_figure, charts), _noise_rows(noise)]
     return Section("latency", "Latency", tuple(text), tuple(blocks))
 
 
@@ -259,7 +259,7 @@ def _noise_rows(noise: pd.DataFrame) -> Table:
         }
         for row in noise.to_dict("records")
     ]
-    return table_of("Table: noise floor", pd.DataFrame(rows), NOISE_PARTS)
+    return make_table("Table: noise floor", pd.DataFrame(rows), NOISE_PARTS)
 
 
 def _smallest_batch(results: PageResults) -> pd.DataFrame:
@@ -277,7 +277,7 @@ def transfer(results: PageResults) -> Section | None:
     charts = [transfer_chart(rows) for _, rows in table.groupby("dataset", sort=False)]
     curves = _curves(results, "finetune")
     text = (*results.cut_text, *(CURVES_TEXT if curves else []))
-    blocks: list[Block] = [*map(figure_of, charts), *_rounded("transfer", results), *curves]
+    blocks: list[Block] = [*map(make_figure, charts), *_rounded("transfer", results), *curves]
     return Section("transfer", "Transfer", text, tuple(blocks))
 
 
@@ -296,7 +296,7 @@ def paper(results: PageResults) -> Section | None:
         name = f"{PAPER_TABLES[table]}, {what}"
         # Images per second are the reciprocal of ms/image, and parameters are equal or not.
         if what not in (RATE, PARAMETERS):
-            blocks.append(replace(figure_of(paper_chart(of_one, what)), head=name))
+            blocks.append(replace(make_figure(paper_chart(of_one, what)), head=name))
         blocks.append(_paper_rows(name, of_one))
     text = (
         "Covers printed: our 95 % interval of the mean holds the printed figure. One more run would: so "
@@ -330,7 +330,7 @@ def _paper_rows(name: str, rows: pd.DataFrame) -> Table:
         "without an interval."
     )
     notes = [*_shared_texts(rows, "differs"), *_shared_texts(rows, "status")]
-    return table_of(f"Table: {name}, paper and ours", display.drop(columns=empty), caption, notes)
+    return make_table(f"Table: {name}, paper and ours", display.drop(columns=empty), caption, notes)
 
 
 def _ours_text(row: dict) -> str:

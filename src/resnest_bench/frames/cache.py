@@ -18,17 +18,17 @@ import pandas as pd
 from pydantic import BaseModel
 
 from resnest_bench import files, records
-from resnest_bench.digests import code_digest, digest_of, uncounted_digest
+from resnest_bench.digests import code_digest, json_digest, uncounted_digest
 from resnest_bench.frames.files import parquet_bytes
-from resnest_bench.frames.rows import cells_of, epochs_of, one_line, runs_of
+from resnest_bench.frames.rows import build_cells, build_epochs, build_runs, one_line
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.outcomes import Outcome, Reader, outcomes
-from resnest_bench.status.scan import Stamps, scan_records, stamps_of
+from resnest_bench.status.scan import Stamps, read_stamps, scan_records
 
 __all__ = ["Frames", "frames_key", "load_frames", "read_frames", "scan_records", "write_frames"]
 
-MAKERS = {"runs": runs_of, "cells": cells_of, "epochs": epochs_of}
+MAKERS = {"runs": build_runs, "cells": build_cells, "epochs": build_epochs}
 IDENTITY = ["kind", "dataset", "recipe", "variant", "seed"]
 _identity = operator.attrgetter(*IDENTITY)
 # A record takes ten times the memory of its rows, so that few are held at once.
@@ -40,8 +40,8 @@ class Frames:
     """What the records of a study said when they had these stamps. Shared: change none of it.
 
     `key` is from `frames_key`; `stamps` are (modification time in ns, size in bytes) by the
-    record's path relative to the study's folder. `runs`, `cells` and `epochs` are as `runs_of`,
-    `cells_of` and `epochs_of` make them; `unlisted` is as from `unlisted_records`. `labels` holds
+    record's path relative to the study's folder. `runs`, `cells` and `epochs` are as `build_runs`,
+    `build_cells` and `build_epochs` make them; `unlisted` is as from `unlisted_records`. `labels` holds
     how each record calls its dataset, by the same path.
     """
 
@@ -67,7 +67,7 @@ class _Index(BaseModel):
 def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, str]) -> str:
     """Digest of all that decides a row besides the record files: study, data, code, schema."""
     kinds = ("train", "finetune", "latency", "tables")
-    return digest_of(
+    return json_digest(
         {
             "study": study.digest,
             # Of an adaptive study, those of its looks too.
@@ -94,7 +94,7 @@ def load_frames(
     """
     key, jobs = frames_key(study, paths, fingerprints), study.jobs()
     names = [paths.record_name(job) for job in jobs]
-    stamps = stamps_of(paths, names)
+    stamps = read_stamps(paths, names)
     known = previous if previous and previous.key == key else read_frames(paths, key)
     if known is None or len(known.runs) != len(jobs):
         known, again = _nothing(key), list(range(len(jobs)))

@@ -57,12 +57,12 @@ class Correctness:
         return self.variants.index(variant)
 
 
-def _variant_of(record: Record) -> str:
+def _variant_key(record: Record) -> str:
     return record.job.variant
 
 
-def correctness_of(
-    records: Iterable[Record], name: Callable[[Record], str] = _variant_of
+def build_correctness(
+    records: Iterable[Record], name: Callable[[Record], str] = _variant_key
 ) -> Correctness:
     """The matrix of correctness of finished trainings or fine-tunings on the same test images.
 

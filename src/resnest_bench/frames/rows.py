@@ -138,25 +138,25 @@ def collect(
     unit, unrounded, NaN where it doesn't apply; then origin: device, software, data, code, times.
     `fingerprints` maps a dataset's name to its data's SHA-256 now. Never raises for a bad record.
     """
-    return runs_of(outcomes(study, paths, fingerprints))
+    return build_runs(outcomes(study, paths, fingerprints))
 
 
 def cells_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
     """One row for each variant and latency cell. What was not measured has a row with its reason."""
-    return cells_of(outcomes(study, paths))
+    return build_cells(outcomes(study, paths))
 
 
 def epochs_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
     """One row for each training or fine-tuning and epoch: all fields of EpochObservation."""
-    return epochs_of(outcomes(study, paths))
+    return build_epochs(outcomes(study, paths))
 
 
 def samples_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
     """One row for each raw latency sample, in ms of wall clock and, on a GPU, of the device."""
-    return samples_of(outcomes(study, paths))
+    return build_samples(outcomes(study, paths))
 
 
-def runs_of(found: list[Outcome]) -> pd.DataFrame:
+def build_runs(found: list[Outcome]) -> pd.DataFrame:
     labels = _labels(found)
     rows = [
         {
@@ -172,7 +172,7 @@ def runs_of(found: list[Outcome]) -> pd.DataFrame:
     return typed_frame(rows, RUN_COLUMNS)
 
 
-def cells_of(found: list[Outcome]) -> pd.DataFrame:
+def build_cells(found: list[Outcome]) -> pd.DataFrame:
     labels = _labels(found)
     rows = [
         {**_job_row(o, labels), **cell, **_origin(o.record)}
@@ -183,7 +183,7 @@ def cells_of(found: list[Outcome]) -> pd.DataFrame:
     return typed_frame(rows, CELL_COLUMNS)
 
 
-def epochs_of(found: list[Outcome]) -> pd.DataFrame:
+def build_epochs(found: list[Outcome]) -> pd.DataFrame:
     labels = _labels(found)
     rows = [
         {**_job_row(o, labels), **epoch.model_dump(), **_origin(o.record)}
@@ -194,7 +194,7 @@ def epochs_of(found: list[Outcome]) -> pd.DataFrame:
     return typed_frame(rows, EPOCH_COLUMNS)
 
 
-def samples_of(found: list[Outcome]) -> pd.DataFrame:
+def build_samples(found: list[Outcome]) -> pd.DataFrame:
     labels = _labels(found)
     # A frame a cell: there can be a million samples, and a dict for each would take a minute.
     cells = [
@@ -291,7 +291,7 @@ def _origin(record: Record | None) -> dict[str, Any]:
         "started_at": record.started_at,
         "finished_at": record.finished_at,
         "micro_batch_size": _micro_batch_size(record),
-        "remark": remark_of(record),
+        "remark": find_remark(record),
         **describe_data(data),
     }
 
@@ -301,7 +301,7 @@ def _micro_batch_size(record: Record) -> int | None:
     return execution.micro_batch_size if execution else None
 
 
-def remark_of(record: Record) -> str:
+def find_remark(record: Record) -> str:
     """What else a reader must know of values that count: memory ran out, or they are chance.
 
     '' for nothing.

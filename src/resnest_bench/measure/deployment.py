@@ -52,7 +52,7 @@ class Setting:
         return f"{self.precision}, {self.layout}, {self.mode}"
 
 
-def settings_of(spec: LatencySpec) -> list[Setting]:
+def list_settings(spec: LatencySpec) -> list[Setting]:
     """Every combination of the axes, each once.
 
     ONNX Runtime takes contiguous images alone and chooses its own layout inside: whatever layouts a

@@ -113,7 +113,7 @@ def fold_norms(model: nn.Module, image: Tensor) -> tuple[nn.Module, int]:
     for name, module in model.named_modules(remove_duplicate=False):
         names.setdefault(module, []).append(name)
     for layer, norm in pairs:
-        for old, new in ((layer, _with_norm(layer, norm)), (norm, _rest_of(norm))):
+        for old, new in ((layer, _with_norm(layer, norm)), (norm, _remaining_norm(norm))):
             for name in names[old]:
                 model.set_submodule(name, new)
     return model, len(pairs)
@@ -129,7 +129,7 @@ def _with_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:
     return fuse_conv_bn_eval(wide, wide_norm).to(layer.weight.dtype)
 
 
-def _rest_of(norm: nn.Module) -> nn.Module:
+def _remaining_norm(norm: nn.Module) -> nn.Module:
     """What a norm does beside normalising. No idle module: calling one costs Python's time."""
     every = (norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else ()
     parts = [part for part in every if not isinstance(part, nn.Identity)]

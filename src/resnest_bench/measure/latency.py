@@ -29,9 +29,9 @@ from resnest_bench.measure.deployment import (
     check_available,
     checked_error,
     in_setting,
+    list_settings,
     make_input,
     set_statistics,
-    settings_of,
 )
 from resnest_bench.models import build_model, check_image, fit_to_image
 from resnest_bench.records.observations import (
@@ -342,7 +342,7 @@ def measure_latency(
     set_statistics(model)
     cells: list[LatencyCell] = []
     missing: list[UnavailableCell] = []
-    for setting in settings_of(spec):
+    for setting in list_settings(spec):
         done, failed = measure_setting(model, image_size, setting, spec, device)
         cells += done
         missing += failed

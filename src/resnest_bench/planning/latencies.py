@@ -14,8 +14,8 @@ from resnest_bench.measure.deployment import (
     Setting,
     check_available,
     in_setting,
+    list_settings,
     make_input,
-    settings_of,
 )
 from resnest_bench.measure.latency import MIN_SAMPLES_AT_TIME_LIMIT
 from resnest_bench.models import build_model, fit_to_image
@@ -58,7 +58,7 @@ def cell_seconds(call: float, spec: LatencySpec, mode: str) -> float:
 
 def most_seconds(spec: LatencySpec) -> float:
     """The most that all cells take, as long as five calls fit into the protocol's longest time."""
-    return 2 * spec.max_seconds * len(settings_of(spec)) * len(spec.batch_sizes)
+    return 2 * spec.max_seconds * len(list_settings(spec)) * len(spec.batch_sizes)
 
 
 def reference_seconds(call: float, spec: LatencySpec) -> float:
@@ -93,7 +93,7 @@ def measure_calls(
     model = built[0].to(clock.device)
     eager: dict[Setting, CallTime] = {}
     calls: dict[Setting, CallTime] = {}
-    for setting in settings_of(spec):
+    for setting in list_settings(spec):
         try:
             check_available(setting, clock.device)
         except NotAvailableError:

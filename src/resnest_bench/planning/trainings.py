@@ -25,8 +25,8 @@ from resnest_bench.training.checkpoints import Checkpoint, Progress
 from resnest_bench.training.execution import (
     Execution,
     StepMaker,
-    layouts_of,
-    mode_of,
+    choose_mode,
+    list_layouts,
     probe_batch,
     try_steps,
 )
@@ -104,8 +104,8 @@ def _measure_steps(
     model: nn.Module, recipe: RecipeSpec, data: DatasetFacts, clock: Clock
 ) -> dict[Execution, float]:
     """Seconds of an image in a step, in each layout that works; nothing is compiled."""
-    mode = "eager" if recipe.mode == "compiled" else mode_of(recipe, clock.device)
-    candidates = [Execution(layout, mode) for layout in layouts_of(recipe)]
+    mode = "eager" if recipe.mode == "compiled" else choose_mode(recipe, clock.device)
+    candidates = [Execution(layout, mode) for layout in list_layouts(recipe)]
 
     def try_batch(batch: int) -> dict[Execution, Callable[[], None]]:
         maker: StepMaker

@@ -48,7 +48,7 @@ def main() -> None:
     from resnest_bench.device.allocator import keep_memory
     from resnest_bench.measure.latency import peak_rss_bytes
     from resnest_bench.models import build_model, fit_to_image
-    from resnest_bench.training.execution import Execution, layouts_of
+    from resnest_bench.training.execution import Execution, list_layouts
     from resnest_bench.training.step import probe_step_maker
 
     torch.set_num_threads(task.num_threads)
@@ -57,7 +57,7 @@ def main() -> None:
     model = build_model(fit_to_image(task.variant, task.image_size)[0], task.num_classes)
     cpu = torch.device("cpu")
     maker = probe_step_maker(model, task.recipe, cpu, batch, task.image_size, task.num_classes)
-    step = maker(Execution(layouts_of(task.recipe)[0], "eager"))
+    step = maker(Execution(list_layouts(task.recipe)[0], "eager"))
     step()
 
     def answer(speed: float) -> None:

@@ -65,7 +65,7 @@ def _summary(samples_ms: tuple[float, ...]) -> dict[str, Any]:
     return {"n": len(samples), **dict(zip(names, values, strict=True)), "noisy": noisy}
 
 
-def setting_of(cell: LatencyCell) -> tuple[str, str, str]:
+def cell_setting(cell: LatencyCell) -> tuple[str, str, str]:
     """Precision, layout and mode: all axes of a cell but its batch size."""
     return cell.precision, cell.layout, cell.mode
 
@@ -78,8 +78,8 @@ def primary_cell(latency: LatencyObservations) -> LatencyCell | None:
     """
     if not latency.cells:
         return None
-    first = setting_of(latency.cells[0])
-    return min((c for c in latency.cells if setting_of(c) == first), key=lambda c: c.batch_size)
+    first = cell_setting(latency.cells[0])
+    return min((c for c in latency.cells if cell_setting(c) == first), key=lambda c: c.batch_size)
 
 
 def images_per_second(cell: LatencyCell) -> float | None:
@@ -143,8 +143,8 @@ def _device_p50(latency: LatencyObservations) -> float | None:
 
 
 def _best_throughput(latency: LatencyObservations) -> float | None:
-    first = latency.cells and setting_of(latency.cells[0])
-    rates = [images_per_second(c) for c in latency.cells if setting_of(c) == first]
+    first = latency.cells and cell_setting(latency.cells[0])
+    rates = [images_per_second(c) for c in latency.cells if cell_setting(c) == first]
     return max((rate for rate in rates if rate is not None), default=None)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from resnest_bench.digests import digest_of
+from resnest_bench.digests import json_digest
 from resnest_bench.errors import UserError
 from resnest_bench.paths import NAME_PATTERN, check_name
 
@@ -57,7 +57,7 @@ class Spec(BaseModel):
 
     @property
     def digest(self) -> str:
-        return digest_of(self.as_dict())
+        return json_digest(self.as_dict())
 
 
 def check_known(where: str, name: str, known: Collection[str]) -> None:

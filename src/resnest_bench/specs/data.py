@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from resnest_bench.digests import digest_of
+from resnest_bench.digests import json_digest
 from resnest_bench.errors import UserError
 from resnest_bench.specs.base import Number, PositiveFloat, PositiveInt, Spec
 
@@ -106,7 +106,7 @@ class ImageFolderDataset(_Dataset):
     def digest(self) -> str:
         """It names the folder of the arrays: keys that came later count only where they are set."""
         later = ("broken", "max_value")
-        return digest_of(
+        return json_digest(
             {k: v for k, v in self.as_dict().items() if k not in later or k in self.as_stated()}
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from resnest_bench.digests import digest_of
+from resnest_bench.digests import json_digest
 from resnest_bench.paths import DataPaths, Job, StudyPaths
 from resnest_bench.specs.adaptive import AdaptiveSpec, Extendable, check_adaptive
 from resnest_bench.specs.base import (
@@ -258,7 +258,7 @@ class StudySpec(Extendable):
 
     @functools.cached_property
     def digest(self) -> str:
-        return digest_of(self.as_dict())
+        return json_digest(self.as_dict())
 
     @property
     def variant_names(self) -> list[str]:

@@ -24,19 +24,19 @@ class Effect:
         return f"{self.factor} {self.level} against {self.base}"
 
 
-def levels_of(column: pd.Series) -> list[Any]:
+def list_levels(column: pd.Series) -> list[Any]:
     """Levels that occur, the lowest first: in a categorical's order, else sorted."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return [level for level in column.cat.categories if (column == level).any()]
     return sorted(column.unique())
 
 
-def effects_of(settings: pd.DataFrame, factors: Sequence[str]) -> list[Effect]:
+def list_effects(settings: pd.DataFrame, factors: Sequence[str]) -> list[Effect]:
     """Every level of every factor against that factor's base; none for a factor with one level."""
     return [
         Effect(factor, base, level)
         for factor in factors
-        for base, *others in [levels_of(settings[factor])]
+        for base, *others in [list_levels(settings[factor])]
         for level in others
     ]
 
@@ -80,7 +80,7 @@ def seen_at(settings: pd.DataFrame, effect: Effect, factors: Sequence[str]) -> d
             continue
         at_level = set(settings.loc[column == effect.level, factor])
         at_base = set(settings.loc[column == effect.base, factor])
-        found[factor] = [v for v in levels_of(settings[factor]) if v in at_level & at_base]
+        found[factor] = [v for v in list_levels(settings[factor]) if v in at_level & at_base]
     return found
 
 
@@ -110,10 +110,10 @@ def design_notes(settings: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     be separated; levels that one variant alone has; effects seen at some levels of another factor
     only; interactions that can't be estimated; whether anything is left to check the sum with.
     """
-    effects = effects_of(settings, factors)
+    effects = list_effects(settings, factors)
     varied = list(dict.fromkeys(effect.factor for effect in effects))
     notes = [
-        f"{factor} is {levels_of(settings[factor])[0]} in every variant: it has no effect to estimate."
+        f"{factor} is {list_levels(settings[factor])[0]} in every variant: it has no effect to estimate."
         for factor in factors
         if factor not in varied
     ]
@@ -142,7 +142,7 @@ def _support_note(settings: pd.DataFrame, effect: Effect, varied: Sequence[str])
             parts.append(f"{effect.factor} {level} is in one variant only ({alone[0]})")
     partly = []
     for factor, seen in seen_at(settings, effect, varied).items():
-        every = levels_of(settings[factor])
+        every = list_levels(settings[factor])
         if len(seen) < len(every):
             where = " or ".join(map(str, seen)) or "no level in common"
             partly.append(f"{factor} {where} (of {', '.join(map(str, every))})")

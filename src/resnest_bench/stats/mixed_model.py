@@ -13,8 +13,8 @@ from resnest_bench.stats.design import (
     aliases,
     design_matrix,
     design_notes,
-    effects_of,
     independent_columns,
+    list_effects,
 )
 from resnest_bench.stats.intervals import seed_interval, seed_p_value
 from resnest_bench.stats.multiplicity import holm
@@ -98,7 +98,7 @@ def factor_effects(
     data = frame.dropna(subset=[value])
     data = data.assign(value=data[value].astype(float))
     settings = data.drop_duplicates(["variant", *factors]).set_index("variant")[list(factors)]
-    effects = effects_of(settings, factors)
+    effects = list_effects(settings, factors)
     _check(data, settings, effects)
     unclear = {e: group for group in aliases(settings, effects) for e in group}
     matrix = design_matrix(data, effects)

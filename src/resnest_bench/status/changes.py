@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from resnest_bench.digests import digest_of
+from resnest_bench.digests import json_digest
 from resnest_bench.specs.base import Spec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec
 from resnest_bench.specs.latency import LatencySpec
@@ -40,7 +40,7 @@ def find_change(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def digest_result(spec: Mapping[str, Any]) -> str:
     """SHA-256 (hex) of all in a job's spec that decides its result: `find_change` compares the same."""
-    return digest_of(normalise_spec(spec))
+    return json_digest(normalise_spec(spec))
 
 
 def normalise_spec(spec: Mapping[str, Any]) -> dict[str, Any]:

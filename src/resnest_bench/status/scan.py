@@ -35,7 +35,7 @@ def scan_records(paths: StudyPaths) -> Stamps:
     return stamps
 
 
-def stamps_of(paths: StudyPaths, names: Iterable[str]) -> Stamps:
+def read_stamps(paths: StudyPaths, names: Iterable[str]) -> Stamps:
     """`scan_records`, and whatever else lies where one of `names` is expected.
 
     That is a record in a linked folder, or a folder in a record's place.

@@ -75,7 +75,7 @@ def _known(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
     return [name for name in names if name in frame and frame[name].notna().any()]
 
 
-def axes_of(runs: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Axis]:
+def list_axes(runs: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Axis]:
     """By key every axis that has a value: trained metrics, latency metrics, cell metrics by batch.
 
     `runs` and `cells` are rows of the experiments that are shown.

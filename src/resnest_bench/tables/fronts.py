@@ -22,7 +22,7 @@ ALONE = "no other row can be compared with it"
 NO_DIRECTION = "neither direction of an axis is better"
 
 
-def front_probabilities_of(
+def estimate_front_probabilities(
     points: pd.DataFrame, x: Axis, y: Axis, x_values: pd.DataFrame, y_values: pd.DataFrame
 ) -> pd.DataFrame:
     """FRONT_COLUMNS for the rows of `points_frame`: each panel is a front of its own.

@@ -17,7 +17,7 @@ from resnest_bench.stats.pareto import pareto_front
 from resnest_bench.stats.power import ALPHA
 from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL, ROUNDING, mean_ends
 from resnest_bench.tables.axes import Axis, metric_axis
-from resnest_bench.tables.fronts import FRONT_COLUMNS, PANEL, front_probabilities_of
+from resnest_bench.tables.fronts import FRONT_COLUMNS, PANEL, estimate_front_probabilities
 from resnest_bench.tables.selection import Experiments, main_experiments, select
 from resnest_bench.tables.values import DEVICE, device_texts, training_status
 
@@ -81,7 +81,7 @@ def points_frame(
     axis' bounds (NaN below three values and where all are alike); of a test accuracy of one seed the
     binomial one. `_min` and `_max` are the smallest and the largest value: of two, both. A variant that
     lacks a value has a row with NaN and its reason in `status`. `front` is over the rows of one
-    device and setting, and so is what `front_probabilities_of` adds.
+    device and setting, and so is what `estimate_front_probabilities` adds.
     """
     runs, cells = chosen.runs(runs), chosen.runs(cells)
     names = list(dict.fromkeys(runs["variant"]))
@@ -108,7 +108,7 @@ def points_frame(
         rows.loc[absent, "status"] = f"the study asks for no {axis.label.lower()} of it"
     rows["front"] = _fronts(rows, x, y)
     values = [_values(*side) for side in sides]
-    rows[FRONT_COLUMNS] = front_probabilities_of(rows, x, y, *values)
+    rows[FRONT_COLUMNS] = estimate_front_probabilities(rows, x, y, *values)
     return rows[COLUMNS]
 
 

@@ -167,7 +167,7 @@ def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) ->
     places = _front_places(study, runs, cells).set_index(["variant", *PANEL])
     keys = pd.MultiIndex.from_frame(table[["variant", "latency_device", "latency_setting"]])
     found = places.reindex(keys)[FRONT_COLUMNS].reset_index(drop=True)
-    found = found.astype({column: _type_of(column) for column in FRONT_COLUMNS})
+    found = found.astype({column: _column_type(column) for column in FRONT_COLUMNS})
     at = table.columns.tolist().index(LAST_COLUMNS[0])
     for column in reversed(FRONT_COLUMNS):
         table.insert(at, column, found[column])
@@ -382,8 +382,8 @@ def _weights_text(study: StudySpec, dataset: str, variant: str, recipe: str) -> 
 
 def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=columns)
-    return frame.astype({c: _type_of(c) for c in columns})
+    return frame.astype({c: _column_type(c) for c in columns})
 
 
-def _type_of(column: str) -> str:
+def _column_type(column: str) -> str:
     return TYPES.get(column, "str" if column in TEXTS else "float64")

@@ -158,11 +158,11 @@ def fastest(measured: dict[Execution, float]) -> Execution:
     return best if measured[best] < CLEARLY_FASTER * measured[first] else first
 
 
-def layouts_of(recipe: RecipeSpec) -> list[str]:
+def list_layouts(recipe: RecipeSpec) -> list[str]:
     return ["channels_last", "contiguous"] if recipe.layout == "auto" else [recipe.layout]
 
 
-def mode_of(recipe: RecipeSpec, device: torch.device) -> str:
+def choose_mode(recipe: RecipeSpec, device: torch.device) -> str:
     """The mode to start from: what is asked for, or the device's usual one."""
     if recipe.mode == "auto":
         return "cudagraph" if device.type == "cuda" else "eager"
@@ -184,8 +184,8 @@ def choose(
         num_images: how many images the job will train on in all, over its epochs and seeds.
         crash: says before a candidate is tried whether its step would end the process.
     """
-    mode = mode_of(recipe, device)
-    candidates = [Execution(layout, mode) for layout in layouts_of(recipe)]
+    mode = choose_mode(recipe, device)
+    candidates = [Execution(layout, mode) for layout in list_layouts(recipe)]
     if len(candidates) == 1 and recipe.mode != "auto":
         # Nothing is tried, but a crash would end the job without a word.
         if crash(candidates[0]):

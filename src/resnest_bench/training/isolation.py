@@ -12,7 +12,7 @@ from collections.abc import Callable
 _COMMAND = "from resnest_bench.training.isolation import run_trial; run_trial()"
 
 
-def crash_of(trial: Callable[[], object]) -> str | None:
+def find_crash(trial: Callable[[], object]) -> str | None:
     """How the process of `trial` died, in words; None where it lived, whatever Python raised.
 
     The process is a fresh one: after a fork, OpenMP's threads would be missing. `trial` must be

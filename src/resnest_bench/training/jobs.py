@@ -19,7 +19,7 @@ from resnest_bench.device.allocator import keep_memory
 from resnest_bench.device.environment import describe, precision, tuned_convolutions
 from resnest_bench.device.memory import free_memory, is_out_of_memory
 from resnest_bench.device.threads import count_threads, keep_threads
-from resnest_bench.digests import code_digest, digest_of
+from resnest_bench.digests import code_digest, json_digest
 from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.identity import dataset_identity, now
 from resnest_bench.models import fit_to_image
@@ -98,9 +98,9 @@ def evaluation_batch(batch_size: int, image_size: int) -> int:
     return min(EVALUATION_BATCH_SIZE, 2 * batch_size, fitting)
 
 
-def checkpoint_of(context: Context, job: Job) -> Checkpoint:
+def open_checkpoint(context: Context, job: Job) -> Checkpoint:
     """Keyed by all that decides the result: spec, code, data and kind of device."""
-    key = digest_of(
+    key = json_digest(
         {
             "kind": job.kind,
             "names": [job.dataset, job.recipe, job.variant],
@@ -119,7 +119,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     image_size = context.data.meta.image_size
     model, initial = build_initial(study, job, context.paths, num_classes, image_size)
     batches = make_batches(context, recipe, job.seed, expected_stats(study, job, model))
-    seen = _execution_of(context, job, checkpoint, model, len(batches.train_indices))
+    seen = _choose_execution(context, job, checkpoint, model, len(batches.train_indices))
     file = _execution_file(checkpoint)
 
     def on_smaller(execution: Execution) -> None:
@@ -152,7 +152,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     return seen_by.model_copy(update={"size_args": size_args}), batches
 
 
-def _execution_of(
+def _choose_execution(
     context: Context, job: Job, checkpoint: Checkpoint, model: nn.Module, num_train: int
 ) -> ExecutionObservation:
     """Layout, mode and threads of all seeds of this job, decided once."""
@@ -199,7 +199,7 @@ def _teller(context: Context, job: Job) -> Callable[[list[EpochObservation]], No
 
 def run_seed(context: Context, job: Job) -> Record:
     """Train one seed, or take it from where it was stopped. A diverged seed gives a record too."""
-    checkpoint = checkpoint_of(context, job)
+    checkpoint = open_checkpoint(context, job)
     with checkpoint.held():
         return _run_held(context, job, checkpoint)
 

@@ -220,7 +220,7 @@ def train_model(
     steps = len(batch_slices(len(batches.train_indices), recipe.batch_size))
     test: Evaluation | None = None
     done = len(progress.epochs) * steps + (progress.partial.num_steps if progress.partial else 0)
-    with reporter.bar_of(recipe.epochs * steps, done), stopping.defer_signals():
+    with reporter.progress_bar(recipe.epochs * steps, done), stopping.defer_signals():
         for epoch in range(len(progress.epochs) + 1, recipe.epochs + 1):
             start = time.perf_counter()
             state = EpochState(step.sums, seed, epoch)

@@ -7,7 +7,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.models import check_image
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import StudySpec
-from resnest_bench.training.execution import Execution, check_layout, mode_of, probe_batch
+from resnest_bench.training.execution import Execution, check_layout, choose_mode, probe_batch
 from resnest_bench.training.initial import build_initial
 from resnest_bench.training.step import probe_steps
 
@@ -33,4 +33,4 @@ def explain_failure(
     model, _ = build_initial(study, job, paths, num_classes, meta.image_size)
     sizes = (probe_batch(recipe, meta.image_size), meta.image_size, num_classes)
     maker, crash = probe_steps(model, device, recipe, *sizes)
-    check_layout(Execution(recipe.layout, mode_of(recipe, device)), maker, device, crash)
+    check_layout(Execution(recipe.layout, choose_mode(recipe, device)), maker, device, crash)

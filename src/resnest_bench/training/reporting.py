@@ -46,7 +46,7 @@ class Reporter:
         self.task: TaskID | None = None
 
     @contextmanager
-    def bar_of(self, total_steps: int, done_steps: int = 0) -> Iterator[None]:
+    def progress_bar(self, total_steps: int, done_steps: int = 0) -> Iterator[None]:
         """Show a bar meanwhile."""
         if self.bars is None:
             yield

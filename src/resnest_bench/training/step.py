@@ -20,14 +20,14 @@ from resnest_bench.errors import UserError, first_line
 from resnest_bench.models import head_module, may_crash
 from resnest_bench.specs import RecipeSpec
 from resnest_bench.training.execution import CrashCheck, Execution, StepMaker, prepared_network
-from resnest_bench.training.isolation import crash_of
+from resnest_bench.training.isolation import find_crash
 from resnest_bench.training.micro_batching import Undo, pieces, smaller
 from resnest_bench.training.optimizer import build_optimizer, init_momenta, set_learning_rate
 
 log = logging.getLogger(__name__)
 
 
-def loss_of(logits_BK: Tensor, target: Tensor, recipe: RecipeSpec) -> Tensor:
+def compute_loss(logits_BK: Tensor, target: Tensor, recipe: RecipeSpec) -> Tensor:
     """Mean cross entropy in nats, of class indices (B,) or of class probabilities (B, K)."""
     return functional.cross_entropy(logits_BK, target, label_smoothing=recipe.label_smoothing)
 
@@ -172,7 +172,7 @@ class TrainStep:
         whole, losses, logits = len(target), [], []
         for images_bCHW, part in pieces(images_BCHW, target, self.execution.micro_batch_size):
             logits_bK = self._logits(images_bCHW)
-            loss = loss_of(logits_bK.float(), part, self.recipe)
+            loss = compute_loss(logits_bK.float(), part, self.recipe)
             if len(part) < whole:
                 loss = loss * (len(part) / whole)
             loss.backward()
@@ -307,7 +307,7 @@ def crash_check(model: nn.Module, device: torch.device, *probe: Any) -> CrashChe
     def check(execution: Execution) -> str | None:
         if not risky or execution.layout != "channels_last":
             return None
-        return crash_of(functools.partial(_try_step, model, device, execution, *probe))
+        return find_crash(functools.partial(_try_step, model, device, execution, *probe))
 
     return check
 

@@ -39,4 +39,4 @@ def test_a_row_is_images_a_second_and_the_gain(fast_form):
     seen = dict(
         zip(fast_form.FORMS, ([200.0], [150.0, 250.0, 160.0], [100.0], [50.0]), strict=True)
     )
-    assert fast_form.row_of("A", 100, seen) == ["A", "500", "625", "1,000", "2,000", "4.00"]
+    assert fast_form.make_row("A", 100, seen) == ["A", "500", "625", "1,000", "2,000", "4.00"]

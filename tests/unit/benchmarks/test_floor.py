@@ -26,7 +26,7 @@ def reporting(benchmark_module):
     return benchmark_module("reporting")
 
 
-def layer_of(work, conv, x_BCHW):
+def measure_layer(work, conv, x_BCHW):
     with work.watched(conv) as layers:
         conv(x_BCHW)
     (layer,) = layers
@@ -53,7 +53,7 @@ def layer_of(work, conv, x_BCHW):
     ],
 )
 def test_needed_are_the_taps_inside_of_the_image(work, conv, side, needed, nominal):
-    layer = layer_of(work, conv, torch.zeros(2, conv.in_channels, side, side))
+    layer = measure_layer(work, conv, torch.zeros(2, conv.in_channels, side, side))
     assert (layer.needed_macs, layer.nominal_macs) == (2 * needed, 2 * nominal)
 
 
@@ -74,7 +74,7 @@ def test_needed_is_what_a_convolution_of_ones_sums_up(work, conv, side):
     nn.init.ones_(conv.weight)
     nn.init.zeros_(conv.bias)
     ones_BCHW = torch.ones(2, 4, side, side + 2)
-    assert layer_of(work, conv, ones_BCHW).needed_macs == conv(ones_BCHW).sum().item()
+    assert measure_layer(work, conv, ones_BCHW).needed_macs == conv(ones_BCHW).sum().item()
 
 
 class Tiny(nn.Module):
@@ -136,9 +136,9 @@ def some_work(work):
 
 def test_the_floor_is_the_larger_time(floor, some_work):
     # 6 GFLOP at 3 TFLOP/s are 2 ms, 2 MB at 1 GB/s too; the better of both products counts.
-    found = floor.floor_of(some_work, floor.Ceilings(1e12, 3e12, 1e9))
+    found = floor.compute_floor(some_work, floor.Ceilings(1e12, 3e12, 1e9))
     assert (found.compute_ms, found.memory_ms, found.ms) == pytest.approx((2, 2, 2))
-    found = floor.floor_of(some_work, floor.Ceilings(6e12, 3e12, 0.5e9))
+    found = floor.compute_floor(some_work, floor.Ceilings(6e12, 3e12, 0.5e9))
     assert (found.compute_ms, found.memory_ms, found.ms) == pytest.approx((1, 4, 4))
     assert floor.gap([9.0, 8.0, 30.0], found) == pytest.approx(9 / 4)
 
@@ -186,7 +186,7 @@ def test_the_table(floor, some_work):
         "execution": "contiguous, eager",
         "step_ms": [3.0, 5.0, 4.0],
     }
-    row = floor.row_of(measured, floor.Ceilings(6e12, 3e12, 1e9))
+    row = floor.make_row(measured, floor.Ceilings(6e12, 3e12, 1e9))
     assert dict(zip(floor.COLUMNS, row, strict=True)) == {
         "variant": "A",
         "nominal GFLOP": "12.0",

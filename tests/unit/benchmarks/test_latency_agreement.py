@@ -58,11 +58,11 @@ def test_each_peer_is_a_row(agreement):
 
 def test_what_is_over_a_goal_says_so(agreement):
     (seen,) = agreement.compare([[row([1.02], [1.0])], [row([1.10], [1.0])]])
-    cells = dict(zip(agreement.COLUMNS, agreement.cells_of(seen), strict=True))
+    cells = dict(zip(agreement.COLUMNS, agreement.row_cells(seen), strict=True))
     assert cells["off (goal 3%)"] == "6.0% (over)"
     assert cells["spread (goal 5%)"] == "7.8% (over)"
     (alone,) = agreement.compare([[row([1.02], [1.0])]])
-    cells = dict(zip(agreement.COLUMNS, agreement.cells_of(alone), strict=True))
+    cells = dict(zip(agreement.COLUMNS, agreement.row_cells(alone), strict=True))
     assert cells["off (goal 3%)"] == "2.0%"
     assert cells["spread (goal 5%)"] == "one run"
 

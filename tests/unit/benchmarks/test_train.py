@@ -92,13 +92,13 @@ def test_of_several_timm_the_faster_stands_for_it(train):
     ],
 )
 def test_goals(train, device, variant, peer, goal):
-    assert train.goal_of(device, variant, peer) == goal
+    assert train.find_goal(device, variant, peer) == goal
 
 
 def test_rows_say_median_range_and_goal(train):
     ran = {name: {"execution": "contiguous, eager"} for name in ROUNDS[0]}
     done = train.Race("ResNet-14-0s1x64d", ran, {}, ROUNDS, 0.0, {})
-    ours, plain, timm, compiled = train.rows_of(done, "bf16", "cpu")
+    ours, plain, timm, compiled = train.make_rows(done, "bf16", "cpu")
     assert ours == [
         "ResNet-14-0s1x64d",
         "ours",
@@ -115,23 +115,23 @@ def test_rows_say_median_range_and_goal(train):
     # Of timm only the faster is held against the goal.
     assert timm[6:] == ["1.50", "1.25 to 1.60", "", ""]
     assert compiled[6:] == ["1.20", "1.10 to 1.30", "1.2", "yes"]
-    _, plain, _, compiled = train.rows_of(done, "bf16", "cuda")
+    _, plain, _, compiled = train.make_rows(done, "bf16", "cuda")
     assert (plain[2], plain[-2:], compiled[-2:]) == ("fp32", ["10", "no"], ["3", "no"])
 
 
 def test_contestants_by_the_peers_names(train):
-    assert train.contestants_of("plain,timm", "no") == ["ours", "plain", "timm"]
-    assert train.contestants_of("timm", "both") == ["ours", "timm", "timm-compiled"]
+    assert train.list_contestants("plain,timm", "no") == ["ours", "plain", "timm"]
+    assert train.list_contestants("timm", "both") == ["ours", "timm", "timm-compiled"]
     with pytest.raises(SystemExit, match="takes plain and timm, but came keras"):
-        train.contestants_of("plain,keras", "no")
+        train.list_contestants("plain,keras", "no")
 
 
 def test_only_plain_on_a_gpu_has_a_precision_of_its_own(train, setting):
     variant, names = ResNestVariant(**TINY), ["ours", "plain", "timm"]
     asked = train.replace(setting, precision="bf16")
-    told = train.settings_of(variant, asked, names, "cuda")
+    told = train.list_settings(variant, asked, names, "cuda")
     assert [one.precision for one in told] == ["bf16", "fp32", "bf16"]
-    told = train.settings_of(variant, asked, names, "cpu")
+    told = train.list_settings(variant, asked, names, "cpu")
     assert [one.precision for one in told] == ["bf16", "bf16", "bf16"]
     assert [one.contestant for one in told] == names
     # A setting travels as JSON.

@@ -11,7 +11,7 @@ def workflow(benchmark_module):
 
 
 def test_the_study_that_is_timed_is_valid_and_has_a_job_a_variant(workflow, tmp_path):
-    study = study_from_config(workflow.config_of(7, tmp_path), "test")
+    study = study_from_config(workflow.make_config(7, tmp_path), "test")
     assert len({v.as_dict()["width"] for v in study.variants}) > 1
     assert len(study.jobs()) == 7 * workflow.NUM_SEEDS
 

@@ -7,7 +7,7 @@ from resnest_bench.charts import claim_chart
 from resnest_bench.charts.claims import MAX_ROWS
 from resnest_bench.charts.style import CONTINUED
 from resnest_bench.claims.tables import comparisons_table
-from support.claims_study import claim, claims_study, results_of, some_bits, timed, trained
+from support.claims_study import claim, claims_study, make_results, some_bits, timed, trained
 
 CLAIMS = [
     claim("greater", name="several", a=["B", "Gone"], b=["A", "T"]),
@@ -29,7 +29,7 @@ def draw():
     study = claims_study(*CLAIMS)
     made = trained(study, bits, B={"num_params": 2000})
     made |= timed(study, {"A": [1.0, 1.1, 1.0], "B": [1.05, 1.1, 1.1]}, batch_size=8)
-    table = comparisons_table(results_of(study, made))
+    table = comparisons_table(make_results(study, made))
 
     def spec(name, rows=None):
         rows = table[table["name"] == name] if rows is None else rows
@@ -43,7 +43,7 @@ def layer(spec, mark):
     return next(part for part in spec["layer"] if part["mark"]["type"] == mark)
 
 
-def rows_of(spec, mark):
+def list_rows(spec, mark):
     return spec["datasets"][layer(spec, mark)["data"]["name"]]
 
 
@@ -54,29 +54,29 @@ def titles(spec):
 
 def test_each_comparison_has_a_dot_an_interval_and_its_seeds(draw):
     spec = draw("several")
-    dots = {row["comparison"]: row for row in rows_of(spec, "point")}
+    dots = {row["comparison"]: row for row in list_rows(spec, "point")}
     assert set(dots) == {"B > A", "B > T"}
-    bars = rows_of(spec, "rule")
+    bars = list_rows(spec, "rule")
     assert all(bar["from"] < dots[bar["label"]]["estimate"] < bar["to"] for bar in bars)
-    assert len(rows_of(spec, "tick")) == 10
+    assert len(list_rows(spec, "tick")) == 10
     assert "Not drawn: Gone > A, Gone > T (Gone is not in this study)" in titles(spec)
     assert "Synthetic low, 2,000 test images, on CPU Testium 3000" in titles(spec)
     assert "new seeds and new test images" in titles(spec)
     # A verdict hangs on one of them, and there is none yet.
     assert {row["look"] for row in dots.values()} == {"measured"}
-    looks = sorted(row["look"] for row in rows_of(draw("both"), "point"))
+    looks = sorted(row["look"] for row in list_rows(draw("both"), "point"))
     assert looks == ["measured", "the verdict hangs on it"]
 
 
 def test_the_band_is_what_the_claim_says(draw):
-    above = rows_of(draw("several"), "rect")[0]
+    above = list_rows(draw("several"), "rect")[0]
     x = layer(draw("several"), "rect")["encoding"]["x"]
     assert (above["from"], above["to"]) == (0.0, x["scale"]["domain"][1])
-    alike = rows_of(draw("alike"), "rect")[0]
+    alike = list_rows(draw("alike"), "rect")[0]
     assert (alike["from"], alike["to"]) == (-1.0, 1.0)
-    level = rows_of(draw("level"), "rect")[0]
+    level = list_rows(draw("level"), "rect")[0]
     assert (level["from"], level["to"]) == (58.0, 62.0)
-    speed = rows_of(draw("speed"), "rect")[0]
+    speed = list_rows(draw("speed"), "rect")[0]
     assert (speed["from"], speed["to"]) == pytest.approx((1 / 1.1, 1.1))
 
 
@@ -90,7 +90,7 @@ def test_a_latency_names_its_rounds_its_batch_and_its_device(draw):
 def test_counts_have_no_bar_and_say_so(draw):
     spec = draw("larger")
     assert "Counts have no error" in titles(spec)
-    assert rows_of(spec, "tick") == []
+    assert list_rows(spec, "tick") == []
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_of_many_comparisons_the_least_clear_are_drawn(draw):
     many["comparison"] = [f"B{k} > A" for k in range(len(many))]
     many["p_for"] = np.linspace(1, 0, len(many))
     spec = draw("several", many)
-    assert len(rows_of(spec, "point")) == MAX_ROWS
+    assert len(list_rows(spec, "point")) == MAX_ROWS
     assert f"The {MAX_ROWS} least clear of {MAX_ROWS + 10} comparisons" in titles(spec)
     assert "B49 > A" not in json.dumps(spec)
 
 
 def test_stale_values_have_a_look_of_their_own(draw):
     rows = draw.table[draw.table["name"] == "both"].assign(stale=True)
-    looks = [row["look"] for row in rows_of(draw("both", rows), "point")]
+    looks = [row["look"] for row in list_rows(draw("both", rows), "point")]
     assert sorted(looks) == ["measured (stale)", "the verdict hangs on it (stale)"]

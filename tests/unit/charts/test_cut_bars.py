@@ -12,7 +12,7 @@ from resnest_bench.charts.cut_bars import ARROWS, CUT_NOTE, arrowheads, ends_bey
 from resnest_bench.charts.identity import identity
 from resnest_bench.charts.style import CONTINUED
 from resnest_bench.export.results import PageResults
-from resnest_bench.export.sections import sections_of
+from resnest_bench.export.sections import list_sections
 from resnest_bench.stats.intervals import ROUNDS
 from resnest_bench.tables.axes import metric_axis
 from support.claims_study import SOME_CLAIMS
@@ -137,7 +137,7 @@ def whole(tmp_path_factory):
 
 @pytest.mark.slow
 def test_no_chart_of_a_study_cuts_a_bar_without_a_sign(whole):
-    figures = [block for section in sections_of(whole) for block in section.blocks]
+    figures = [block for section in list_sections(whole) for block in section.blocks]
     specs = {block.head: block.spec for block in figures if getattr(block, "spec", None)}
     barred = {head: spec for head, spec in specs.items() if '"rule"' in json.dumps(spec)}
     assert len(barred) >= 8

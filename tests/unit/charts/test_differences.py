@@ -39,14 +39,14 @@ EVERY = table(
 )
 
 
-def data_of(spec, mark):
+def mark_data(spec, mark):
     layer = next(part for part in spec["layer"] if part["mark"]["type"] == mark)
     return pd.DataFrame(spec["datasets"][layer.get("data", spec.get("data"))["name"]])
 
 
 def test_the_square_shows_each_pair_from_both_sides():
     spec = pairs_chart(EVERY).to_dict()
-    cells = data_of(spec, "rect").set_index(["variant", "base"])
+    cells = mark_data(spec, "rect").set_index(["variant", "base"])
     assert len(cells) == 6
     assert cells.loc[("B", "A"), "text"] == "+2.5"
     assert cells.loc[("A", "B"), "text"] == "-2.5"
@@ -72,7 +72,7 @@ def test_only_what_is_significant_is_coloured():
 def test_against_one_base_each_has_a_row_with_its_interval():
     rows = table(pair("B", "A", 2.5, "above"), pair("C", "A", 0.25, "not significant"))
     spec = pairs_chart(rows).to_dict()
-    points = data_of(spec, "point").set_index("variant")
+    points = mark_data(spec, "point").set_index("variant")
     assert points.loc["B", ["low", "high"]].tolist() == [1.5, 3.5]
     colour = next(p for p in spec["layer"] if p["mark"]["type"] == "point")["encoding"]["color"]
     assert colour["scale"]["domain"] == ["above", "not significant"]
@@ -92,7 +92,7 @@ def test_of_one_seed_the_interval_is_that_of_the_two_networks():
         networks_high_points=3.0,
     )
     spec = pairs_chart(table(row)).to_dict()
-    assert data_of(spec, "point").loc[0, ["low", "high"]].tolist() == [2.0, 3.0]
+    assert mark_data(spec, "point").loc[0, ["low", "high"]].tolist() == [2.0, 3.0]
     assert "these two networks" in " ".join(spec["title"]["subtitle"])
 
 
@@ -117,7 +117,7 @@ def test_an_effect_has_both_of_its_intervals():
     }
     unclear = {**row, "factor": "width", "effect": np.nan}
     effects = pd.DataFrame([row, unclear], columns=list(EFFECT_COLUMNS)).astype(EFFECT_COLUMNS)
-    bars = data_of(effects_chart(effects).to_dict(), "point").set_index("kind")
+    bars = mark_data(effects_chart(effects).to_dict(), "point").set_index("kind")
     assert bars.loc[MODEL, ["low", "high"]].tolist() == [-3.0, -1.0]
     assert bars.loc[BY_SEED, ["low", "high"]].tolist() == [-5.0, 1.0]
     assert "no data yet" in str(effects_chart(effects.iloc[1:]).to_dict())

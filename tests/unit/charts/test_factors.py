@@ -10,7 +10,7 @@ from resnest_bench.charts.style import CONTINUED
 from resnest_bench.comparisons.factors import factor_table
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.tables.variants import ablation_table
-from support.paper_study import frames_of, paper_study, train_job, train_records
+from support.paper_study import make_frames, paper_study, train_job, train_records
 
 ACCURACIES = {
     "ResNet-14-0s1x64d": (0.59, 0.60, 0.58),
@@ -31,7 +31,7 @@ def drawn(study):
     """The Vega-Lite spec of one factor's chart."""
 
     def make(factor, accuracies=ACCURACIES, stale=(), spec=None):
-        runs, _ = frames_of(study, train_records(study, accuracies), stale)
+        runs, _ = make_frames(study, train_records(study, accuracies), stale)
         return factor_chart(factor_table(study, runs, spec), factor).to_dict()
 
     return make
@@ -159,7 +159,7 @@ def test_names_share_what_they_start_with():
 
 
 def test_the_ablation_has_the_printed_accuracies_beside_ours(study):
-    runs, cells = frames_of(study, train_records(study, ACCURACIES))
+    runs, cells = make_frames(study, train_records(study, ACCURACIES))
     spec = ablation_chart(ablation_table(study, runs, cells)).to_dict()
     marks, encoding = layer(spec, "point", index=1)
     printed = {row["variant"]: row["printed_accuracy_percent"] for row in marks}
@@ -171,6 +171,6 @@ def test_the_ablation_has_the_printed_accuracies_beside_ours(study):
 
 
 def test_an_ablation_without_printed_values_has_no_diamonds(study):
-    runs, cells = frames_of(study, train_records(study, ACCURACIES))
+    runs, cells = make_frames(study, train_records(study, ACCURACIES))
     table = ablation_table(study, runs, cells).drop(columns="printed_accuracy_percent")
     assert PAPER not in json.dumps(ablation_chart(table).to_dict())

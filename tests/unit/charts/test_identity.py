@@ -10,7 +10,7 @@ from resnest_bench.charts import (
 )
 from resnest_bench.charts.data_labels import headline_label
 from resnest_bench.charts.identity import identity
-from resnest_bench.frames.rows import cells_of, epochs_of, runs_of
+from resnest_bench.frames.rows import build_cells, build_epochs, build_runs
 from resnest_bench.results import StudyResults
 from resnest_bench.status.outcomes import outcomes
 from resnest_bench.tables.variants import ablation_table
@@ -60,7 +60,7 @@ def test_a_network_has_one_colour_in_all_charts_and_under_every_filter(tmp_path)
     paths = study.paths(tmp_path)
     write_study(study, paths)
     found = outcomes(study, paths)
-    runs, cells, epochs = runs_of(found), cells_of(found), epochs_of(found)
+    runs, cells, epochs = build_runs(found), build_cells(found), build_epochs(found)
     expected = {(name, look.colour) for name, look in identity(study.variant_names).looks.items()}
     table = ablation_table(study, runs, cells)
     only_b = [frame[frame["variant"] == "B"] for frame in (table, cells, epochs)]
@@ -83,7 +83,7 @@ def test_a_title_names_only_the_data_that_is_drawn(tmp_path):
     study = make_study()
     paths = study.paths(tmp_path)
     write_study(study, paths)
-    runs = runs_of(outcomes(study, paths))
+    runs = build_runs(outcomes(study, paths))
     other = runs[runs["kind"] == "train"].assign(dataset="else", dataset_label="Not drawn")
     assert headline_label(study, runs.assign()) == "Synthetic low"
     both = type(runs)([*runs.to_dict("records"), *other.to_dict("records")])
@@ -95,7 +95,7 @@ def test_row_names_and_legends_are_not_cut(tmp_path):
     paths = study.paths(tmp_path)
     write_study(study, paths)
     found = outcomes(study, paths)
-    runs, cells = runs_of(found), cells_of(found)
+    runs, cells = build_runs(found), build_cells(found)
     axis = ablation_chart(ablation_table(study, runs, cells)).to_dict()["layer"][0]
     assert axis["encoding"]["y"]["axis"]["labelLimit"] == 0
     legend = batch_sweep_chart(cells).to_dict()["layer"][0]["encoding"]["color"]["legend"]
@@ -106,7 +106,7 @@ def test_the_legend_of_points_has_no_dashed_outlines(tmp_path):
     study = make_study()
     paths = study.paths(tmp_path)
     write_study(study, paths)
-    drawn = batch_sweep_chart(cells_of(outcomes(study, paths))).to_dict()
+    drawn = batch_sweep_chart(build_cells(outcomes(study, paths))).to_dict()
     (legend,) = vl_convert.vegalite_to_vega(drawn)["legends"]
     assert "shape" in legend
     assert "strokeDash" not in legend

@@ -10,7 +10,7 @@ from resnest_bench import charts
 from resnest_bench.charts.figures import svg_text
 from resnest_bench.charts.rounds import MAX_MARKS, NOISY
 from resnest_bench.charts.style import CONTINUED
-from resnest_bench.frames.rows import cells_of, runs_of, samples_of
+from resnest_bench.frames.rows import build_cells, build_runs, build_samples
 from resnest_bench.paths import Job
 from resnest_bench.status.outcomes import Outcome
 from support.records_factory import GPU, make_cell, make_record, make_study
@@ -51,7 +51,7 @@ def layer(spec, mark):
     return part["encoding"], spec["datasets"][data["name"]]
 
 
-def text_of(spec):
+def read_text(spec):
     title = spec["title"]
     return " ".join([title["text"], *title["subtitle"]]).replace(CONTINUED, "")
 
@@ -75,18 +75,18 @@ def interactive_legend(spec, field):
     ],
 )
 def test_a_sweep_is_the_mean_and_range_over_rounds(field, expected):
-    spec = charts.batch_sweep_chart(cells_of(two_rounds()), field).to_dict()
+    spec = charts.batch_sweep_chart(build_cells(two_rounds()), field).to_dict()
     _, rows = layer(spec, "point")
     seen = {r["batch_size"]: (r["mean"], r["low"], r["high"]) for r in rows if r["variant"] == "A"}
     assert seen == {batch: pytest.approx(values) for batch, values in expected.items()}
     assert {row["rounds"] for row in rows} == {2}
-    assert "mean of 2 rounds" in text_of(spec)
-    assert "on CPU Testium 3000" in text_of(spec)
-    assert "Synthetic low" in text_of(spec)
+    assert "mean of 2 rounds" in read_text(spec)
+    assert "on CPU Testium 3000" in read_text(spec)
+    assert "Synthetic low" in read_text(spec)
 
 
 def test_the_axes_of_a_sweep_are_logarithmic_with_the_batch_sizes_as_ticks():
-    spec = charts.batch_sweep_chart(cells_of(two_rounds())).to_dict()
+    spec = charts.batch_sweep_chart(build_cells(two_rounds())).to_dict()
     encoding, _ = layer(spec, "point")
     assert encoding["x"]["scale"]["type"] == encoding["y"]["scale"]["type"] == "log"
     assert encoding["x"]["scale"]["base"] == 2
@@ -97,39 +97,39 @@ def test_the_axes_of_a_sweep_are_logarithmic_with_the_batch_sizes_as_ticks():
 
 def test_memory_is_in_mib():
     cells = [make_cell(b, [1.0], peak_memory_bytes=b * 3 * 2**20) for b in (1, 8)]
-    frame = cells_of([outcome("A", cells=cells, device=GPU)])
+    frame = build_cells([outcome("A", cells=cells, device=GPU)])
     spec = charts.batch_sweep_chart(frame, "peak_memory_bytes").to_dict()
     encoding, rows = layer(spec, "point")
     assert [row["mean"] for row in rows] == [3, 24]
     assert "MiB" in encoding["y"]["title"]
-    assert "on GPU NVIDIA Testla" in text_of(spec)
+    assert "on GPU NVIDIA Testla" in read_text(spec)
 
 
 def test_a_cpu_has_no_memory_of_a_cell():
-    spec = charts.batch_sweep_chart(cells_of(two_rounds()), "peak_memory_bytes").to_dict()
+    spec = charts.batch_sweep_chart(build_cells(two_rounds()), "peak_memory_bytes").to_dict()
     assert "no data yet" in json.dumps(spec)
-    assert "Not drawn: all 2 variants (batch 1, 8): not recorded" in text_of(spec)
+    assert "Not drawn: all 2 variants (batch 1, 8): not recorded" in read_text(spec)
 
 
 def test_an_unknown_field_is_refused():
     with pytest.raises(ValueError, match=r"field must be one of ms_per_image, .* but is 'noisy'"):
-        charts.batch_sweep_chart(cells_of(two_rounds()), "noisy")
+        charts.batch_sweep_chart(build_cells(two_rounds()), "noisy")
 
 
 def test_marks_are_open_where_a_round_is_noisy():
     # 1, 2, 3: p25 is 1.5, p75 is 2.5, so that the IQR is half of the median.
     noisy = outcome("B", 1, cells=[make_cell(1, [1.0, 2.0, 3.0])])
-    spec = charts.batch_sweep_chart(cells_of([*two_rounds()[:3], noisy])).to_dict()
+    spec = charts.batch_sweep_chart(build_cells([*two_rounds()[:3], noisy])).to_dict()
     encoding, rows = layer(spec, "point")
     seen = {(r["variant"], r["batch_size"]): r["noisy_rounds"] for r in rows}
     assert seen == {("A", 1): 0, ("A", 8): 0, ("B", 1): 1, ("B", 8): 0}
     assert encoding["fill"]["condition"] == {"test": "(datum.noisy_rounds > 0)", "value": "white"}
-    assert f"Open: {NOISY}" in text_of(spec)
-    assert "mean of 1 to 2 rounds" in text_of(spec)
+    assert f"Open: {NOISY}" in read_text(spec)
+    assert "mean of 1 to 2 rounds" in read_text(spec)
 
 
 def test_nothing_is_explained_that_is_not_there():
-    text = text_of(charts.batch_sweep_chart(cells_of([outcome("A")])).to_dict())
+    text = read_text(charts.batch_sweep_chart(build_cells([outcome("A")])).to_dict())
     assert "Open" not in text
     assert "rounds" not in text
 
@@ -140,17 +140,17 @@ def test_settings_have_dashes_and_variants_keep_their_colours():
         for p, p50 in (("fp32", 4.0), ("bf16", 2.0))
         for b in (1, 8)
     ]
-    frame = cells_of([outcome(v, cells=cells) for v in ("A", "B")])
+    frame = build_cells([outcome(v, cells=cells) for v in ("A", "B")])
     spec = charts.batch_sweep_chart(frame, "p50_ms").to_dict()
     dash = layer(spec, "line")[0]["strokeDash"]
     assert dash["scale"]["domain"] == ["fp32", "bf16"]
     assert dash["legend"]["title"] == "Setting"
     assert layer(spec, "line")[0]["color"]["scale"]["domain"] == ["A", "B"]
-    assert "channels_last, eager, on CPU" in text_of(spec)
+    assert "channels_last, eager, on CPU" in read_text(spec)
 
 
 def test_sixteen_variants_are_all_distinct():
-    one = cells_of([outcome("A")])
+    one = build_cells([outcome("A")])
     frame = pd.concat([one.assign(variant=f"V{k}") for k in range(16)])
     encoding, _ = layer(charts.batch_sweep_chart(frame).to_dict(), "point")
     colours, shapes = (encoding[c]["scale"]["range"] for c in ("stroke", "shape"))
@@ -159,11 +159,11 @@ def test_sixteen_variants_are_all_distinct():
 
 def test_stale_rounds_count_only_alone_and_are_named():
     stale = outcome("A", 0, status="stale", reason="code changed since", p50_ms=100.0)
-    frame = cells_of([stale, outcome("A", 1, p50_ms=2.0), outcome("B", 0, status="stale")])
+    frame = build_cells([stale, outcome("A", 1, p50_ms=2.0), outcome("B", 0, status="stale")])
     spec = charts.batch_sweep_chart(frame, "p50_ms").to_dict()
     _, rows = layer(spec, "point")
     assert [(r["variant"], r["mean"]) for r in rows if r["batch_size"] == 1] == [("A", 2), ("B", 2)]
-    assert "Stale: B Not drawn: A (batch 1, 8, round 0): stale, unlike another round" in text_of(
+    assert "Stale: B Not drawn: A (batch 1, 8, round 0): stale, unlike another round" in read_text(
         spec
     )
 
@@ -174,7 +174,7 @@ def test_what_is_unavailable_is_named_with_a_short_reason():
         outcome("B", unavailable=[NO_GPU]),
         outcome("T", status="missing", reason="no record yet"),
     ]
-    text = text_of(charts.batch_sweep_chart(cells_of(found)).to_dict())
+    text = read_text(charts.batch_sweep_chart(build_cells(found)).to_dict())
     assert "A (eager, batch 8): OutOfMemoryError: too large" in text
     assert "A, B (cudagraph): CUDA graphs need an NVIDIA GPU" in text
     assert "T: no record yet" in text
@@ -182,24 +182,24 @@ def test_what_is_unavailable_is_named_with_a_short_reason():
 
 
 def test_many_gaps_are_counted():
-    gap = cells_of([outcome("A", status="missing", reason="no record yet")])
+    gap = build_cells([outcome("A", status="missing", reason="no record yet")])
     missing = [gap.assign(variant=f"V{k}", unavailable_reason=f"why {k // 5}") for k in range(25)]
-    frame = pd.concat([*missing, cells_of([outcome("B")])])
-    text = text_of(charts.batch_sweep_chart(frame).to_dict())
+    frame = pd.concat([*missing, build_cells([outcome("B")])])
+    text = read_text(charts.batch_sweep_chart(frame).to_dict())
     assert "V0, V1, V2 and 2 more: why 0" in text
     assert text.endswith("V10, V11, V12 and 2 more: why 2; and 2 more")
 
 
 def test_there_are_at_most_four_thousand_marks():
-    one = cells_of([outcome("A")])
+    one = build_cells([outcome("A")])
     frame = pd.concat([one.assign(variant=f"V{k}") for k in range(700)], ignore_index=True)
     spec = charts.batch_sweep_chart(frame).to_dict()
     assert len(spec["layer"]) * len(layer(spec, "point")[1]) <= MAX_MARKS
-    assert "Only the first 1,333 of 1,400 points are drawn" in text_of(spec)
+    assert "Only the first 1,333 of 1,400 points are drawn" in read_text(spec)
 
 
 def test_devices_are_never_averaged():
-    frame = cells_of([outcome("A", 0), outcome("A", 1, p50_ms=4.0, device=GPU)])
+    frame = build_cells([outcome("A", 0), outcome("A", 1, p50_ms=4.0, device=GPU)])
     _, rows = layer(charts.batch_sweep_chart(frame, "p50_ms").to_dict(), "point")
     means = {row["setting"]: row["mean"] for row in rows if row["batch_size"] == 1}
     assert means == {"Testium 3000 (2 logical cores)": 2, "NVIDIA Testla": 4}
@@ -229,7 +229,7 @@ def with_settings():
 
 
 def test_settings_stand_side_by_side():
-    spec = charts.modes_chart(cells_of(with_settings()), 8).to_dict()
+    spec = charts.modes_chart(build_cells(with_settings()), 8).to_dict()
     encoding, rows = layer(spec, "point")
     seen = {(r["variant"], r["setting"]): (r["mean"], r["low"], r["high"]) for r in rows}
     assert seen == {
@@ -245,7 +245,7 @@ def test_settings_stand_side_by_side():
 
 
 def test_settings_that_are_missing_at_this_batch_are_named():
-    text = text_of(charts.modes_chart(cells_of(with_settings()), 8).to_dict())
+    text = read_text(charts.modes_chart(build_cells(with_settings()), 8).to_dict())
     assert "B (compiled, batch 8): no C++ compiler" in text
     assert "B (cudagraph): CUDA graphs need an NVIDIA GPU" in text
     assert "another batch" not in text
@@ -266,23 +266,23 @@ def test_a_backend_with_a_layout_of_its_own_stands_beside_the_modes():
             unavailable=[{**OOM, "mode": "folded", "reason": wrong}],
         ),
     ]
-    spec = charts.modes_chart(cells_of(found), 8).to_dict()
+    spec = charts.modes_chart(build_cells(found), 8).to_dict()
     encoding, rows = layer(spec, "point")
     settings = ["channels_last, eager", "channels_last, folded", "contiguous, onnxruntime"]
     assert encoding["yOffset"]["scale"]["domain"] == settings
     assert len(rows) == 7
-    assert f"B (contiguous, onnxruntime): {missing}" in text_of(spec)
-    assert f"T (channels_last, folded, batch 8): {wrong}" in text_of(spec)
+    assert f"B (contiguous, onnxruntime): {missing}" in read_text(spec)
+    assert f"T (channels_last, folded, batch 8): {wrong}" in read_text(spec)
 
 
 def test_a_batch_size_that_nobody_measured_has_no_data():
-    spec = charts.modes_chart(cells_of(two_rounds()), 5).to_dict()
+    spec = charts.modes_chart(build_cells(two_rounds()), 5).to_dict()
     assert "no data yet" in json.dumps(spec)
-    assert text_of(spec).strip() == "Latency by setting, batch 5: Synthetic low"
+    assert read_text(spec).strip() == "Latency by setting, batch 5: Synthetic low"
 
 
 def test_one_setting_needs_no_legend():
-    encoding, _ = layer(charts.modes_chart(cells_of(two_rounds()), 1).to_dict(), "point")
+    encoding, _ = layer(charts.modes_chart(build_cells(two_rounds()), 1).to_dict(), "point")
     assert encoding["stroke"]["legend"] is None
 
 
@@ -295,7 +295,7 @@ def test_a_cold_start_is_split_in_its_parts():
         update={"cold_start_ms": 100.0, "build_ms": 20.0, "first_call_ms": 70.0}
     )
     found[1] = outcome("A", 1, latency=slow.model_dump())
-    spec = charts.startup_chart(runs_of(found)).to_dict()
+    spec = charts.startup_chart(build_runs(found)).to_dict()
     encoding, rows = layer(spec, "bar")
     # Rounds of A: 80 = 10 + 60 + 10 and 100 = 20 + 70 + 10.
     assert {r["part"]: r["mean"] for r in rows if r["row"] == "A"} == {
@@ -313,8 +313,8 @@ def test_a_cold_start_is_split_in_its_parts():
 def test_a_job_without_a_record_is_named_by_the_job_charts():
     found = [outcome("A"), outcome("B", status="failed", reason="out of memory at epoch {0}")]
     for chart in (charts.startup_chart, charts.drift_chart):
-        assert "Not drawn: B: out of memory at epoch {0}" in text_of(
-            chart(runs_of(found)).to_dict()
+        assert "Not drawn: B: out of memory at epoch {0}" in read_text(
+            chart(build_runs(found)).to_dict()
         )
 
 
@@ -324,13 +324,13 @@ def test_a_job_without_a_record_is_named_by_the_job_charts():
 def test_trainings_are_not_in_the_job_charts(chart, mark):
     job = Job("train", "low", "quick", "B", 0)
     trained = Outcome(job, Path("record.json"), "ok", "", make_record(STUDY, job))
-    assert "no data yet" in json.dumps(chart(runs_of([trained])).to_dict())
-    _, rows = layer(chart(runs_of([trained, outcome("A")])).to_dict(), mark)
+    assert "no data yet" in json.dumps(chart(build_runs([trained])).to_dict())
+    _, rows = layer(chart(build_runs([trained, outcome("A")])).to_dict(), mark)
     assert {row["row"] for row in rows} == {"A"}
 
 
 def test_protocols_have_rows_of_their_own():
-    runs = runs_of([outcome("A")])
+    runs = build_runs([outcome("A")])
     both = pd.concat([runs, runs.assign(recipe="long")], ignore_index=True)
     _, rows = layer(charts.startup_chart(both).to_dict(), "bar")
     assert list(dict.fromkeys(row["row"] for row in rows)) == ["A (fast)", "A (long)"]
@@ -340,7 +340,7 @@ def test_protocols_have_rows_of_their_own():
 
 
 def test_the_drift_is_in_percent_beside_zero():
-    spec = charts.drift_chart(runs_of(two_rounds())).to_dict()
+    spec = charts.drift_chart(build_runs(two_rounds())).to_dict()
     encoding, rows = layer(spec, "point")
     # Medians of the reference network: 10 ms before, 11 ms after.
     assert [row["drift_percent"] for row in rows] == [pytest.approx(10)] * 4
@@ -348,14 +348,14 @@ def test_the_drift_is_in_percent_beside_zero():
     band, limits = layer(spec, "rect")
     assert band["x2"]["field"] == "high"
     assert limits == [{"low": -5, "high": 5}]
-    assert "timed before and after each measurement" in text_of(spec)
-    assert "rounds 0, 1 from the top" in text_of(spec)
+    assert "timed before and after each measurement" in read_text(spec)
+    assert "rounds 0, 1 from the top" in read_text(spec)
 
 
 def test_a_drift_below_zero_is_drawn():
     reference = {"model": "resnet18", "batch_size": 8, "before_ms": [10.0], "after_ms": [8.0]}
     seen = outcome("A").record.latency.model_dump() | {"reference": reference}
-    spec = charts.drift_chart(runs_of([outcome("A", latency=seen)])).to_dict()
+    spec = charts.drift_chart(build_runs([outcome("A", latency=seen)])).to_dict()
     assert [r["drift_percent"] for r in layer(spec, "point")[1]] == [pytest.approx(-20)]
 
 
@@ -363,7 +363,7 @@ def test_a_drift_below_zero_is_drawn():
 
 
 def test_each_round_has_its_samples_and_its_median():
-    panels = charts.latency_distribution_panels(samples_of(two_rounds()))
+    panels = charts.latency_distribution_panels(build_samples(two_rounds()))
     spec = panels[0].to_dict()
     assert len(panels) == 2
     assert (
@@ -379,19 +379,19 @@ def test_each_round_has_its_samples_and_its_median():
     }
     assert len(layer(spec, "tick")[1]) == 4 * 5
     assert encoding["yOffset"]["scale"]["domain"] == [0, 1]
-    assert "Rows of a variant: rounds 0, 1 from the top" in text_of(spec)
+    assert "Rows of a variant: rounds 0, 1 from the top" in read_text(spec)
 
 
 def test_one_round_has_no_rows_within_its_row():
-    spec = charts.latency_distribution_panels(samples_of([outcome("A")]))[0].to_dict()
+    spec = charts.latency_distribution_panels(build_samples([outcome("A")]))[0].to_dict()
     assert "yOffset" not in layer(spec, "point")[0]
-    assert "round" not in text_of(spec)
+    assert "round" not in read_text(spec)
 
 
 def test_noisy_cells_have_open_dots_and_a_legend():
     quiet, noisy = outcome("A"), outcome("B", cells=[make_cell(1, [1.0, 2.0, 3.0])])
     with_noise, without = (
-        charts.latency_distribution_panels(samples_of(found))[0].to_dict()
+        charts.latency_distribution_panels(build_samples(found))[0].to_dict()
         for found in ([quiet, noisy], [quiet])
     )
     encoding, rows = layer(with_noise, "point")
@@ -404,7 +404,7 @@ def test_noisy_cells_have_open_dots_and_a_legend():
 
 
 def test_protocols_have_panels_of_their_own():
-    samples = samples_of([outcome("A", cells=[make_cell(1, [2.0])])])
+    samples = build_samples([outcome("A", cells=[make_cell(1, [2.0])])])
     both = pd.concat([samples, samples.assign(recipe="long")], ignore_index=True)
     names = [c.to_dict()["title"]["text"] for c in charts.latency_distribution_panels(both)]
     assert [name.partition(". ")[2] for name in names] == [
@@ -414,16 +414,16 @@ def test_protocols_have_panels_of_their_own():
 
 def test_the_marks_of_all_panels_together_are_limited():
     cells = [make_cell(b, [float(k) for k in range(1, 4001)]) for b in (1, 8)]
-    panels = charts.latency_distribution_panels(samples_of([outcome("A", cells=cells)]))
+    panels = charts.latency_distribution_panels(build_samples([outcome("A", cells=cells)]))
     specs = [panel.to_dict() for panel in panels]
     assert sum(len(layer(spec, "tick")[1]) for spec in specs) == MAX_MARKS
     # 1 to 4,000: the median is that of all samples.
     assert [layer(spec, "point")[1][0]["p50"] for spec in specs] == [2000.5, 2000.5]
-    assert "from 4,000 to 2,000" in text_of(specs[0])
+    assert "from 4,000 to 2,000" in read_text(specs[0])
 
 
 def test_samples_of_zero_have_no_place_on_a_log_axis():
-    samples = samples_of([outcome("A", cells=[make_cell(1, [0.0, 0.0])])])
+    samples = build_samples([outcome("A", cells=[make_cell(1, [0.0, 0.0])])])
     assert "no data yet" in json.dumps(charts.latency_distribution_chart(samples).to_dict())
 
 
@@ -431,11 +431,11 @@ def test_samples_of_zero_have_no_place_on_a_log_axis():
 
 
 def all_charts(found):
-    cells, runs, samples = cells_of(found), runs_of(found), samples_of(found)
-    return all_of(cells, runs, samples)
+    cells, runs, samples = build_cells(found), build_runs(found), build_samples(found)
+    return draw_all(cells, runs, samples)
 
 
-def all_of(cells, runs, samples):
+def draw_all(cells, runs, samples):
     return [
         *(charts.batch_sweep_chart(cells, field) for field in charts.SWEEP_FIELDS),
         charts.modes_chart(cells, 8),
@@ -448,19 +448,19 @@ def all_of(cells, runs, samples):
 
 def test_empty_frames_say_that_there_is_no_data():
     nothing = pd.DataFrame()
-    for chart in [*all_charts([]), *all_of(nothing, nothing, nothing)]:
+    for chart in [*all_charts([]), *draw_all(nothing, nothing, nothing)]:
         assert "no data yet" in json.dumps(chart.to_dict())
 
 
 def test_jobs_without_records_say_why():
     found = [outcome(v, status="missing", reason="no record yet") for v in ("A", "B")]
-    cells, runs = cells_of(found), runs_of(found)
+    cells, runs = build_cells(found), build_runs(found)
     for chart in (
         charts.batch_sweep_chart(cells),
         charts.modes_chart(cells, 1),
         charts.drift_chart(runs),
     ):
-        assert "Not drawn: all 2 variants: no record yet" in text_of(chart.to_dict())
+        assert "Not drawn: all 2 variants: no record yet" in read_text(chart.to_dict())
 
 
 def test_every_chart_is_drawn_with_hostile_names():
@@ -469,14 +469,16 @@ def test_every_chart_is_drawn_with_hostile_names():
         *two_rounds(),
         outcome("T", cells=[make_cell(1, [1.0, 9.0])], unavailable=[OOM, NO_GPU]),
     ]
-    frames = [frame(found) for frame in (cells_of, runs_of, samples_of)]
+    frames = [frame(found) for frame in (build_cells, build_runs, build_samples)]
     renamed = [frame.assign(variant=frame["variant"].replace(names)) for frame in frames]
-    for chart in all_of(*renamed):
+    for chart in draw_all(*renamed):
         assert ET.fromstring(svg_text(chart)).tag.endswith("svg")
 
 
 def test_a_click_on_the_legend_of_variants_filters():
-    assert interactive_legend(charts.batch_sweep_chart(cells_of(two_rounds())).to_dict(), "variant")
+    assert interactive_legend(
+        charts.batch_sweep_chart(build_cells(two_rounds())).to_dict(), "variant"
+    )
 
 
 def test_charts_of_the_same_data_are_equal():

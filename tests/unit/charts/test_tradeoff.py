@@ -21,7 +21,7 @@ def layers(drawn, mark):
     return [layer for layer in drawn["layer"] if layer["mark"]["type"] == mark]
 
 
-def rows_of(drawn, layer):
+def list_rows(drawn, layer):
     return drawn["datasets"][layer["data"]["name"]]
 
 
@@ -62,7 +62,7 @@ def test_intervals_stay_within_what_a_value_can_be():
         )
     )
     drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
-    across, up = (rows_of(drawn, layer)[0] for layer in layers(drawn, "rule"))
+    across, up = (list_rows(drawn, layer)[0] for layer in layers(drawn, "rule"))
     assert (up["from"], up["to"]) == (20, 99)
     assert across["from"] > 0.01, "a log axis must not stretch to its end"
     assert "n = 3" in json.dumps(drawn["title"]["subtitle"])
@@ -76,7 +76,7 @@ def test_the_bar_of_one_network_is_dashed_and_said_to_be_binomial():
     )
     drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
     bars = layers(drawn, "rule")[0]
-    assert {row["variant"]: row["y_bar"] for row in rows_of(drawn, bars)} == {
+    assert {row["variant"]: row["y_bar"] for row in list_rows(drawn, bars)} == {
         "A": "binomial, new test images",
         "B": "t, new seeds",
     }
@@ -97,7 +97,7 @@ def test_the_tooltip_says_how_sure_a_place_on_the_front_is():
     )
     drawn = tradeoff_chart(frame, LATENCY, ACCURACY).to_dict()
     dots = layers(drawn, "point")[0]
-    said = {row["variant"]: row["probability"] for row in rows_of(drawn, dots)}
+    said = {row["variant"]: row["probability"] for row in list_rows(drawn, dots)}
     assert said == {"A": "0.61", "B": "one seed"}
     titles = {tip.get("title"): tip["field"] for tip in dots["encoding"]["tooltip"]}
     assert titles["P(on the front)"] == "probability"
@@ -119,9 +119,9 @@ def test_a_budget_is_a_line_and_picked_points_stand_out():
     drawn = tradeoff_chart(
         TWO, LATENCY, ACCURACY, limit=2.5, interactive=True, picked=("B",)
     ).to_dict()
-    assert rows_of(drawn, layers(drawn, "rule")[0]) == [{"limit": 2.5}]
+    assert list_rows(drawn, layers(drawn, "rule")[0]) == [{"limit": 2.5}]
     dots = layers(drawn, "point")[0]
-    assert {r["variant"]: r["picked"] for r in rows_of(drawn, dots)} == {"A": False, "B": True}
+    assert {r["variant"]: r["picked"] for r in list_rows(drawn, dots)} == {"A": False, "B": True}
     assert {param["name"] for param in drawn["params"]} == {"picked", "brush", "network"}
     still = tradeoff_chart(TWO, LATENCY, ACCURACY).to_dict()
     assert [(p["name"], p["bind"]) for p in still["params"]] == [("network", "legend")]
@@ -186,7 +186,7 @@ def test_stale_points_are_crossed_and_keep_their_shape():
     frame = points(("A", 1.0, 1.0, {}), ("B", 2.0, 2.0, {"stale": True}))
     dots, crosses = layers(drawn := tradeoff_chart(frame, LATENCY, ACCURACY).to_dict(), "point")
     assert dots["encoding"]["shape"]["field"] == "variant"
-    assert [row["variant"] for row in rows_of(drawn, crosses)] == ["B"]
+    assert [row["variant"] for row in list_rows(drawn, crosses)] == ["B"]
 
 
 def test_ticks_are_plain_numbers():

@@ -8,7 +8,7 @@ from scipy import stats
 
 from resnest_bench.claims.hypotheses import band_p_values, one_sided_p
 from resnest_bench.stats.intervals import MeanError
-from support.claims_study import claim, claims_study, results_of
+from support.claims_study import claim, claims_study, make_results
 
 VALUES = np.array([1.2, 0.4, 2.2, 1.0, -0.3])
 STUDENT = MeanError(VALUES.mean(), VALUES.var(ddof=1) / 5, 0.0, 5)
@@ -81,7 +81,7 @@ def test_arrays_are_studies():
     ],
 )
 def test_what_is_asked(made, text, low, high):
-    (result,) = results_of(claims_study(made), {})
+    (result,) = make_results(claims_study(made), {})
     (comparison,) = result.comparisons
     assert comparison.question.text == text
     assert (comparison.question.low, comparison.question.high) == pytest.approx((low, high))

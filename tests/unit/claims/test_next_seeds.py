@@ -13,12 +13,12 @@ from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import Look, study_with_looks
 from support.claims_study import (
-    bits_of,
     claim,
     claims_study,
     copied,
-    found_of,
-    results_of,
+    make_bits,
+    make_outcomes,
+    make_results,
     timed,
     trained,
 )
@@ -33,18 +33,18 @@ def place(variant, seed):
     return Job("train", "low", "quick", variant, seed)
 
 
-def study_of(*claims, **block):
+def build_study(*claims, **block):
     return claims_study(*claims, adaptive={"max_seeds": 9, "step": 2, **block})
 
 
 @pytest.fixture
 def unclear():
     """Mean 1 point, standard deviation 1: undecided with five seeds, and 11 would do (power.py)."""
-    return bits_of([0.0, 1.0, 2.0, 2.2, -0.2], np.random.default_rng(3))
+    return make_bits([0.0, 1.0, 2.0, 2.2, -0.2], np.random.default_rng(3))
 
 
 def decision(study, made, looks=(), **more):
-    results, found = results_of(study, made), found_of(study, made)
+    results, found = make_results(study, made), make_outcomes(study, made)
     asked = [outcome for outcome in found if outcome.job.kind == "train"]
     return next_seeds.decision(study, looks, results, asked, **more)
 
@@ -58,7 +58,7 @@ def seeds_wanted(fields):
 
 
 def test_an_undecided_claim_gets_the_next_step_of_both_variants(unclear):
-    study = study_of(BETTER, CLEAR)
+    study = build_study(BETTER, CLEAR)
     fields = decision(study, trained(study, unclear))
     assert by_name(fields)["better"].verdict == "undecided"
     assert by_name(fields)["clear"].verdict == "supported"
@@ -68,7 +68,7 @@ def test_an_undecided_claim_gets_the_next_step_of_both_variants(unclear):
 
 
 def test_where_all_are_decided_it_stops(unclear):
-    study = study_of(CLEAR, SLOWER)
+    study = build_study(CLEAR, SLOWER)
     made = trained(study, unclear) | timed(study, {"A": [2.0, 2.1, 1.9, 2.0, 2.05]})
     fields = decision(study, made)
     assert (fields["stop"], fields["wanted"]) == (ALL_DECIDED, ())
@@ -76,8 +76,8 @@ def test_where_all_are_decided_it_stops(unclear):
 
 
 def test_what_more_seeds_would_hardly_decide_gets_none():
-    bits = bits_of([0.1, -2.0, 2.0, 1.0, -1.0], np.random.default_rng(3))
-    study = study_of(BETTER)
+    bits = make_bits([0.1, -2.0, 2.0, 1.0, -1.0], np.random.default_rng(3))
+    study = build_study(BETTER)
     fields = decision(study, trained(study, bits))
     assert fields["stop"] == NONE_WORTH
     assert "more than max_seeds = 9" in by_name(fields)["better"].reason
@@ -92,32 +92,32 @@ def test_where_the_images_leave_too_much_the_reason_is_said():
         n: image < 0.6 + (wobble[:, None] + 1.0 * (n == "B")) / 100 for n, image in hard.items()
     }
     bits["A"] = np.roll(bits["A"], 1, axis=0)
-    study = study_of(BETTER)
+    study = build_study(BETTER)
     fields = decision(study, trained(study, bits))
     assert "no number of seeds would" in by_name(fields)["better"].reason
     assert fields["stop"] == NONE_WORTH
 
 
 def test_an_untested_claim_says_why():
-    study = study_of(claim("greater", name="gone", a=["Gone"], b=["A"]), BETTER)
+    study = build_study(claim("greater", name="gone", a=["Gone"], b=["A"]), BETTER)
     fields = decision(study, {})
     assert by_name(fields)["gone"].reason == "can't be tested: Gone is not in this study"
     assert fields["stop"] == NONE_WORTH
 
 
 def test_a_budget_of_seeds_is_kept(unclear):
-    study = study_of(BETTER, budget_seeds=3)
+    study = build_study(BETTER, budget_seeds=3)
     fields = decision(study, trained(study, unclear))
     assert (fields["stop"], fields["wanted"]) == (NO_BUDGET, ())
     assert "does not fit" in by_name(fields)["better"].reason
-    study = study_of(BETTER, budget_seeds=4)
+    study = build_study(BETTER, budget_seeds=4)
     assert len(decision(study, trained(study, unclear))["wanted"]) == 2
 
 
 def test_a_budget_of_minutes_is_kept_by_what_trainings_took(unclear):
     """Records say 5 seconds each (two epochs of 2.5): four more take a third of a minute."""
     for minutes, fits in ((0.32, False), (0.34, True)):
-        study = study_of(BETTER, budget_minutes=minutes)
+        study = build_study(BETTER, budget_minutes=minutes)
         fields = decision(study, trained(study, unclear))
         assert bool(fields["wanted"]) == fits
         assert fields["budget"].left_minutes == minutes
@@ -125,23 +125,23 @@ def test_a_budget_of_minutes_is_kept_by_what_trainings_took(unclear):
 
 def test_the_cheapest_claim_comes_first():
     """C differs from A by more than B does, with the same spread: it needs fewer seeds."""
-    bits = bits_of([0.5, 1.0, 1.9, 2.2, 0.4], np.random.default_rng(3))
-    bits["C"] = bits_of([0.7, 1.2, 2.1, 2.4, 0.6], np.random.default_rng(3))["B"]
+    bits = make_bits([0.5, 1.0, 1.9, 2.2, 0.4], np.random.default_rng(3))
+    bits["C"] = make_bits([0.7, 1.2, 2.1, 2.4, 0.6], np.random.default_rng(3))["B"]
     second = claim("greater", name="second", a=["C"], b=["A"])
-    study = study_of(BETTER, second, CLEAR, budget_seeds=4)
+    study = build_study(BETTER, second, CLEAR, budget_seeds=4)
     fields = decision(study, trained(study, bits))
     verdicts = {name: c.verdict for name, c in by_name(fields).items()}
     assert verdicts == {"better": "undecided", "second": "undecided", "clear": "supported"}
     assert seeds_wanted(fields) == {("A", (5, 6)), ("C", (5, 6))}
     # A's seeds are there already: B's alone would fit in a budget of six.
-    both = decision(study_of(BETTER, second, CLEAR, budget_seeds=6), trained(study, bits))
+    both = decision(build_study(BETTER, second, CLEAR, budget_seeds=6), trained(study, bits))
     assert {w.variant for w in both["wanted"]} == {"A", "B", "C"}
 
 
 def test_seeds_that_one_variant_has_already_are_not_asked_for_twice(unclear):
-    study = study_of(BETTER).with_seeds({("low", "quick", "A"): (5, 6)})
+    study = build_study(BETTER).with_seeds({("low", "quick", "A"): (5, 6)})
     made = trained(study, unclear)
-    extra = bits_of([0.0] * 7, np.random.default_rng(3))["A"][5:]
+    extra = make_bits([0.0] * 7, np.random.default_rng(3))["A"][5:]
     for seed, bits in zip((5, 6), extra, strict=True):
         made[place("A", seed)] = copied(made[place("A", 0)], place("A", seed), bits)
     fields = decision(study, made)
@@ -150,7 +150,7 @@ def test_seeds_that_one_variant_has_already_are_not_asked_for_twice(unclear):
 
 
 def test_a_missing_record_makes_a_claim_wait(unclear):
-    study = study_of(BETTER)
+    study = build_study(BETTER)
     made = trained(study, unclear)
     del made[place("A", 4)]
     fields = decision(study, made)
@@ -162,10 +162,10 @@ def test_a_missing_record_makes_a_claim_wait(unclear):
 
 
 def test_stale_records_get_no_company(unclear):
-    study = study_of(BETTER)
+    study = build_study(BETTER)
     made = trained(study, unclear)
     stale = set(made)
-    results, found = results_of(study, made, stale), found_of(study, made, stale)
+    results, found = make_results(study, made, stale), make_outcomes(study, made, stale)
     fields = next_seeds.decision(study, (), results, found)
     assert "stale" in by_name(fields)["better"].reason
     # But those that an earlier look had trained are taken again.
@@ -176,7 +176,7 @@ def test_stale_records_get_no_company(unclear):
 @pytest.fixture
 def written(tmp_path, unclear):
     """A study on disk with the records of `unclear`."""
-    study = study_of(BETTER, CLEAR)
+    study = build_study(BETTER, CLEAR)
     paths = StudyPaths(tmp_path / study.study)
     for job, record in trained(study, unclear).items():
         records.write(paths.record(job), record)
@@ -192,9 +192,9 @@ def take(study, paths, number):
 def train_asked(study, paths, look, difference):
     """Records of what a look asks for: B `difference` points better than A."""
     whole = study_with_looks(study, paths)
-    bits = bits_of([difference] * 12, np.random.default_rng(3))
+    bits = make_bits([difference] * 12, np.random.default_rng(3))
     for job in look.jobs:
-        wobble = bits_of([difference + 0.3 * (-1) ** job.seed] * 12, np.random.default_rng(3))
+        wobble = make_bits([difference + 0.3 * (-1) ** job.seed] * 12, np.random.default_rng(3))
         of_job = (wobble if job.variant == "B" else bits)[job.variant][job.seed]
         record = next(iter(trained(whole, {job.variant: of_job[None]}).values()))
         records.write(paths.record(job), copied(record, job))
@@ -215,20 +215,20 @@ def test_looks_follow_each_other_until_the_claim_is_decided(written):
     train_asked(study, paths, second, difference=1.0)
     third = take(study, paths, 2)
     assert third.stop
-    table = claims_table_of(study, paths).set_index("name")
+    table = build_claims_table(study, paths).set_index("name")
     assert table.loc["better", "n"] == 9
     assert tuple(table.loc["better", ["look", "num_looks"]]) == (3, 3)
     assert "look 3 of 3" in table.loc["better", "explanation"]
 
 
-def claims_table_of(study, paths):
+def build_claims_table(study, paths):
     whole = study_with_looks(study, paths)
     made = {
         job: records.read(paths.record(job), job)
         for job in whole.jobs()
         if paths.record(job).exists()
     }
-    return claims_table(results_of(whole, made))
+    return claims_table(make_results(whole, made))
 
 
 def test_the_same_records_give_the_same_bytes(written):

@@ -47,7 +47,7 @@ def claim_p_values(bits, pairs, band):
     return conjunction_p(p_for, p_against)
 
 
-def words_of(bits, claims):
+def list_words(bits, claims):
     p = [claim_p_values(bits, pairs, band) for pairs, band in claims]
     p_for, p_against = (np.stack(each, axis=-1) for each in zip(*p, strict=True))
     return verdicts(p_for, p_against)[1]
@@ -58,7 +58,7 @@ def test_where_all_variants_are_alike_a_wrong_verdict_is_rare():
     bits = draw_bits([60] * 7, np.random.default_rng(0))
     claims = [(pairs, ABOVE) for pairs in GREATER] + [(pairs, (-1.0, 1.0)) for pairs in ALIKE]
     assert len(claims) == 12
-    words = words_of(bits, claims)
+    words = list_words(bits, claims)
     wrong = np.isin(words[:, : len(GREATER)], ["supported", "contradicted"]).any(axis=1)
     wrong |= (words[:, len(GREATER) :] == "contradicted").any(axis=1)
     print(f"wrong in {100 * wrong.mean():.1f} % of {STUDIES} studies")
@@ -69,7 +69,7 @@ def test_where_differences_are_just_the_margin_a_wrong_verdict_is_rare():
     """At the very margin "alike" is neither true nor false."""
     bits = draw_bits([60, 62, 60, 62, 60, 62, 60], np.random.default_rng(1))
     pairs = [(a, b) for a in (1, 3, 5) for b in (0, 2, 4, 6)]
-    words = words_of(bits, [([pair], (-2.0, 2.0)) for pair in pairs])
+    words = list_words(bits, [([pair], (-2.0, 2.0)) for pair in pairs])
     wrong = np.isin(words, ["supported", "contradicted"]).any(axis=1)
     print(f"wrong in {100 * wrong.mean():.1f} % of {STUDIES} studies")
     assert wrong.mean() <= 0.05
@@ -79,7 +79,7 @@ def test_what_is_true_is_found_and_what_is_false_contradicted():
     bits = draw_bits([40, 40, 75, 75, 75, 75, 75], np.random.default_rng(2))
     claims = [([(a, b) for a in range(2, 7) for b in (0, 1)], ABOVE), ([(0, 2)], ABOVE)]
     claims += [([(2, 3)], (-15.0, 15.0)), ([(2, 1)], (-5.0, 5.0))]
-    words = words_of(bits, claims)
+    words = list_words(bits, claims)
     for place, word in enumerate(["supported", "contradicted", "supported", "contradicted"]):
         assert (words[:, place] == word).mean() > 0.8
     truth = np.array(["supported", "contradicted", "supported", "contradicted"])

@@ -24,7 +24,7 @@ from resnest_bench.report.claims import (
     counts_text,
 )
 from resnest_bench.report.tables import summary_text, write_tables
-from support.claims_study import claim, claims_study, results_of, some_bits, timed, trained
+from support.claims_study import claim, claims_study, make_results, some_bits, timed, trained
 from support.records_factory import CONFIG, make_record, write_study
 
 CLAIMS = [
@@ -46,7 +46,7 @@ def results():
     bits = {name: some_bits(p, 1.0, rng) for name, p in (("A", 60), ("B", 72), ("T", 60))}
     study = claims_study(*CLAIMS)
     made = trained(study, bits, B={"num_params": 2000}) | timed(study, {"A": A_MS, "B": B_MS})
-    return results_of(study, made, stale={Job("train", "low", "quick", "T", s) for s in range(5)})
+    return make_results(study, made, stale={Job("train", "low", "quick", "T", s) for s in range(5)})
 
 
 @pytest.fixture(scope="module")
@@ -120,14 +120,14 @@ def test_verdicts_say_data_seeds_and_device(table):
     assert re.match(r"A at 60 % ± 20 points: \d\d\.\d\d %, 95 % from", said["level"])
 
 
-def noise_of(study, made, factors):
+def make_noise(study, made, factors):
     """What is said of the claim when these variants' jobs find the reference slower by a factor."""
     for job, record in list(made.items()):
         timings = {name: [10.0 * factors[job.variant]] for name in ("before_ms", "after_ms")}
         reference = record.latency.reference.model_copy(update=timings)
         observed = record.latency.model_copy(update={"reference": reference})
         made[job] = record.model_copy(update={"latency": observed})
-    results = results_of(study, made)
+    results = make_results(study, made)
     row = comparisons_table(results).iloc[0]
     assert row["noise"] in claims_table(results)["explanation"].item()
     return row["noise"], claims_table(results)["verdict"].item()
@@ -147,9 +147,9 @@ def test_latencies_are_set_beside_the_noise_floor_of_their_device():
         said.append(word)
         expected = f"{slower:.1f} % slower: {word} the noise floor of {floor:.1f} %"
         # The verdict doesn't rest on it.
-        assert noise_of(study, made, {"A": 1.0, "B": factor}) == (expected, "supported")
+        assert make_noise(study, made, {"A": 1.0, "B": factor}) == (expected, "supported")
     assert said == ["above", "below"]
-    assert noise_of(study, made, {"A": 1.0, "B": 1.0})[0].endswith(
+    assert make_noise(study, made, {"A": 1.0, "B": 1.0})[0].endswith(
         "the noise floor is not known, since all timings of a round are the very same"
     )
 

@@ -8,11 +8,11 @@ from scipy import stats
 
 from resnest_bench.claims.verdicts import claim_jobs, conjunction_p, two_sided_p, verdicts
 from resnest_bench.comparisons.pairs import pairs_table
-from resnest_bench.frames.correctness import correctness_of
+from resnest_bench.frames.correctness import build_correctness
 from resnest_bench.paths import Job
 from resnest_bench.stats.multiplicity import holm
 from resnest_bench.stats.power import plan_seeds
-from support.claims_study import claim, claims_study, results_of, some_bits, timed, trained
+from support.claims_study import claim, claims_study, make_results, some_bits, timed, trained
 from support.records_factory import GPU, make_failed_record
 
 GREATER = claim("greater", a=["B"], b=["A"])
@@ -34,7 +34,7 @@ def bits(rng):
 
 
 def only(study, made, **more):
-    (result,) = results_of(study, made, **more)
+    (result,) = make_results(study, made, **more)
     return result
 
 
@@ -46,7 +46,7 @@ def test_greater_is_half_of_the_pairs_two_sided_p(bits):
     study = claims_study(GREATER)
     made = trained(study, bits)
     result = only(study, made)
-    pair = pairs_table(correctness_of(made.values()), [("B", "A")]).iloc[0]
+    pair = pairs_table(build_correctness(made.values()), [("B", "A")]).iloc[0]
     assert result.p_for == pytest.approx(pair["all_p"] / 2)
     assert result.p_against == pytest.approx(1 - pair["all_p"] / 2)
     assert result.p == result.holm_p == pytest.approx(pair["all_p"])
@@ -62,7 +62,7 @@ def test_the_reverse_is_contradicted_and_a_tie_undecided(bits):
         claim("greater", name="tie", a=["C"], b=["B"]),
     ]
     study = claims_study(*claims)
-    assert [r.verdict for r in results_of(study, trained(study, bits))] == [
+    assert [r.verdict for r in make_results(study, trained(study, bits))] == [
         "contradicted",
         "undecided",
     ]
@@ -121,7 +121,7 @@ def test_equivalent_is_two_one_sided_tests(bits):
         claim("equivalent", name="far", a="B", b="A", margin=4),
     ]
     study = claims_study(*claims)
-    wide, narrow, far = results_of(study, trained(study, bits))
+    wide, narrow, far = make_results(study, trained(study, bits))
     assert [r.verdict for r in (wide, narrow, far)] == ["supported", "undecided", "contradicted"]
     error = wide.lead.measured.error
     # Where the images add nothing it would be Student's test of both ends; they add some.
@@ -138,7 +138,7 @@ def test_within_is_about_one_variant(bits):
         claim("within", name="far", a="A", value=80.0, margin=5),
     ]
     study = claims_study(*claims)
-    holds, far = results_of(study, trained(study, bits))
+    holds, far = make_results(study, trained(study, bits))
     assert (holds.verdict, far.verdict) == ("supported", "contradicted")
     assert holds.lead.measured.error.mean == pytest.approx(100 * bits["A"].mean())
     assert holds.lead.question.variants == ("A",)
@@ -170,7 +170,7 @@ def test_counts_have_no_error_and_take_nothing_from_the_others(bits):
         claim("greater", metric="macs", name="unknown", a=["B"], b=["A"]),
     ]
     study = claims_study(*counts, GREATER)
-    results = results_of(study, trained(study, bits, **sizes))
+    results = make_results(study, trained(study, bits, **sizes))
     assert [r.verdict for r in results] == [
         "supported",
         "contradicted",
@@ -214,7 +214,7 @@ def test_holm_goes_over_the_tested_claims(bits):
     claims = [claim("greater", name=f"c{i}", a=[a], b=[b]) for i, (a, b) in enumerate(pairs)]
     claims.append(claim("greater", name="untested", a=["Gone"], b=["A"]))
     study = claims_study(*claims)
-    results = results_of(study, trained(study, bits))
+    results = make_results(study, trained(study, bits))
     p = [r.p for r in results[:-1]]
     assert [r.holm_p for r in results[:-1]] == pytest.approx(holm(np.array(p)).tolist())
     assert math.isnan(results[-1].holm_p)
@@ -238,7 +238,7 @@ def test_what_lacks_records_says_so(bits):
         job = Job("train", "low", "quick", "B", seed)
         made[job] = make_failed_record(job, study.job_spec(job), "it diverged")
     made.pop(Job("train", "low", "quick", "T", 0))
-    found = {r.claim.name: reasons(r)[0] for r in results_of(study, made)}
+    found = {r.claim.name: reasons(r)[0] for r in make_results(study, made)}
     assert found == {
         "gone": "Gone is not in this study",
         "unasked": "this study asks for no D by quick on low",
@@ -303,21 +303,21 @@ def test_the_same_predictions_in_every_seed(bits):
         claim("greater", name="above", a=["A"], b=["D"]),
     ]
     study = claims_study(*claims)
-    same, above = results_of(study, trained(study, {"A": bits["A"], "D": bits["A"]}))
+    same, above = make_results(study, trained(study, {"A": bits["A"], "D": bits["A"]}))
     # They differed on none of 2,000 images: 0.99^2000.
     assert same.p_for == pytest.approx(0.99**2000)
     assert same.verdict == "supported"
     assert above.verdict == "undecided"
     assert above.plan.why_none == "they made the same predictions in every seed"
     few = dict.fromkeys("AD", bits["A"][:, :100])
-    assert [r.verdict for r in results_of(study, trained(study, few))] == ["undecided"] * 2
+    assert [r.verdict for r in make_results(study, trained(study, few))] == ["undecided"] * 2
 
 
 def test_undecided_says_how_many_seeds_would_decide(rng):
     images = {"A": some_bits(60, 2, rng), "B": some_bits(62.5, 2, rng)}
     other = claim("greater", name="other", a=["B"], b=["A"])
     study = claims_study(GREATER, other)
-    result = results_of(study, trained(study, images))[0]
+    result = make_results(study, trained(study, images))[0]
     assert result.verdict == "undecided"
     error = result.lead.measured.error
     sd = np.std(result.lead.measured.per_seed, ddof=1)
@@ -368,7 +368,7 @@ def test_fine_tunings_are_found_by_recipe_or_dataset(bits):
     ]
     study = claims_study(*tuned)
     made = trained(study, {n: bits[n] for n in "AB"}, ("finetune", "high", "fresh"))
-    by_recipe, by_dataset, nowhere = results_of(study, made)
+    by_recipe, by_dataset, nowhere = make_results(study, made)
     assert by_recipe.verdict == "supported"
     assert (by_dataset.experiment.kind, by_dataset.experiment.recipe) == ("finetune", "tune")
     assert nowhere.verdict == "untested"
@@ -397,7 +397,7 @@ def test_a_study_of_fine_tunings_alone_takes_its_first_one(bits):
 
 def test_no_claim_no_result():
     study = claims_study()
-    assert results_of(study, {}) == []
+    assert make_results(study, {}) == []
     assert claim_jobs(study) == []
 
 

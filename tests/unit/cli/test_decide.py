@@ -9,7 +9,7 @@ from resnest_bench.cli.app import app, parse_seeds
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job
 from resnest_bench.specs import Look, dump_study
-from support.claims_study import bits_of, claim, claims_study, copied, trained
+from support.claims_study import claim, claims_study, copied, make_bits, trained
 
 DIFFERENCES = [0.0, 1.0, 2.0, 2.2, -0.2]
 
@@ -25,7 +25,7 @@ def study(tmp_path, monkeypatch):
     train = [{"dataset": "low", "recipe": "quick", "variants": ["A", "B", "T"]}]
     study = claims_study(*claims, train=train, latency=[], finetune=[], adaptive={"max_seeds": 9})
     paths = study.paths()
-    for job, record in trained(study, bits_of(DIFFERENCES, rng())).items():
+    for job, record in trained(study, make_bits(DIFFERENCES, rng())).items():
         records.write(paths.record(job), record)
     files.write_text(paths.study, dump_study(study))
     return study
@@ -57,7 +57,7 @@ def test_the_file_is_what_the_tables_follow(study):
     place = ("train", "low", "quick")
     assert look.jobs == [Job(*place, name, seed) for name in "AB" for seed in (5, 6)]
     assert "19 jobs: 15 ok, 4 missing" in run("show", paths.root)
-    more = bits_of([*DIFFERENCES, 1.0, 1.2], rng())
+    more = make_bits([*DIFFERENCES, 1.0, 1.2], rng())
     for job in look.jobs:
         own = Job(*place, job.variant, 0)
         record = copied(records.read(paths.record(own), own), job, more[job.variant][job.seed])

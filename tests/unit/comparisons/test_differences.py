@@ -11,11 +11,11 @@ from resnest_bench.comparisons.differences import (
     NETWORKS,
     UNDECIDED,
     UNTESTED,
+    compute_differences,
     difference_jobs,
-    differences_of,
     find_trainings,
+    list_pairs,
     main_trainings,
-    pairs_of,
     typical_detectable,
 )
 from resnest_bench.report.differences import (
@@ -25,7 +25,7 @@ from resnest_bench.report.differences import (
     power_text,
     significance_text,
 )
-from support.claims_study import TRAIN, claims_study, found_of, trained
+from support.claims_study import TRAIN, claims_study, make_outcomes, trained
 
 NUM_IMAGES = 2000
 
@@ -44,8 +44,8 @@ def compared(by_variant, base=None, stale=(), **changes):
     made = trained(study, by_variant)
     experiment = find_trainings(study, TRAIN)
     asked = set(difference_jobs(study, experiment))
-    found = [o for o in found_of(study, made, stale) if o.job in asked]
-    return differences_of(experiment, found, base)
+    found = [o for o in make_outcomes(study, made, stale) if o.job in asked]
+    return compute_differences(experiment, found, base)
 
 
 def pair(found, variant, base):
@@ -93,9 +93,9 @@ def test_each_is_compared_with_the_base_that_was_asked_for():
 
 def test_many_variants_are_compared_with_the_first_alone():
     few, many = [f"v{i}" for i in range(MAX_EVERY)], [f"v{i}" for i in range(MAX_EVERY + 1)]
-    assert len(pairs_of(few)) == MAX_EVERY * (MAX_EVERY - 1) / 2
-    assert pairs_of(many) == [(name, "v0") for name in many[1:]]
-    assert pairs_of(["a", "b"]) == [("b", "a")]
+    assert len(list_pairs(few)) == MAX_EVERY * (MAX_EVERY - 1) / 2
+    assert list_pairs(many) == [(name, "v0") for name in many[1:]]
+    assert list_pairs(["a", "b"]) == [("b", "a")]
 
 
 def test_one_seed_compares_two_networks_by_mcnemars_test():
@@ -152,7 +152,7 @@ def test_who_has_no_result_is_named_and_the_others_are_compared():
     study = claims_study()
     made = trained(study, {"A": FAR["A"], "B": FAR["B"]})
     experiment = find_trainings(study, TRAIN)
-    found = differences_of(experiment, found_of(study, made))
+    found = compute_differences(experiment, make_outcomes(study, made))
     assert len(found.pairs) == 1
     left_out = set(experiment.variants) - {"A", "B"}
     assert left_out
@@ -164,7 +164,9 @@ def test_stale_records_count_only_without_others_and_are_marked():
     made = trained(study, {"A": FAR["A"], "B": FAR["B"]})
     first = [job for job in made if job.variant == "A" and job.seed < 2]
     every = [job for job in made if job.variant == "B"]
-    found = differences_of(find_trainings(study, TRAIN), found_of(study, made, [*first, *every]))
+    found = compute_differences(
+        find_trainings(study, TRAIN), make_outcomes(study, made, [*first, *every])
+    )
     row = found.pairs.iloc[0]
     assert row["n"] == 3
     assert row["stale"]
@@ -175,7 +177,7 @@ def test_stale_records_count_only_without_others_and_are_marked():
 def test_data_that_differs_is_not_compared():
     study = claims_study()
     made = trained(study, {"A": FAR["A"]}) | trained(study, {"B": bits([0.5] * 5, 100)})
-    found = differences_of(find_trainings(study, TRAIN), found_of(study, made))
+    found = compute_differences(find_trainings(study, TRAIN), make_outcomes(study, made))
     assert not len(found.pairs)
     assert any("nothing is compared" in note for note in found.notes)
     assert "nothing to compare" in differences_caption(found, study)
@@ -185,7 +187,7 @@ def test_a_pair_without_a_common_seed_is_not_tested():
     study = claims_study()
     made = trained(study, {"A": FAR["A"], "B": FAR["B"]})
     kept = {j: r for j, r in made.items() if (j.seed < 2) == (j.variant == "A")}
-    found = differences_of(find_trainings(study, TRAIN), found_of(study, kept))
+    found = compute_differences(find_trainings(study, TRAIN), make_outcomes(study, kept))
     row = found.pairs.iloc[0]
     assert (row["verdict"], row["n"], row["status"]) == (UNTESTED, 0, "no seed is in both")
     assert significance_text(found.pairs) == "None of 1 pair is tested"

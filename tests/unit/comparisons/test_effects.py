@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from resnest_bench.comparisons.effects import effects_table, study_effects
-from resnest_bench.frames.rows import runs_of
+from resnest_bench.frames.rows import build_runs
 from resnest_bench.paths import Job
 from resnest_bench.report.differences import effects_caption, effects_display, effects_notes
 from resnest_bench.stats.mixed_model import FactorEffects
-from support.claims_study import claims_study, found_of
+from support.claims_study import claims_study, make_outcomes
 from support.records_factory import make_record
 
 VARIANTS = [
@@ -25,7 +25,7 @@ VARIANTS = [
 RADIX, STEM = 2.0, 5.0
 
 
-def study_of(**changes):
+def build_study(**changes):
     names = [v["name"] for v in VARIANTS]
     fields = {
         "variants": VARIANTS,
@@ -47,7 +47,7 @@ def runs_with(study, gain_of_recipe=0.0, spread=0.2):
         percent = 50 + RADIX * network.radix + STEM * (network.stem == "small") + job.seed
         percent += gain_of_recipe * (job.recipe != "quick") + rng.normal(0, spread)
         made[job] = make_record(study, job, accuracy=round(percent / 100, 3), num_test=1000)
-    return runs_of(found_of(study, made))
+    return build_runs(make_outcomes(study, made))
 
 
 def effect(found, factor):
@@ -55,7 +55,7 @@ def effect(found, factor):
 
 
 def test_effects_that_add_up_are_found_in_points():
-    study = study_of()
+    study = build_study()
     found = study_effects(study, runs_with(study))
     assert isinstance(found, FactorEffects)
     radix, stem = effect(found, "radix"), effect(found, "stem")
@@ -73,7 +73,7 @@ def test_effects_that_add_up_are_found_in_points():
 
 def test_a_second_recipe_is_a_factor_too():
     recipe = {"epochs": 3, "batch_size": 8, "learning_rate": 0.1}
-    study = study_of(
+    study = build_study(
         recipes={
             "quick": {**recipe, "epochs": 2},
             "longer": recipe,
@@ -90,20 +90,20 @@ def test_a_second_recipe_is_a_factor_too():
 def test_networks_of_other_families_are_named():
     timm = {"name": "T", "family": "timm", "model": "resnet18"}
     names = [v["name"] for v in VARIANTS] + ["T"]
-    study = study_of(variants=[*VARIANTS, timm], tables={"ablation": {"variants": names}})
+    study = build_study(variants=[*VARIANTS, timm], tables={"ablation": {"variants": names}})
     found = study_effects(study, runs_with_timm(study))
     assert effects_notes(found)[0].startswith("Without T:")
 
 
 def runs_with_timm(study):
     made = {job: make_record(study, job, accuracy=0.5 + job.seed / 100) for job in study.jobs()}
-    return runs_of(found_of(study, made))
+    return build_runs(make_outcomes(study, made))
 
 
 def test_without_seeds_or_trainings_it_says_why():
-    study = study_of()
+    study = build_study()
     one = {j: make_record(study, j) for j in study.jobs() if j.seed == 0}
-    why = study_effects(study, runs_of(found_of(study, one)))
+    why = study_effects(study, build_runs(make_outcomes(study, one)))
     assert why == "fewer than two seeds have a result"
     assert not len(effects_table(why))
     assert not len(effects_display(why))
@@ -112,6 +112,6 @@ def test_without_seeds_or_trainings_it_says_why():
 
 
 def test_nothing_that_varies_is_nothing_to_estimate():
-    study = study_of(variants=VARIANTS[:1], tables={"ablation": {"variants": ["r0conv7"]}})
+    study = build_study(variants=VARIANTS[:1], tables={"ablation": {"variants": ["r0conv7"]}})
     assert "none of radix" in study_effects(study, runs_with(study))
     assert Job("train", "low", "quick", "r0conv7", 0) in study.jobs()

@@ -4,7 +4,7 @@ import pytest
 from resnest_bench.comparisons.factors import COLUMNS, factor_groups, factor_table
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.tables import paper_values
-from support.paper_study import frames_of, paper_study, train_job, train_records
+from support.paper_study import make_frames, paper_study, train_job, train_records
 from support.records_factory import GPU, make_study
 
 CONV, DEEP = "conv7", "deep 32, avg_down, avd_first"
@@ -60,7 +60,7 @@ ACCURACIES = {
 }
 
 
-def groups_of(study, spec=None):
+def list_groups(study, spec=None):
     return [(g.factor, g.held, g.levels, g.variants) for g in factor_groups(study, spec)]
 
 
@@ -76,7 +76,7 @@ def family(name, **changes):
     return {**base, **changes}
 
 
-def study_of(*variants):
+def build_study(*variants):
     return make_study(variants=list(variants), finetune=[], tables={})
 
 
@@ -91,20 +91,20 @@ def study():
 
 @pytest.fixture
 def table(study):
-    runs, _ = frames_of(study, train_records(study, ACCURACIES))
+    runs, _ = make_frames(study, train_records(study, ACCURACIES))
     return by_pair(factor_table(study, runs))
 
 
 def test_the_papers_ablation_gives_exactly_these_groups(study):
-    assert groups_of(study) == ABLATION_GROUPS
+    assert list_groups(study) == ABLATION_GROUPS
 
 
 def test_the_same_network_twice_makes_no_comparison_and_depth_is_a_factor(study):
-    everything = groups_of(study, TableSpec())
+    everything = list_groups(study, TableSpec())
     assert everything[:-1] == ABLATION_GROUPS
     names = ("ResNeSt-14-2s1x64d", "ResNeSt-32", "ResNeSt-50", "ResNeSt-101")
     assert everything[-1] == (*DEPTHS, names)
-    tradeoff = groups_of(study, study.tables.tradeoff)
+    tradeoff = list_groups(study, study.tables.tradeoff)
     assert tradeoff == [(*DEPTHS, ("ResNeSt-14", *names[1:]))]
 
 
@@ -114,7 +114,7 @@ def test_pairs_are_the_lowest_against_each_and_each_next_one(study):
 
 
 def test_levels_are_sorted_and_what_has_no_effect_is_ignored():
-    study = study_of(
+    study = build_study(
         family("small"),
         # A stem width without a deep stem, avd_first without avd, the recipe's own dropout.
         family("deep", stem="deep"),
@@ -124,7 +124,7 @@ def test_levels_are_sorted_and_what_has_no_effect_is_ignored():
         family("conv-strided-again", stem="conv7", avd=False, avd_first=False),
         family("conv", stem="conv7"),
     )
-    assert groups_of(study) == [
+    assert list_groups(study) == [
         (
             "stem",
             "depth 5, radix 0, cardinality 1, width 16",
@@ -140,32 +140,32 @@ def test_levels_are_sorted_and_what_has_no_effect_is_ignored():
 
 
 def test_other_dropout_or_depth_is_not_held(study):
-    assert groups_of(study_of(family("A"), family("B", radix=2, dropout=0.5))) == []
-    assert groups_of(study_of(family("A"), family("B", radix=2, layers=[2]))) == []
+    assert list_groups(build_study(family("A"), family("B", radix=2, dropout=0.5))) == []
+    assert list_groups(build_study(family("A"), family("B", radix=2, layers=[2]))) == []
 
 
 def test_held_tells_dropouts_apart_and_names_an_unusual_stem():
-    study = study_of(
+    study = build_study(
         family("A"),
         family("B", radix=2),
         family("C", dropout=0.5),
         family("D", radix=2, dropout=0.5),
     )
     small = "depth 5, small, avg_down, avd_first, cardinality 1, width 16, dropout"
-    assert [held for _, held, _, _ in groups_of(study)] == [f"{small} 0", f"{small} 0.5"]
+    assert [held for _, held, _, _ in list_groups(study)] == [f"{small} 0", f"{small} 0.5"]
     wide = {"stem": "deep", "stem_width": 64}
-    study = study_of(family("A", **wide), family("B", radix=2, **wide))
-    assert groups_of(study)[0][1] == "ResNeSt-5, stem width 64, cardinality 1, width 16"
+    study = build_study(family("A", **wide), family("B", radix=2, **wide))
+    assert list_groups(study)[0][1] == "ResNeSt-5, stem width 64, cardinality 1, width 16"
 
 
 def test_a_study_without_the_family_has_an_empty_table(study):
-    empty = study_of({"name": "T", "family": "timm", "model": "resnet10t"})
-    table = factor_table(empty, frames_of(empty, {})[0])
+    empty = build_study({"name": "T", "family": "timm", "model": "resnet10t"})
+    table = factor_table(empty, make_frames(empty, {})[0])
     assert table.empty
     assert table.columns.tolist() == list(COLUMNS)
     # One variant a group compares with nothing.
     alone = TableSpec(variants=("ResNet-18", "ResNeSt-14"))
-    assert factor_table(study, frames_of(study, {})[0], alone).empty
+    assert factor_table(study, make_frames(study, {})[0], alone).empty
 
 
 def test_differences_are_paired_by_seed(table):
@@ -223,7 +223,7 @@ def test_a_pair_without_records_still_stands_with_its_reason(table):
 def test_the_ratio_of_parameters_is_variant_over_base(study):
     made = train_records(study, {"ResNet-14-0s1x64d": (0.6,)}, num_params=8_036_426)
     made |= train_records(study, {"ResNeSt-14-0s1x64d": (0.6,)}, num_params=8_055_658, device=GPU)
-    row = by_pair(factor_table(study, frames_of(study, made)[0])).loc[
+    row = by_pair(factor_table(study, make_frames(study, made)[0])).loc[
         ("ResNet-14-0s1x64d", "ResNeSt-14-0s1x64d")
     ]
     assert row["params_ratio"] == pytest.approx(8_055_658 / 8_036_426)
@@ -239,7 +239,7 @@ def test_stale_values_count_only_where_there_is_no_fresh_one(study):
     pair = ("ResNet-14-0s1x64d", "ResNet-14-1s1x64d")
 
     def row(stale):
-        runs, _ = frames_of(study, made, stale=stale)
+        runs, _ = make_frames(study, made, stale=stale)
         return by_pair(factor_table(study, runs)).loc[pair]
 
     one = row([train_job(pair[1], 0)])
@@ -266,7 +266,7 @@ def test_printed_differences_are_of_one_printed_table(table):
 
 
 def test_a_twin_stands_for_its_network_in_the_other_printed_table(study):
-    runs, _ = frames_of(study, {})
+    runs, _ = make_frames(study, {})
     table = by_pair(factor_table(study, runs, TableSpec(paper=True)))
     # ResNeSt-14's 61.68 of the trade-off, never 2s1x64d's 62.64 of the ablation.
     pair = ("ResNeSt-14-2s1x64d", "ResNeSt-32")
@@ -278,14 +278,14 @@ def test_a_twin_stands_for_its_network_in_the_other_printed_table(study):
 
 
 def test_printed_values_are_shown_only_where_the_study_asks_for_them(study):
-    runs, _ = frames_of(study, {})
+    runs, _ = make_frames(study, {})
     assert factor_table(study, runs, TableSpec())["printed_difference_points"].isna().all()
 
 
 def test_without_a_training_every_pair_says_so():
-    study = study_of(family("A"), family("B", radix=2))
+    study = build_study(family("A"), family("B", radix=2))
     timed = study.model_copy(update={"train": ()})
-    table = factor_table(timed, frames_of(timed, {})[0])
+    table = factor_table(timed, make_frames(timed, {})[0])
     assert table["status"].tolist() == [
         "A: training not asked for by the study; B: training not asked for by the study"
     ]

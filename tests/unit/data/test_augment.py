@@ -25,7 +25,7 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def draws_of(num, seed=0, **recipe):
+def make_draws(num, seed=0, **recipe):
     return Draws.of(RecipeSpec(epochs=1, learning_rate=0.1, **recipe), num, 32, rng(seed))
 
 
@@ -36,7 +36,7 @@ def images():
 
 def test_a_flipped_image_is_a_mirror_image():
     images = torch.from_numpy(rng().integers(0, 256, (400, 4, 5, 3), dtype=np.uint8))
-    flipped = flip_batch(images, draws_of(400, flip=True).mirrored_B)
+    flipped = flip_batch(images, make_draws(400, flip=True).mirrored_B)
     mirrored = [bool((f == i.flip(1)).all()) for f, i in zip(flipped, images, strict=True)]
     same = [bool((f == i).all()) for f, i in zip(flipped, images, strict=True)]
     assert all(a != b for a, b in zip(mirrored, same, strict=True))
@@ -48,7 +48,7 @@ def test_a_shift_moves_by_up_to_an_eighth_onto_black():
     number = 1 + torch.arange(32)[:, None] * 32 + torch.arange(32)
     image = torch.stack([number // 256, number % 256, number * 0], dim=-1).to(torch.uint8)
     shifts = set()
-    corners = draws_of(500, crop="pad4").corner_B2
+    corners = make_draws(500, crop="pad4").corner_B2
     for shifted in shift_batch(image.expand(500, -1, -1, -1), corners):
         value = shifted[..., 0].int() * 256 + shifted[..., 1].int()
         y, x = 16, 16  # the centre is never cut off
@@ -124,7 +124,7 @@ def test_each_operation_gives_what_torchvision_gives(images, name, sign):
 
 def test_rand_augment_draws_from_its_generator_alone(images):
     state = torch.random.get_rng_state()
-    draws = [draws_of(6, seed, random_augment=True) for seed in (1, 1, 2)]
+    draws = [make_draws(6, seed, random_augment=True) for seed in (1, 1, 2)]
     first, again, other = (
         rand_augment_batch(images, drawn.operations_BR, drawn.signs_BR) for drawn in draws
     )
@@ -148,7 +148,7 @@ def test_a_hole_of_8_pixels_lies_around_its_centre_and_is_cut_at_the_border(cent
 def test_several_batches_at_once_are_each_as_alone():
     recipe = {"crop": "pad4", "flip": True, "random_augment": True, "cutout": 8}
     images = torch.from_numpy(rng().integers(0, 256, (24, 32, 32, 3), dtype=np.uint8))
-    parts = [draws_of(8, seed, **recipe) for seed in range(3)]
+    parts = [make_draws(8, seed, **recipe) for seed in range(3)]
     alone = [
         augment_batch(batch, drawn, 8) for batch, drawn in zip(images.split(8), parts, strict=True)
     ]
@@ -158,7 +158,7 @@ def test_several_batches_at_once_are_each_as_alone():
 
 
 def test_nothing_is_drawn_that_is_not_asked_for():
-    assert draws_of(8) == Draws()
+    assert make_draws(8) == Draws()
     assert torch.equal(
-        augment_batch(torch.ones(8, 32, 32, 3), draws_of(8)), torch.ones(8, 32, 32, 3)
+        augment_batch(torch.ones(8, 32, 32, 3), make_draws(8)), torch.ones(8, 32, 32, 3)
     )

@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
 
 
-def meta_of(split, side):
+def build_meta(split, side):
     return PreparedMeta(
         format_version=1,
         name="toy",
@@ -50,10 +50,10 @@ def ragged_split(num=20):
 SPLITS = {"uniform": uniform_split, "ragged": ragged_split}
 
 
-def loader_of(kind="uniform", mean_std=None, side=32, **recipe):
+def build_loader(kind="uniform", mean_std=None, side=32, **recipe):
     split = SPLITS[kind]()
     spec = RecipeSpec(epochs=1, batch_size=8, learning_rate=0.1, **recipe)
-    return BatchLoader(split, meta_of(split, side), spec, CPU, mean_std)
+    return BatchLoader(split, build_meta(split, side), spec, CPU, mean_std)
 
 
 def normalised(images_BHWC, mean=MEAN, std=STD):
@@ -62,7 +62,7 @@ def normalised(images_BHWC, mean=MEAN, std=STD):
 
 
 def test_pixels_are_scaled_and_normalised():
-    loader = loader_of()
+    loader = build_loader()
     images, labels = loader.eval_batch(np.array([3, 0, 3]))
     torch.testing.assert_close(images, normalised(loader.split.images[[3, 0, 3]]))
     assert (images.dtype, images.is_contiguous()) == (torch.float32, True)
@@ -70,14 +70,14 @@ def test_pixels_are_scaled_and_normalised():
 
 
 def test_a_networks_own_mean_and_std_replace_the_datas():
-    loader = loader_of(mean_std=((0.5,) * 3, (0.5,) * 3))
+    loader = build_loader(mean_std=((0.5,) * 3, (0.5,) * 3))
     images, _ = loader.eval_batch(np.array([1]))
     torch.testing.assert_close(images, normalised(loader.split.images[[1]], 0.5, 0.5))
 
 
 def test_without_augmentation_training_sees_what_evaluation_sees():
     for kind in SPLITS:
-        loader, indices = loader_of(kind), np.array([5, 2, 7])
+        loader, indices = build_loader(kind), np.array([5, 2, 7])
         for a, b in zip(
             loader.train_batch(indices, 0, 1, 0), loader.eval_batch(indices), strict=True
         ):
@@ -85,7 +85,7 @@ def test_without_augmentation_training_sees_what_evaluation_sees():
 
 
 def test_photos_are_cropped_in_the_centre():
-    loader = loader_of("ragged", side=30)
+    loader = build_loader("ragged", side=30)
     images, _ = loader.eval_batch(np.array([0, 1]))  # 32 x 40 and 33 x 32
     crops = [loader.split.image(0)[1:31, 5:35], loader.split.image(1)[1:31, 1:31]]
     torch.testing.assert_close(images, normalised(np.stack(crops)))
@@ -102,11 +102,11 @@ AUGMENTED = [
 @pytest.mark.parametrize("recipe", AUGMENTED)
 @pytest.mark.parametrize("kind", SPLITS)
 def test_seed_epoch_and_step_decide_a_batch(kind, recipe):
-    loader, indices = loader_of(kind, **recipe), np.arange(8)
+    loader, indices = build_loader(kind, **recipe), np.arange(8)
     state = torch.random.get_rng_state()
     first, _ = loader.train_batch(indices, 1, 2, 3)
     assert first.shape == (8, 3, 32, 32)
-    assert torch.equal(first, loader_of(kind, **recipe).train_batch(indices, 1, 2, 3)[0])
+    assert torch.equal(first, build_loader(kind, **recipe).train_batch(indices, 1, 2, 3)[0])
     for other in ((0, 2, 3), (1, 1, 3), (1, 2, 4)):
         assert not torch.equal(first, loader.train_batch(indices, *other)[0])
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -115,7 +115,7 @@ def test_seed_epoch_and_step_decide_a_batch(kind, recipe):
 @pytest.mark.parametrize("recipe", [{}, *AUGMENTED])
 @pytest.mark.parametrize("kind", SPLITS)
 def test_an_epoch_is_its_batches_in_order(kind, recipe):
-    loader = loader_of(kind, **recipe)
+    loader = build_loader(kind, **recipe)
     order, slices = epoch_order(20, 1, 2), batch_slices(20, 8)
     seen = list(loader.iterate_train(order, slices, 1, 2))
     assert [len(labels) for _, labels in seen] == [8, 8, 4]
@@ -127,7 +127,7 @@ def test_an_epoch_is_its_batches_in_order(kind, recipe):
 
 def test_a_chunk_of_batches_gives_the_same_batches(monkeypatch):
     """What a GPU does to save launches."""
-    loader = loader_of(crop="pad4", flip=True, random_augment=True, cutout=8)
+    loader = build_loader(crop="pad4", flip=True, random_augment=True, cutout=8)
     order, slices = epoch_order(20, 1, 2), batch_slices(20, 8)
     alone = list(loader.iterate_train(order, slices, 1, 2))
     monkeypatch.setattr(batches, "step_chunks", lambda slices, num: [range(2), range(2, 3)])
@@ -148,7 +148,7 @@ def test_a_chunk_has_at_least_the_images_asked_for(num_images, expected):
 
 @pytest.mark.parametrize("kind", SPLITS)
 def test_evaluation_sees_every_image_once_in_order(kind):
-    loader = loader_of(kind)
+    loader = build_loader(kind)
     seen = list(loader.iterate_eval(6))
     assert [len(labels) for _, labels in seen] == [6, 6, 6, 2]
     whole = loader.eval_batch(np.arange(20))[0]
@@ -166,7 +166,7 @@ def test_an_error_in_the_thread_is_raised_and_ends_it(monkeypatch):
         raise ZeroDivisionError("in the thread")
 
     monkeypatch.setattr(batches, "random_resized_crop", broken)
-    stream = loader_of("ragged", crop="random_resized").iterate_train(
+    stream = build_loader("ragged", crop="random_resized").iterate_train(
         np.arange(20), batch_slices(20, 8), 0, 1
     )
     with pytest.raises(ZeroDivisionError, match="in the thread"):
@@ -175,7 +175,7 @@ def test_an_error_in_the_thread_is_raised_and_ends_it(monkeypatch):
 
 
 def test_closing_the_generator_ends_the_thread():
-    stream = loader_of("ragged").iterate_train(np.arange(20), batch_slices(20, 4), 0, 1)
+    stream = build_loader("ragged").iterate_train(np.arange(20), batch_slices(20, 4), 0, 1)
     next(stream)
     assert len(prefetching_threads()) == 1
     stream.close()

@@ -39,16 +39,16 @@ def leaking(root):
     return root
 
 
-def spec_of(root, **more):
+def build_spec(root, **more):
     return ImageFolderDataset(source="imagefolder", path=str(root), image_size=32, **more)
 
 
 def prepare_at(root, tmp_path, **more):
     folder = tmp_path / "store" / "pets-0"
-    return prepare(spec_of(root, **more), "pets", folder, tmp_path / "downloads"), folder
+    return prepare(build_spec(root, **more), "pets", folder, tmp_path / "downloads"), folder
 
 
-def rows_of(folder):
+def list_rows(folder):
     with report_file(folder).open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -70,7 +70,7 @@ def test_copies_are_named_by_their_files_and_counted(leaking, tmp_path, caplog):
         "two_labels": 2,
     }
     keys = ("file", "other_file", "copy", "in_both_parts", "two_labels")
-    assert [tuple(row[key] for key in keys) for row in rows_of(folder)] == [
+    assert [tuple(row[key] for key in keys) for row in list_rows(folder)] == [
         ("test/cat/same.png", "train/cat/0.png", "exact", "yes", "no"),
         ("test/dog/jpeg.jpg", "train/dog/1.png", "near", "yes", "no"),
         ("train/dog/no cat.png", "train/cat/2.png", "exact", "no", "yes"),
@@ -94,7 +94,7 @@ def test_error_refuses_and_leaves_nothing_but_the_list(leaking, tmp_path):
         prepare_at(leaking, tmp_path, leakage="error")
     folder = tmp_path / "store" / "pets-0"
     assert str(report_file(folder)) in str(caught.value)
-    assert len(rows_of(folder)) == 3
+    assert len(list_rows(folder)) == 3
     left = {path.name for path in folder.parent.iterdir()}
     assert left == {".pets-0.lock", report_file(folder).name}
     for file in ("test/cat/same.png", "test/dog/jpeg.jpg", "train/dog/no cat.png"):
@@ -137,13 +137,13 @@ def forget_the_search(folder):
 
 def test_data_prepared_before_is_searched_and_stays_as_it_is(leaking, tmp_path):
     meta, folder = prepare_at(leaking, tmp_path)
-    rows = rows_of(folder)
+    rows = list_rows(folder)
     forget_the_search(folder)
     old = open_prepared(folder).meta
     assert (old.duplicates, old.fingerprint) == (None, meta.fingerprint)
     times = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert prepare_at(leaking, tmp_path)[0] == meta
-    assert rows_of(folder) == rows
+    assert list_rows(folder) == rows
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == times
 
 
@@ -153,7 +153,7 @@ def test_images_without_their_files_are_named_by_number(leaking, tmp_path):
     shutil.rmtree(leaking)
     prepare_at(leaking, tmp_path)
     # cat: 0, 1, 2 and dog: 0, 1, 2, 'no cat' in train; cat: 0, 1, same and dog: 0, 1, jpeg in test.
-    assert [(row["file"], row["other_file"]) for row in rows_of(folder)] == [
+    assert [(row["file"], row["other_file"]) for row in list_rows(folder)] == [
         ("test[2]", "train[0]"),
         ("test[5]", "train[4]"),
         ("train[6]", "train[2]"),
@@ -163,8 +163,8 @@ def test_images_without_their_files_are_named_by_number(leaking, tmp_path):
 def test_a_job_asks_before_it_trains(leaking, tmp_path):
     meta, folder = prepare_at(leaking, tmp_path)
     report = report_file(folder)
-    check_leakage(spec_of(leaking), meta, report)
-    strict = spec_of(leaking, leakage="error")
+    check_leakage(build_spec(leaking), meta, report)
+    strict = build_spec(leaking, leakage="error")
     with pytest.raises(UserError, match="another label"):
         check_leakage(strict, meta, report)
     report.unlink()
@@ -194,7 +194,7 @@ def test_a_name_that_is_no_text_is_listed_all_the_same(root, tmp_path):
     except OSError:
         pytest.skip("this file system takes only UTF-8")
     _, folder = prepare_at(root, tmp_path)
-    (row,) = rows_of(folder)
+    (row,) = list_rows(folder)
     assert row["file"] == r"test/cat/caf\udce9\n.png"
 
 
@@ -217,7 +217,7 @@ def test_the_hotdog_photos_have_copies_of_training_photos_in_their_test(test_dat
     meta = prepare(spec, "hotdog", tmp_path / "store" / "hotdog", tmp_path)
     found = {
         (row["file"], row["other_file"])
-        for row in rows_of(tmp_path / "store" / "hotdog")
+        for row in list_rows(tmp_path / "store" / "hotdog")
         if row["in_both_parts"] == "yes"
     }
     assert {
@@ -234,5 +234,5 @@ def test_sizes_may_differ(root, tmp_path):
     large.resize((80, 60)).save(root / "test" / "cat" / "small.png")
     meta, folder = prepare_at(root, tmp_path, resize=48)
     assert not meta.uniform
-    assert [row["file"] for row in rows_of(folder)] == ["test/cat/small.png"]
+    assert [row["file"] for row in list_rows(folder)] == ["test/cat/small.png"]
     assert np.all(open_prepared(folder).test.shapes >= 48)

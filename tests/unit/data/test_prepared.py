@@ -27,14 +27,14 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-def spec_of(photos, **more):
+def build_spec(photos, **more):
     return ImageFolderDataset(source="imagefolder", path=str(photos), image_size=8, **more)
 
 
 @pytest.fixture
 def ragged(photos, tmp_path):
     folder = tmp_path / "store" / "photos-0"
-    prepare(spec_of(photos), "photos", folder, tmp_path / "downloads")
+    prepare(build_spec(photos), "photos", folder, tmp_path / "downloads")
     return folder
 
 
@@ -75,7 +75,7 @@ def test_a_changed_pixel_shows_in_the_fingerprint(kind, request):
 
 def test_class_names_and_shapes_are_in_the_fingerprint(photos, tmp_path):
     def fingerprint(folder):
-        return prepare(spec_of(photos), "photos", tmp_path / folder, tmp_path).fingerprint
+        return prepare(build_spec(photos), "photos", tmp_path / folder, tmp_path).fingerprint
 
     first = fingerprint("a")
     for part in ("train", "test"):
@@ -152,7 +152,7 @@ def test_what_is_not_prepared_is_said(tmp_path):
 
 def test_a_whole_folder_is_left_alone(ragged, photos, tmp_path):
     before = (ragged / "meta.json").stat()
-    prepare(spec_of(photos), "photos", ragged, tmp_path / "downloads")
+    prepare(build_spec(photos), "photos", ragged, tmp_path / "downloads")
     after = (ragged / "meta.json").stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
@@ -168,19 +168,19 @@ def test_a_whole_folder_is_left_alone(ragged, photos, tmp_path):
 def test_a_folder_that_is_not_whole_is_prepared_again(ragged, photos, tmp_path, damage):
     before = open_prepared(ragged).meta
     damage(ragged)
-    assert prepare(spec_of(photos), "photos", ragged, tmp_path / "downloads") == before
+    assert prepare(build_spec(photos), "photos", ragged, tmp_path / "downloads") == before
     assert verify(ragged) == before
 
 
 def test_an_added_photo_is_prepared_again(ragged, photos, tmp_path):
     Image.new("RGB", (8, 8)).save(photos / "train" / "cat" / "new.png")
-    meta = prepare(spec_of(photos), "photos", ragged, tmp_path / "downloads")
+    meta = prepare(build_spec(photos), "photos", ragged, tmp_path / "downloads")
     assert meta.counts_per_class["train"] == {"cat": 3, "dog": 2}
 
 
 def test_data_whose_source_is_gone_is_still_good(ragged, photos, tmp_path):
     photos.rename(tmp_path / "elsewhere")
-    meta = prepare(spec_of(photos), "photos", ragged, tmp_path / "downloads")
+    meta = prepare(build_spec(photos), "photos", ragged, tmp_path / "downloads")
     assert meta == open_prepared(ragged).meta
 
 
@@ -194,19 +194,19 @@ def test_an_interrupted_run_leaves_the_old_data(ragged, photos, tmp_path, monkey
 
     monkeypatch.setattr(np, "save", broken)
     with pytest.raises((KeyboardInterrupt, UserError)):
-        prepare(spec_of(photos), "photos", ragged, tmp_path / "downloads")
+        prepare(build_spec(photos), "photos", ragged, tmp_path / "downloads")
     assert verify(ragged) == before
     assert [path.name for path in ragged.parent.iterdir() if path.is_dir()] == [ragged.name]
 
 
 def test_progress_is_logged_under_the_packages_name(photos, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "resnest_bench.data"):
-        prepare(spec_of(photos), "photos", tmp_path / "p", tmp_path)
+        prepare(build_spec(photos), "photos", tmp_path / "p", tmp_path)
     assert "photos: 4 train images" in caplog.text
 
 
 def test_the_source_fingerprint_follows_names_sizes_and_times(photos):
-    spec = spec_of(photos)
+    spec = build_spec(photos)
     seen = {source_fingerprint(spec)}
     assert source_fingerprint(spec) in seen
     (photos / "train" / "cat" / "0.png").rename(photos / "train" / "cat" / "2.png")
@@ -221,9 +221,9 @@ def test_the_source_fingerprint_follows_names_sizes_and_times(photos):
 def test_what_has_no_local_files_has_no_source_fingerprint(tmp_path):
     assert source_fingerprint(DigitsDataset(source="digits")) == ""
     assert source_fingerprint(Cifar10Dataset(source="cifar10")) == ""
-    assert source_fingerprint(spec_of(tmp_path / "none")) == ""
+    assert source_fingerprint(build_spec(tmp_path / "none")) == ""
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    assert source_fingerprint(spec_of(tmp_path)) != ""
+    assert source_fingerprint(build_spec(tmp_path)) != ""
 
 
 def test_importing_data_needs_no_torch():

@@ -32,13 +32,13 @@ def root(tmp_path):
     return folder
 
 
-def spec_of(path, **more):
+def build_spec(path, **more):
     return ImageFolderDataset(source="imagefolder", path=str(path), image_size=SIDE, **more)
 
 
 def prepare_at(root, **more):
     base = root.parent / "out"
-    return prepare(spec_of(root, **more), "pets", base / "prepared", base / "downloads")
+    return prepare(build_spec(root, **more), "pets", base / "prepared", base / "downloads")
 
 
 def refusal(root, **more):
@@ -256,16 +256,16 @@ def test_a_linked_folder_is_read_and_its_changes_are_noticed(root):
     (root / "train" / "cat" / "more").symlink_to(other)
     (root / "train" / "dog" / "more").symlink_to(other / "deep")
     assert prepare_at(root).counts_per_class["train"] == {"cat": 2, "dog": 2}
-    before = source_fingerprint(spec_of(root))
+    before = source_fingerprint(build_spec(root))
     (other / "deep" / "2.png").write_bytes(encode("PNG"))
-    assert source_fingerprint(spec_of(root)) != before
+    assert source_fingerprint(build_spec(root)) != before
     assert prepare_at(root).counts_per_class["train"] == {"cat": 3, "dog": 3}
 
 
 def test_a_link_that_has_no_end_is_refused(root):
     (root / "train" / "cat" / "all").symlink_to(root)
     assert "train/cat/all" in refusal(root)
-    assert source_fingerprint(spec_of(root))
+    assert source_fingerprint(build_spec(root))
 
 
 def test_an_unreadable_folder_is_refused(root, monkeypatch):
@@ -484,13 +484,13 @@ def test_images_that_are_nearly_black_are_said(root, caplog):
 
 def test_a_tilde_is_the_home_folder(root, monkeypatch):
     monkeypatch.setenv("HOME", str(root.parent))
-    spec = spec_of("~/photos")
+    spec = build_spec("~/photos")
     out = root.parent / "out"
     assert prepare(spec, "pets", out / "prepared", out / "downloads").classes == ("cat", "dog")
     assert spec.path == "~/photos"
-    assert source_fingerprint(spec) == source_fingerprint(spec_of(root))
+    assert source_fingerprint(spec) == source_fingerprint(build_spec(root))
     with pytest.raises(UserError, match="no such user"):
-        prepare(spec_of("~nobody-here/x"), "pets", out / "p", out / "downloads")
+        prepare(build_spec("~nobody-here/x"), "pets", out / "p", out / "downloads")
     study = StudySpec(
         study="s",
         data_dir="~/data",
@@ -504,12 +504,12 @@ def test_a_tilde_is_the_home_folder(root, monkeypatch):
 
 def test_keys_at_their_defaults_leave_the_folder_of_the_arrays():
     # Of commit ab49d0e, by its own code, for the same spec.
-    assert spec_of("photos").digest == DIGEST_BEFORE
-    assert spec_of("photos", broken="error", max_value=None).digest == DIGEST_BEFORE
+    assert build_spec("photos").digest == DIGEST_BEFORE
+    assert build_spec("photos", broken="error", max_value=None).digest == DIGEST_BEFORE
     assert (
         len(
             {
-                spec_of("photos", **more).digest
+                build_spec("photos", **more).digest
                 for more in ({}, {"broken": "skip"}, {"max_value": 9})
             }
         )

@@ -23,7 +23,7 @@ class Captures:
         return body
 
 
-def batches_of(sizes, seed):
+def make_batches(sizes, seed):
     torch.manual_seed(seed)
     return [(torch.randn(n, 3, 8, 8), torch.randint(5, (n,))) for n in sizes]
 
@@ -64,7 +64,7 @@ def test_a_recorded_evaluation_gives_what_a_plain_one_gives():
     captures = Captures()
     recorded, plain = Evaluator(model, capture=captures), Evaluator(model)
     for round_ in range(3):
-        batches = batches_of([6, 6, 2], round_)
+        batches = make_batches([6, 6, 2], round_)
         ours, theirs = recorded(batches), plain(batches)
         assert ours.correct.tolist() == theirs.correct.tolist()
         assert ours.loss == theirs.loss

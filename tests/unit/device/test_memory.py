@@ -77,14 +77,14 @@ def network():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 5))
 
 
-def batches_of(*sizes):
+def make_batches(*sizes):
     torch.manual_seed(1)
     return [(torch.randn(n, 3, 8, 8), torch.randint(5, (n,))) for n in sizes]
 
 
 @pytest.mark.parametrize(("limit", "at_once"), [(7, 5), (2, 2), (1, 1)])
 def test_an_evaluation_in_halves_is_the_same(limit, at_once):
-    batches = batches_of(10, 10, 3)
+    batches = make_batches(10, 10, 3)
     whole = Evaluator(network())(batches)
     model = network()
     shortage, halving = Shortage(limit, model), Evaluator(model)
@@ -101,7 +101,7 @@ def test_an_image_that_does_not_fit_alone_is_an_error():
     model = network()
     Shortage(0, model)
     with pytest.raises(torch.OutOfMemoryError):
-        Evaluator(model)(batches_of(4))
+        Evaluator(model)(make_batches(4))
 
 
 def test_recordings_are_given_up_before_images_are():
@@ -112,7 +112,7 @@ def test_recordings_are_given_up_before_images_are():
         captured.append(body)
         raise torch.OutOfMemoryError("while capturing")
 
-    batches = batches_of(6, 2)
+    batches = make_batches(6, 2)
     seen = (evaluator := Evaluator(network(), capture=capture))(batches)
     assert (len(captured), evaluator.capture, evaluator.at_once) == (1, None, None)
     assert seen.correct.tolist() == Evaluator(network())(batches).correct.tolist()

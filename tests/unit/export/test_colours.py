@@ -9,7 +9,7 @@ import vl_convert
 from resnest_bench import export
 from resnest_bench.charts import palette
 from resnest_bench.export.results import PageResults
-from resnest_bench.export.sections import sections_of
+from resnest_bench.export.sections import list_sections
 from support.claims_study import SOME_CLAIMS
 from support.contrast import contrast
 from support.records_factory import make_study, write_study
@@ -67,7 +67,7 @@ def specs(tmp_path_factory):
     paths = study.paths(tmp_path_factory.mktemp("results"))
     write_study(study, paths)
     blocks = [
-        block for section in sections_of(PageResults(study, paths)) for block in section.blocks
+        block for section in list_sections(PageResults(study, paths)) for block in section.blocks
     ]
     return [vl_convert.vegalite_to_vega(b.spec) for b in blocks if getattr(b, "spec", None)]
 

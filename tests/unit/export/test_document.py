@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 from resnest_bench import records
 from resnest_bench.export import write_document
 from resnest_bench.export.blocks import Bullets, Section, Table
-from resnest_bench.export.document import markdown_of, plain
+from resnest_bench.export.document import plain, render_markdown
 from resnest_bench.paths import Job
 from support.records_factory import make_record, make_study, write_study
 
@@ -54,7 +54,7 @@ def test_texts_of_a_record_are_no_markup(tmp_path):
 
 def test_a_pipe_in_a_cell_does_not_break_the_row():
     table = Table("t", "c", ("a", "b"), (("1 | 2", "x"),), ("n | m",))
-    text, figures = markdown_of([Section("s", "S", ("one",), (table, Bullets(("i",))))], "f")
+    text, figures = render_markdown([Section("s", "S", ("one",), (table, Bullets(("i",))))], "f")
     row = next(line for line in text.splitlines() if "x" in line and line.startswith("|"))
     assert len(re.findall(r"(?<!\\)\|", row)) == 3
     assert figures == {}

@@ -40,16 +40,16 @@ def hostile(tmp_path_factory):
     return page_html(study, paths)
 
 
-def page_of(study, paths):
+def build_page(study, paths):
     return Page(page_html(study, paths))
 
 
-def rows_of(spec):
+def list_rows(spec):
     return [row for data in spec["datasets"].values() for row in data]
 
 
 def test_a_whole_study_has_all_sections_in_order(study, paths):
-    page = page_of(study, paths)
+    page = build_page(study, paths)
     assert page.sections == [
         "about",
         "tradeoff",
@@ -81,7 +81,7 @@ def test_what_a_study_does_not_have_is_left_out(tmp_path):
     )
     paths = small.paths(tmp_path)
     write_study(small, paths)
-    page = page_of(small, paths)
+    page = build_page(small, paths)
     assert page.sections == ["about", "tradeoff", "training", "coverage", "files"]
 
 
@@ -94,10 +94,10 @@ def test_a_study_of_fine_tunings_shows_its_accuracies(tmp_path, tables, timed):
     tuned = make_study(train=[], finetune=[block], tables=tables, **more)
     paths = tuned.paths(tmp_path)
     write_study(tuned, paths)
-    page = page_of(tuned, paths)
+    page = build_page(tuned, paths)
     assert {"tradeoff", "differences", "transfer"} <= set(page.sections)
     (spec,) = [s for s in page.specs if "Test accuracy against" in json.dumps(s["title"])]
-    ys = {row["variant"]: row["y"] for row in rows_of(spec) if "y" in row and "x" in row}
+    ys = {row["variant"]: row["y"] for row in list_rows(spec) if "y" in row and "x" in row}
     # Of A, seeds 0, 1 and 2 have 60, 61 and 62 %.
     assert ys["A"] == pytest.approx(61)
     assert "B" in ys
@@ -107,7 +107,7 @@ def test_a_study_of_latencies_alone(tmp_path):
     timed = make_study(train=[], finetune=[], tables={})
     paths = timed.paths(tmp_path)
     write_study(timed, paths)
-    assert page_of(timed, paths).sections == ["about", "latency", "coverage", "files"]
+    assert build_page(timed, paths).sections == ["about", "latency", "coverage", "files"]
 
 
 def test_the_papers_figures_stand_only_where_a_table_asks_for_them(tmp_path):
@@ -116,9 +116,9 @@ def test_the_papers_figures_stand_only_where_a_table_asks_for_them(tmp_path):
     paths = study.paths(tmp_path)
     for job, record in train_records(study, {"ResNeSt-14-2s1x64d": [0.62, 0.64]}).items():
         records.write(paths.record(job), record)
-    page = page_of(study, paths)
+    page = build_page(study, paths)
     assert "paper" in page.sections
-    text = "".join(page.texts_of("section"))
+    text = "".join(page.list_texts("section"))
     assert "62.64" in text  # printed for 2s1x64d
     # Two seeds have no interval.
     assert "62.00, 64.00 (n=2)" in text
@@ -131,9 +131,9 @@ def test_claims_have_a_section_with_a_chart_for_each(tmp_path):
     write_study(study, paths)
     job = Job("train", "low", "quick", "B", 0)
     records.write(paths.record(job), make_record(study, job, accuracy=0.73))
-    page = page_of(study, paths)
+    page = build_page(study, paths)
     assert page.sections[:3] == ["about", "tradeoff", "differences"]
-    text = page.texts_of("section")[3]
+    text = page.list_texts("section")[3]
     assert "5 claims: 1 supported, 2 contradicted, 2 untested." in text
     assert "Supported: B > A: +11.00 points, 95 % from" in text
     assert "gone: Gone is not in this study." in text
@@ -145,7 +145,7 @@ def test_claims_have_a_section_with_a_chart_for_each(tmp_path):
 
 
 def test_about_says_how_it_was_made(study, paths):
-    text = page_of(study, paths).texts_of("dl")[0]
+    text = build_page(study, paths).list_texts("dl")[0]
     for fact in (
         "24 jobs: 24 ok",
         "train: Synthetic low, recipe quick, 3 networks, 3 seeds",
@@ -165,19 +165,19 @@ def test_the_front_and_what_cannot_be_told_from_the_best_are_said(study, paths):
         for seed, percent in enumerate(accuracies):
             job = Job("train", "low", "quick", variant, seed)
             records.write(paths.record(job), make_record(study, job, accuracy=percent / 100))
-    text = page_of(study, paths).texts_of("section")[1]
+    text = build_page(study, paths).list_texts("section")[1]
     assert "On the Pareto front (3 of 3): A, B, T." in text
     assert "No probability: one round of latency, p50: nothing tells the spread." in text
     assert "Best test accuracy: T, 81 % at 6.00 ms." in text
     assert "Not significantly below" not in text
     job = Job("train", "low", "quick", "B", 0)
     records.write(paths.record(job), make_record(study, job, accuracy=0.9))
-    assert "Not significantly below it: B" in page_of(study, paths).texts_of("section")[1]
+    assert "Not significantly below it: B" in build_page(study, paths).list_texts("section")[1]
 
 
 def test_the_latency_section_says_the_noise_floor(study, paths):
-    sections = page_of(study, paths)
-    text = sections.texts_of("section")[sections.sections.index("latency")]
+    sections = build_page(study, paths)
+    text = sections.list_texts("section")[sections.sections.index("latency")]
     assert (
         "Noise floor of protocol fast (images as in low) on CPU Testium 3000 (2 logical cores), 2 threads: "
         "not known, since all timings of a round are the very same."
@@ -191,7 +191,7 @@ def test_a_charts_json_is_its_spec(study, paths):
     frames = load_frames(study, paths, {})
     points, x, y = headline_points(study, frames.runs, frames.cells)
     expected = charts.tradeoff_chart(points, x, y, "Synthetic low").to_dict()
-    assert page_of(study, paths).specs[0] == json.loads(json.dumps(expected))
+    assert build_page(study, paths).specs[0] == json.loads(json.dumps(expected))
 
 
 def test_whatever_is_missing_failed_or_stale_is_named(study, paths):
@@ -200,18 +200,18 @@ def test_whatever_is_missing_failed_or_stale_is_named(study, paths):
     records.write(paths.record(failed), make_failed_record(failed, {}, "the loss is not finite"))
     for seed in (0, 1):
         paths.record(Job("finetune", "high", "tune", "B", seed)).unlink()
-    page = page_of(study, paths)
-    text = "".join(page.texts_of("section"))
+    page = build_page(study, paths)
+    text = "".join(page.list_texts("section"))
     assert "24 jobs: 20 ok, 1 stale, 1 failed, 2 missing" in text
     assert "code changed since" in text
     assert "the loss is not finite" in text
-    rows = [row for row in page.texts_of("tr") if row.startswith("finetune")]
+    rows = [row for row in page.list_texts("tr") if row.startswith("finetune")]
     assert rows == ["finetunehightuneB0, 1missingno record yet"]
 
 
 def test_without_records_it_says_no_data_yet(study, tmp_path):
-    page = page_of(study, study.paths(tmp_path / "none"))
-    text = "".join(page.texts_of("section"))
+    page = build_page(study, study.paths(tmp_path / "none"))
+    text = "".join(page.list_texts("section"))
     assert text.count("no data yet") >= 7
     assert "24 jobs: 24 missing" in text
     # The bars of the coverage are the only ones that there is something to draw of.
@@ -238,7 +238,7 @@ def test_hostile_texts_stay_texts(hostile):
     assert not page.all("img")
     for tag, attrs in page.elements:
         assert not [name for name in attrs if name.startswith("on") or name == "style"], tag
-    text = "".join(page.texts_of("section"))
+    text = "".join(page.list_texts("section"))
     for evil in HOSTILE:
         assert " ".join(evil.split()) in " ".join(text.split())
 
@@ -271,7 +271,7 @@ def test_nothing_is_loaded_from_anywhere(hostile):
     ]
     assert addresses
     assert all(address.startswith(("#", "data:")) for address in addresses)
-    assert not re.search(r"url\(|@import", page.texts_of("style")[0])
+    assert not re.search(r"url\(|@import", page.list_texts("style")[0])
 
 
 def test_the_policy_allows_our_scripts_and_styles_alone(hostile):
@@ -281,7 +281,7 @@ def test_the_policy_allows_our_scripts_and_styles_alone(hostile):
     policy = dict(part.strip().split(" ", 1) for part in head["content"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"].split() == [digest(text) for text in page.scripts]
-    assert policy["style-src"].split() == [digest(text) for text in page.texts_of("style")]
+    assert policy["style-src"].split() == [digest(text) for text in page.list_texts("style")]
     assert "unsafe" not in head["content"]
 
 
@@ -290,7 +290,7 @@ def digest(text):
 
 
 def test_the_raw_tables_are_in_the_page(study, paths):
-    page = page_of(study, paths)
+    page = build_page(study, paths)
     files = {a["download"]: a["href"] for a in page.all("a") if "download" in a}
     assert list(files) == [
         "synthetic-runs.csv",
@@ -306,29 +306,29 @@ def test_the_raw_tables_are_in_the_page(study, paths):
 
 def test_a_raw_table_that_is_too_large_is_left_out_and_named(study, paths, monkeypatch):
     monkeypatch.setattr(blocks, "MAX_FILE_BYTES", 5000)
-    page = page_of(study, paths)
+    page = build_page(study, paths)
     assert "synthetic-runs.csv" not in [a.get("download") for a in page.all("a")]
-    assert re.search(r"runs\.csv \([\d.]+ KiB\) is too large", page.texts_of("section")[-1])
+    assert re.search(r"runs\.csv \([\d.]+ KiB\) is too large", page.list_texts("section")[-1])
 
 
 def test_of_many_networks_the_first_are_drawn_and_it_says_so(study, paths, monkeypatch):
     monkeypatch.setattr(results, "MAX_VARIANTS", 2)
-    page = page_of(study, paths)
-    text = "".join(page.texts_of("section"))
+    page = build_page(study, paths)
+    text = "".join(page.list_texts("section"))
     assert "the first 2 of 3 networks" in text
     by_title = {spec["title"]["text"]: spec for spec in page.specs}
     start = next(spec for text, spec in by_title.items() if text.startswith("Cold start"))
-    assert {row["row"] for row in rows_of(start)} == {"A", "B"}
+    assert {row["row"] for row in list_rows(start)} == {"A", "B"}
     curves = next(spec for text, spec in by_title.items() if "recipe quick" in text)
-    assert {row["variant"] for row in rows_of(curves)} == {"A", "B"}
+    assert {row["variant"] for row in list_rows(curves)} == {"A", "B"}
     # The trade-off has room for a thousand points.
     tradeoff = page.specs[0]
-    assert {row["variant"] for row in rows_of(tradeoff) if "front" in row} == {"A", "B", "T"}
+    assert {row["variant"] for row in list_rows(tradeoff) if "front" in row} == {"A", "B", "T"}
 
 
 def test_a_long_table_is_cut_and_it_says_so():
     frame = pd.DataFrame({"a": [str(k) for k in range(1200)]})
-    table = blocks.table_of("t", frame, notes=[str(k) for k in range(1001)])
+    table = blocks.make_table("t", frame, notes=[str(k) for k in range(1001)])
     assert len(table.rows) == 1000
     assert table.notes[0] == "Only the first 1,000 of 1,200 rows are shown"
     assert table.notes[-1] == "and 1 notes more"
@@ -343,7 +343,7 @@ def test_numbers_are_set_flush_right():
             "why": ["x" * 80, ""],
         }
     )
-    assert blocks.table_of("t", frame).looks == ("number", "number", "", "long")
+    assert blocks.make_table("t", frame).looks == ("number", "number", "", "long")
 
 
 def test_the_file_is_small_enough_to_be_sent(study, paths):

@@ -19,7 +19,7 @@ from resnest_bench.frames.cache import (
     write_frames,
 )
 from resnest_bench.frames.files import parquet_bytes
-from resnest_bench.frames.rows import cells_of, epochs_of, runs_of
+from resnest_bench.frames.rows import build_cells, build_epochs, build_runs
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.report.tables import write_tables
 from resnest_bench.status.outcomes import outcomes, unlisted_records
@@ -45,12 +45,12 @@ class Reader:
 
 def assert_as_read_anew(frames, study, paths, fingerprints=None):
     found = outcomes(study, paths, fingerprints)
-    for name, make in {"runs": runs_of, "cells": cells_of, "epochs": epochs_of}.items():
+    for name, make in {"runs": build_runs, "cells": build_cells, "epochs": build_epochs}.items():
         pd.testing.assert_frame_equal(getattr(frames, name), make(found))
     assert frames.unlisted == unlisted_records(study, paths)
 
 
-def row_of(frames, job):
+def find_row(frames, job):
     rows = frames.runs.set_index(["kind", "dataset", "recipe", "variant", "seed"])
     return rows.loc[(job.kind, job.dataset, job.recipe, job.variant, job.seed)]
 
@@ -125,7 +125,7 @@ def test_only_what_changed_is_read(reload, study, paths, job, act, status, accur
     act(study, paths)
     frames = reload(read=(read := Reader()))
     assert read.jobs == ([] if status == "missing" else [job])
-    row = row_of(frames, job)
+    row = find_row(frames, job)
     assert row["status"] == status
     assert row["test_accuracy"] == accuracy or (accuracy is None and pd.isna(row["test_accuracy"]))
     assert_as_read_anew(frames, study, paths)
@@ -138,7 +138,7 @@ def test_a_new_record_is_read(study, paths):
     paths.record(TRAIN).write_text(text)
     frames = load_frames(study, paths, {}, read=(read := Reader()))
     assert read.jobs == [TRAIN]
-    assert row_of(frames, TRAIN)["test_accuracy"] == 0.61
+    assert find_row(frames, TRAIN)["test_accuracy"] == 0.61
     assert_as_read_anew(frames, study, paths)
 
 
@@ -161,7 +161,7 @@ def test_another_study_reads_all(reload, study, paths):
 def test_other_data_read_all(reload, study, paths):
     now = {"low": "e" * 64, "high": FINGERPRINT}
     frames = reload(fingerprints=now)
-    assert row_of(frames, TRAIN)["reason"] == "data changed"
+    assert find_row(frames, TRAIN)["reason"] == "data changed"
     assert_as_read_anew(frames, study, paths, now)
 
 
@@ -195,10 +195,10 @@ def test_gaps_are_labelled_by_the_first_record_that_comes(reload, study, paths):
     for job in TUNED:
         paths.record(job).unlink()
     frames = reload()
-    assert row_of(frames, TUNED[0])["dataset_label"] == "high"
+    assert find_row(frames, TUNED[0])["dataset_label"] == "high"
     paths.record(TUNED[3]).write_text(texts[TUNED[3]])
     frames = load_frames(study, paths, {}, frames)
-    assert row_of(frames, TUNED[0])["dataset_label"] == "Synthetic high"
+    assert find_row(frames, TUNED[0])["dataset_label"] == "Synthetic high"
     assert_as_read_anew(frames, study, paths)
 
 
@@ -207,12 +207,12 @@ def test_a_label_goes_with_the_record_that_gave_it(reload, study, paths):
     raw["dataset"]["label"] = "Another name"
     paths.record(TUNED[-1]).write_text(json.dumps(raw))
     frames = reload()
-    assert row_of(frames, TUNED[0])["dataset_label"] == "Another name"
+    assert find_row(frames, TUNED[0])["dataset_label"] == "Another name"
     write_frames(paths, frames)
     paths.record(TUNED[-1]).unlink()
     for previous in (frames, None):
         after = load_frames(study, paths, {}, previous)
-        assert row_of(after, TUNED[0])["dataset_label"] == "Synthetic high"
+        assert find_row(after, TUNED[0])["dataset_label"] == "Synthetic high"
         assert_as_read_anew(after, study, paths)
 
 
@@ -229,19 +229,19 @@ def test_a_record_of_no_job_comes_and_goes(reload, study, paths):
     assert load_frames(study, paths, {}, frames, read=None).unlisted == []
 
 
-def index_of(paths):
+def read_index(paths):
     return json.loads((paths.frames / "index.json").read_text())
 
 
 def edit_index(paths, **changes):
-    (paths.frames / "index.json").write_text(json.dumps({**index_of(paths), **changes}))
+    (paths.frames / "index.json").write_text(json.dumps({**read_index(paths), **changes}))
 
 
 def replace(paths, name, content):
     """Other content in a Parquet file's place, with an index that fits it."""
     (paths.frames / f"{name}.parquet").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    edit_index(paths, sha256={**index_of(paths)["sha256"], name: digest})
+    edit_index(paths, sha256={**read_index(paths)["sha256"], name: digest})
 
 
 def runs_stored(paths):
@@ -327,9 +327,10 @@ def test_a_moved_folder_keeps_its_rows_and_says_where_it_is(study, paths, tmp_pa
         frames = load_frames(study, moved, {}, previous, read=(read := Reader()))
         assert read.jobs == [TRAIN]
         assert (
-            row_of(frames, LATENCY)["record"] == "elsewhere/records/latency/low/fast/B/seed-0.json"
+            find_row(frames, LATENCY)["record"]
+            == "elsewhere/records/latency/low/fast/B/seed-0.json"
         )
-        assert "record elsewhere/records/train/low" in row_of(frames, TRAIN)["reason"]
+        assert "record elsewhere/records/train/low" in find_row(frames, TRAIN)["reason"]
         assert_as_read_anew(frames, study, moved)
 
 
@@ -354,17 +355,17 @@ def test_a_record_in_a_linked_folder_is_followed(study, paths, tmp_path):
     (paths.records / "train").rename(tmp_path / "disk")
     (paths.records / "train").symlink_to(tmp_path / "disk")
     before = load_frames(study, paths, {})
-    assert row_of(before, TRAIN)["status"] == "ok"
+    assert find_row(before, TRAIN)["status"] == "ok"
     assert load_frames(study, paths, {}, before, read=None) is before
     change(study, paths)
-    assert row_of(load_frames(study, paths, {}, before), TRAIN)["test_accuracy"] == 0.25
+    assert find_row(load_frames(study, paths, {}, before), TRAIN)["test_accuracy"] == 0.25
 
 
 def test_a_folder_in_a_records_place_is_seen(reload, study, paths):
     paths.record(TRAIN).unlink()
     paths.record(TRAIN).mkdir()
     frames = reload()
-    assert row_of(frames, TRAIN)["status"] == "invalid"
+    assert find_row(frames, TRAIN)["status"] == "invalid"
     assert_as_read_anew(frames, study, paths)
 
 
@@ -375,7 +376,7 @@ def test_what_the_system_would_not_give_is_asked_for_again(study, paths):
         return records.read(path, job)
 
     before = load_frames(study, paths, {}, read=refuse)
-    assert "Permission denied" in row_of(before, TRAIN)["reason"]
+    assert "Permission denied" in find_row(before, TRAIN)["reason"]
     write_frames(paths, before)
     for previous in (before, None):
         frames = load_frames(study, paths, {}, previous, read=(read := Reader()))

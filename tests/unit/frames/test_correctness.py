@@ -3,7 +3,7 @@ import pytest
 
 from resnest_bench import records
 from resnest_bench.comparisons.accuracies import accuracy_intervals
-from resnest_bench.frames.correctness import correctness_of
+from resnest_bench.frames.correctness import build_correctness
 from resnest_bench.paths import Job
 from resnest_bench.stats.intervals import IMAGES, SEEDS
 from support.records_factory import (
@@ -30,7 +30,7 @@ def with_bits(made, bits):
 def test_the_matrix_holds_the_bits_and_knows_its_gaps():
     bits = np.random.default_rng(0).random((3, 100)) < 0.5
     made = [record("B", 1), record("A", 5), record("B", 5)]
-    seen = correctness_of(with_bits(r, b) for r, b in zip(made, bits, strict=True))
+    seen = build_correctness(with_bits(r, b) for r, b in zip(made, bits, strict=True))
     assert (seen.variants, seen.seeds) == (("B", "A"), (1, 5))
     assert seen.known_VS.tolist() == [[True, True], [False, True]]
     np.testing.assert_array_equal(seen.bits_VSN[:, 1], bits[[2, 1]])
@@ -47,7 +47,7 @@ def test_the_matrix_holds_the_bits_and_knows_its_gaps():
 
 def test_a_name_tells_recipes_apart():
     made = [record(recipe="quick"), record(recipe="tune")]
-    seen = correctness_of(made, name=lambda r: f"{r.job.variant}, {r.job.recipe}")
+    seen = build_correctness(made, name=lambda r: f"{r.job.variant}, {r.job.recipe}")
     assert seen.variants == ("A, quick", "A, tune")
 
 
@@ -70,14 +70,14 @@ def other_data(made):
 )
 def test_what_can_not_be_compared(made, message):
     with pytest.raises(ValueError, match=message):
-        correctness_of(made)
+        build_correctness(made)
 
 
 def test_each_variants_intervals_are_named_as_what_they_are():
     bits = np.random.default_rng(0).random((4, 100)) < 0.6
     made = [record("one"), record("three", 0), record("three", 1), record("three", 2)]
     found = [with_bits(r, b) for r, b in zip(made, bits, strict=True)]
-    one, three = accuracy_intervals(correctness_of(found)).to_dict("records")
+    one, three = accuracy_intervals(build_correctness(found)).to_dict("records")
     assert (one["about"], one["method"]) == (IMAGES, "binomial, Wilson")
     assert one["networks_low_percent"] < one["mean_percent"] < one["networks_high_percent"]
     assert np.isnan([one["std_points"], one["seeds_low_percent"], one["all_high_percent"]]).all()

@@ -15,8 +15,8 @@ from resnest_bench.measure.deployment import (
     Setting,
     check_available,
     checked_error,
+    list_settings,
     relative_error,
-    settings_of,
 )
 from resnest_bench.specs import LatencySpec
 
@@ -132,13 +132,13 @@ def test_statistics_make_a_norm_do_something():
 def test_onnxruntime_is_measured_once_whatever_the_layouts():
     both = ("contiguous", "channels_last")
     spec = LatencySpec(layouts=both, modes=("eager", "onnxruntime"))
-    assert [str(setting) for setting in settings_of(spec)] == [
+    assert [str(setting) for setting in list_settings(spec)] == [
         "fp32, contiguous, eager",
         "fp32, contiguous, onnxruntime",
         "fp32, channels_last, eager",
     ]
     spec = LatencySpec(layouts=("channels_last",), modes=("onnxruntime",))
-    assert [str(setting) for setting in settings_of(spec)] == ["fp32, contiguous, onnxruntime"]
+    assert [str(setting) for setting in list_settings(spec)] == ["fp32, contiguous, onnxruntime"]
 
 
 @pytest.mark.parametrize(

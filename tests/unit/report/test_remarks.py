@@ -39,7 +39,7 @@ def gap(batch_size, **more):
     }
 
 
-def row_of(study, paths, variant):
+def find_row(study, paths, variant):
     table = tradeoff_table(study, collect(study, paths), cells_frame(study, paths))
     place = table["variant"].tolist().index(variant)
     return table.iloc[place], display_frame(table).iloc[place]
@@ -59,7 +59,7 @@ def test_seeds_that_were_trained_in_pieces_are_named(study, paths):
         f"{text}, {since}",
         f"{text} from epoch 2, step 5, {since}",
     ]
-    row, shown = row_of(study, paths, "A")
+    row, shown = find_row(study, paths, "A")
     assert row["status"] == (
         f"seeds 0, 1: {text}, {since}; seed 2: {text} from epoch 2, step 5, {since}"
     )
@@ -75,7 +75,7 @@ def test_seeds_at_chance_are_named(study, paths):
         record = make_record(study, job, accuracy=accuracy)
         predicted = [0, 100, 0] if seed == 0 else [30, 40, 30]
         records.write(paths.record(job), with_counts(record, [25, 50, 25], predicted))
-    row, shown = row_of(study, paths, "A")
+    row, shown = find_row(study, paths, "A")
     first, second = row["status"].split("; ")
     assert first.startswith("seed 0: ")
     assert "'b'" in first
@@ -92,7 +92,7 @@ def test_whole_batches_need_no_remark(study, paths):
     runs = collect(study, paths)
     assert set(runs["remark"]) == {""}
     assert runs["micro_batch_size"].isna().all()
-    assert row_of(study, paths, "A")[0]["status"] == "ok"
+    assert find_row(study, paths, "A")[0]["status"] == "ok"
 
 
 def test_a_batch_that_does_not_fit_is_named_beside_what_was_measured(study, paths):
@@ -103,7 +103,7 @@ def test_a_batch_that_does_not_fit_is_named_beside_what_was_measured(study, path
     mine = frame[frame["variant"] == "T"]
     assert mine["does_not_fit"].tolist() == [False, True]
     assert mine["p50_ms"].isna().tolist() == [False, True]
-    row, shown = row_of(study, paths, "T")
+    row, shown = find_row(study, paths, "T")
     assert row["status"] == (
         "latency of batch 8 in fp32, channels_last, eager does not fit into 15.0 GiB: "
         "OutOfMemoryError"
@@ -115,7 +115,7 @@ def test_a_batch_that_does_not_fit_is_named_beside_what_was_measured(study, path
 def test_where_nothing_fits_the_cell_says_so_and_holds_no_figure(study, paths):
     record = make_record(study, LATENCY, cells=[], unavailable=(gap(1), gap(8)))
     records.write(paths.record(LATENCY), record)
-    row, shown = row_of(study, paths, "T")
+    row, shown = find_row(study, paths, "T")
     assert row["latency_does_not_fit"]
     assert pd.isna(row["latency_p50_ms"])
     assert pd.isna(row["throughput_images_per_second"])
@@ -128,7 +128,7 @@ def test_what_is_missing_for_another_reason_does_not_pass_for_it(study, paths):
     records.write(
         paths.record(LATENCY), make_record(study, LATENCY, cells=[], unavailable=(other,))
     )
-    row, shown = row_of(study, paths, "T")
+    row, shown = find_row(study, paths, "T")
     assert not row["latency_does_not_fit"]
     assert shown["latency p50 ms"] == "–"
     assert row["status"].endswith("eager unavailable: no kernel")
@@ -138,7 +138,7 @@ def test_a_papers_figure_that_is_missing_has_its_reason(study, paths):
     raw = make_record(study, LATENCY).model_dump(mode="json")
     raw["latency"] |= {"paper": None, "paper_does_not_fit": True}
     paths.record(LATENCY).write_text(json.dumps(raw))
-    row, _ = row_of(study, paths, "T")
+    row, _ = find_row(study, paths, "T")
     assert row["status"] == (
         "latency round 0: the batch of the paper's figure does not fit into memory"
     )
@@ -152,4 +152,4 @@ def test_a_row_without_a_record_has_no_remark(study, paths, status):
         paths.record(job).unlink()
     else:
         records.write(paths.record(job), make_failed_record(job, study.job_spec(job), "diverged"))
-    assert "batch norm" not in row_of(study, paths, "A")[0]["status"]
+    assert "batch norm" not in find_row(study, paths, "A")[0]["status"]

@@ -40,7 +40,7 @@ from support.records_factory import (
 LATENCY = Job("latency", "low", "fast", "A", 0)
 
 
-def text_of(paths, name):
+def make_text(paths, name):
     return (paths.tables / name).read_text()
 
 
@@ -133,7 +133,7 @@ def test_the_parquet_holds_the_same(study, paths):
 
 def test_markdown_says_data_device_software_and_n(study, paths):
     write_tables(study, paths)
-    text = text_of(paths, "tradeoff.md")
+    text = make_text(paths, "tradeoff.md")
     for part in (
         "Synthetic low, 100 test images",
         "recipe quick (2 epochs)",
@@ -162,13 +162,13 @@ def test_gaps_are_explained_below(study, paths):
     stale = make_record(study, LATENCY, code_digest="old", cells=[make_cell(1, [1, 1, 2, 3.0])])
     records.write(paths.record(LATENCY), stale)
     write_tables(study, paths)
-    text = text_of(paths, "tradeoff.md")
+    text = make_text(paths, "tradeoff.md")
     assert r"- A: seed 1 failed: a \| b c; latency stale: code changed since" in text
     assert "- T: seeds 0, 1, 2 missing: no record yet" in text
     assert "(noisy) (stale)" in text
     assert "interquartile range over 10 % of the median" in text
     assert "made by another spec, code or data" in text
-    assert r"code changed since" in text_of(paths, "tradeoff.tex")
+    assert r"code changed since" in make_text(paths, "tradeoff.tex")
 
 
 def test_one_seed_stands_with_the_interval_of_its_network(study, paths):
@@ -176,11 +176,11 @@ def test_one_seed_stands_with_the_interval_of_its_network(study, paths):
         paths.record(Job("train", "low", "quick", "A", seed)).unlink()
     write_tables(study, paths)
     for name in ("ablation", "tradeoff"):
-        text = text_of(paths, f"{name}.md")
+        text = make_text(paths, f"{name}.md")
         assert "60.00 [50.20, 69.06] (n=1, binomial)" in text
         assert "binomial 95 % interval (Wilson) of that one network on new test images" in text
-        assert "n=1, binomial" in text_of(paths, f"{name}.tex")
-    assert "binomial" not in text_of(paths, "transfer.md")
+        assert "n=1, binomial" in make_text(paths, f"{name}.tex")
+    assert "binomial" not in make_text(paths, "transfer.md")
 
 
 def test_front_and_noise_floor_are_said(paths):
@@ -203,7 +203,7 @@ def test_front_and_noise_floor_are_said(paths):
             continue
         records.write(paths.record(job), made)
     write_tables(study, paths)
-    text = text_of(paths, "tradeoff.md")
+    text = make_text(paths, "tradeoff.md")
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     head = [cell.strip() for cell in rows[0].split("|")]
     places = [head.index(name) for name in ("on the front", "P(on the front)")]
@@ -228,7 +228,7 @@ def test_several_devices_are_said_and_settings_listed(study, paths):
     cells = [make_cell(8, [3.0] * 5)]
     records.write(paths.record(LATENCY), make_record(study, LATENCY, cells=cells, device=GPU))
     write_tables(study, paths)
-    text = text_of(paths, "tradeoff.md")
+    text = make_text(paths, "tradeoff.md")
     assert "several devices" in text
     assert "- A: latency of batch 8, fp32, channels_last, eager, on GPU NVIDIA Testla" in text
     assert "- B: latency of batch 1, fp32, channels_last, eager, on CPU Testium" in text
@@ -238,9 +238,9 @@ def test_printed_values_are_called_printed(paths):
     write_tables(
         make_study(tables={"tradeoff": {"paper": True}, "transfer": {"paper": True}}), paths
     )
-    assert "not a measurement of ours" in text_of(paths, "tradeoff.md")
-    assert "printed ms/image (T4)" in text_of(paths, "tradeoff.md")
-    assert "ours − printed" in text_of(paths, "transfer.md")
+    assert "not a measurement of ours" in make_text(paths, "tradeoff.md")
+    assert "printed ms/image (T4)" in make_text(paths, "tradeoff.md")
+    assert "ours − printed" in make_text(paths, "transfer.md")
 
 
 def test_only_what_applies_is_written(paths):
@@ -259,13 +259,13 @@ def test_a_table_without_rows_stands_where_it_was_asked_for(paths):
     )
     names = {path.name for path in write_tables(study, paths)}
     assert {"tradeoff.csv", "tradeoff.md", "tradeoff.tex", "transfer.md"} <= names
-    assert "no variant of this study" in text_of(paths, "tradeoff.md")
+    assert "no variant of this study" in make_text(paths, "tradeoff.md")
 
 
 def test_from_no_record_at_all(study, tmp_path):
     paths = study.paths(tmp_path)
     write_tables(study, paths)
-    assert "not measured yet" in text_of(paths, "tradeoff.md")
+    assert "not measured yet" in make_text(paths, "tradeoff.md")
     assert "24 jobs: 24 missing" in summary_text(study, paths)
 
 
@@ -300,7 +300,7 @@ def test_latex_escapes_every_special_character():
 def test_latex_braces_balance(study, paths):
     write_tables(study, paths)
     for name in ("ablation", "tradeoff", "transfer"):
-        text = re.sub(r"\\[{}]", "", text_of(paths, f"{name}.tex"))
+        text = re.sub(r"\\[{}]", "", make_text(paths, f"{name}.tex"))
         assert text.count("{") == text.count("}")
         assert text.isascii()
 
@@ -413,7 +413,7 @@ def test_markup_in_names_and_reasons_is_shown_in_every_markdown_file(study, path
     for file in files:
         text = file.read_text()
         assert not re.search(r"(?<!\\)\*bold|(?<!\\)<i>|\[a\]\(b", text), file.name
-    assert r"\*bold\* \<i>x\</i> [a]\(b)" in text_of(paths, "tradeoff.md")
+    assert r"\*bold\* \<i>x\</i> [a]\(b)" in make_text(paths, "tradeoff.md")
 
 
 def test_a_pipe_cannot_break_a_markdown_row():
@@ -483,4 +483,4 @@ def test_the_caption_says_where_the_paper_had_other_data(paths, dataset, says):
         tables={"ablation": {"paper": True}},
     )
     write_tables(study, paths)
-    assert ("are not the paper's" in text_of(paths, "ablation.md")) is says
+    assert ("are not the paper's" in make_text(paths, "ablation.md")) is says

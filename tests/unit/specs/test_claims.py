@@ -15,7 +15,7 @@ from support.records_factory import CONFIG, make_study
 GREATER = claim("greater", a=["B"], b=["A"])
 
 
-def error_of(*claims):
+def find_error(*claims):
     with pytest.raises(UserError) as caught:
         make_study(claims=list(claims))
     assert "\n" not in str(caught.value)
@@ -55,13 +55,13 @@ BAD = [
 
 @pytest.mark.parametrize(("bad", "expected"), BAD, ids=range(len(BAD)))
 def test_a_mistake_is_named(bad, expected):
-    message = error_of(bad)
+    message = find_error(bad)
     for part in expected:
         assert part in message, message
 
 
 def test_two_claims_of_one_name_are_refused():
-    assert "two claims are named 'claim'" in error_of(GREATER, GREATER)
+    assert "two claims are named 'claim'" in find_error(GREATER, GREATER)
 
 
 @pytest.mark.parametrize("value", ["text.yaml", 3, {"name": "x"}])

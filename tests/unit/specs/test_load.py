@@ -41,7 +41,7 @@ def changed(*path, to):
     return config
 
 
-def error_of(config):
+def find_error(config):
     with pytest.raises(UserError) as caught:
         study_from_config(config, "config.yaml")
     message = str(caught.value)
@@ -157,7 +157,7 @@ BAD = [
     ("config", "expected"), BAD, ids=lambda v: v[-1] if isinstance(v, list) else ""
 )
 def test_a_mistake_is_named(config, expected):
-    message = error_of(config)
+    message = find_error(config)
     for part in expected:
         assert part in message, message
 
@@ -170,7 +170,7 @@ FOREIGN = ["Input", "tuple", "dictionary", "string", "instance", "Field", "unico
     ("config", "expected"), BAD, ids=lambda v: v[-1] if isinstance(v, list) else ""
 )
 def test_a_mistake_is_told_in_the_words_of_a_yaml_file(config, expected):
-    message = error_of(config)
+    message = find_error(config)
     assert not [word for word in FOREIGN if word in message], message
 
 
@@ -193,7 +193,7 @@ def test_a_hint_is_near_and_of_the_same_kind(place, key, hint):
     for part in place:
         entry = entry[part]
     entry[key] = 1
-    message = error_of(config)
+    message = find_error(config)
     assert f"no key {key!r}" in message
     assert (f"did you mean {hint!r}" if hint else "remove it") in message
 

@@ -6,7 +6,7 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.stats.multitest import multipletests
 
 from resnest_bench.report.differences import effects_caption, effects_display
-from resnest_bench.stats.design import aliases, design_notes, effects_of, interaction_ranks
+from resnest_bench.stats.design import aliases, design_notes, interaction_ranks, list_effects
 from resnest_bench.stats.mixed_model import BLOCKED, MIXED, factor_effects
 
 FACTORS = ["radix", "cardinality", "width", "stem"]
@@ -70,7 +70,7 @@ def grafts():
     )
 
 
-def row_of(found, factor, level):
+def find_row(found, factor, level):
     table = found.table
     return table[(table["factor"] == factor) & (table["level"] == str(level))].iloc[0]
 
@@ -82,7 +82,7 @@ def test_a_published_analysis_of_blocks():
     assert found.rest_sd**2 == pytest.approx(7.33, abs=5e-3)
     assert found.seed_sd**2 == pytest.approx(7.78, abs=5e-3)
     assert found.degrees_of_freedom == 15
-    row = row_of(found, "pressure", 9100)
+    row = find_row(found, "pressure", 9100)
     assert row["effect"] == pytest.approx(85.77 - 92.82, abs=6e-3)
     error = (2 * 7.33 / 6) ** 0.5
     # t(0.975, 15) = 2.131450 (tables).
@@ -124,7 +124,7 @@ def test_where_every_variant_has_every_seed_it_is_the_paired_analysis():
     # With one factor of two levels: Student's paired t.
     frame = trainings()
     two = frame[frame["variant"].isin(["1s1x64d", "1s1x40d"])]
-    row = row_of(factor_effects(two, FACTORS), "width", 64)
+    row = find_row(factor_effects(two, FACTORS), "width", 64)
     by_seed = two.pivot_table(index="seed", columns="variant", values="value")
     test = stats.ttest_rel(by_seed["1s1x64d"], by_seed["1s1x40d"])
     assert row["p"] == pytest.approx(test.pvalue, rel=1e-4)
@@ -212,7 +212,7 @@ def test_the_papers_ablation_says_what_it_can_not_separate():
         "cardinality 2 against 1 was seen at radix 1 (of 0, 1, 2); width 64 (of 40, 64); "
         "stem deep (of conv7, deep) only" in notes
     )
-    ranks = interaction_ranks(ABLATION, effects_of(ABLATION, FACTORS))
+    ranks = interaction_ranks(ABLATION, list_effects(ABLATION, FACTORS))
     assert ranks["radix", "cardinality"] == (0, 2)
     # Radix 0 and 1 have both stems, radix 2 has one.
     assert ranks["radix", "stem"] == (1, 2)
@@ -224,13 +224,13 @@ def test_effects_that_change_together_are_no_effects():
     factors = [*FACTORS, "recipe"]
     found = factor_effects(trainings(settings=settings), factors)
     for factor, level in (("stem", "deep"), ("recipe", "old")):
-        row = row_of(found, factor, level)
+        row = find_row(found, factor, level)
         assert np.isnan(row["effect"])
         assert "can't be told from" in row["reason"]
     assert found.table["effect"].notna().sum() == 4
     text = "stem deep against conv7 and recipe old against new can't be separated"
     assert any(note.startswith(text) for note in found.notes)
-    group = aliases(settings, effects_of(settings, factors))
+    group = aliases(settings, list_effects(settings, factors))
     assert [[effect.factor for effect in effects] for effects in group] == [["stem", "recipe"]]
 
 
@@ -245,7 +245,7 @@ def test_a_factor_without_two_levels_is_said_to_have_no_effect():
 
 def test_levels_go_by_their_order_not_by_their_name():
     stems = pd.Categorical(ABLATION["stem"], categories=["small", "deep", "conv7"])
-    effects = effects_of(ABLATION.assign(stem=stems), ["stem"])
+    effects = list_effects(ABLATION.assign(stem=stems), ["stem"])
     assert [str(effect) for effect in effects] == ["stem conv7 against deep"]
 
 
@@ -284,7 +284,7 @@ def test_each_seed_by_itself_assumes_no_equal_spread():
         rcond=None,
     )[0]
     test = stats.ttest_1samp(weights[2], 0)
-    row = row_of(found, "radix", 2)
+    row = find_row(found, "radix", 2)
     assert row["by_seed_p"] == pytest.approx(test.pvalue)
     assert (row["by_seed_low"], row["by_seed_high"]) == pytest.approx(
         tuple(test.confidence_interval())

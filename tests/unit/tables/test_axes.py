@@ -2,12 +2,12 @@ import pytest
 
 from resnest_bench.frames.rows import cells_frame, collect
 from resnest_bench.records.metrics import CELL_METRICS, METRICS
-from resnest_bench.tables.axes import axes_of, default_axes, metric_axis
+from resnest_bench.tables.axes import default_axes, list_axes, metric_axis
 
 
 @pytest.fixture
 def axes(study, paths):
-    return axes_of(collect(study, paths), cells_frame(study, paths))
+    return list_axes(collect(study, paths), cells_frame(study, paths))
 
 
 def test_every_metric_with_a_value_is_an_axis(axes):

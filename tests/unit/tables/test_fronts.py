@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from resnest_bench.tables.axes import metric_axis
-from resnest_bench.tables.fronts import front_lines, front_notes, front_probabilities_of
+from resnest_bench.tables.fronts import estimate_front_probabilities, front_lines, front_notes
 
 LATENCY, ACCURACY = metric_axis("latency_p50_ms"), metric_axis("test_accuracy")
 NEW = "for new seeds and new rounds on the same images and machine"
@@ -101,7 +101,7 @@ def test_thousands_of_variants_have_probabilities(count):
         for _ in "xy"
     ]
     frame = points(*((name, True, np.nan, {}) for name in names))
-    seen = front_probabilities_of(frame, LATENCY, ACCURACY, *values)
+    seen = estimate_front_probabilities(frame, LATENCY, ACCURACY, *values)
     # With three seeds a draw can be 0.5 off: t with two degrees of freedom has long tails.
     assert (seen["front_probability"] > 0.99).all()
     assert (seen[["front_y_n", "front_x_n"]] == 3).all(axis=None)

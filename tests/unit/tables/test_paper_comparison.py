@@ -6,7 +6,7 @@ import pytest
 from resnest_bench.paths import Job
 from resnest_bench.tables import paper_values
 from resnest_bench.tables.paper_comparison import COLUMNS, PRINTED_FACTS, paper_table
-from support.paper_study import CIFAR, T4, frames_of, paper_study, train_job, train_records
+from support.paper_study import CIFAR, T4, make_frames, paper_study, train_job, train_records
 from support.records_factory import make_record, make_study
 
 NET = "ResNeSt-14-2s1x64d"
@@ -19,8 +19,8 @@ SUBSET = {
 }
 
 
-def rows_of(study, made, **more):
-    table = paper_table(study, *frames_of(study, made, **more))
+def list_rows(study, made, **more):
+    table = paper_table(study, *make_frames(study, made, **more))
     return table.set_index(["table", "variant", "what"])
 
 
@@ -69,13 +69,13 @@ def test_every_printed_figure_has_its_row_whatever_the_study_is(study):
     ] + [("transfer", variant, "accuracy %") for variant, _ in paper_values.TRANSFER]
     assert len(expected) == 7 * 4 + 9 * 4 + 2
     for any_study in (study, make_study()):
-        table = paper_table(any_study, *frames_of(any_study, {}))
+        table = paper_table(any_study, *make_frames(any_study, {}))
         assert table.columns.tolist() == list(COLUMNS)
         assert list(zip(table["table"], table["variant"], table["what"], strict=True)) == expected
 
 
 def test_printed_values_stand_as_numbers_and_as_texts(study):
-    table = rows_of(study, {})
+    table = list_rows(study, {})
     values = {
         what: tuple(table.loc[("ablation", NET, what), ["printed_text", "printed"]])
         for what in ("accuracy %", "ms/image", "images/s", "parameters")
@@ -91,7 +91,7 @@ def test_printed_values_stand_as_numbers_and_as_texts(study):
 
 def test_an_accuracy_by_hand(study):
     made = train_records(study, {NET: (0.62, 0.63, 0.64)}, num_params=EXACT)
-    row = rows_of(study, made).loc[("ablation", NET, "accuracy %")]
+    row = list_rows(study, made).loc[("ablation", NET, "accuracy %")]
     # Mean 63, standard deviation 1; t(0.975, 2) = 4.302653.
     assert (row["ours"], row["n"]) == (pytest.approx(63), 3)
     # On the logit scale: log(0.63 / 0.37) -+ h / (0.63 * 0.37).
@@ -115,19 +115,19 @@ def test_an_accuracy_by_hand(study):
 def test_a_single_run_can_lie_outside_the_interval_of_the_mean_only(study):
     # Mean 65, half about 2.5 and, of one more run, about 5; printed is 62.64 or 61.68.
     made = train_records(study, {NET: (0.64, 0.65, 0.66)}, num_params=EXACT)
-    inside = rows_of(study, made).loc[("ablation", NET, "accuracy %")]
+    inside = list_rows(study, made).loc[("ablation", NET, "accuracy %")]
     assert (inside["covered"], inside["run_covered"]) == (True, True)
     made = train_records(study, {"ResNeSt-14": (0.64, 0.65, 0.66)}, num_params=EXACT)
-    between = rows_of(study, made).loc[("tradeoff", "ResNeSt-14", "accuracy %")]
+    between = list_rows(study, made).loc[("tradeoff", "ResNeSt-14", "accuracy %")]
     assert (between["covered"], between["run_covered"]) == (False, True)
     made = train_records(study, {NET: (0.69, 0.70, 0.71)}, num_params=EXACT)
-    outside = rows_of(study, made).loc[("ablation", NET, "accuracy %")]
+    outside = list_rows(study, made).loc[("ablation", NET, "accuracy %")]
     assert (outside["covered"], outside["run_covered"]) == (False, False)
 
 
 def test_nothing_is_guessed_without_an_interval_or_a_value(study):
     made = train_records(study, {NET: (0.62, None, None)}, num_params=EXACT)
-    table = rows_of(study, made)
+    table = list_rows(study, made)
     one = table.loc[("ablation", NET, "accuracy %")]
     assert (one["n"], one["ours"]) == (1, pytest.approx(62))
     assert one["comparable"]
@@ -144,7 +144,7 @@ def test_nothing_is_guessed_without_an_interval_or_a_value(study):
 
 def test_times_by_the_papers_protocol(study):
     # Per image: 0.2, 0.1 and 0.1 ms, so 5,000, 10,000 and 10,000 images/s.
-    table = rows_of(study, latency_records(study, (512.0, 256.0, 256.0)))
+    table = list_rows(study, latency_records(study, (512.0, 256.0, 256.0)))
     time, rate = (table.loc[("ablation", NET, what)] for what in ("ms/image", "images/s"))
     assert (time["ours"], time["n"]) == (pytest.approx(0.4 / 3), 3)
     # Standard deviation 0.1 / sqrt(3); t(0.975, 2) = 4.302653.
@@ -170,7 +170,7 @@ def test_times_of_another_device_batch_or_image_are_not_comparable():
     )
     job = Job("latency", "cifar10", "small", NET, 0)
     made = {job: make_record(study, job, num_params=EXACT)}
-    row = rows_of(study, made).loc[("ablation", NET, "ms/image")]
+    row = list_rows(study, made).loc[("ablation", NET, "ms/image")]
     assert row["differs"] == (
         "on CPU Testium 3000 (2 logical cores), 2 threads, not a T4; "
         "batches of 8 instead of 256; images of 64 pixels instead of 32"
@@ -184,7 +184,7 @@ def test_other_data_are_named_and_the_difference_is_still_shown():
     study = paper_study(datasets={"cifar10": SUBSET}, finetune=[])
     data = {**CIFAR, "label": "CIFAR-10 subset", "num_train": 5000, "num_test": 1000}
     made = train_records(study, {NET: (0.45, 0.46)}, dataset=data, num_test=1000, num_params=EXACT)
-    row = rows_of(study, made).loc[("ablation", NET, "accuracy %")]
+    row = list_rows(study, made).loc[("ablation", NET, "accuracy %")]
     assert row["difference"] == pytest.approx(45.5 - 62.64)
     assert not row["comparable"]
     assert row["differs"] == (
@@ -203,7 +203,7 @@ def test_another_recipe_or_dropout_is_named(study):
     job = Job("train", "cifar10", "held_out", NET, 0)
     data = {**CIFAR, "num_train": 45_000}
     made = {job: make_record(changed, job, dataset=data, num_test=10_000, num_params=EXACT)}
-    row = rows_of(changed, made).loc[("ablation", NET, "accuracy %")]
+    row = list_rows(changed, made).loc[("ablation", NET, "accuracy %")]
     assert row["differs"] == (
         "45,000 training images instead of 50,000; recipe held_out instead of paper20; "
         "dropout 0 instead of 0.2"
@@ -213,7 +213,7 @@ def test_another_recipe_or_dropout_is_named(study):
 def test_parameters_must_round_to_the_printed_text(study):
     made = train_records(study, {NET: (0.6,)}, num_params=EXACT)
     made |= train_records(study, {"ResNet-14-0s1x64d": (0.6,)}, num_params=8_036_426)
-    table = rows_of(study, made)
+    table = list_rows(study, made)
     row = table.loc[("ablation", NET, "parameters")]
     assert (row["ours"], row["difference"]) == (EXACT, 3178)
     assert (row["covered"], row["comparable"], row["status"]) == (True, True, "ok")
@@ -224,13 +224,13 @@ def test_parameters_must_round_to_the_printed_text(study):
 
 
 def test_parameters_come_from_a_latency_where_nothing_is_trained(study):
-    table = rows_of(study, latency_records(study, (256.0,)))
+    table = list_rows(study, latency_records(study, (256.0,)))
     assert table.loc[("ablation", NET, "parameters"), "ours"] == EXACT
 
 
 def test_a_network_of_the_same_name_but_another_size_is_said_to_be_one(study):
     made = train_records(study, {NET: (0.62, 0.63, None)}, num_params=1_000_000)
-    table = rows_of(study, made)
+    table = list_rows(study, made)
     network = "another network: 1,000,000 parameters, the paper's has 8.58M"
     accuracy = table.loc[("ablation", NET, "accuracy %")]
     assert accuracy["status"] == f"same name, {network}; seed 2 missing: no record yet"
@@ -245,7 +245,7 @@ def test_what_the_study_does_not_do_is_said(study):
         latency=[{"dataset": "cifar10", "variants": ["ResNet-18"]}],
         finetune=[],
     )
-    status = rows_of(small, {})["status"]
+    status = list_rows(small, {})["status"]
     assert status["ablation", NET, "accuracy %"] == "seeds 0, 1, 2 missing: no record yet"
     assert status["ablation", NET, "ms/image"] == "this study does not time it"
     assert status["tradeoff", "ResNet-18", "accuracy %"] == "this study does not train it"
@@ -257,7 +257,7 @@ def test_what_the_study_does_not_do_is_said(study):
         "this study does not fine-tune it by paper_finetune"
     )
     other = make_study()
-    assert set(rows_of(other, {})["status"]) == {"this study does not have it"}
+    assert set(list_rows(other, {})["status"]) == {"this study does not have it"}
 
 
 def test_a_protocol_without_the_papers_time_says_so(study):
@@ -267,14 +267,14 @@ def test_a_protocol_without_the_papers_time_says_so(study):
         )
         for job, record in latency_records(study, (256.0, 256.0, 256.0)).items()
     }
-    row = rows_of(study, made).loc[("ablation", NET, "ms/image")]
+    row = list_rows(study, made).loc[("ablation", NET, "ms/image")]
     assert row["status"] == "its protocol leaves out the paper's time"
     assert pd.isna(row["ours"])
 
 
 def test_stale_values_are_shown_only_alone_and_named(study):
     made = train_records(study, {NET: (0.50, 0.62, 0.64)}, num_params=EXACT)
-    row = rows_of(study, made, stale=[train_job(NET, 0)]).loc[("ablation", NET, "accuracy %")]
+    row = list_rows(study, made, stale=[train_job(NET, 0)]).loc[("ablation", NET, "accuracy %")]
     assert (row["ours"], row["n"]) == (pytest.approx(63), 2)
     assert row["status"].startswith("seed 0 stale: code changed since")
 
@@ -282,11 +282,11 @@ def test_stale_values_are_shown_only_alone_and_named(study):
 def test_transfer_by_hand_and_with_other_photos(study):
     variant = "ResNeSt-50-ImageNet"
     made = finetune_records(study, variant, (0.94, 0.95, 0.96))
-    row = rows_of(study, made).loc[("transfer", variant, "accuracy %")]
+    row = list_rows(study, made).loc[("transfer", variant, "accuracy %")]
     assert (row["printed"], row["ours"]) == (95.0, pytest.approx(95))
     assert (row["covered"], row["comparable"], row["status"]) == (True, True, "ok")
     made = finetune_records(study, variant, (0.94,), num_train=1777)
-    row = rows_of(study, made).loc[("transfer", variant, "accuracy %")]
+    row = list_rows(study, made).loc[("transfer", variant, "accuracy %")]
     assert row["differs"] == "1,777 training images instead of 2,000"
     photos = {"source": "imagefolder", "path": "x.tar", "image_size": 224, "label": "other photos"}
     changed = paper_study(
@@ -294,7 +294,7 @@ def test_transfer_by_hand_and_with_other_photos(study):
         finetune=[{"dataset": "hotdog", "weights": {variant: {"file": "w.safetensors"}}}],
     )
     made = finetune_records(changed, variant, (0.94,))
-    row = rows_of(changed, made).loc[("transfer", variant, "accuracy %")]
+    row = list_rows(changed, made).loc[("transfer", variant, "accuracy %")]
     assert row["differs"] == (
         "data are hotdog photos (D2L), not the D2L archive; "
         "weights are those of w.safetensors, not the hub's"

@@ -6,7 +6,7 @@ import pytest
 from resnest_bench import records
 from resnest_bench.frames.rows import cells_frame, collect
 from resnest_bench.paths import Experiment, Job
-from resnest_bench.tables.axes import axes_of
+from resnest_bench.tables.axes import list_axes
 from resnest_bench.tables.points import best_within, headline_points, points_frame
 from resnest_bench.tables.selection import Experiments, list_experiments
 from support.records_factory import (
@@ -31,7 +31,7 @@ def latency(variant, number=0):
 def draw(study, paths):
     def points(x="latency_p50_ms", y="test_accuracy", study=study, chosen=CHOSEN):
         runs, cells = collect(study, paths), cells_frame(study, paths)
-        axes = axes_of(chosen.runs(runs), chosen.runs(cells))
+        axes = list_axes(chosen.runs(runs), chosen.runs(cells))
         frame = points_frame(study, runs, cells, chosen, axes[x], axes[y])
         return frame.set_index("variant", drop=False)
 
@@ -162,7 +162,7 @@ def test_the_headline_holds_the_rows_of_the_table(paths):
 def test_without_jobs_there_is_no_row(study, paths):
     nothing = Experiments(None, None)
     runs, cells = collect(study, paths), cells_frame(study, paths)
-    axes = axes_of(runs, cells)
+    axes = list_axes(runs, cells)
     frame = points_frame(study, runs, cells, nothing, axes["num_params"], axes["test_accuracy"])
     assert not len(frame)
     assert "front" in frame
@@ -172,7 +172,7 @@ def test_without_jobs_there_is_no_row(study, paths):
 def choose(study, paths, draw):
     def choice(x="latency_p50_ms", y="test_accuracy", limit=None, memory=None):
         runs, cells = collect(study, paths), cells_frame(study, paths)
-        axes = axes_of(runs, cells)
+        axes = list_axes(runs, cells)
         trained = CHOSEN.runs(runs, ("train",))
         found = best_within(draw(x, y), axes[x], axes[y], limit, memory, trained)
         return found and (found.row["variant"], found.tied)
@@ -200,7 +200,7 @@ def test_a_budget_looks_at_the_interval_too(paths):
             p50_ms = 2.0 + 0.01 * job.seed if job.variant == "A" else 4.0 + job.seed
             records.write(paths.record(job), make_record(study, job, p50_ms=p50_ms))
     runs, cells = collect(study, paths), cells_frame(study, paths)
-    axes = axes_of(runs, cells)
+    axes = list_axes(runs, cells)
     x, y = axes["latency_p50_ms"], axes["test_accuracy"]
     points = points_frame(study, runs, cells, CHOSEN, x, y)
     trained = CHOSEN.runs(runs, ("train",))

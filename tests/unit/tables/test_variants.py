@@ -23,7 +23,7 @@ from support.records_factory import (
 ROOT = Path(__file__).parents[3]
 
 
-def tables_of(study, paths):
+def build_tables(study, paths):
     runs, cells = collect(study, paths), cells_frame(study, paths)
     return {
         make.__name__: make(study, runs, cells).set_index("variant", drop=False)
@@ -33,7 +33,7 @@ def tables_of(study, paths):
 
 @pytest.fixture
 def tradeoff(study, paths):
-    return lambda: tables_of(study, paths)["tradeoff_table"]
+    return lambda: build_tables(study, paths)["tradeoff_table"]
 
 
 def train(variant, seed):
@@ -144,11 +144,11 @@ def test_two_seeds_are_both_shown_without_an_interval(study, paths, tradeoff):
 
 def test_rows_follow_the_tables_spec(study, paths):
     changed = make_study(tables={"tradeoff": {"variants": ["T", "A"]}})
-    seen = tables_of(changed, paths)
+    seen = build_tables(changed, paths)
     assert seen["tradeoff_table"].index.tolist() == ["T", "A"]
     assert seen["ablation_table"].empty
     unasked = make_study(tables={})
-    assert tables_of(unasked, paths)["tradeoff_table"].empty
+    assert build_tables(unasked, paths)["tradeoff_table"].empty
 
 
 def test_a_variant_that_no_block_asks_for_is_named(paths):
@@ -156,20 +156,20 @@ def test_a_variant_that_no_block_asks_for_is_named(paths):
         train=[{"dataset": "low", "recipe": "quick", "variants": ["A", "B"]}],
         tables={"tradeoff": {"variants": ["A", "T"]}},
     )
-    table = tables_of(study, paths)["tradeoff_table"]
+    table = build_tables(study, paths)["tradeoff_table"]
     assert table.loc["T", "status"] == "training not asked for by the study"
     assert table.loc["T", "latency_p50_ms"] == 6.0
 
 
 def test_without_a_latency_block_there_are_no_latency_columns(paths):
-    table = tables_of(make_study(latency=[]), paths)["tradeoff_table"]
+    table = build_tables(make_study(latency=[]), paths)["tradeoff_table"]
     assert "latency_p50_ms" not in table
     assert set(table["status"]) == {"ok"}
 
 
 def test_without_a_training_the_latencies_stand_alone(paths):
     study = make_study(train=[], finetune=[])
-    table = tables_of(study, paths)["tradeoff_table"]
+    table = build_tables(study, paths)["tradeoff_table"]
     assert table["latency_p50_ms"].tolist() == [2.0, 4.0, 6.0]
     assert set(table["status"]) == {"ok"}
 
@@ -208,7 +208,7 @@ def rounds(paths):
 
 
 def test_the_interval_of_a_latency_is_over_rounds(rounds, paths):
-    row = tables_of(rounds, paths)["tradeoff_table"].loc["B"]
+    row = build_tables(rounds, paths)["tradeoff_table"].loc["B"]
     # t(0.975, 2) = 4.302653; medians 4, 5, 6 have a standard deviation of 1.
     assert row["latency_p50_ms"] == 5.0
     # On the log scale: 5 exp(-+ h / 5).
@@ -232,7 +232,7 @@ def test_rows_say_how_sure_their_place_on_the_front_is(rounds, paths):
             job = Job("latency", "low", "fast", variant, number)
             made = make_record(rounds, job, p50_ms=base + 0.1 * number**2)
             records.write(paths.record(job), made)
-    table = tables_of(rounds, paths)["tradeoff_table"]
+    table = build_tables(rounds, paths)["tradeoff_table"]
     assert table["front"].all()
     # A is faster and T better than the others by many standard errors; B's rounds are 1 ms apart.
     assert (table["front_probability"] > 0.9).all()
@@ -246,7 +246,7 @@ def test_rows_say_how_sure_their_place_on_the_front_is(rounds, paths):
 def test_rounds_on_several_devices_have_no_noise_floor_and_no_place(rounds, paths):
     job = Job("latency", "low", "fast", "B", 2)
     records.write(paths.record(job), make_record(rounds, job, device=GPU))
-    row = tables_of(rounds, paths)["tradeoff_table"].loc["B"]
+    row = build_tables(rounds, paths)["tradeoff_table"].loc["B"]
     assert row["noise_floor_reason"] == "its rounds ran on several devices"
     assert pd.isna(row["front"])
 
@@ -264,7 +264,7 @@ def test_rows_that_were_not_measured_alike_are_on_no_common_front(study, paths, 
 
 def test_a_missing_round_is_named_and_the_others_count(rounds, paths):
     paths.record(Job("latency", "low", "fast", "B", 1)).unlink()
-    row = tables_of(rounds, paths)["tradeoff_table"].loc["B"]
+    row = build_tables(rounds, paths)["tradeoff_table"].loc["B"]
     assert (row["latency_p50_ms"], row["latency_rounds"]) == (5.0, 2)
     assert row["status"] == "latency round 1 missing: no record yet"
 
@@ -273,14 +273,14 @@ def test_a_round_in_another_setting_is_not_in_the_mean(rounds, paths):
     job = Job("latency", "low", "fast", "B", 2)
     cell = make_cell(1, [50.0] * 5, precision="bf16")
     records.write(paths.record(job), make_record(rounds, job, cells=[cell]))
-    row = tables_of(rounds, paths)["tradeoff_table"].loc["B"]
+    row = build_tables(rounds, paths)["tradeoff_table"].loc["B"]
     assert (row["latency_p50_ms"], row["latency_rounds"]) == (4.5, 2)
 
 
 def test_the_gain_is_paired_by_seed(study, paths):
     job = Job("finetune", "high", "fresh", "A", 2)
     paths.record(job).unlink()
-    table = tables_of(study, paths)["transfer_table"].set_index("recipe", append=True)
+    table = build_tables(study, paths)["transfer_table"].set_index("recipe", append=True)
     tuned, fresh = table.loc[("A", "tune")], table.loc[("A", "fresh")]
     # Seeds 0 and 1 of both: 60 - 40 and 61 - 41.
     assert (tuned["gain_n"], tuned["gain_mean_points"]) == (2, pytest.approx(20))
@@ -293,7 +293,7 @@ def test_the_gain_is_paired_by_seed(study, paths):
 def test_the_papers_study_finds_all_its_printed_rows(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     study = load_study(ROOT / "config/config.yaml")
-    seen = tables_of(study, study.paths(tmp_path))
+    seen = build_tables(study, study.paths(tmp_path))
     assert seen["ablation_table"].index.tolist() == list(paper_values.ABLATION)
     assert seen["tradeoff_table"].index.tolist() == list(paper_values.TRADEOFF)
     printed = seen["tradeoff_table"]["printed_accuracy_percent"]

@@ -128,8 +128,8 @@ def test_a_decision_that_is_damaged_is_made_again(tmp_path, caplog):
 
 @pytest.mark.parametrize(("kind", "mode"), [("cpu", "eager"), ("cuda", "cudagraph")])
 def test_a_gpu_starts_from_graphs(kind, mode):
-    assert execution.mode_of(recipe(), torch.device(kind)) == mode
-    assert execution.mode_of(recipe(mode="eager"), torch.device(kind)) == "eager"
+    assert execution.choose_mode(recipe(), torch.device(kind)) == mode
+    assert execution.choose_mode(recipe(mode="eager"), torch.device(kind)) == "eager"
 
 
 def test_a_layout_that_fails_is_left_out_and_named(monkeypatch):

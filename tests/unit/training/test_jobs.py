@@ -134,7 +134,7 @@ def test_another_spec_never_resumes_from_this_one(make_context, config, change):
     place = config[change[0]][change[1]]
     place[change[2]] = 0.5
     other = make_context(config)
-    keys = {jobs_module.checkpoint_of(c, JOB).folder for c in (context, other)}
+    keys = {jobs_module.open_checkpoint(c, JOB).folder for c in (context, other)}
     assert len(keys) == 2
 
 
@@ -178,13 +178,13 @@ def test_variants_of_one_seed_see_the_same_batches(make_context, config, monkeyp
     seen = {}
     for name in "AB":
         batches = seen.setdefault(name, [])
-        original = step.loss_of
+        original = step.compute_loss
 
         def spy(logits, target, recipe, batches=batches, original=original):
             batches.append(target.clone())
             return original(logits, target, recipe)
 
-        monkeypatch.setattr(step, "loss_of", spy)
+        monkeypatch.setattr(step, "compute_loss", spy)
         run_seed(make_context(config), Job("train", "low", "r", name, 1))
         monkeypatch.undo()
     assert len(seen["A"]) == len(seen["B"]) > 3

@@ -16,7 +16,7 @@ from resnest_bench.specs import RecipeSpec, ResNestVariant
 from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training import loop
 from resnest_bench.training.execution import Execution, choose, keep
-from resnest_bench.training.jobs import checkpoint_of, run_job
+from resnest_bench.training.jobs import open_checkpoint, run_job
 from resnest_bench.training.micro_batching import MIN_MICRO_BATCH, pieces, smaller
 from resnest_bench.training.step import TrainStep, probe_step_maker
 from support.shortage import MESSAGE, Shortage
@@ -49,7 +49,7 @@ def batch(num=64, size=8, dtype=torch.float64):
     return images, torch.randint(3, (num,), generator=generator)
 
 
-def step_of(model, limit=None, recipe=RECIPE, execution=EAGER, **options):
+def build_step(model, limit=None, recipe=RECIPE, execution=EAGER, **options):
     """A step of `model` with torch's own SGD, and its shortage."""
     optimizer = torch.optim.SGD(
         [{"params": list(model.parameters()), "factor": 1.0}],
@@ -105,7 +105,7 @@ def test_gradients_of_pieces_add_up_to_the_batchs(num, targets):
     model = norm_free()
     loss = nn.functional.cross_entropy(model(images).float(), target, label_smoothing=0.1)
     expected = torch.autograd.grad(loss, list(model.parameters()))
-    step, shortage = step_of(model, limit=20, recipe=recipe)
+    step, shortage = build_step(model, limit=20, recipe=recipe)
     step(images, target, 0.1, 0)
     assert shortage.sizes[-4:] == [16] * 4 if num == 64 else max(shortage.sizes[-3:]) <= 20
     for parameter, wanted in zip(model.parameters(), expected, strict=True):
@@ -116,7 +116,7 @@ def test_gradients_of_pieces_add_up_to_the_batchs(num, targets):
 
 def test_many_steps_in_pieces_follow_whole_ones():
     images, labels = batch()
-    (whole, _), (cut, _) = step_of(norm_free()), step_of(norm_free(), limit=16)
+    (whole, _), (cut, _) = build_step(norm_free()), build_step(norm_free(), limit=16)
     for number in range(20):
         for step in (whole, cut):
             step(images, labels, 0.1, number)
@@ -131,9 +131,9 @@ def test_many_steps_in_pieces_follow_whole_ones():
 def test_a_failed_step_leaves_no_trace(where):
     """Norm statistics, momenta, sums, dropout's draws: as if pieces had been taken from the start."""
     images, labels = batch(size=32, dtype=torch.float32)
-    started = step_of(with_norm(), execution=dataclasses.replace(EAGER, micro_batch_size=32))[0]
+    started = build_step(with_norm(), execution=dataclasses.replace(EAGER, micro_batch_size=32))[0]
     model = with_norm()
-    failing, _ = step_of(model)
+    failing, _ = build_step(model)
     if where == "forward":
         Shortage(32, model)
     else:
@@ -156,7 +156,7 @@ def test_a_failed_step_leaves_no_trace(where):
 def test_a_later_shortage_undoes_its_step_alone():
     images, labels = batch(size=32, dtype=torch.float32)
     model = with_norm()
-    step, shortage = step_of(model, limit=64)
+    step, shortage = build_step(model, limit=64)
     step(images, labels, 0.1, 0)
     before = state(step)
     shortage.limit = 7
@@ -171,7 +171,7 @@ def test_a_later_shortage_undoes_its_step_alone():
 def test_the_optimizer_asks_for_no_memory_after_the_gradients():
     """Its step can't be undone, so its momenta are there before anything is computed."""
     model = norm_free()
-    step, _ = step_of(model)
+    step, _ = build_step(model)
     seen = []
     first = next(model.children())
     first.register_forward_pre_hook(
@@ -185,7 +185,7 @@ def test_the_optimizer_asks_for_no_memory_after_the_gradients():
 
 def test_another_error_is_not_taken_for_a_shortage():
     model = norm_free()
-    step, _ = step_of(model)
+    step, _ = build_step(model)
     with pytest.raises(RuntimeError, match="expected input"):
         step(torch.randn(64, 5, 8, 8).double(), batch()[1], 0.1, 0)
     assert step.execution == EAGER
@@ -194,8 +194,10 @@ def test_another_error_is_not_taken_for_a_shortage():
 def test_a_recording_that_runs_out_falls_back_to_whole_eager_steps_first():
     """A graph keeps the memory of a whole step beside that of its warm-up."""
     images, labels = batch(size=32, dtype=torch.float32)
-    plain, _ = step_of(with_norm())
-    step, _ = step_of(with_norm(), execution=Execution("contiguous", "cudagraph"), capture=run_out)
+    plain, _ = build_step(with_norm())
+    step, _ = build_step(
+        with_norm(), execution=Execution("contiguous", "cudagraph"), capture=run_out
+    )
     for number in range(3):
         plain(images, labels, 0.1, number)
         step(images, labels, 0.1, number)
@@ -213,7 +215,7 @@ def run_out(body):
 def test_and_then_to_pieces():
     images, labels = batch(size=32, dtype=torch.float32)
     graph = Execution("contiguous", "cudagraph")
-    step, _ = step_of(with_norm(), limit=16, execution=graph, capture=run_out)
+    step, _ = build_step(with_norm(), limit=16, execution=graph, capture=run_out)
     step(images, labels, 0.1, 0)
     assert step.execution == Execution("contiguous", "eager", 16)
 
@@ -226,7 +228,7 @@ def test_pieces_are_not_compiled(monkeypatch):
         return lambda images: calls.append(len(images)) or model(images)
 
     monkeypatch.setattr(torch, "compile", compiling)
-    step, _ = step_of(norm_free(), limit=32, execution=Execution("contiguous", "compiled"))
+    step, _ = build_step(norm_free(), limit=32, execution=Execution("contiguous", "compiled"))
     for number in range(2):
         step(*batch(), 0.1, number)
     assert calls == [64]
@@ -382,7 +384,7 @@ def test_memory_that_runs_out_elsewhere_is_told_too(make_study, config, tmp_path
 
 def test_a_decision_of_an_earlier_release_means_whole_batches(make_context, config, caplog):
     context = make_context(config)
-    file = checkpoint_of(context, JOB).folder.parent / "execution.json"
+    file = open_checkpoint(context, JOB).folder.parent / "execution.json"
     keep(file, ExecutionObservation(layout="contiguous", mode="eager", probe=[]))
     text = file.read_text()
     for field in ("micro_batch_size", "shortages", "seeds_at_once"):
