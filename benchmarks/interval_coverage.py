@@ -33,7 +33,15 @@ from simulated import (
     simulate,
 )
 
-from resnest_bench.stats import intervals, mixed_model, multiplicity, paired, pareto, power
+from resnest_bench.stats import (
+    intervals,
+    mixed_model,
+    multiplicity,
+    p_values,
+    paired,
+    pareto,
+    power,
+)
 from resnest_bench.stats.summary import CONFIDENCE, FRACTION, POSITIVE, Bounds
 from resnest_bench.tables import noise
 
@@ -73,7 +81,7 @@ def _one_variant(tally: Tally, setting: Setting, made: Studies) -> None:
         intervals.seed_interval(bits.mean(axis=-1), bounds=FRACTION),
         made.on_images[:, 0],
     )
-    crossed = intervals.crossed_interval(intervals.mean_error(bits), bounds=FRACTION)
+    crossed = intervals.two_way_interval(intervals.estimate_mean(bits), bounds=FRACTION)
     tally.covered("variant, all: Cochran", crossed, made.population[:, 0])
     tally.covered(
         "variant, all: t over seeds alone (wrong)",
@@ -89,8 +97,8 @@ def _a_pair(tally: Tally, setting: Setting, made: Studies, differences: np.ndarr
     over_seeds = intervals.seed_interval(per_seed)
     tally.covered("pair, seeds: paired t", over_seeds, on_images)
     tally.covered("pair, all: paired t alone (wrong)", over_seeds, population)
-    error = intervals.mean_error(differences)
-    tally.covered("pair, all: Cochran", intervals.crossed_interval(error), population)
+    error = intervals.estimate_mean(differences)
+    tally.covered("pair, all: Cochran", intervals.two_way_interval(error), population)
     tally.covered("pair, all: Satterthwaite (not used)", satterthwaite(error), population)
     images = intervals.image_interval(differences)
     tally.covered("pair, networks: normal over images", images, of_networks.mean(axis=-1))
@@ -148,10 +156,10 @@ def crossed_bootstrap(
     )
 
 
-def satterthwaite(error: intervals.MeanError) -> intervals.Interval:
+def satterthwaite(error: intervals.MeanEstimate) -> intervals.Interval:
     """What the library could use instead of Cochran's weights, for comparison."""
-    whole = error.seed_part + error.image_part
-    free = (error.num_seeds - 1) * (whole / np.maximum(error.seed_part, 1e-12 * whole)) ** 2
+    whole = error.seed_variance + error.image_variance
+    free = (error.num_seeds - 1) * (whole / np.maximum(error.seed_variance, 1e-12 * whole)) ** 2
     half = stdtrit(free, 0.975) * np.sqrt(whole)
     return intervals.Interval(error.mean, error.mean - half, error.mean + half, "", "")
 
@@ -234,9 +242,9 @@ def family_rows(setting: Setting, num_studies: int, rng: np.random.Generator) ->
             bits = made.bits.astype(np.int8)
             apart = np.stack([bits[:, i] - bits[:, j] for i, j in couples], axis=1)
             if name == "all":
-                p = intervals.crossed_p_value(intervals.mean_error(apart))
+                p = p_values.two_way_p_value(intervals.estimate_mean(apart))
             else:
-                p = intervals.seed_p_value(apart.mean(axis=-1))
+                p = p_values.seed_p_value(apart.mean(axis=-1))
             tally.add("false positives", f"one pair, {name}", (p[:, 0] < 0.05))
             tally.add("any of six", f"uncorrected, {name}", (p < 0.05).any(axis=1))
             tally.add("any of six", f"Holm, {name}", (multiplicity.holm(p) < 0.05).any(axis=1))
@@ -256,10 +264,10 @@ def probability_rows(
         apart = bits[:, 0] - bits[:, 1]
         past, following = apart[:, :n], apart[:, n].sum(axis=-1)
         per_seed = past.mean(axis=-1)
-        error = intervals.mean_error(past)
+        error = intervals.estimate_mean(past)
         population, on_images = (t[:, 0] > t[:, 1] for t in (made.population, made.on_images))
-        p_all, p_seeds = intervals.crossed_p_value(error), intervals.seed_p_value(per_seed)
-        above = intervals.probability_above
+        p_all, p_seeds = p_values.two_way_p_value(error), p_values.seed_p_value(per_seed)
+        above = p_values.probability_above
         calibrated(tally, "mean better, all", above(error.mean, p_all), population)
         known = ~np.isnan(p_seeds)
         said = above(error.mean, p_seeds)
@@ -275,7 +283,9 @@ def latency_rows(n: int, num_studies: int, rng: np.random.Generator) -> list[Row
     measured = latencies(np.broadcast_to([2.0, 1.9], (num_studies, 2)), n, rng)
     # A lognormal's mean is above its median.
     factor = np.exp((ROUND_SD**2 + JOB_SD**2 + TIMING_SD**2) / 2)
-    over_rounds = intervals.seed_interval(measured[:, 0], about=intervals.ROUNDS, bounds=POSITIVE)
+    over_rounds = intervals.seed_interval(
+        measured[:, 0], population=intervals.ROUNDS, bounds=POSITIVE
+    )
     tally.add(
         "coverage",
         "mean over rounds: t on the log scale",
@@ -309,8 +319,8 @@ def front_rows(n: int, spread: float, num_studies: int, rng: np.random.Generator
             per_seed = bits.mean(axis=-1)
             covariance = pareto.image_covariance(bits)
             drawn = (
-                pareto.mean_draws(ms, DRAWS, rng),
-                pareto.mean_draws(per_seed, DRAWS, rng, covariance),
+                pareto.draw_means(ms, DRAWS, rng),
+                pareto.draw_means(per_seed, DRAWS, rng, covariance),
             )
             calibrated(tally, "on the front", pareto.front_probabilities(*drawn), on_front)
             naive = [_resampled(values, rng) for values in (ms, per_seed)]
@@ -383,12 +393,12 @@ def power_rows(n: int, num_studies: int, rng: np.random.Generator) -> list[Row]:
     """At the least detectable difference 80 % of the studies must find it."""
     tally = Tally("power", n=n)
     for image_error, name in ((0.0, "seeds"), (0.3, "all, image error 0.3 sd")):
-        difference = power.least_detectable(1.0, n, image_error)
+        difference = power.minimum_detectable_difference(1.0, n, image_error)
         seen = rng.normal(difference, 1.0, (num_studies, n))
         mean = seen.mean(axis=1) + rng.normal(0, image_error, num_studies)
-        image_part = np.full(num_studies, image_error**2)
-        error = intervals.MeanError(mean, seen.var(axis=1, ddof=1) / n, image_part, n)
-        p = intervals.crossed_p_value(error)
+        image_variance = np.full(num_studies, image_error**2)
+        error = intervals.MeanEstimate(mean, seen.var(axis=1, ddof=1) / n, image_variance, n)
+        p = p_values.two_way_p_value(error)
         tally.add("power at the least detectable difference", name, p < 0.05)
         tally.add("least detectable difference in sd", name, difference)
     return tally.rows()

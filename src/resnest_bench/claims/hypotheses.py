@@ -24,9 +24,10 @@ from resnest_bench.specs.claims import (
     WithinTest,
 )
 from resnest_bench.specs.tables import TableSpec
-from resnest_bench.stats.intervals import LEAST_P, MeanError, crossed_p_value
-from resnest_bench.stats.sequential import over_looks
-from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL, Array
+from resnest_bench.stats.intervals import MeanEstimate
+from resnest_bench.stats.p_values import SMALLEST_P, two_way_p_value
+from resnest_bench.stats.sequential import combine_looks
+from resnest_bench.stats.summary import MIN_FOR_INTERVAL, Array
 from resnest_bench.tables.selection import Experiments
 
 ONE_SEED = "one seed in common: nothing tells the spread"
@@ -173,10 +174,10 @@ def tested(question: Question, measured: Measured) -> Comparison:
     if measured.same_predictions:
         assert measured.num_images is not None, "they are predictions of images"
         return Comparison(question, measured, *_same_predictions(question, measured.num_images))
-    if error.seed_part == 0:
+    if error.seed_variance == 0:
         return Comparison(question, measured, reason=ALIKE.format(repeat))
     if measured.looks:
-        looked = over_looks(measured.looks, lambda at_look: band_p_values(at_look, low, high))
+        looked = combine_looks(measured.looks, lambda at_look: band_p_values(at_look, low, high))
         return Comparison(question, measured, *looked)
     p_for, p_against = band_p_values(error, low, high)
     return Comparison(question, measured, float(p_for), float(p_against))
@@ -192,17 +193,17 @@ def _same_predictions(question: Question, num_images: int) -> tuple[float, float
     if not question.low < 0 < question.high:
         return 0.5, 0.5
     margin = min(-question.low, question.high) / 100
-    return max((1 - min(margin, 1.0)) ** num_images, LEAST_P), 1.0
+    return max((1 - min(margin, 1.0)) ** num_images, SMALLEST_P), 1.0
 
 
-def one_sided_p(error: MeanError, limit: float) -> Array:
-    """p that the mean is `limit` or less: small where it was seen well above. `crossed_p_value`'s half."""
+def one_sided_p(error: MeanEstimate, limit: float) -> Array:
+    """p that the mean is `limit` or less: small where it was seen well above. `two_way_p_value`'s half."""
     moved = replace(error, mean=error.mean - limit)
-    p = np.asarray(crossed_p_value(moved))
+    p = np.asarray(two_way_p_value(moved))
     return np.where(np.asarray(moved.mean) > 0, p / 2, 1 - p / 2)[()]
 
 
-def band_p_values(error: MeanError, low: float, high: float) -> tuple[Array, Array]:
+def band_p_values(error: MeanEstimate, low: float, high: float) -> tuple[Array, Array]:
     """p for and against a mean between `low` and `high`, either of which may be infinite.
 
     For: it must be above the one and below the other, so the larger of two one-sided p-values (TOST;
@@ -210,7 +211,7 @@ def band_p_values(error: MeanError, low: float, high: float) -> tuple[Array, Arr
     side, so twice the smaller one where there are two sides (Bonferroni). Both are 1 of two seeds:
     they decide nothing.
     """
-    if error.num_seeds < FEWEST_FOR_INTERVAL:
+    if error.num_seeds < MIN_FOR_INTERVAL:
         undecided = np.ones(np.shape(error.mean))[()]
         return undecided, undecided
     mirrored = replace(error, mean=-error.mean)

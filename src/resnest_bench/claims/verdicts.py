@@ -19,7 +19,7 @@ from resnest_bench.comparisons.evidence import Evidence, Measured, find_experime
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.stats.multiplicity import holm
-from resnest_bench.stats.power import ALPHA, POWER, SeedsNeeded, plan_seeds, seeds_needed
+from resnest_bench.stats.power import ALPHA, POWER, RequiredSeeds, plan_seeds, required_seeds
 from resnest_bench.stats.sequential import Looks
 from resnest_bench.stats.summary import Array
 from resnest_bench.status.outcomes import Outcome
@@ -38,7 +38,7 @@ class Plan:
     """
 
     comparison: Comparison
-    needed: SeedsNeeded | None
+    needed: RequiredSeeds | None
     why_none: str = ""
 
 
@@ -241,7 +241,7 @@ def _comparison_plan(comparison: Comparison, alpha: float, wanted: float) -> Pla
     error = measured.error
     ends = [end for end in (question.low, question.high) if math.isfinite(end)]
     distance = min(abs(float(error.mean) - end) for end in ends)
-    sd = math.sqrt(error.seed_part * error.num_seeds)
+    sd = math.sqrt(error.seed_variance * error.num_seeds)
     if measured.same_predictions:
         return Plan(comparison, None, "they made the same predictions in every seed")
     if distance == 0:
@@ -252,11 +252,11 @@ def _comparison_plan(comparison: Comparison, alpha: float, wanted: float) -> Pla
             wanted = 1 - (1 - wanted) / 2
         else:
             alpha /= 2
-    image_error = math.sqrt(error.image_part)
+    image_error = math.sqrt(error.image_variance)
     if measured.looks:
         alpha /= measured.looks.planned
     needed = plan_seeds(distance, sd, error.num_seeds, image_error, alpha, wanted)
-    if needed.seeds is None and seeds_needed(distance, sd, 0.0, alpha, wanted) is not None:
+    if needed.seeds is None and required_seeds(distance, sd, 0.0, alpha, wanted) is not None:
         why = (
             f"no number of seeds would: the {measured.num_images:,} test images alone leave a standard "
             f"error of {image_error:.2g} points, too much for the {distance:.2g} points that decide"

@@ -10,9 +10,9 @@ from resnest_bench.claims.hypotheses import Comparison
 from resnest_bench.claims.verdicts import CONTRADICTED, SUPPORTED, UNTESTED, ClaimResult, Plan
 from resnest_bench.formats import GAP, known, significant
 from resnest_bench.specs.claims import ClaimTest, MonotoneTest
-from resnest_bench.stats.intervals import crossed_interval
-from resnest_bench.stats.power import MOST_SEEDS
-from resnest_bench.stats.summary import CONFIDENCE, FEWEST_FOR_INTERVAL, PERCENT, UNBOUNDED, Array
+from resnest_bench.stats.intervals import two_way_interval
+from resnest_bench.stats.power import MAX_SEEDS
+from resnest_bench.stats.summary import CONFIDENCE, MIN_FOR_INTERVAL, PERCENT, UNBOUNDED, Array
 from resnest_bench.words import count_noun, list_names
 
 LEVEL_UNITS = {"accuracy": "%", "latency": "ms", "params": "parameters", "macs": "MACs"}
@@ -46,7 +46,7 @@ def claim_figure(test: ClaimTest, comparison: Comparison | None) -> dict[str, An
     if not (measured.exact or measured.same_predictions):
         confidence = measured.looks.confidence if measured.looks else CONFIDENCE
         bounds = PERCENT if unit == "%" else UNBOUNDED
-        interval = crossed_interval(measured.error, confidence, bounds)
+        interval = two_way_interval(measured.error, confidence, bounds)
         low, high = interval.low, interval.high
     return {
         "estimate": shown_value(test, mean),
@@ -87,9 +87,9 @@ def decides_text(plan: Plan | None, timed: bool) -> str | None:
         return plan.why_none
     word = "rounds" if timed else "paired seeds"
     if plan.needed.seeds is None:
-        return f"more than {MOST_SEEDS:,} {word}"
+        return f"more than {MAX_SEEDS:,} {word}"
     ends = [
-        f"{end:,}" if end is not None else f"more than {MOST_SEEDS:,}"
+        f"{end:,}" if end is not None else f"more than {MAX_SEEDS:,}"
         for end in (plan.needed.at_low_sd, plan.needed.at_high_sd)
     ]
     return f"about {plan.needed.seeds:,} {word} in all ({ends[0]} to {ends[1]})"
@@ -131,7 +131,7 @@ def _scope_text(lead: Comparison) -> str:
             ". Both made the same predictions in every seed: that holds for these trained networks on "
             "new test images, and was not tested for new seeds"
         )
-    if not lead.measured.exact and lead.measured.error.num_seeds < FEWEST_FOR_INTERVAL:
+    if not lead.measured.exact and lead.measured.error.num_seeds < MIN_FOR_INTERVAL:
         return ". Two of them give no interval and no verdict"
     return ""
 

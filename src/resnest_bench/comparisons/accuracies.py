@@ -12,13 +12,13 @@ from resnest_bench.stats.intervals import (
     SEEDS,
     TWO_VALUES,
     Interval,
-    crossed_interval,
+    estimate_mean,
     image_interval,
-    mean_error,
     seed_interval,
+    two_way_interval,
     wilson_interval,
 )
-from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL, FRACTION
+from resnest_bench.stats.summary import FRACTION, MIN_FOR_INTERVAL
 
 ACCURACY_COLUMNS = {
     "variant": "str",
@@ -57,12 +57,12 @@ def _intervals(bits_SN: np.ndarray) -> dict[str, Any]:
         binomial = wilson_interval(int(bits_SN.sum()), num_images)
         return {**row, **_ends("networks", binomial), "about": IMAGES, "method": binomial.method}
     seeds = seed_interval(bits_SN.mean(axis=1), bounds=FRACTION)
-    missing = TWO_VALUES if n < FEWEST_FOR_INTERVAL else ALL_ALIKE
+    missing = TWO_VALUES if n < MIN_FOR_INTERVAL else ALL_ALIKE
     return {
         **row,
         "std_points": per_seed.std(ddof=1),
         **_ends("seeds", seeds),
-        **_ends("all", crossed_interval(mean_error(bits_SN), bounds=FRACTION)),
+        **_ends("all", two_way_interval(estimate_mean(bits_SN), bounds=FRACTION)),
         **_ends("networks", image_interval(bits_SN, bounds=FRACTION)),
         "about": missing if np.isnan(seeds.low) else SEEDS,
         "method": seeds.method,

@@ -18,9 +18,9 @@ from resnest_bench.paths import Experiment, Job
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.tables import TableSpec
-from resnest_bench.stats.intervals import mean_error
-from resnest_bench.stats.power import ALPHA, least_detectable, plan_seeds
-from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL
+from resnest_bench.stats.intervals import estimate_mean
+from resnest_bench.stats.power import ALPHA, minimum_detectable_difference, plan_seeds
+from resnest_bench.stats.summary import MIN_FOR_INTERVAL
 from resnest_bench.status.outcomes import Outcome
 from resnest_bench.tables.selection import select
 
@@ -209,7 +209,7 @@ def _status(correct: Correctness, ours: str, base: str) -> str:
     values = correct.differences(ours, base)
     if not values.any():
         return "the same predictions in every seed: p is for these networks, not for new seeds"
-    if n < FEWEST_FOR_INTERVAL:
+    if n < MIN_FOR_INTERVAL:
         return "two seeds in common: no interval and no test"
     alike = np.ptp(values.sum(axis=1)) == 0
     return "every seed has the same difference: nothing tells the spread" if alike else "ok"
@@ -221,13 +221,16 @@ def _planned(correct: Correctness, ours: str, base: str) -> dict[str, Any]:
     n, num_images = values.shape
     if n < 2 or num_images < 2:
         return {}
-    error = mean_error(values)
-    sd, image_error = math.sqrt(float(error.seed_part) * n), math.sqrt(float(error.image_part))
+    error = estimate_mean(values)
+    sd, image_error = (
+        math.sqrt(float(error.seed_variance) * n),
+        math.sqrt(float(error.image_variance)),
+    )
     if sd == 0:
         return {}
     row: dict[str, Any] = {}
-    if n >= FEWEST_FOR_INTERVAL:
-        row["least_detectable_points"] = 100 * least_detectable(sd, n, image_error)
+    if n >= MIN_FOR_INTERVAL:
+        row["least_detectable_points"] = 100 * minimum_detectable_difference(sd, n, image_error)
     if error.mean:
         needed = plan_seeds(float(error.mean), sd, n, image_error)
         row |= {

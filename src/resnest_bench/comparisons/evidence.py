@@ -19,7 +19,7 @@ from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import ClaimTest
 from resnest_bench.specs.looks import planned_looks, seeds_by_look
 from resnest_bench.specs.tables import TableSpec
-from resnest_bench.stats.intervals import MeanError, mean_error
+from resnest_bench.stats.intervals import MeanEstimate, estimate_mean
 from resnest_bench.stats.sequential import Looks
 from resnest_bench.status.outcomes import Outcome
 from resnest_bench.tables.noise import NO_REFERENCE, NoiseFloor, noise_floors, noise_text
@@ -50,14 +50,14 @@ class NotTestable(Exception):  # noqa: N818 - what it says is a finding, not a m
 class Measured:
     """A mean, or the mean of a difference, over seeds (or rounds) that all its sides have.
 
-    `error` is that of `mean_error`, on the additive scale; its parts are NaN where there is one seed
+    `error` is that of `estimate_mean`, on the additive scale; its parts are NaN where there is one seed
     alone. `per_seed` holds one value a seed. `exact`: a count, without an error. `same_predictions`: in
     no seed did they differ on any image. `notes` say which seeds or rounds are not in it, and why. `looks`:
     of an adaptive study's training, where the rest is of the last look taken; None: seeds are fixed.
     `noise`: two latencies beside the noise floor of their device, in words.
     """
 
-    error: MeanError
+    error: MeanEstimate
     seeds: tuple[int, ...]
     per_seed: tuple[float, ...]
     num_images: int | None = None
@@ -126,7 +126,7 @@ class Evidence:
             return self.latency(about.latency, names, test.batch_size)
         logs = [math.log(self.count(test.metric, about, name)) for name in names]
         mean = logs[0] - (logs[1] if len(logs) > 1 else 0.0)
-        return Measured(MeanError(mean, 0.0, 0.0, 0), (), (), exact=True)
+        return Measured(MeanEstimate(mean, 0.0, 0.0, 0), (), (), exact=True)
 
     def count(self, quantity: str, about: Experiments, name: str) -> int:
         """Parameters or multiply-accumulates of a variant, as its records counted them."""
@@ -191,7 +191,7 @@ class Evidence:
         if not kept[-1]:
             raise NotTestable("no seed of the looks so far is in both")
         errors = [_crossed(values_SN[places]) for places in kept if len(places) > 1]
-        spread = tuple(error for error in errors if error.seed_part > 0)
+        spread = tuple(error for error in errors if error.seed_variance > 0)
         return Looks(planned_looks(self.study), len(kept), spread), kept[-1]
 
     def _trained(self, experiment: Experiment, name: str) -> list[Row]:
@@ -277,23 +277,23 @@ class Evidence:
         )
 
 
-def _crossed(values_SN: np.ndarray) -> MeanError:
-    """`mean_error` in percentage points; of one seed without its parts."""
+def _crossed(values_SN: np.ndarray) -> MeanEstimate:
+    """`estimate_mean` in percentage points; of one seed without its parts."""
     if len(values_SN) < 2:
-        return MeanError(100 * float(values_SN.mean()), math.nan, math.nan, 1)
-    error = mean_error(values_SN)
-    return MeanError(
+        return MeanEstimate(100 * float(values_SN.mean()), math.nan, math.nan, 1)
+    error = estimate_mean(values_SN)
+    return MeanEstimate(
         100 * float(error.mean),
-        1e4 * float(error.seed_part),
-        1e4 * float(error.image_part),
+        1e4 * float(error.seed_variance),
+        1e4 * float(error.image_variance),
         error.num_seeds,
     )
 
 
-def _over_rounds(values: np.ndarray) -> MeanError:
+def _over_rounds(values: np.ndarray) -> MeanEstimate:
     """Mean and squared standard error over rounds: Student's, without a part of images."""
     n = len(values)
     if n < 2:
-        return MeanError(float(values[0]), math.nan, math.nan, 1)
+        return MeanEstimate(float(values[0]), math.nan, math.nan, 1)
     spread = float(values.var(ddof=1)) if np.ptp(values) else 0.0
-    return MeanError(float(values.mean()), spread / n, 0.0, n)
+    return MeanEstimate(float(values.mean()), spread / n, 0.0, n)

@@ -9,7 +9,7 @@ import pandas as pd
 from resnest_bench.comparisons.evidence import Evidence, NotTestable
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import StudySpec
-from resnest_bench.stats.intervals import crossed_interval
+from resnest_bench.stats.intervals import two_way_interval
 
 RATIO_COLUMNS = {
     **dict.fromkeys(["variant", "base"], "str"),
@@ -51,7 +51,7 @@ def _ratio(
         measured = evidence.latency(experiment, (name, base), batch_size)
     except NotTestable as why:
         return {"status": str(why)}
-    interval = crossed_interval(measured.error)
+    interval = two_way_interval(measured.error)
     return {
         "time_ratio": math.exp(measured.error.mean),
         "low_ratio": math.exp(interval.low),

@@ -12,17 +12,15 @@ import pandas as pd
 from resnest_bench.frames.correctness import Correctness
 from resnest_bench.stats.intervals import (
     Interval,
-    crossed_interval,
-    crossed_p_value,
+    estimate_mean,
     image_interval,
-    mean_error,
-    probability_above,
     seed_interval,
-    seed_p_value,
+    two_way_interval,
 )
 from resnest_bench.stats.multiplicity import holm
+from resnest_bench.stats.p_values import probability_above, seed_p_value, two_way_p_value
 from resnest_bench.stats.paired import bonett_price_interval, mcnemar_p_value, pair_probability
-from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL
+from resnest_bench.stats.summary import MIN_FOR_INTERVAL
 
 POPULATIONS = ("seeds", "all", "networks")
 PAIR_COLUMNS = {
@@ -98,14 +96,14 @@ def _pair(correct: Correctness, ours: str, base: str) -> dict[str, Any]:
     if not differences.any():
         networks = bonett_price_interval(0, 0, num_images)
         return {**row, **_same_predictions(n), **_ends("networks", networks)}
-    error = mean_error(differences)
-    p_seeds, p_all = seed_p_value(per_seed), crossed_p_value(error)
-    better, low, high = pair_probability(per_seed) if n >= FEWEST_FOR_INTERVAL else NO_PROBABILITY
+    error = estimate_mean(differences)
+    p_seeds, p_all = seed_p_value(per_seed), two_way_p_value(error)
+    better, low, high = pair_probability(per_seed) if n >= MIN_FOR_INTERVAL else NO_PROBABILITY
     return {
         **row,
         "std_points": 100 * per_seed.std(ddof=1),
         **_ends("seeds", seed_interval(per_seed)),
-        **_ends("all", crossed_interval(error)),
+        **_ends("all", two_way_interval(error)),
         **_ends("networks", image_interval(differences)),
         "seeds_p": p_seeds,
         "all_p": p_all,
@@ -119,7 +117,7 @@ def _pair(correct: Correctness, ours: str, base: str) -> dict[str, Any]:
 
 def _same_predictions(n: int) -> dict[str, float]:
     """Below three seeds there is no test either, whatever they show."""
-    return SAME_PREDICTIONS if n >= FEWEST_FOR_INTERVAL else {"difference_points": 0.0}
+    return SAME_PREDICTIONS if n >= MIN_FOR_INTERVAL else {"difference_points": 0.0}
 
 
 def _ends(about: str, interval: Interval) -> dict[str, float]:

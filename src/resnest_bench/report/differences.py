@@ -247,10 +247,10 @@ def effects_caption(found: FactorEffects | str) -> str:
         f"Mixed model: the interval of a {found.method}{why}, with {found.degrees_of_freedom} degrees of "
         f"freedom. {spread_text(found)}",
     ]
-    if found.seed_sd is not None and found.rest_sd is not None:
+    if found.seed_sd is not None and found.residual_sd is not None:
         parts.append(
             f"A seed moves all variants by {significant(found.seed_sd, 2)} points (standard deviation), "
-            f"and what is left is {significant(found.rest_sd, 2)} points"
+            f"and what is left is {significant(found.residual_sd, 2)} points"
         )
     return ". ".join(parts) + "."
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from resnest_bench.formats import probability_text
 from resnest_bench.records.metrics import METRICS
-from resnest_bench.stats.pareto import num_draws, probable_front
+from resnest_bench.stats.pareto import choose_num_draws, estimate_pareto_front
 from resnest_bench.stats.summary import ROUNDING
 from resnest_bench.tables.axes import Axis
 from resnest_bench.words import list_names
@@ -28,7 +28,7 @@ def estimate_front_probabilities(
     """FRONT_COLUMNS for the rows of `points_frame`: each panel is a front of its own.
 
     `x_values` and `y_values` have a row a variant (and a device and a setting, where it was timed)
-    and a column a seed or a round. `front_probability` is that of `probable_front`, for new seeds and
+    and a column a seed or a round. `front_probability` is that of `estimate_pareto_front`, for new seeds and
     rounds on the same images: frames hold no single image. `front_y_n` and `front_x_n` count the
     seeds or rounds that all compared rows share; NA of a count, such as parameters, which is exact.
     NaN has its `front_reason`.
@@ -72,12 +72,12 @@ def _panel(sides: list[pd.DataFrame], x: Axis, y: Axis) -> pd.DataFrame:
         _doubled(side.loc[kept]) if _is_exact(axis) else side.loc[kept]
         for side, axis in zip(sides, axes, strict=True)
     )
-    seen = probable_front(
+    seen = estimate_pareto_front(
         y_kept,
         x_kept,
         x_better=x.better,
         y_better=y.better,
-        draws=num_draws(len(kept)),
+        draws=choose_num_draws(len(kept)),
         repeats=(f"{y.repeats}s", f"{x.repeats}s"),
     )
     made.loc[kept, ["probability", "reason"]] = seen[["probability", "reason"]]

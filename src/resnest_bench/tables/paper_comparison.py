@@ -14,7 +14,7 @@ from resnest_bench.paths import Experiment
 from resnest_bench.specs import RECIPES, StudySpec
 from resnest_bench.specs.study import FinetuneBlock
 from resnest_bench.specs.tables import TableSpec
-from resnest_bench.stats.summary import PERCENT, POSITIVE, Bounds, mean_ends, summarise
+from resnest_bench.stats.summary import PERCENT, POSITIVE, Bounds, confidence_limits, summarise
 from resnest_bench.tables import paper_values
 from resnest_bench.tables.selection import Selection, select, select_rows
 from resnest_bench.tables.values import by_seed, devices_text, latency_status, training_status
@@ -55,7 +55,7 @@ def paper_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd
 
     `runs` is from `collect`, `cells` from `cells_frame`. `what` names quantity and unit: accuracy in %,
     ms/image and images/s by the paper's protocol are means over `n` seeds or rounds, which `our_values`
-    lists, with the ends of their 95 % interval (`mean_ends`); parameters are a count. `difference` is ours minus printed, in that unit;
+    lists, with the ends of their 95 % interval (`confidence_limits`); parameters are a count. `difference` is ours minus printed, in that unit;
     `ratio`, of times and rates, is ours over printed. The experiment is that of the study's table of
     the same name.
 
@@ -168,7 +168,7 @@ def _compared(values: Sequence[float], printed: float, bounds: Bounds) -> dict[s
     if ours.std is None or ours.low is None or ours.high is None:
         return row
     # t s sqrt(1 + 1/n), where the mean's own half is t s / sqrt(n).
-    run_low, run_high = mean_ends(ours.mean, ours.std * (ours.n + 1) ** 0.5, ours.n, bounds)
+    run_low, run_high = confidence_limits(ours.mean, ours.std * (ours.n + 1) ** 0.5, ours.n, bounds)
     return {
         **row,
         "low": ours.low,

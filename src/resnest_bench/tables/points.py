@@ -15,7 +15,7 @@ from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS, wilson_interval
 from resnest_bench.stats.multiplicity import holm
 from resnest_bench.stats.pareto import pareto_front
 from resnest_bench.stats.power import ALPHA
-from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL, ROUNDING, mean_ends
+from resnest_bench.stats.summary import MIN_FOR_INTERVAL, ROUNDING, confidence_limits
 from resnest_bench.tables.axes import Axis, metric_axis
 from resnest_bench.tables.fronts import FRONT_COLUMNS, PANEL, estimate_front_probabilities
 from resnest_bench.tables.selection import Experiments, main_experiments, select
@@ -77,7 +77,7 @@ def points_frame(
     """One row for each variant of the experiments, and for each device and setting it was timed in.
 
     `x` and `y` are means over seeds (trainings) or rounds (latencies) in the axis' unit, with the
-    ends of a 95 % interval, what that is about, and their n. It is that of `mean_ends` within the
+    ends of a 95 % interval, what that is about, and their n. It is that of `confidence_limits` within the
     axis' bounds (NaN below three values and where all are alike); of a test accuracy of one seed the
     binomial one. `_min` and `_max` are the smallest and the largest value: of two, both. A variant that
     lacks a value has a row with NaN and its reason in `status`. `front` is over the rows of one
@@ -175,7 +175,7 @@ def _summaries(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
     )
     found = grouped["value"].agg(["mean", "std", "count", "min", "max"])
     mean, std, count = (found[c].to_numpy(dtype=float) for c in ("mean", "std", "count"))
-    low, high = mean_ends(mean, std, count, axis.bounds)
+    low, high = confidence_limits(mean, std, count, axis.bounds)
     marks = known.assign(
         _stale=known["status"].eq("stale"), _noisy=known.get("noisy", False)
     ).groupby(keys, sort=False)[["_stale", "_noisy"]]
@@ -338,7 +338,7 @@ def _find_tied(trained: pd.DataFrame, best: str, others: Sequence[str]) -> list[
     gaps = -accuracy.loc[list(others)].sub(accuracy.loc[best], axis="columns")
     n, mean = gaps.notna().sum(axis="columns"), gaps.mean(axis="columns")
     std = gaps.std(axis="columns", ddof=1)
-    seen = n.ge(FEWEST_FOR_INTERVAL) & std.gt(ROUNDING * mean.abs())
+    seen = n.ge(MIN_FOR_INTERVAL) & std.gt(ROUNDING * mean.abs())
     t = mean.abs() / (std / np.sqrt(n)).where(seen)
     p_values = holm(2 * stdtr((n - 1).clip(lower=1), -t).to_numpy())
     # A NaN is no p-value: such a candidate isn't significant either.

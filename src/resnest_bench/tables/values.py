@@ -14,7 +14,7 @@ from resnest_bench.formats import known, row_dicts
 from resnest_bench.frames.fresh import pick_counted
 from resnest_bench.stats.intervals import ALL_ALIKE, IMAGES, SEEDS, TWO_VALUES, wilson_interval
 from resnest_bench.stats.summary import (
-    FEWEST_FOR_INTERVAL,
+    MIN_FOR_INTERVAL,
     PERCENT,
     POSITIVE,
     Summary,
@@ -118,7 +118,7 @@ def _accuracy_interval(summary: Summary, num_test: int | None) -> dict[str, Any]
     if summary.mean is not None and summary.n == 1 and num_test:
         found = wilson_interval(round(summary.mean / 100 * int(num_test)), int(num_test))
         return _interval_columns(100 * float(found.low), 100 * float(found.high), IMAGES)
-    missing = TWO_VALUES if summary.n < FEWEST_FOR_INTERVAL else ALL_ALIKE
+    missing = TWO_VALUES if summary.n < MIN_FOR_INTERVAL else ALL_ALIKE
     return _interval_columns(None, None, missing if summary.n > 1 else None)
 
 

@@ -125,7 +125,7 @@ def test_equivalent_is_two_one_sided_tests(bits):
     assert [r.verdict for r in (wide, narrow, far)] == ["supported", "undecided", "contradicted"]
     error = wide.lead.measured.error
     # Where the images add nothing it would be Student's test of both ends; they add some.
-    se = math.sqrt(error.seed_part + error.image_part)
+    se = math.sqrt(error.seed_variance + error.image_variance)
     least = max(stats.norm.sf((error.mean + 4) / se), stats.norm.sf((4 - error.mean) / se))
     most = max(stats.t.sf((error.mean + 4) / se, 4), stats.t.sf((4 - error.mean) / se, 4))
     assert least < wide.p_for < most
@@ -322,7 +322,7 @@ def test_undecided_says_how_many_seeds_would_decide(rng):
     error = result.lead.measured.error
     sd = np.std(result.lead.measured.per_seed, ddof=1)
     # Two claims are tested: Bonferroni's half of 5 %.
-    expected = plan_seeds(error.mean, sd, 5, math.sqrt(error.image_part), alpha=0.025)
+    expected = plan_seeds(error.mean, sd, 5, math.sqrt(error.image_variance), alpha=0.025)
     assert error.mean > 0
     assert result.plan.needed == expected
     assert expected.at_low_sd <= expected.seeds <= expected.at_high_sd
@@ -336,7 +336,7 @@ def test_one_leaning_the_other_way_would_contradict(rng):
     assert result.plan.comparison.question.text == "C > A"
     error = result.lead.measured.error
     sd = np.std(result.lead.measured.per_seed, ddof=1)
-    expected = plan_seeds(error.mean, sd, 5, math.sqrt(error.image_part), alpha=0.05 / 2)
+    expected = plan_seeds(error.mean, sd, 5, math.sqrt(error.image_variance), alpha=0.05 / 2)
     assert result.plan.needed == expected
 
 
