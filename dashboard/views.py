@@ -12,7 +12,7 @@ import streamlit as st
 
 import address
 from resnest_bench.charts import LEGEND_NAMES, needed_width, png_bytes, svg_text, themed, title_text
-from resnest_bench.formats import format_latex, probability_text
+from resnest_bench.formats import format_latex, format_probability
 from resnest_bench.paths import Experiment
 from resnest_bench.report.captions import caption, notes
 from resnest_bench.report.tables import display_frame
@@ -162,7 +162,7 @@ def table(
 def with_probabilities(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` as people read it: no probability of ours is known to be 1 or 0. Its files keep the numbers."""
     known = [name for name in PROBABILITIES if name in frame]
-    return frame.assign(**{name: frame[name].map(probability_text) for name in known})
+    return frame.assign(**{name: frame[name].map(format_probability) for name in known})
 
 
 def pick_row(frame: pd.DataFrame, keys: list[str], target: str, key: str, **more: Any) -> None:

@@ -12,7 +12,13 @@ from resnest_bench import files
 from resnest_bench.export.document import plain, render_markdown
 from resnest_bench.export.results import PageResults
 from resnest_bench.export.sections import list_sections
-from resnest_bench.formats import GAP, markdown_table, millions, probability_text, significant
+from resnest_bench.formats import (
+    GAP,
+    format_millions,
+    format_probability,
+    format_significant,
+    markdown_table,
+)
 from resnest_bench.paths import StudyPaths
 from resnest_bench.report.claims import counts_text
 from resnest_bench.report.differences import (
@@ -158,10 +164,12 @@ def _effect_texts(results: PageResults) -> list[str]:
 
 def _front_texts(table: pd.DataFrame) -> list[str]:
     on = table[table["front"].eq(True)]
-    said = [f"{row.variant} ({probability_text(row.front_probability)})" for row in on.itertuples()]
+    said = [
+        f"{row.variant} ({format_probability(row.front_probability)})" for row in on.itertuples()
+    ]
     front = f"On the Pareto front of accuracy and latency, with its probability: {', '.join(said)}."
     floors = [
-        f"Noise floor of the latencies: {significant(value, 3)} %; smaller differences are not "
+        f"Noise floor of the latencies: {format_significant(value, 3)} %; smaller differences are not "
         "distinguishable from noise."
         for value in table["noise_floor_percent"].dropna().unique()
     ]
@@ -206,8 +214,8 @@ def cost_table(results: PageResults) -> pd.DataFrame:
                 "job": kind,
                 "recipe or protocol": recipe,
                 "variant": variant,
-                "parameters": millions(group["num_params"].dropna().iloc[0]),
-                "seconds": significant(seconds.mean(), 3) if len(seconds) else GAP,
+                "parameters": format_millions(group["num_params"].dropna().iloc[0]),
+                "seconds": format_significant(seconds.mean(), 3) if len(seconds) else GAP,
                 "n": str(len(seconds)),
             }
         )

@@ -6,7 +6,7 @@ import pandas as pd
 from resnest_bench.charts.palette import CELL_TEXT, DIVERGING, GREY, PALETTE
 from resnest_bench.charts.style import WIDTH, no_data_chart, title
 from resnest_bench.comparisons.differences import ABOVE, BELOW, NETWORKS, UNDECIDED, UNTESTED
-from resnest_bench.formats import probability_text
+from resnest_bench.formats import format_probability
 from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 
 CELL, ROW_HEIGHT = 58, 30
@@ -62,7 +62,7 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         ]
     ].assign(
         text=[f"{value:+.1f}" for value in both["difference_points"]],
-        better=both["mean_better_all"].map(probability_text),
+        better=both["mean_better_all"].map(format_probability),
     )
     lim = max(float(pairs["difference_points"].abs().max()), 0.1)
     x = alt.X(
@@ -136,7 +136,7 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     rows = rows.assign(
         low=rows["all_low_points"].fillna(rows["networks_low_points"]),
         high=rows["all_high_points"].fillna(rows["networks_high_points"]),
-        better=rows["mean_better_all"].map(probability_text),
+        better=rows["mean_better_all"].map(format_probability),
     )
     # The interval of these networks is that of one seed alone.
     rows.loc[rows["n"].ne(1) & rows["all_low_points"].isna(), ["low", "high"]] = float("nan")

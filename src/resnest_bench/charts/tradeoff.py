@@ -26,7 +26,7 @@ from resnest_bench.charts.style import (
     stale_marks,
     title,
 )
-from resnest_bench.formats import probability_text
+from resnest_bench.formats import format_probability
 from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS
 from resnest_bench.tables.axes import Axis
 
@@ -133,7 +133,7 @@ def _with_texts(points: pd.DataFrame) -> pd.DataFrame:
     out = points.assign(
         freshness=points["stale"].map({True: "stale", False: "ok"}),
         probability=[
-            row["front_reason"] or probability_text(row["front_probability"])
+            row["front_reason"] or format_probability(row["front_probability"])
             for row in points[["front_probability", "front_reason"]].to_dict("records")
         ],
         **{f"{name}_bar": points[f"{name}_about"].map(BAR_KINDS) for name in ("x", "y")},

@@ -12,7 +12,7 @@ import numpy as np
 
 from resnest_bench.comparisons.evidence import Evidence, Measured, NotTestable
 from resnest_bench.comparisons.factors import factor_groups
-from resnest_bench.formats import significant
+from resnest_bench.formats import format_significant
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import (
     AtEqualTest,
@@ -109,7 +109,7 @@ def _margin_text(test: EquivalentTest | WithinTest) -> str:
 def _value_text(test: WithinTest) -> str:
     units = {"accuracy": " %", "latency": " ms", "params": " parameters", "macs": " MACs"}
     small = test.metric in ("accuracy", "latency")
-    return (f"{test.value:g}" if small else significant(test.value, 4)) + units[test.metric]
+    return (f"{test.value:g}" if small else format_significant(test.value, 4)) + units[test.metric]
 
 
 def _adjacent(test: MonotoneTest, study: StudySpec, about: Experiments) -> list[tuple[str, str]]:
@@ -157,7 +157,7 @@ def _unequal(question: Question, test: ClaimTest, evidence: Evidence, about: Exp
     ratio = max(sizes) / min(sizes)
     if ratio <= 1 + test.within:
         return ""
-    ours, base = (significant(size, 4) for size in sizes)
+    ours, base = (format_significant(size, 4) for size in sizes)
     return f"not at equal {test.equal}: {ours} against {base}, {100 * (ratio - 1):.0f} % apart"
 
 

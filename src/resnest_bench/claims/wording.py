@@ -8,7 +8,7 @@ import numpy as np
 
 from resnest_bench.claims.hypotheses import Comparison
 from resnest_bench.claims.verdicts import CONTRADICTED, SUPPORTED, UNTESTED, ClaimResult, Plan
-from resnest_bench.formats import GAP, known, significant
+from resnest_bench.formats import GAP, format_significant, is_known
 from resnest_bench.specs.claims import ClaimTest, MonotoneTest
 from resnest_bench.stats.intervals import two_way_interval
 from resnest_bench.stats.power import MAX_SEEDS
@@ -59,24 +59,24 @@ def claim_figure(test: ClaimTest, comparison: Comparison | None) -> dict[str, An
 
 def figure_text(row: Mapping[str, Any]) -> str:
     """'+1.74 points, 95 % from +0.31 to +3.17' of a row of either table; '–' without a figure."""
-    if not known(row.get("estimate")):
+    if not is_known(row.get("estimate")):
         return GAP
     unit = row["unit"]
     texts = [_number(row[name], unit) for name in ("estimate", "low", "high")]
     words = "times" if unit == "ratio" else unit
-    if not known(row["low"]):
+    if not is_known(row["low"]):
         return f"{texts[0]} {words}"
-    if not known(row.get("n")):
+    if not is_known(row.get("n")):
         return f"{texts[0]} {words}, counted"
     return f"{texts[0]} {words}, 95 % from {texts[1]} to {texts[2]}"
 
 
 def _number(value: Any, unit: str) -> str:
-    if not known(value):
+    if not is_known(value):
         return GAP
     if unit in ("points", "%"):
         return f"{value:{'+' if unit == 'points' else ''}.2f}"
-    return significant(value, 4 if unit in COUNT_UNITS else 3)
+    return format_significant(value, 4 if unit in COUNT_UNITS else 3)
 
 
 def decides_text(plan: Plan | None, timed: bool) -> str | None:

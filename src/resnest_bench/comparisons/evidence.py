@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from resnest_bench.formats import known
+from resnest_bench.formats import is_known
 from resnest_bench.frames.correctness import build_correctness
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
@@ -200,7 +200,7 @@ class Evidence:
             raise NotTestable(
                 f"this study asks for no {name} by {experiment.recipe} on {experiment.dataset}"
             )
-        used = [row for row in shown_rows(rows) if known(row["test_accuracy"])]
+        used = [row for row in shown_rows(rows) if is_known(row["test_accuracy"])]
         if not used:
             raise NotTestable(f"{name}: {'; '.join(training_status(rows))}")
         return used
@@ -254,12 +254,14 @@ class Evidence:
             raise NotTestable(f"this study asks for no latency of {name}")
         used = {row["seed"]: row for row in shown_rows(runs)}
         timed = [cell for cell in cells if cell["seed"] in used]
-        first = next((cell for cell in timed if known(cell["primary"]) and cell["primary"]), None)
+        first = next(
+            (cell for cell in timed if is_known(cell["primary"]) and cell["primary"]), None
+        )
         alike = [
             cell
             for cell in timed
             if first
-            and known(cell["p50_ms"])
+            and is_known(cell["p50_ms"])
             and cell["p50_ms"] > 0
             and cell["batch_size"] == batch_size
             and setting_text(cell) == setting_text(first)

@@ -8,7 +8,7 @@ from resnest_bench.charts import claim_chart
 from resnest_bench.claims.wording import figure_text
 from resnest_bench.export.blocks import Block, Section, Table, make_figure, make_table
 from resnest_bench.export.results import PageResults
-from resnest_bench.formats import p_value_text, row_dicts, shown_text
+from resnest_bench.formats import format_cell, format_p_value, row_dicts
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.report.claims import claims_caption, claims_display, claims_notes, counts_text
 
@@ -48,9 +48,9 @@ def _comparison_rows(comparisons: pd.DataFrame) -> Table:
                 "claim": row["name"],
                 "comparison": row["comparison"],
                 "seen": figure_text(row),
-                "n": shown_text(row["n"]),
-                "p for": p_value_text(row["p_for"]),
-                "p against": p_value_text(row["p_against"]),
+                "n": format_cell(row["n"]),
+                "p for": format_p_value(row["p_for"]),
+                "p against": format_p_value(row["p_against"]),
                 "status": row["status"],
             }
             for row in row_dicts(comparisons)

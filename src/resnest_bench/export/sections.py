@@ -35,12 +35,12 @@ from resnest_bench.export.differences import differences
 from resnest_bench.export.results import PageResults
 from resnest_bench.formats import (
     GAP,
-    known,
+    format_cell,
+    format_mean,
+    format_signed,
+    format_significant,
+    is_known,
     row_dicts,
-    shown_text,
-    signed_text,
-    significant,
-    uncertain_text,
 )
 from resnest_bench.report.captions import caption, notes
 from resnest_bench.report.tables import display_frame
@@ -133,7 +133,7 @@ def _choice(results: PageResults, points: pd.DataFrame, x: Axis, y: Axis) -> lis
     row = best.row
     text = (
         f"Best {y.label.lower()}: {row['variant']}, {row['y']:.4g} {y.unit} at "
-        f"{significant(row['x'])} {x.unit}."
+        f"{format_significant(row['x'])} {x.unit}."
     )
     if best.tied:
         text += f" Not significantly below it: {list_names(best.tied, MAX_NAMES)} ({TIED_TEXT})."
@@ -174,16 +174,16 @@ def _factor_rows(factors: pd.DataFrame) -> Table:
             "to": row["variant"],
             "levels": f"{row['base_level']} → {row['level']}",
             "held": row["held"],
-            "difference (points)": uncertain_text(
+            "difference (points)": format_mean(
                 row["difference_mean_points"],
                 row["difference_low_points"],
                 row["difference_high_points"],
                 row["n"],
                 row["seed_differences_points"],
-                signed_text,
+                format_signed,
             ),
             "paper's (points)": _signed(row["printed_difference_points"]),
-            "parameters, ratio": shown_text(row["params_ratio"]),
+            "parameters, ratio": format_cell(row["params_ratio"]),
             "status": row["status"],
         }
         for row in factors.to_dict("records")
@@ -203,7 +203,7 @@ def _factor_rows(factors: pd.DataFrame) -> Table:
 
 
 def _signed(value: float | None) -> str:
-    return GAP if value is None or not known(value) else signed_text(value)
+    return GAP if value is None or not is_known(value) else format_signed(value)
 
 
 def _curves(results: PageResults, kind: str) -> list[Block]:
@@ -249,13 +249,13 @@ def _noise_rows(noise: pd.DataFrame) -> Table:
     }
     rows = [
         {
-            "device": shown_text(row["device"]),
+            "device": format_cell(row["device"]),
             "protocol": row["protocol"],
             "images as in": row["dataset"],
-            "reference network": shown_text(row["reference_model"]),
-            "jobs": shown_text(row["num_jobs"]),
-            "rounds": shown_text(row["num_rounds"]),
-            **{text: significant(row[name], 2) for name, text in parts.items()},
+            "reference network": format_cell(row["reference_model"]),
+            "jobs": format_cell(row["num_jobs"]),
+            "rounds": format_cell(row["num_rounds"]),
+            **{text: format_significant(row[name], 2) for name, text in parts.items()},
         }
         for row in noise.to_dict("records")
     ]
@@ -315,10 +315,10 @@ def _paper_rows(name: str, rows: pd.DataFrame) -> Table:
                 "printed": row["printed_text"],
                 "ours": _ours_text(row),
                 "ours − printed": _difference_text(row),
-                "ours / printed": shown_text(row["ratio"]),
-                "covers printed": shown_text(row["covered"]),
-                "one more run would": shown_text(row["run_covered"]),
-                "comparable": shown_text(row["comparable"]),
+                "ours / printed": format_cell(row["ratio"]),
+                "covers printed": format_cell(row["covered"]),
+                "one more run would": format_cell(row["run_covered"]),
+                "comparable": format_cell(row["comparable"]),
                 "status": "ok" if row["status"] == "ok" else "see notes",
             }
             for row in rows.to_dict("records")
@@ -334,25 +334,25 @@ def _paper_rows(name: str, rows: pd.DataFrame) -> Table:
 
 
 def _ours_text(row: dict) -> str:
-    if not known(row["ours"]):
+    if not is_known(row["ours"]):
         return GAP
     if row["what"] == PARAMETERS:
         return f"{int(row['ours']):,}"
-    return uncertain_text(
+    return format_mean(
         row["ours"],
         row["low"],
         row["high"],
         row["n"],
         row["our_values"],
-        lambda value: significant(value, 4),
+        lambda value: format_significant(value, 4),
     )
 
 
 def _difference_text(row: dict) -> str:
     value = row["difference"]
-    if not known(value):
+    if not is_known(value):
         return GAP
-    text = f"{round(value):,}" if row["what"] == PARAMETERS else significant(value)
+    text = f"{round(value):,}" if row["what"] == PARAMETERS else format_significant(value)
     return text if value < 0 else f"+{text}"
 
 

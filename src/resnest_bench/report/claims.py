@@ -10,11 +10,11 @@ from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
     escape_paragraph,
-    known,
+    format_p_value,
+    is_known,
     latex_table,
     markdown_bullets,
     markdown_table,
-    p_value_text,
     row_dicts,
 )
 from resnest_bench.frames.data_notes import data_notes
@@ -76,7 +76,7 @@ def _adaptive_text(table: pd.DataFrame, study: StudySpec) -> str:
     return (
         f" The study was adaptive: seeds were added where a claim on a trained accuracy was undecided. "
         f"{planned} looks were planned, at {counts} seeds; "
-        f"{f'{taken} at most were taken' if known(taken) else 'none was taken yet'}. Each is at the "
+        f"{f'{taken} at most were taken' if is_known(taken) else 'none was taken yet'}. Each is at the "
         f"nominal level of {level:.3g} % (Bonferroni over looks, then Holm over claims); p-values allow "
         f"for all looks, and the 95 % intervals of such claims hold at all looks together ({100 - level:.4g} "
         "% at each one). A verdict stays from the look that made it."
@@ -89,11 +89,11 @@ def claims_display(table: pd.DataFrame) -> pd.DataFrame:
         {
             "verdict": row["verdict"] + (" (stale)" if row["stale"] is True else ""),
             "claim": row["claim"],
-            "comparison": row["comparison"] if known(row["comparison"]) else GAP,
+            "comparison": row["comparison"] if is_known(row["comparison"]) else GAP,
             "figure": figure_text(row),
-            "n": str(row["n"]) if known(row["n"]) else GAP,
-            "p (Holm)": p_value_text(row["holm_p"]),
-            "would decide": row["decides"] if known(row["decides"]) else GAP,
+            "n": str(row["n"]) if is_known(row["n"]) else GAP,
+            "p (Holm)": format_p_value(row["holm_p"]),
+            "would decide": row["decides"] if is_known(row["decides"]) else GAP,
             "source": row["source"] or GAP,
         }
         for row in row_dicts(table)

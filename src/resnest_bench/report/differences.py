@@ -20,16 +20,16 @@ from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
     escape_paragraph,
-    known,
+    format_mean,
+    format_p_value,
+    format_probability,
+    format_signed,
+    format_significant,
+    is_known,
     latex_table,
     markdown_bullets,
     markdown_table,
-    p_value_text,
-    probability_text,
     row_dicts,
-    signed_text,
-    significant,
-    uncertain_text,
 )
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.frames.files import write_csv
@@ -147,7 +147,7 @@ def power_text(pairs: pd.DataFrame) -> str:
         return TWO_SEEDS if pairs["n"].eq(2).any() else ""
     seeds, points = typical
     return (
-        f"With {seeds} seeds a true difference of {significant(points, 2)} points (median over the "
+        f"With {seeds} seeds a true difference of {format_significant(points, 2)} points (median over the "
         f"pairs) is found in {100 * POWER:.0f} % of all studies that test one pair alone, at "
         f"{100 * ALPHA:.0f} %; Holm's correction over many pairs finds less. A smaller one may well be "
         "there and not be seen."
@@ -193,9 +193,9 @@ def _pair_texts(row: Mapping[str, Any]) -> dict[str, str]:
         "verdict": row["verdict"] + (" (stale)" if row["stale"] is True else ""),
         "difference (points)": _difference_text(row, about),
         "n": f"{row['n']}{kind}",
-        "P(better)": probability_text(row["mean_better_all"]),
-        "p (Holm)": p_value_text(p),
-        "least detectable (points)": significant(row["least_detectable_points"], 2),
+        "P(better)": format_probability(row["mean_better_all"]),
+        "p (Holm)": format_p_value(p),
+        "least detectable (points)": format_significant(row["least_detectable_points"], 2),
         "seeds needed": _seeds_text(row),
     }
 
@@ -203,16 +203,16 @@ def _pair_texts(row: Mapping[str, Any]) -> dict[str, str]:
 def _difference_text(row: Mapping[str, Any], about: str) -> str:
     low, high = (row[f"{about}_{end}_points"] for end in ("low", "high"))
     values = row["seed_differences_points"]
-    text = uncertain_text(row["difference_points"], low, high, row["n"], values, signed_text)
+    text = format_mean(row["difference_points"], low, high, row["n"], values, format_signed)
     # n has a column of its own.
     return text.partition(" (n=")[0]
 
 
 def _seeds_text(row: Mapping[str, Any]) -> str:
-    if not known(row["seeds_needed"]):
+    if not is_known(row["seeds_needed"]):
         return GAP
     ends = [
-        str(v) if known(v) else "∞" for v in (row["seeds_needed_low"], row["seeds_needed_high"])
+        str(v) if is_known(v) else "∞" for v in (row["seeds_needed_low"], row["seeds_needed_high"])
     ]
     return f"{row['seeds_needed']} ({ends[0]} to {ends[1]})"
 
@@ -249,8 +249,8 @@ def effects_caption(found: FactorEffects | str) -> str:
     ]
     if found.seed_sd is not None and found.residual_sd is not None:
         parts.append(
-            f"A seed moves all variants by {significant(found.seed_sd, 2)} points (standard deviation), "
-            f"and what is left is {significant(found.residual_sd, 2)} points"
+            f"A seed moves all variants by {format_significant(found.seed_sd, 2)} points (standard deviation), "
+            f"and what is left is {format_significant(found.residual_sd, 2)} points"
         )
     return ". ".join(parts) + "."
 
@@ -263,9 +263,9 @@ def spread_text(found: FactorEffects) -> str:
     )
     if found.spread_ratio is None:
         return text
-    test = f" (Bartlett's test: p = {p_value_text(found.spread_p)})" if found.spread_p else ""
+    test = f" (Bartlett's test: p = {format_p_value(found.spread_p)})" if found.spread_p else ""
     return (
-        f"{text}. Here the largest standard deviation over seeds is {significant(found.spread_ratio, 2)} "
+        f"{text}. Here the largest standard deviation over seeds is {format_significant(found.spread_ratio, 2)} "
         f"times the smallest{test}"
     )
 
@@ -279,9 +279,9 @@ def effects_display(found: FactorEffects | str) -> pd.DataFrame:
             "effect (points)": _interval_text(
                 row["effect"], row["by_seed_low"], row["by_seed_high"]
             ),
-            "p (Holm)": p_value_text(row["by_seed_holm_p"]),
+            "p (Holm)": format_p_value(row["by_seed_holm_p"]),
             "mixed model": _interval_text(None, row["low"], row["high"]),
-            "its p (Holm)": p_value_text(row["holm_p"]),
+            "its p (Holm)": format_p_value(row["holm_p"]),
             "n": "" if isinstance(found, str) else str(found.num_seeds),
             "variants at this level": str(row["num_variants"]),
             "status": row["reason"] or "ok",
@@ -292,8 +292,8 @@ def effects_display(found: FactorEffects | str) -> pd.DataFrame:
 
 
 def _interval_text(mean: Any, low: Any, high: Any) -> str:
-    first = f"{mean:+.2f}" if known(mean) else ""
-    ends = f"[{low:+.2f}, {high:+.2f}]" if known(low) and known(high) else ""
+    first = f"{mean:+.2f}" if is_known(mean) else ""
+    ends = f"[{low:+.2f}, {high:+.2f}]" if is_known(low) and is_known(high) else ""
     return " ".join(filter(None, [first, ends])) or GAP
 
 

@@ -11,19 +11,19 @@ from resnest_bench.comparisons.factors import factor_table
 from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
-    binomial_text,
     escape_paragraph,
-    known,
+    format_binomial,
+    format_mean,
+    format_millions,
+    format_points,
+    format_probability,
+    format_signed,
+    format_significant,
+    is_known,
     latex_table,
     markdown_bullets,
     markdown_table,
-    millions,
-    points_text,
-    probability_text,
     row_dicts,
-    signed_text,
-    significant,
-    uncertain_text,
 )
 from resnest_bench.frames.cache import write_frames
 from resnest_bench.frames.files import write_csv, write_parquet
@@ -160,9 +160,9 @@ def _identity(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "variant": row["variant"],
         **transfer,
-        "setting": row["setting"] if known(row["setting"]) else GAP,
-        "parameters": millions(row["num_params"]),
-        **({"MACs": millions(row["num_macs"], 1)} if "num_macs" in row else {}),
+        "setting": row["setting"] if is_known(row["setting"]) else GAP,
+        "parameters": format_millions(row["num_params"]),
+        **({"MACs": format_millions(row["num_macs"], 1)} if "num_macs" in row else {}),
     }
 
 
@@ -170,12 +170,12 @@ def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
     stale = " (stale)" if row["stale"] is True else ""
     std = row["accuracy_std_points"]
     # Two values say it themselves.
-    shown_std = points_text(std) if known(std) and row["n"] > 2 else GAP
+    shown_std = format_points(std) if is_known(std) and row["n"] > 2 else GAP
     cells = {"accuracy %": accuracy_text(row) + stale, "std": shown_std}
     if "gain_n" in row:
         mean, low, high = (row[f"gain_{name}_points"] for name in ("mean", "low", "high"))
-        cells["gain over scratch"] = uncertain_text(
-            mean, low, high, row["gain_n"], row["gain_seed_points"], signed_text
+        cells["gain over scratch"] = format_mean(
+            mean, low, high, row["gain_n"], row["gain_seed_points"], format_signed
         )
     return cells
 
@@ -183,12 +183,12 @@ def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
 def accuracy_text(row: Mapping[str, Any]) -> str:
     """'62.64 [62.10, 63.18] (n=5)'; of one seed '62.64 [61.69, 63.58] (n=1, binomial)'.
 
-    Otherwise as `uncertain_text`.
+    Otherwise as `format_mean`.
     """
     mean, low, high = (row[f"accuracy_{name}_percent"] for name in ("mean", "low", "high"))
     if row["accuracy_interval_about"] == IMAGES:
-        return binomial_text(mean, low, high)
-    return uncertain_text(mean, low, high, row["n"], row["seed_accuracies_percent"])
+        return format_binomial(mean, low, high)
+    return format_mean(mean, low, high, row["n"], row["seed_accuracies_percent"])
 
 
 def _latency(row: Mapping[str, Any]) -> dict[str, str]:
@@ -199,23 +199,23 @@ def _latency(row: Mapping[str, Any]) -> dict[str, str]:
     )
     p50 = row["latency_p50_ms"]
     gap = "does not fit" if row["latency_does_not_fit"] is True else GAP
-    text = uncertain_text(
+    text = format_mean(
         p50,
         row["latency_low_ms"],
         row["latency_high_ms"],
         row["latency_rounds"],
         row["latency_round_p50_ms"],
-        significant,
+        format_significant,
     )
-    kinds = str(row["latency_device"]).split(" ")[0] if known(row["latency_device"]) else GAP
+    kinds = str(row["latency_device"]).split(" ")[0] if is_known(row["latency_device"]) else GAP
     throughput, batch = row["throughput_images_per_second"], row["throughput_batch_size"]
-    fastest = f"{significant(throughput)} (batch {batch})" if known(throughput) else GAP
+    fastest = f"{format_significant(throughput)} (batch {batch})" if is_known(throughput) else GAP
     return {
-        "latency p50 ms": text + marks if known(p50) else gap,
-        "IQR ms": significant(row["latency_iqr_ms"]),
+        "latency p50 ms": text + marks if is_known(p50) else gap,
+        "IQR ms": format_significant(row["latency_iqr_ms"]),
         "on": kinds,
         "images/s": fastest,
-        "ms/image, paper's protocol": significant(row["paper_ms_per_image"]),
+        "ms/image, paper's protocol": format_significant(row["paper_ms_per_image"]),
     }
 
 
@@ -223,8 +223,8 @@ def _front(row: Mapping[str, Any]) -> dict[str, str]:
     """Whether it is on the front by the means, and how probably."""
     if "front_probability" not in row:
         return {}
-    place = ("yes" if row["front"] else "no") if known(row["front"]) else GAP
-    return {"on the front": place, "P(on the front)": probability_text(row["front_probability"])}
+    place = ("yes" if row["front"] else "no") if is_known(row["front"]) else GAP
+    return {"on the front": place, "P(on the front)": format_probability(row["front_probability"])}
 
 
 def _printed(row: Mapping[str, Any]) -> dict[str, str]:
@@ -232,10 +232,10 @@ def _printed(row: Mapping[str, Any]) -> dict[str, str]:
         return {}
     printed, minus = row["printed_accuracy_percent"], row["accuracy_minus_printed_points"]
     cells = {
-        "printed accuracy %": f"{printed:.2f}" if known(printed) else GAP,
-        "ours − printed": f"{minus:+.2f}" if known(minus) else GAP,
+        "printed accuracy %": f"{printed:.2f}" if is_known(printed) else GAP,
+        "ours − printed": f"{minus:+.2f}" if is_known(minus) else GAP,
     }
     if "printed_ms_per_image" in row:
         ms = row["printed_ms_per_image"]
-        cells["printed ms/image (T4)"] = f"{ms:.4f}" if known(ms) else GAP
+        cells["printed ms/image (T4)"] = f"{ms:.4f}" if is_known(ms) else GAP
     return cells

@@ -5,7 +5,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from resnest_bench.formats import probability_text
+from resnest_bench.formats import format_probability
 from resnest_bench.records.metrics import METRICS
 from resnest_bench.stats.pareto import choose_num_draws, estimate_pareto_front
 from resnest_bench.stats.summary import ROUNDING
@@ -142,7 +142,7 @@ def _named(rows: pd.DataFrame) -> str:
     names = []
     for variant, of_one in rows.groupby("variant", sort=False):
         known = of_one["front_probability"].dropna()
-        texts = f" ({' / '.join(map(probability_text, known))})" if len(known) else ""
+        texts = f" ({' / '.join(map(format_probability, known))})" if len(known) else ""
         names.append(f"{variant}{texts}")
     return list_names(names, MAX_NAMES)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from resnest_bench.formats import known
+from resnest_bench.formats import is_known
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.stats.summary import CONFIDENCE, ROUNDING
 from resnest_bench.tables.values import device_texts
@@ -213,13 +213,13 @@ def floor_percent(floor: NoiseFloor, num_rounds: int) -> float | None:
 def floor_sentence(row: Mapping[str, Any]) -> str:
     """A row of `noise_table` in words: which differences could be noise, on which device."""
     where = f"Noise floor of protocol {row['protocol']} (images as in {row['dataset']})"
-    where += f" on {row['device']}" if known(row["device"]) else ""
+    where += f" on {row['device']}" if is_known(row["device"]) else ""
     return f"{where}: {floor_clause(row['floor_percent'], row['num_rounds'], row['reason'])}."
 
 
 def floor_clause(percent: float | None, num_rounds: int, reason: str) -> str:
     """What follows 'Noise floor: ': which differences could be noise, or why that isn't known."""
-    if percent is None or not known(percent):
+    if percent is None or not is_known(percent):
         return f"not known, since {reason}"
     return (
         f"the same network timed twice in {num_rounds} round{'' if num_rounds == 1 else 's'} differs by "

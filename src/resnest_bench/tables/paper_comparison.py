@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnest_bench.formats import millions
+from resnest_bench.formats import format_millions
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import RECIPES, StudySpec
@@ -311,12 +311,12 @@ def _params(entry: _PrintedNetwork) -> dict[str, Any]:
     }
     if count is None:
         return {**row, "status": _no_count_status(entry)}
-    covered = millions(count) == text
+    covered = format_millions(count) == text
     return {
         **row,
         "difference": count - row["printed"],
         "covered": covered,
-        "status": "ok" if covered else f"rounds to {millions(count)}, printed is {text}",
+        "status": "ok" if covered else f"rounds to {format_millions(count)}, printed is {text}",
     }
 
 

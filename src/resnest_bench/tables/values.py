@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from resnest_bench.formats import known, row_dicts
+from resnest_bench.formats import is_known, row_dicts
 from resnest_bench.frames.fresh import pick_counted
 from resnest_bench.stats.intervals import ALL_ALIKE, IMAGES, SEEDS, TWO_VALUES, wilson_interval
 from resnest_bench.stats.summary import (
@@ -78,7 +78,7 @@ def by_seed(rows: Rows) -> dict[int, float]:
     return {
         row["seed"]: 100 * row["test_accuracy"]
         for row in shown_rows(rows, ["status", "seed", "test_accuracy"])
-        if known(row["test_accuracy"])
+        if is_known(row["test_accuracy"])
     }
 
 
@@ -191,11 +191,11 @@ def _alike(rows: list[Row], cell: Row, axes: list[str]) -> list[Row]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return known(one) and one == other
+    return is_known(one) and one == other
 
 
 def _is_true(value: Any) -> bool:
-    return known(value) and bool(value)
+    return is_known(value) and bool(value)
 
 
 def _grouped(rows: Iterable[Row], keys: list[str]) -> dict[tuple, list[Row]]:
@@ -203,13 +203,13 @@ def _grouped(rows: Iterable[Row], keys: list[str]) -> dict[tuple, list[Row]]:
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
         values = tuple(row[key] for key in keys)
-        if all(map(known, values)):
+        if all(map(is_known, values)):
             groups.setdefault(values, []).append(row)
     return groups
 
 
 def _known(rows: list[Row], column: str) -> list[Any]:
-    return [row[column] for row in rows if known(row[column])]
+    return [row[column] for row in rows if is_known(row[column])]
 
 
 def first_known(rows: list[Row], column: str) -> Any | None:
@@ -224,7 +224,7 @@ def _mean(rows: list[Row], column: str) -> float | None:
 
 def _joined(texts: Iterable[str | None]) -> str | None:
     return (
-        " and ".join(dict.fromkeys(text for text in texts if text is not None and known(text)))
+        " and ".join(dict.fromkeys(text for text in texts if text is not None and is_known(text)))
         or None
     )
 
@@ -236,7 +236,7 @@ def setting_text(cell: Row) -> str:
 
 def _device_text(row: Row) -> str | None:
     """'CPU NAME, 2 threads' or 'GPU NAME'; None where the device is not known."""
-    if not known(row["device_kind"]):
+    if not is_known(row["device_kind"]):
         return None
     if row["device_kind"] == "cuda":
         return f"GPU {row['device_name']}"

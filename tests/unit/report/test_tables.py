@@ -11,18 +11,18 @@ from markdown_it import MarkdownIt
 from resnest_bench import records
 from resnest_bench.errors import UserError
 from resnest_bench.formats import (
-    binomial_text,
+    escape_latex,
     escape_markdown,
+    format_binomial,
+    format_mean,
+    format_millions,
+    format_p_value,
+    format_probability,
+    format_signed,
+    format_significant,
     latex_table,
-    latex_text,
     markdown_bullets,
     markdown_table,
-    millions,
-    p_value_text,
-    probability_text,
-    signed_text,
-    significant,
-    uncertain_text,
 )
 from resnest_bench.paths import Job
 from resnest_bench.records.metrics import METRICS
@@ -284,7 +284,7 @@ def test_a_folder_that_cannot_be_written(study, paths):
 
 
 def test_latex_escapes_every_special_character():
-    assert latex_text("a_b & 5% #1 $x {y} ~ ^ \\ ± − < |") == (
+    assert escape_latex("a_b & 5% #1 $x {y} ~ ^ \\ ± − < |") == (
         r"a\_b \& 5\% \#1 \$x \{y\} \textasciitilde{} \textasciicircum{} \textbackslash{} $\pm$ $-$ "
         r"\textless{} \textbar{}"
     )
@@ -319,7 +319,7 @@ def test_latex_braces_balance(study, paths):
     ],
 )
 def test_no_probability_and_no_p_below_1_is_shown_as_1(value, probability, p):
-    assert (probability_text(value), p_value_text(value)) == (probability, p)
+    assert (format_probability(value), format_p_value(value)) == (probability, p)
 
 
 @pytest.mark.parametrize(
@@ -437,25 +437,29 @@ def test_a_pipe_cannot_break_a_markdown_row():
     ],
 )
 def test_three_significant_digits(value, text):
-    assert significant(value) == text
+    assert format_significant(value) == text
 
 
 def test_uncertain_texts():
-    assert uncertain_text(62.637, 62.1, 63.18, 5, []) == "62.64 [62.10, 63.18] (n=5)"
-    assert uncertain_text(62.637, None, None, 1, [62.637]) == "62.64 (n=1)"
-    assert uncertain_text(62.637, None, None, 3, [62.637] * 3) == "62.64 (n=3, all alike)"
-    assert uncertain_text(44.05, None, None, 2, [43.1, 45.0]) == "43.10, 45.00 (n=2)"
-    assert binomial_text(60, 50.2003, 69.0599) == "60.00 [50.20, 69.06] (n=1, binomial)"
-    assert [probability_text(p) for p in (0.614, 0.001, 0.9999, float("nan"))] == [
+    assert format_mean(62.637, 62.1, 63.18, 5, []) == "62.64 [62.10, 63.18] (n=5)"
+    assert format_mean(62.637, None, None, 1, [62.637]) == "62.64 (n=1)"
+    assert format_mean(62.637, None, None, 3, [62.637] * 3) == "62.64 (n=3, all alike)"
+    assert format_mean(44.05, None, None, 2, [43.1, 45.0]) == "43.10, 45.00 (n=2)"
+    assert format_binomial(60, 50.2003, 69.0599) == "60.00 [50.20, 69.06] (n=1, binomial)"
+    assert [format_probability(p) for p in (0.614, 0.001, 0.9999, float("nan"))] == [
         "0.61",
         "<0.01",
         ">0.99",
         "–",
     ]
-    assert uncertain_text(float("nan"), None, None, 0, []) == "–"
-    assert uncertain_text(1.0, -1.0, 3.0, 3, [], signed_text) == "+1.00 [-1.00, +3.00] (n=3)"
-    assert uncertain_text(12.0, None, None, 2, [4.0, 20.0], significant) == "4.00, 20.0 (n=2)"
-    assert (millions(8_583_178), millions(85_831), millions(pd.NA)) == ("8.58M", "85.8k", "–")
+    assert format_mean(float("nan"), None, None, 0, []) == "–"
+    assert format_mean(1.0, -1.0, 3.0, 3, [], format_signed) == "+1.00 [-1.00, +3.00] (n=3)"
+    assert format_mean(12.0, None, None, 2, [4.0, 20.0], format_significant) == "4.00, 20.0 (n=2)"
+    assert (format_millions(8_583_178), format_millions(85_831), format_millions(pd.NA)) == (
+        "8.58M",
+        "85.8k",
+        "–",
+    )
 
 
 def test_many_jobs_of_one_reason_are_one_line_in_the_log(study, paths, monkeypatch, caplog):
