@@ -45,7 +45,7 @@ def accuracy_intervals(correct: Correctness) -> pd.DataFrame:
     is. `about` and `method` name the one to show: `networks` with one seed, else `seeds`, or why there
     is none. Nothing is rounded.
     """
-    rows = [{"variant": name, **_intervals(correct.of(name))} for name in correct.variants]
+    rows = [{"variant": name, **_intervals(correct.select(name))} for name in correct.variants]
     return pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS)).astype(ACCURACY_COLUMNS)
 
 

@@ -154,7 +154,7 @@ class Evidence:
             seeds = correct.common_seeds(names)
             if not seeds:
                 raise NotTestable("no seed is in both")
-            values = correct.of(names[0]) if len(names) == 1 else correct.differences(*names)
+            values = correct.select(names[0]) if len(names) == 1 else correct.differences(*names)
             looks, kept = self._looks(experiment, names, seeds, values)
             seeds, values = tuple(seeds[i] for i in kept), values[kept]
             error = _crossed(values)
