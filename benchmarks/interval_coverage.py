@@ -299,7 +299,7 @@ def latency_rows(n: int, num_studies: int, rng: np.random.Generator) -> list[Row
         tally.add(
             "false alarms",
             "equal, above the noise floor of 7 variants' jobs",
-            not noise.is_noise(floor, ours, base, n),
+            not floor.covers(ours, base, n),
         )
     return tally.rows()
 

@@ -29,7 +29,7 @@ from resnest_bench.report.differences import (
 )
 from resnest_bench.specs import load_study
 from resnest_bench.stats.power import ALPHA
-from resnest_bench.tables.values import device_texts
+from resnest_bench.tables.values import name_devices
 
 HERE = Path(__file__).parent
 REFERENCE = HERE.parent / "results" / "reference"
@@ -77,7 +77,7 @@ def document() -> tuple[str, dict[str, str]]:
 
 def _devices(results: PageResults) -> str:
     known = results.runs[results.runs["device_kind"].notna()]
-    pairs = pd.DataFrame({"kind": known["kind"], "device": device_texts(known)}).drop_duplicates()
+    pairs = pd.DataFrame({"kind": known["kind"], "device": name_devices(known)}).drop_duplicates()
     return "; ".join(f"{row.device} ({row.kind})" for row in pairs.itertuples())
 
 

@@ -15,7 +15,7 @@ from resnest_bench.charts import (
     startup_chart,
 )
 from resnest_bench.frames.rows import build_samples
-from resnest_bench.tables.noise import NOISE_PARTS, floor_sentence
+from resnest_bench.tables.noise import NOISE_PARTS, describe_floor
 from resnest_bench.tables.selection import list_experiments
 
 VIEWS = {
@@ -103,7 +103,7 @@ def show_noise(one: data.Loaded) -> None:
     """Which differences between two latencies are noise, and what that noise is made of."""
     table = data.noise_table(one, one.signature)
     for row in table.to_dict("records"):
-        st.markdown(views.plain(floor_sentence(row)))
+        st.markdown(views.plain(describe_floor(row)))
     with st.expander("What the noise is made of"):
         st.caption(views.plain(NOISE_PARTS))
         shown = table.dropna(axis="columns", how="all")

@@ -14,8 +14,8 @@ from resnest_bench.charts import shared_domains, tradeoff_chart, trained_label
 from resnest_bench.specs import variant_line
 from resnest_bench.stats.intervals import IMAGES
 from resnest_bench.tables.axes import Axis, default_axes
-from resnest_bench.tables.fronts import front_lines, front_notes
-from resnest_bench.tables.points import TIED_TEXT, Choice, best_within
+from resnest_bench.tables.fronts import describe_front, describe_front_probabilities
+from resnest_bench.tables.points import TIED_TEXT, Choice, choose_best
 from resnest_bench.tables.selection import Experiments, list_experiments
 
 PANEL = ["device", "measured_in"]
@@ -134,15 +134,15 @@ def show_choice(
     limit: float | None,
     memory: float | None,
 ) -> None:
-    for line in front_lines(points):
+    for line in describe_front(points):
         head, colon, rest = line.partition(": ")
         st.markdown(f"**{views.plain(head)}**{colon}{views.plain(rest)}")
-    for note in front_notes(points, x, y):
+    for note in describe_front_probabilities(points, x, y):
         st.caption(views.plain(note))
     if y.better is None:
         return
     trained = chosen.runs(loaded.runs, ("train", "finetune"))
-    best = best_within(points, x, y, limit, memory, trained)
+    best = choose_best(points, x, y, limit, memory, trained)
     if best is None:
         st.warning("No network keeps this budget.")
         return
@@ -156,7 +156,7 @@ def show_choice(
         text += f". Not significantly below it: {views.few(best.tied)} ({TIED_TEXT})"
     st.markdown(text + ".")
     if limit is not None:
-        surely = best_within(points, x, y, limit, memory, trained, whole_interval=True)
+        surely = choose_best(points, x, y, limit, memory, trained, whole_interval=True)
         for line in say_how_surely(best, surely, x):
             st.markdown(line)
     st.code(variant_line(loaded.study.variant(row["variant"])), language="yaml", wrap_lines=True)

@@ -10,7 +10,7 @@ from resnest_bench.specs import StudySpec
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.mixed_model import EFFECT_COLUMNS, FactorEffects, factor_effects
 from resnest_bench.tables.selection import RowGroups, select
-from resnest_bench.tables.values import RUN_COLUMNS, by_seed
+from resnest_bench.tables.values import RUN_COLUMNS, accuracies_by_seed
 
 # Beside the factors of the network itself, where they vary.
 DROPOUT, RECIPE = "dropout", "recipe"
@@ -63,7 +63,7 @@ def _rows(
         for name, network in distinct_networks(study, names, recipe).items():
             networks[name] = network
             label = name if len(experiments) == 1 else f"{name}, {recipe}"
-            accuracies = by_seed(groups.of(experiment, name))
+            accuracies = accuracies_by_seed(groups.select(experiment, name))
             levels = {factor: network.level(factor) for factor in FACTORS}
             shared = {"variant": label, **levels, DROPOUT: network.dropout, RECIPE: recipe}
             rows += [{**shared, "seed": s, "value": value} for s, value in accuracies.items()]

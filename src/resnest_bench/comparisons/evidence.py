@@ -22,18 +22,18 @@ from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.intervals import MeanEstimate, estimate_mean
 from resnest_bench.stats.sequential import Looks
 from resnest_bench.status.outcomes import Outcome
-from resnest_bench.tables.noise import NO_REFERENCE, NoiseFloor, noise_floors, noise_text
+from resnest_bench.tables.noise import NO_REFERENCE, NoiseFloor, noise_floors
 from resnest_bench.tables.selection import Experiments, RowGroups, select
 from resnest_bench.tables.values import (
     CELL_COLUMNS,
     RUN_COLUMNS,
     Row,
     any_stale,
-    devices_text,
+    counted_rows,
+    describe_setting,
     first_known,
+    join_devices,
     latency_status,
-    setting_text,
-    shown_rows,
     training_status,
 )
 
@@ -131,10 +131,10 @@ class Evidence:
     def count(self, quantity: str, about: Experiments, name: str) -> int:
         """Parameters or multiply-accumulates of a variant, as its records counted them."""
         rows = [
-            *self._runs.of(about.training, name),
-            *self._runs.of(about.latency, name),
+            *self._runs.select(about.training, name),
+            *self._runs.select(about.latency, name),
         ]
-        count = first_known(shown_rows(rows), COUNTS[quantity])
+        count = first_known(counted_rows(rows), COUNTS[quantity])
         if not count:
             raise NotTestable(f"no record says how many {quantity} {name} has")
         return int(count)
@@ -166,7 +166,7 @@ class Evidence:
             tuple(100 * values.mean(axis=1)),
             values.shape[1],
             stale=any(map(any_stale, sides)),
-            device=devices_text([row for side in sides for row in side]),
+            device=join_devices([row for side in sides for row in side]),
             same_predictions=len(names) == 2 and not values.any(),
             notes=self._training_notes(experiment, names),
             looks=looks,
@@ -182,7 +182,7 @@ class Evidence:
         """The looks at one comparison, and the places in `seeds` of those of the last one."""
         if not (self.study.adaptive and experiment.kind == "train"):
             return None, list(range(len(seeds)))
-        every = [self._runs.of(experiment, name) for name in names]
+        every = [self._runs.select(experiment, name) for name in names]
         ended = [{r["seed"] for r in rows if r["status"] in SETTLED} for rows in every]
         kept = [
             [i for i, seed in enumerate(seeds) if seed in at_look]
@@ -195,12 +195,12 @@ class Evidence:
         return Looks(planned_looks(self.study), len(kept), spread), kept[-1]
 
     def _trained(self, experiment: Experiment, name: str) -> list[Row]:
-        rows = self._runs.of(experiment, name)
+        rows = self._runs.select(experiment, name)
         if not rows:
             raise NotTestable(
                 f"this study asks for no {name} by {experiment.recipe} on {experiment.dataset}"
             )
-        used = [row for row in shown_rows(rows) if is_known(row["test_accuracy"])]
+        used = [row for row in counted_rows(rows) if is_known(row["test_accuracy"])]
         if not used:
             raise NotTestable(f"{name}: {'; '.join(training_status(rows))}")
         return used
@@ -209,7 +209,7 @@ class Evidence:
         return tuple(
             f"{name}: {problem}"
             for name in names
-            for problem in training_status(self._runs.of(experiment, name))
+            for problem in training_status(self._runs.select(experiment, name))
         )
 
     def latency(
@@ -246,13 +246,13 @@ class Evidence:
         floor = self._floors.get(cast("tuple[str, str, str]", where))
         if not isinstance(floor, NoiseFloor):
             return f"the noise floor is not known, since {floor or NO_REFERENCE}"
-        return noise_text(floor, math.exp(logs.mean()), 1.0, len(logs))
+        return floor.describe_difference(math.exp(logs.mean()), 1.0, len(logs))
 
     def _timed(self, experiment: Experiment | None, name: str, batch_size: int) -> _Side:
-        runs, cells = (rows.of(experiment, name) for rows in (self._runs, self._cells))
+        runs, cells = (rows.select(experiment, name) for rows in (self._runs, self._cells))
         if not runs:
             raise NotTestable(f"this study asks for no latency of {name}")
-        used = {row["seed"]: row for row in shown_rows(runs)}
+        used = {row["seed"]: row for row in counted_rows(runs)}
         timed = [cell for cell in cells if cell["seed"] in used]
         first = next(
             (cell for cell in timed if is_known(cell["primary"]) and cell["primary"]), None
@@ -264,7 +264,7 @@ class Evidence:
             and is_known(cell["p50_ms"])
             and cell["p50_ms"] > 0
             and cell["batch_size"] == batch_size
-            and setting_text(cell) == setting_text(first)
+            and describe_setting(cell) == describe_setting(first)
         ]
         notes = tuple(f"{name}: {problem}" for problem in latency_status(runs, timed))
         if first is None or not alike:
@@ -272,8 +272,8 @@ class Evidence:
             raise NotTestable(f"{name} has no latency of batch {batch_size}{why}")
         return _Side(
             by_round={cell["seed"]: cell["p50_ms"] for cell in alike},
-            devices={number: devices_text([row]) for number, row in used.items()},
-            setting=setting_text(first),
+            devices={number: join_devices([row]) for number, row in used.items()},
+            setting=describe_setting(first),
             stale=any_stale(runs),
             notes=notes,
         )

@@ -14,11 +14,11 @@ from resnest_bench.tables.selection import RowGroups, Selection, select
 from resnest_bench.tables.values import (
     RUN_COLUMNS,
     Row,
+    accuracies_by_seed,
     any_stale,
-    by_seed,
-    devices_text,
+    counted_rows,
     first_known,
-    shown_rows,
+    join_devices,
     training_status,
 )
 
@@ -240,9 +240,9 @@ def _pair_row(
     runs: RowGroups, chosen: Selection, group: FactorGroup, low: int, high: int
 ) -> dict[str, Any]:
     names = group.variants[low], group.variants[high]
-    sides = [runs.of(chosen.training, name) for name in names]
-    used = [row for side in sides for row in shown_rows(side)]
-    base, ours = (by_seed(side) for side in sides)
+    sides = [runs.select(chosen.training, name) for name in names]
+    used = [row for side in sides for row in counted_rows(side)]
+    base, ours = (accuracies_by_seed(side) for side in sides)
     dataset = chosen.training and chosen.training.dataset
     return {
         "factor": group.factor,
@@ -259,7 +259,7 @@ def _pair_row(
         "dataset_label": runs.labels.get(dataset) if any(sides) else None,
         "recipe": _recipe(chosen),
         "num_test": first_known(used, "num_test"),
-        "train_device": devices_text(used),
+        "train_device": join_devices(used),
         "status": _status(names, sides, bool(base.keys() & ours.keys())),
     }
 
@@ -279,7 +279,7 @@ def _difference(ours: Mapping[int, float], base: Mapping[int, float]) -> dict[st
 
 
 def _params_ratio(base: list[Row], ours: list[Row]) -> float | None:
-    over, under = (first_known(shown_rows(side), "num_params") for side in (ours, base))
+    over, under = (first_known(counted_rows(side), "num_params") for side in (ours, base))
     return None if over is None or under is None else float(over / under)
 
 
@@ -290,7 +290,7 @@ def _status(names: tuple[str, str], sides: list[list[Row]], any_pair: bool) -> s
         for problem in training_status(side)
     ]
     # Both may have seeds, and none of them in common.
-    if not any_pair and all(map(shown_rows, sides)):
+    if not any_pair and all(map(counted_rows, sides)):
         problems.append("no seed is in both")
     return "; ".join(problems) or "ok"
 

@@ -21,7 +21,7 @@ from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.records.observations import Environment
 from resnest_bench.specs import dump_study
 from resnest_bench.status.outcomes import STATUSES
-from resnest_bench.tables.values import device_texts
+from resnest_bench.tables.values import name_devices
 
 # What is true of the page and of nothing else.
 PAGE = "Page"
@@ -88,7 +88,7 @@ def _data(known: pd.DataFrame) -> list[str]:
 
 def _devices(known: pd.DataFrame) -> list[str]:
     """'train on CPU NAME, 2 threads', a line a kind of job and device."""
-    pairs = pd.DataFrame({"kind": known["kind"], "device": device_texts(known)}).dropna()
+    pairs = pd.DataFrame({"kind": known["kind"], "device": name_devices(known)}).dropna()
     rows = pairs.drop_duplicates().itertuples(index=False, name=None)
     return [f"{kind}: {device}" for kind, device in rows]
 

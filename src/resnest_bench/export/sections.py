@@ -45,10 +45,10 @@ from resnest_bench.formats import (
 from resnest_bench.report.captions import caption, notes
 from resnest_bench.report.tables import display_frame
 from resnest_bench.tables.axes import Axis
-from resnest_bench.tables.fronts import front_lines, front_notes
-from resnest_bench.tables.noise import NOISE_PARTS, floor_sentence
+from resnest_bench.tables.fronts import describe_front, describe_front_probabilities
+from resnest_bench.tables.noise import NOISE_PARTS, describe_floor
 from resnest_bench.tables.paper_comparison import PRINTED_FACTS
-from resnest_bench.tables.points import TIED_TEXT, best_within, headline_points
+from resnest_bench.tables.points import TIED_TEXT, choose_best, headline_points
 from resnest_bench.tables.selection import Experiments, main_experiments
 from resnest_bench.words import list_names
 
@@ -127,7 +127,7 @@ def tradeoff(results: PageResults) -> Section | None:
 def _choice(results: PageResults, points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
     """The front, the network with the best mean, and those that aren't significantly below it."""
     rows = Experiments(main_experiments(results.spec).training, None).runs(results.runs)
-    best = best_within(points, x, y, None, None, rows)
+    best = choose_best(points, x, y, None, None, rows)
     if best is None:
         return []
     row = best.row
@@ -137,7 +137,7 @@ def _choice(results: PageResults, points: pd.DataFrame, x: Axis, y: Axis) -> lis
     )
     if best.tied:
         text += f" Not significantly below it: {list_names(best.tied, MAX_NAMES)} ({TIED_TEXT})."
-    return [*front_lines(points), *front_notes(points, x, y), text]
+    return [*describe_front(points), *describe_front_probabilities(points, x, y), text]
 
 
 def ablation(results: PageResults) -> Section | None:
@@ -230,7 +230,7 @@ def latency(results: PageResults) -> Section | None:
     runs, cells = results.of_drawn(results.runs), results.of_drawn(results.cells)
     samples = latency_distribution_panels(_smallest_batch(results))
     noise = results.noise
-    text = [*map(floor_sentence, row_dicts(noise)), *results.cut_text]
+    text = [*map(describe_floor, row_dicts(noise)), *results.cut_text]
     if len(samples) > 1:
         text.append(f"The raw samples are of the first of {len(samples)} settings.")
     sweep = batch_sweep_chart(cells, variants=results.spec.variant_names)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from resnest_bench.specs import StudySpec
 from resnest_bench.stats.intervals import IMAGES
-from resnest_bench.tables.noise import floor_clause
+from resnest_bench.tables.noise import explain_floor
 from resnest_bench.words import list_names
 
 MAX_NAMED = 12
@@ -182,7 +182,7 @@ def _floor_notes(table: pd.DataFrame) -> list[str]:
     ]
     timed = table.dropna(subset=["latency_device"])[keys].drop_duplicates()
     return [
-        f"Noise floor, protocol {protocol}, on {device}: {floor_clause(*floor)}"
+        f"Noise floor, protocol {protocol}, on {device}: {explain_floor(*floor)}"
         for protocol, device, *floor in timed.itertuples(index=False, name=None)
     ]
 

@@ -7,7 +7,7 @@ from resnest_bench import records
 from resnest_bench.frames.rows import cells_frame, collect
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.tables.axes import list_axes
-from resnest_bench.tables.points import best_within, headline_points, points_frame
+from resnest_bench.tables.points import choose_best, headline_points, points_frame
 from resnest_bench.tables.selection import Experiments, list_experiments
 from support.records_factory import (
     GPU,
@@ -174,7 +174,7 @@ def choose(study, paths, draw):
         runs, cells = collect(study, paths), cells_frame(study, paths)
         axes = list_axes(runs, cells)
         trained = CHOSEN.runs(runs, ("train",))
-        found = best_within(draw(x, y), axes[x], axes[y], limit, memory, trained)
+        found = choose_best(draw(x, y), axes[x], axes[y], limit, memory, trained)
         return found and (found.row["variant"], found.tied)
 
     return choice
@@ -205,11 +205,11 @@ def test_a_budget_looks_at_the_interval_too(paths):
     points = points_frame(study, runs, cells, CHOSEN, x, y)
     trained = CHOSEN.runs(runs, ("train",))
     # With t(0.975, 2) = 4.302653 B's mean is 5 ms, and its interval is far wider than 0.1 ms.
-    found = best_within(points, x, y, 5.1, None, trained)
+    found = choose_best(points, x, y, 5.1, None, trained)
     assert (found.row["variant"], found.unsure) == ("B", ["B"])
-    surely = best_within(points, x, y, 5.1, None, trained, whole_interval=True)
+    surely = choose_best(points, x, y, 5.1, None, trained, whole_interval=True)
     assert (surely.row["variant"], surely.unsure) == ("A", ["B"])
-    assert best_within(points, x, y, 2.011, None, trained, whole_interval=True) is None
+    assert choose_best(points, x, y, 2.011, None, trained, whole_interval=True) is None
 
 
 @pytest.fixture
