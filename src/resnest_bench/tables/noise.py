@@ -43,7 +43,7 @@ NOISE_COLUMNS = {
     ),
     "reason": "str",
 }
-NO_RECORD = "no record yet"
+NO_RECORD = "there is no record yet"
 NO_REFERENCE = "no latency job timed a reference network"
 SEVERAL = "its rounds ran on several devices"
 ONE_JOB = "each round has only one job"
