@@ -20,7 +20,7 @@ from scipy.stats import multivariate_normal
 from simulated import OWN_DIFFICULTY_SD, Row, Setting, Tally, equal, simulate
 
 from resnest_bench.claims.hypotheses import band_p_values
-from resnest_bench.claims.verdicts import UNDECIDED, conjunction_p, two_sided_p, verdicts
+from resnest_bench.claims.verdicts import UNDECIDED, combine_p_values, decide_verdicts, two_sided_p
 from resnest_bench.specs import AdaptiveSpec
 from resnest_bench.stats.intervals import MeanEstimate, estimate_mean, two_way_interval
 from resnest_bench.stats.sequential import Looks, correct_for_looks
@@ -142,7 +142,7 @@ def family_rows(
             p_for, p_against = zip(
                 *(_claim_p(made.bits, claim, counts) for claim in CLAIMS), strict=True
             )
-            words = verdicts(np.stack(p_for, axis=-1), np.stack(p_against, axis=-1))[1]
+            words = decide_verdicts(np.stack(p_for, axis=-1), np.stack(p_against, axis=-1))[1]
             tally.add(figure, "used: Holm over claims", (words != UNDECIDED).any(axis=-1))
     return tally.rows()
 
@@ -155,7 +155,7 @@ def _claim_p(
         p = p_at(errors_at(_apart(bits, first, second), counts))
         each.append(correct_for_looks(p, len(counts)))
     p_for, p_against = np.stack(each, axis=-1)
-    return conjunction_p(p_for, p_against)
+    return combine_p_values(p_for, p_against)
 
 
 def stopping_rows(

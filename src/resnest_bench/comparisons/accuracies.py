@@ -1,4 +1,4 @@
-"""Each variant's accuracy with its intervals: for new seeds, for new images, for both."""
+"""The accuracy of each variant with its intervals: for new seeds, for new images and for both."""
 
 from typing import Any
 
@@ -37,13 +37,13 @@ ACCURACY_COLUMNS = {
 
 
 def accuracy_intervals(correct: Correctness) -> pd.DataFrame:
-    """One row for each variant: mean accuracy in % over its `n` seeds, with 95 % intervals in %.
+    """One row per variant: mean accuracy in % over its `n` seeds, with 95 % intervals in %.
 
-    `seeds`: Student's on the logit scale, for new seeds on these test images. `all`: for new seeds on
-    new test images. Both are NaN below three seeds. `networks`: for these trained networks on new test
-    images; of one network it is the binomial interval of the test set (Wilson), and the only one there
-    is. `about` and `method` name the one to show: `networks` with one seed, else `seeds`, or why there
-    is none. Nothing is rounded.
+    `seeds` is Student's interval on the logit scale, for new seeds on these test images. `all` is for
+    new seeds on new test images. Both are NaN below three seeds. `networks` is for these trained
+    networks on new test images; for one network it is the binomial interval (Wilson), and the only one.
+    `about` and `method` name the interval to show: `networks` with one seed, else `seeds`; or they say
+    why there is none. Nothing is rounded.
     """
     rows = [{"variant": name, **_intervals(correct.select(name))} for name in correct.variants]
     return pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS)).astype(ACCURACY_COLUMNS)

@@ -13,7 +13,7 @@ from resnest_bench.comparisons.differences import (
     UNTESTED,
     Differences,
     Trainings,
-    typical_detectable,
+    median_detectable_difference,
 )
 from resnest_bench.comparisons.effects import effects_table
 from resnest_bench.files import write_text
@@ -142,7 +142,7 @@ def _variants_text(pairs: pd.DataFrame) -> str:
 
 def power_text(pairs: pd.DataFrame) -> str:
     """What these seeds could have found, as a sentence; empty with one seed."""
-    typical = typical_detectable(pairs)
+    typical = median_detectable_difference(pairs)
     if typical is None:
         return TWO_SEEDS if pairs["n"].eq(2).any() else ""
     seeds, points = typical

@@ -82,6 +82,6 @@ def test_arrays_are_studies():
 )
 def test_what_is_asked(made, text, low, high):
     (result,) = make_results(claims_study(made), {})
-    (comparison,) = result.comparisons
-    assert comparison.question.text == text
-    assert (comparison.question.low, comparison.question.high) == pytest.approx((low, high))
+    (comparison,) = result.tests
+    assert comparison.hypothesis.text == text
+    assert (comparison.hypothesis.low, comparison.hypothesis.high) == pytest.approx((low, high))

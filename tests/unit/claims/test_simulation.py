@@ -5,7 +5,7 @@ import pytest
 from scipy.special import ndtri
 
 from resnest_bench.claims.hypotheses import band_p_values
-from resnest_bench.claims.verdicts import conjunction_p, verdicts
+from resnest_bench.claims.verdicts import combine_p_values, decide_verdicts
 from resnest_bench.stats.intervals import MeanEstimate, estimate_mean
 
 STUDIES, SEEDS, IMAGES = 600, 4, 150
@@ -46,13 +46,13 @@ def claim_p_values(bits, pairs, band):
         )
         found.append(band_p_values(points, *band))
     p_for, p_against = (np.stack(p, axis=-1) for p in zip(*found, strict=True))
-    return conjunction_p(p_for, p_against)
+    return combine_p_values(p_for, p_against)
 
 
 def list_words(bits, claims):
     p = [claim_p_values(bits, pairs, band) for pairs, band in claims]
     p_for, p_against = (np.stack(each, axis=-1) for each in zip(*p, strict=True))
-    return verdicts(p_for, p_against)[1]
+    return decide_verdicts(p_for, p_against)[1]
 
 
 def test_where_all_variants_are_alike_a_wrong_verdict_is_rare():
@@ -94,7 +94,7 @@ def wrong_verdicts(num_rounds):
     logs = 0.02 * rng.standard_normal((20_000, 12, num_rounds))
     variance = logs.var(axis=-1, ddof=1) / num_rounds
     error = MeanEstimate(logs.mean(axis=-1), variance, np.zeros_like(variance), num_rounds)
-    words = verdicts(*band_p_values(error, *ABOVE))[1]
+    words = decide_verdicts(*band_p_values(error, *ABOVE))[1]
     return (words != "undecided").any(axis=1)
 
 

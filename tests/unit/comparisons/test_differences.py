@@ -16,7 +16,7 @@ from resnest_bench.comparisons.differences import (
     find_trainings,
     list_pairs,
     main_trainings,
-    typical_detectable,
+    median_detectable_difference,
 )
 from resnest_bench.report.differences import (
     differences_caption,
@@ -127,7 +127,7 @@ def test_the_least_detectable_difference_is_that_of_the_paired_t_test():
     power = stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift)
     # The images' part makes it need a larger difference, never a smaller one.
     assert power >= 0.80 - 1e-3
-    assert typical_detectable(found.pairs)[0] == 5
+    assert median_detectable_difference(found.pairs)[0] == 5
     assert "With 5 seeds" in power_text(found.pairs)
 
 
