@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from resnest_bench.comparisons.evidence import Evidence, Measurement, NotTestable
+from resnest_bench.comparisons.evidence import COUNT_NAMES, Evidence, Measurement, NotTestable
 from resnest_bench.comparisons.factors import factor_groups
 from resnest_bench.formats import format_significant
 from resnest_bench.specs import ClaimSpec, StudySpec
@@ -161,7 +161,7 @@ def _size_difference(
     if ratio <= 1 + test.within:
         return ""
     ours, base = (format_significant(size, 4) for size in sizes)
-    return f"not of equal {test.equal}: {ours} and {base} differ by {100 * (ratio - 1):.0f} %"
+    return f"{ours} and {base} {COUNT_NAMES[test.equal]} differ by {100 * (ratio - 1):.0f} %"
 
 
 def run_test(hypothesis: Hypothesis, measurement: Measurement) -> HypothesisTest:

@@ -213,7 +213,7 @@ class OpenClaim:
             )
         for job in self.jobs(self.own_seeds) + self.next_jobs():
             if job in statuses and statuses[job] not in SETTLED:
-                return f"{WAITS}: the record of {job} is {statuses[job]}"
+                return f"{WAITS} for the record of {job}, which is {statuses[job]}"
         return ""
 
 

@@ -40,6 +40,7 @@ from resnest_bench.tables.values import (
 # The statuses of a training that has ended.
 SETTLED = ("ok", "stale", "failed")
 COUNTS = {"params": "num_params", "macs": "num_macs"}
+COUNT_NAMES = {"params": "parameters", "macs": "MACs"}
 
 
 class NotTestable(Exception):  # noqa: N818 - it is a finding, not an error
@@ -141,7 +142,7 @@ class Evidence:
         ]
         count = first_known(counted_rows(rows), COUNTS[quantity])
         if not count:
-            raise NotTestable(f"no record has the number of {quantity} of {name}")
+            raise NotTestable(f"no record has the number of {COUNT_NAMES[quantity]} of {name}")
         return int(count)
 
     def _measure_accuracy(self, experiment: Experiment | None, names: Sequence[str]) -> Measurement:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from resnest_bench.claims.hypotheses import ALIKE, ONE_ROUND, ONE_SEED
 from resnest_bench.claims.verdicts import claim_jobs, combine_p_values, decide_verdicts, two_sided_p
 from resnest_bench.comparisons.pairs import pairs_table
 from resnest_bench.frames.correctness import build_correctness
@@ -151,7 +152,7 @@ def test_at_equal_asks_for_alike_pairs_alone(bits):
     alike, other = result.tests
     assert alike.has_result
     assert other.excluded
-    assert other.reason == "not at equal params: 1,000 against 1,101, 10 % apart"
+    assert all(part in other.reason for part in ("1,000", "1,101", "10 %"))
     assert result.required_tests == [alike]
     assert result.verdict == "supported"
     # Without any pair at equal size there is nothing to test.
@@ -178,7 +179,8 @@ def test_counts_have_no_error_and_take_nothing_from_the_others(bits):
         "untested",
         "supported",
     ]
-    assert reasons(results[3]) == ["no record says how many macs B has"]
+    (reason,) = reasons(results[3])
+    assert "MACs of B" in reason
     assert results[4].holm_p == results[4].p
     study = claims_study(claim("equivalent", metric="macs", a="A", b="B", margin=0.01))
     assert only(study, timed(study, {"A": [1.0], "B": [2.0]})).verdict == "supported"
@@ -200,7 +202,8 @@ def test_latency_is_students_test_of_log_ratios_over_rounds():
     assert only(study, timed(study, {"A": a})).verdict == "supported"
     study = claims_study(claim("greater", metric="latency", a=["B"], b=["A"]))
     (reason,) = reasons(only(study, made))
-    assert reason == "B has no latency of batch 1"
+    assert reason.startswith("B has no latency")
+    assert reason.endswith(" 1")
 
 
 def test_latencies_are_compared_on_one_device_in_one_setting():
@@ -208,7 +211,7 @@ def test_latencies_are_compared_on_one_device_in_one_setting():
     times = {"A": [1.0, 1.1, 1.2], "B": [2.0, 2.1, 2.2]}
     made = timed(study, times, B={"device": GPU})
     assert "several devices" in reasons(only(study, made))[0]
-    assert reasons(only(study, timed(study, {"A": [1.0], "B": [2.0]})))[0].startswith("one round")
+    assert reasons(only(study, timed(study, {"A": [1.0], "B": [2.0]}))) == [ONE_ROUND]
 
 
 def test_holm_goes_over_the_tested_claims(bits):
@@ -241,13 +244,11 @@ def test_what_lacks_records_says_so(bits):
         made[job] = make_failed_record(job, study.job_spec(job), "it diverged")
     made.pop(Job("train", "low", "quick", "T", 0))
     found = {r.claim.name: reasons(r)[0] for r in make_results(study, made)}
-    assert found == {
-        "gone": "Gone is not in this study",
-        "unasked": "this study asks for no D by quick on low",
-        "alone": "one seed in common: nothing tells the spread",
-        "apart": "no seed is in both",
-        "failed": "B: seeds 0, 1, 2, 3, 4 failed: it diverged",
-    }
+    assert found["gone"].startswith("Gone ")
+    assert found["unasked"].endswith("D with quick on low")
+    assert found["alone"] == ONE_SEED
+    assert found["apart"] == "no common seed"
+    assert found["failed"] == "B: seeds 0, 1, 2, 3, 4 failed: it diverged"
 
 
 def test_only_the_seeds_that_both_have_count(bits):
@@ -273,7 +274,7 @@ def test_stale_records_count_where_there_are_no_others(bits):
     )
     # Never beside fresh ones.
     stale.pop()
-    assert only(study, made, stale=stale).tests[0].reason.startswith("one seed in common")
+    assert only(study, made, stale=stale).tests[0].reason == ONE_SEED
 
 
 def test_other_data_cannot_be_compared(bits):
@@ -297,7 +298,7 @@ def test_one_value_in_every_seed_has_no_spread():
     images = np.arange(100)
     alike = {"A": np.tile(images < 60, (3, 1)), "B": np.tile(images < 70, (3, 1))}
     result = only(study, trained(study, alike))
-    assert reasons(result) == ["every seed has the same value: nothing tells the spread"]
+    assert reasons(result) == [ALIKE.format("seed")]
     assert result.deciding_test.measurement.estimate.mean == pytest.approx(10)
 
 
@@ -312,7 +313,8 @@ def test_the_same_predictions_in_every_seed(bits):
     assert same.p_for == pytest.approx(0.99**2000)
     assert same.verdict == "supported"
     assert above.verdict == "undecided"
-    assert above.plan.why_none == "they made the same predictions in every seed"
+    assert above.plan.required is None
+    assert "same predictions" in above.plan.reason
     few = dict.fromkeys("AD", bits["A"][:, :100])
     assert [r.verdict for r in make_results(study, trained(study, few))] == ["undecided"] * 2
 
@@ -328,7 +330,7 @@ def test_undecided_says_how_many_seeds_would_decide(rng):
     # Two claims are tested: Bonferroni's half of 5 %.
     expected = plan_seeds(error.mean, sd, 5, math.sqrt(error.image_variance), alpha=0.025)
     assert error.mean > 0
-    assert result.plan.needed == expected
+    assert result.plan.required == expected
     assert expected.at_low_sd <= expected.seeds <= expected.at_high_sd
 
 
@@ -337,11 +339,11 @@ def test_one_leaning_the_other_way_would_contradict(rng):
     study = claims_study(claim("greater", a=["B", "C"], b=["A"]))
     result = only(study, trained(study, images))
     assert result.verdict == "undecided"
-    assert result.plan.comparison.hypothesis.text == "C > A"
+    assert result.plan.test.hypothesis.text == "C > A"
     error = result.deciding_test.measurement.estimate
     sd = np.std(result.deciding_test.measurement.seed_values, ddof=1)
     expected = plan_seeds(error.mean, sd, 5, math.sqrt(error.image_variance), alpha=0.05 / 2)
-    assert result.plan.needed == expected
+    assert result.plan.required == expected
 
 
 def test_seeds_do_not_help_where_the_images_are_too_few(rng):
@@ -352,8 +354,8 @@ def test_seeds_do_not_help_where_the_images_are_too_few(rng):
     study = claims_study(claim("greater", a=["B"], b=["T"]))
     result = only(study, trained(study, images))
     assert result.verdict == "undecided"
-    assert result.plan.needed is None
-    assert result.plan.why_none.startswith("no number of seeds would: the 100 test images alone")
+    assert result.plan.required is None
+    assert "100 test images" in result.plan.reason
 
 
 def test_missing_comparisons_can_contradict_and_never_support(bits):
