@@ -22,10 +22,10 @@ from resnest_bench.formats import (
 from resnest_bench.paths import StudyPaths
 from resnest_bench.report.claims import counts_text
 from resnest_bench.report.differences import (
+    count_significant,
+    describe_power,
+    describe_spread,
     effects_notes,
-    power_text,
-    significance_text,
-    spread_text,
 )
 from resnest_bench.specs import load_study
 from resnest_bench.stats.power import ALPHA
@@ -91,7 +91,7 @@ def in_short(results: PageResults) -> list[str]:
     lines = []
     if found is not None and len(found.pairs):
         lines.append(
-            f"**{significance_text(found.pairs).capitalize()}**. {power_text(found.pairs)}"
+            f"**{count_significant(found.pairs).capitalize()}**. {describe_power(found.pairs)}"
         )
         lines += [_apart_text(found.pairs), _closest_text(found.pairs)]
     lines += _effect_texts(results)
@@ -131,7 +131,7 @@ def _closest_text(pairs: pd.DataFrame) -> str:
 
 
 def _effect_texts(results: PageResults) -> list[str]:
-    found = results.found_effects if results.spec.tables.ablation else ""
+    found = results.factor_effects if results.spec.tables.ablation else ""
     if isinstance(found, str):
         return []
     different = found.table[found.table["by_seed_holm_p"] <= ALPHA]
@@ -156,7 +156,7 @@ def _effect_texts(results: PageResults) -> list[str]:
     return [
         what
         + (f"significantly different from 0 at 5 % (Holm): {'; '.join(said)}." if said else none),
-        f"By the mixed model alone: {'; '.join(doubtful)}. {spread_text(found)}."
+        f"By the mixed model alone: {'; '.join(doubtful)}. {describe_spread(found)}."
         if doubtful
         else "",
     ]
@@ -240,7 +240,7 @@ def _limits(results: PageResults) -> str:
             for row in claims[claims["verdict"] == "untested"].to_dict("records")
         ]
     if results.spec.tables.ablation:
-        lines += effects_notes(results.found_effects)
+        lines += effects_notes(results.factor_effects)
     lines += [f"{status}: {count} jobs" for status, count in _not_ok(results.runs).items()]
     if not lines:
         return ""

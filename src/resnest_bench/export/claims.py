@@ -24,7 +24,7 @@ def claims(results: PageResults) -> Section | None:
         make_table(
             "Table: claims",
             claims_display(verdicts),
-            claims_caption(verdicts, results.spec),
+            str(claims_caption(verdicts, results.spec)),
             [
                 *data_notes(results.spec, results.runs).values(),
                 *claims_notes(verdicts, undrawn),

@@ -5,14 +5,14 @@ from resnest_bench.export.blocks import Block, Section, make_figure, make_table
 from resnest_bench.export.results import PageResults
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.report.differences import (
+    count_significant,
+    describe_power,
     differences_caption,
     differences_display,
     differences_notes,
     effects_caption,
     effects_display,
     effects_notes,
-    power_text,
-    significance_text,
 )
 
 
@@ -25,13 +25,13 @@ def differences(results: PageResults) -> Section | None:
     blocks: list[Block] = []
     text = list(found.notes)
     if len(found.pairs):
-        text = [f"{significance_text(found.pairs)}. {power_text(found.pairs)}".strip()]
+        text = [f"{count_significant(found.pairs)}. {describe_power(found.pairs)}".strip()]
         blocks.append(make_figure(pairs_chart(found.pairs)))
         blocks.append(
             make_table(
                 "Table: differences",
                 differences_display(found.pairs),
-                differences_caption(found, results.spec),
+                str(differences_caption(found, results.spec)),
                 [*data_notes(results.spec, results.runs).values(), *differences_notes(found)],
             )
         )
@@ -41,7 +41,7 @@ def differences(results: PageResults) -> Section | None:
 
 
 def _effects(results: PageResults) -> list[Block]:
-    found = results.found_effects
+    found = results.factor_effects
     display = effects_display(found)
-    table = make_table("Table: effects", display, effects_caption(found), effects_notes(found))
+    table = make_table("Table: effects", display, str(effects_caption(found)), effects_notes(found))
     return [table] if isinstance(found, str) else [make_figure(effects_chart(found.table)), table]

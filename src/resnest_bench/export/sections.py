@@ -93,7 +93,7 @@ def _rounded(name: str, results: PageResults) -> list[Table]:
         make_table(
             f"Table: {name}",
             display_frame(table),
-            caption(name, table, results.spec),
+            str(caption(name, table, results.spec)),
             notes(table),
         )
     ]

@@ -1,4 +1,4 @@
-"""Tables to files: CSV unrounded for programs, Markdown and LaTeX rounded for readers."""
+"""Tables as files: unrounded CSV for programs, rounded Markdown and LaTeX for readers."""
 
 import logging
 from collections.abc import Mapping
@@ -42,9 +42,9 @@ MAX_LOGGED = 50
 def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     """Write all tables of a study to `paths.tables`; return the files. Same records, same bytes.
 
-    The frames behind them are kept in `paths.frames`, so that unchanged records aren't read again.
-    Whatever is missing, failed, invalid or stale is named in them. Raises UserError where a file
-    can't be written.
+    The frames behind them are cached in `paths.frames`, so that unchanged records aren't read again. The
+    tables name everything that is missing, failed, invalid or stale. Raises UserError if a file can't be
+    written.
     """
     results = StudyResults(study, paths)
     _log_gaps(study, results.runs)
@@ -52,8 +52,10 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     for name, table in results.tables.items():
         written += _write_table(name, name, table, study, paths.tables)
     for table in results.other_tables:
-        place = "-".join(str(table[name].iloc[0]) for name in ("dataset", "recipe"))
-        written += _write_table("accuracies", f"accuracies-{place}", table, study, paths.tables)
+        experiment = "-".join(str(table[name].iloc[0]) for name in ("dataset", "recipe"))
+        written += _write_table(
+            "accuracies", f"accuracies-{experiment}", table, study, paths.tables
+        )
     if study.claims:
         written += write_claims(results)
     written += write_differences(results)
@@ -69,7 +71,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
 
 
 def _comparisons(results: StudyResults) -> dict[str, pd.DataFrame]:
-    """Noise floors, differences by factor, the paper beside ours: where the study asks for them."""
+    """Noise floors, differences by factor, and the paper next to ours, if the study has them."""
     made, study = {}, results.spec
     if study.latency:
         made["noise"] = results.noise
@@ -82,14 +84,14 @@ def _comparisons(results: StudyResults) -> dict[str, pd.DataFrame]:
 
 
 def _log_gaps(study: StudySpec, runs: pd.DataFrame) -> None:
-    """A line for each job that is not ok; one line for all where hundreds have the same reason."""
+    """Log one line per job that is not ok, or a single line for hundreds with the same reason."""
     bad = runs[runs["status"] != "ok"]
     for (status, reason), rows in bad.groupby(["status", "reason"], sort=False):
         if len(rows) > MAX_LOGGED:
             log.warning("%d jobs: %s: %s", len(rows), status, reason)
             continue
-        for place in rows.index:
-            log.warning("%s: %s: %s", study.jobs()[place], status, reason)
+        for row in rows.index:
+            log.warning("%s: %s: %s", study.jobs()[row], status, reason)
 
 
 def _write_table(
@@ -99,45 +101,45 @@ def _write_table(
     write_csv(files[0], table)
     write_text(files[1], table_markdown(name, table, study))
     display = display_frame(table)
-    text = latex_table(display, caption(name, table, study), f"{study.study}-{file}", notes(table))
-    write_text(files[2], text)
+    above, label = str(caption(name, table, study)), f"{study.study}-{file}"
+    write_text(files[2], latex_table(display, above, label, notes(table)))
     return files
 
 
 def summary_text(study: StudySpec, paths: StudyPaths) -> str:
-    """All tables of a study as Markdown for a terminal, its verdicts, and how many jobs are not ok."""
+    """All tables of a study as Markdown for a terminal, with its verdicts and the counts of its jobs."""
     results = StudyResults(study, paths)
     parts = [table_markdown(name, table, study) for name, table in results.tables.items()]
     parts += [table_markdown("accuracies", table, study) for table in results.other_tables]
-    found = results.main_differences
-    if found and len(found.pairs):
-        parts.append(differences_summary(found))
+    differences = results.main_differences
+    if differences and len(differences.pairs):
+        parts.append(differences_summary(differences))
     if study.claims:
         parts.append(claims_summary(results.claims()))
-    unlisted = _unlisted_text(results.frames.unlisted)
-    return "\n".join([*parts, _counts_text(results.runs), *unlisted])
+    unlisted = _count_unlisted(results.frames.unlisted)
+    return "\n".join([*parts, _count_jobs(results.runs), *unlisted])
 
 
-def _counts_text(runs: pd.DataFrame) -> str:
+def _count_jobs(runs: pd.DataFrame) -> str:
     counts = runs["status"].value_counts()
     return f"{len(runs)} jobs: " + ", ".join(f"{n} {status}" for status, n in counts.items())
 
 
-def _unlisted_text(unlisted: list[Path]) -> list[str]:
+def _count_unlisted(unlisted: list[Path]) -> list[str]:
     count = len(unlisted)
-    return [f"{count} records are of no job of the study, and in no table"] if count else []
+    return [f"{count} records belong to no job of the study and are in no table"] if count else []
 
 
 def table_markdown(name: str, table: pd.DataFrame, study: StudySpec) -> str:
     """Heading, caption, the rounded table and its notes."""
-    lines = [f"## {TITLES[name]}", "", escape_paragraph(caption(name, table, study)), ""]
+    lines = [f"## {TITLES[name]}", "", escape_paragraph(str(caption(name, table, study))), ""]
     lines.append(markdown_table(display_frame(table)))
-    found = markdown_bullets(notes(table))
-    return "\n".join([*lines, *(["", *found] if found else []), ""])
+    bullets = markdown_bullets(notes(table))
+    return "\n".join([*lines, *(["", *bullets] if bullets else []), ""])
 
 
 def display_frame(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as rounded texts under readable headings: no aggregate without its n."""
+    """The table as rounded texts with readable headings: no mean without its n."""
     rows = [
         {
             **_identity(row),
@@ -150,7 +152,7 @@ def display_frame(table: pd.DataFrame) -> pd.DataFrame:
         for row in row_dicts(table)
     ]
     display = pd.DataFrame(rows or [{"variant": "no variant of this study", "status": GAP}])
-    # A setting belongs to one family: without it, the column says nothing.
+    # Only one family has settings: without it the column is empty.
     empty = [c for c in ("setting", "MACs") if c in display and (display[c] == GAP).all()]
     return display.drop(columns=empty)
 
@@ -169,9 +171,9 @@ def _identity(row: Mapping[str, Any]) -> dict[str, str]:
 def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
     stale = " (stale)" if row["stale"] is True else ""
     std = row["accuracy_std_points"]
-    # Two values say it themselves.
+    # Two values are shown themselves.
     shown_std = format_points(std) if is_known(std) and row["n"] > 2 else GAP
-    cells = {"accuracy %": accuracy_text(row) + stale, "std": shown_std}
+    cells = {"accuracy %": format_accuracy(row) + stale, "std": shown_std}
     if "gain_n" in row:
         mean, low, high = (row[f"gain_{name}_points"] for name in ("mean", "low", "high"))
         cells["gain over scratch"] = format_mean(
@@ -180,11 +182,8 @@ def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
     return cells
 
 
-def accuracy_text(row: Mapping[str, Any]) -> str:
-    """'62.64 [62.10, 63.18] (n=5)'; of one seed '62.64 [61.69, 63.58] (n=1, binomial)'.
-
-    Otherwise as `format_mean`.
-    """
+def format_accuracy(row: Mapping[str, Any]) -> str:
+    """Format like `format_mean`, for one seed '62.64 [61.69, 63.58] (n=1, binomial)'."""
     mean, low, high = (row[f"accuracy_{name}_percent"] for name in ("mean", "low", "high"))
     if row["accuracy_interval_about"] == IMAGES:
         return format_binomial(mean, low, high)
@@ -220,11 +219,13 @@ def _latency(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _front(row: Mapping[str, Any]) -> dict[str, str]:
-    """Whether it is on the front by the means, and how probably."""
+    """Whether the row is Pareto-optimal by its means, and the probability of that."""
     if "front_probability" not in row:
         return {}
-    place = ("yes" if row["front"] else "no") if is_known(row["front"]) else GAP
-    return {"on the front": place, "P(on the front)": format_probability(row["front_probability"])}
+    return {
+        "Pareto-optimal": ("yes" if row["front"] else "no") if is_known(row["front"]) else GAP,
+        "P(Pareto-optimal)": format_probability(row["front_probability"]),
+    }
 
 
 def _printed(row: Mapping[str, Any]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from resnest_bench import records
 from resnest_bench.frames.rows import cells_frame, collect
 from resnest_bench.paths import Job
-from resnest_bench.report.tables import accuracy_text
+from resnest_bench.report.tables import format_accuracy
 from resnest_bench.specs import load_study
 from resnest_bench.tables import paper_values
 from resnest_bench.tables.noise import ALL_ALIKE, SEVERAL
@@ -140,7 +140,7 @@ def test_two_seeds_are_both_shown_without_an_interval(study, paths, tradeoff):
     assert row[["accuracy_low_percent", "accuracy_high_percent"]].isna().all()
     assert row["seed_accuracies_percent"] == pytest.approx([20, 90])
     assert row["accuracy_interval_about"] == "none: two seeds"
-    assert accuracy_text(row) == "20.00, 90.00 (n=2)"
+    assert format_accuracy(row) == "20.00, 90.00 (n=2)"
 
 
 def test_rows_follow_the_tables_spec(study, paths):
