@@ -11,7 +11,14 @@ import pandas as pd
 import streamlit as st
 
 import address
-from resnest_bench.charts import LEGEND_NAMES, needed_width, png_bytes, svg_text, themed, title_text
+from resnest_bench.charts import (
+    LEGEND_NAMES,
+    needed_width,
+    render_png,
+    render_svg,
+    split_title,
+    themed,
+)
 from resnest_bench.formats import format_latex, format_probability
 from resnest_bench.paths import Experiment
 from resnest_bench.report.captions import Caption, caption, notes
@@ -56,7 +63,7 @@ def chart(
     makes room for a legend below: streamlit fits legends and axes into the chart's height.
     """
     untitled = drawn.copy(deep=False)
-    head, lines = title_text(drawn.title)
+    head, lines = split_title(drawn.title)
     untitled.title = alt.Undefined
     if extra_height and isinstance(untitled.height, int):
         untitled.height += extra_height
@@ -97,8 +104,8 @@ def _can_select(param: Any) -> bool:
 
 def _figure_buttons(drawn: alt.TopLevelMixin, key: str) -> None:
     for name, make, mime in (
-        ("SVG", lambda: svg_text(drawn), "image/svg+xml"),
-        ("PNG", lambda: png_bytes(drawn), "image/png"),
+        ("SVG", lambda: render_svg(drawn), "image/svg+xml"),
+        ("PNG", lambda: render_png(drawn), "image/png"),
     ):
         # Drawn when asked for, with its title, as the workflow's figures are.
         st.download_button(

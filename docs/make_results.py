@@ -20,7 +20,7 @@ from resnest_bench.formats import (
     markdown_table,
 )
 from resnest_bench.paths import StudyPaths
-from resnest_bench.report.claims import counts_text
+from resnest_bench.report.claims import count_verdicts
 from resnest_bench.report.differences import (
     count_significant,
     describe_power,
@@ -34,7 +34,7 @@ from resnest_bench.tables.values import name_devices
 HERE = Path(__file__).parent
 REFERENCE = HERE.parent / "results" / "reference"
 OUT = HERE / "results.md"
-# What is shown of each study, in this order; the dashboard and `resnest-bench export` show the rest.
+# The sections of each study, in this order; the dashboard and `resnest-bench export` show the rest.
 SHOWN = ("tradeoff", "differences", "claims", "ablation", "latency", "transfer")
 TITLES = {
     "subset": "Ablation, and accuracy against latency",
@@ -43,8 +43,9 @@ TITLES = {
 HEAD = """\
 # What this study found
 
-Written by `python docs/make_results.py` from the records in [results/reference/](../results/reference/README.md); no figure is typed. Each stands with its
-number of seeds or rounds (n), its data and its device. How it is computed: [methods.md](methods.md). To look closer: `make dashboard`.
+Written by `python docs/make_results.py` from the records in [results/reference/](../results/reference/README.md); no figure is typed by hand.
+Each figure is given with its number of seeds or rounds (n), its data and its device.
+[methods.md](methods.md) says how it is computed. `make dashboard` shows more.
 """
 
 
@@ -67,7 +68,7 @@ def document() -> tuple[str, dict[str, str]]:
             f"Study `{study.study}` on {plain(_devices(results))}.",
             _bullets(in_short(results)),
             "### How long it took",
-            cost_text(results),
+            describe_cost(results),
             markdown_table(cost_table(results)),
             text.rstrip(),
             _limits(results),
@@ -86,36 +87,36 @@ def _bullets(items: list[str]) -> str:
 
 
 def in_short(results: PageResults) -> list[str]:
-    """What the tables say, a sentence each."""
-    study, found = results.spec, results.main_differences
+    """The results of the tables in sentences."""
+    study, differences = results.spec, results.main_differences
     lines = []
-    if found is not None and len(found.pairs):
+    if differences is not None and len(differences.pairs):
         lines.append(
-            f"**{count_significant(found.pairs).capitalize()}**. {describe_power(found.pairs)}"
+            f"**{count_significant(differences.pairs)}**. {describe_power(differences.pairs)}"
         )
-        lines += [_apart_text(found.pairs), _closest_text(found.pairs)]
-    lines += _effect_texts(results)
+        lines += [_name_significant(differences.pairs), _name_clearest(differences.pairs)]
+    lines += _describe_effects(results)
     if len(points := results.tables.get("tradeoff", [])):
-        lines += _front_texts(points)
+        lines += _describe_tradeoff(points)
     if study.claims:
-        lines.append(f"**{counts_text(results.claims())}**, at 5 % for all claims together.")
+        lines.append(f"**{count_verdicts(results.claims())}**, at 5 % for all claims together.")
     if len(results.tables.get("transfer", [])):
-        lines += _transfer_texts(results.tables["transfer"])
+        lines += _describe_transfer(results.tables["transfer"])
     return [plain(line).replace(r"\*\*", "**") for line in lines if line]
 
 
-def _apart_text(pairs: pd.DataFrame) -> str:
+def _name_significant(pairs: pd.DataFrame) -> str:
     above = pairs[pairs["verdict"].isin(["above", "below"])]
     said = [
         f"{row.variant} {'above' if row.verdict == 'above' else 'below'} {row.base} "
         f"({row.difference_points:+.1f} points)"
         for row in above.itertuples()
     ]
-    return f"Told apart: {'; '.join(said)}." if said else ""
+    return f"Significantly different: {'; '.join(said)}." if said else ""
 
 
-def _closest_text(pairs: pd.DataFrame) -> str:
-    """The clearest of those that are not significant: what to look at with more seeds."""
+def _name_clearest(pairs: pd.DataFrame) -> str:
+    """The clearest differences that are not significant: candidates for more seeds."""
     rest = pairs[pairs["verdict"] == "not significant"].nsmallest(3, "all_p")
     said = [
         f"{row.variant} against {row.base}, {row.difference_points:+.1f} points "
@@ -125,28 +126,25 @@ def _closest_text(pairs: pd.DataFrame) -> str:
     if not said:
         return ""
     return (
-        f"Clearest of those not significant: {'; '.join(said)} (95 % for new seeds and images, each by "
-        f"itself, not corrected for {len(pairs)} pairs)."
+        f"The clearest differences that are not significant: {'; '.join(said)} (95 % intervals for new "
+        f"seeds and images, not corrected for {len(pairs)} pairs)."
     )
 
 
-def _effect_texts(results: PageResults) -> list[str]:
-    found = results.factor_effects if results.spec.tables.ablation else ""
-    if isinstance(found, str):
+def _describe_effects(results: PageResults) -> list[str]:
+    effects = results.factor_effects if results.spec.tables.ablation else ""
+    if isinstance(effects, str):
         return []
-    different = found.table[found.table["by_seed_holm_p"] <= ALPHA]
+    different = effects.table[effects.table["by_seed_holm_p"] <= ALPHA]
     said = [
         f"{row.factor} {row.level} against {row.base_level} {row.effect:+.1f} points "
         f"[{row.by_seed_low:+.1f}, {row.by_seed_high:+.1f}], by the mixed model [{row.low:+.1f}, {row.high:+.1f}]"
         for row in different.itertuples()
     ]
-    what = (
-        f"Of {len(found.table)} effects of factors, all networks together, each seed by itself and "
-        "assuming that effects add up, "
-    )
-    none = "none is significantly different from 0 at 5 % (Holm)."
-    model = found.table[
-        (found.table["holm_p"] <= ALPHA) & ~(found.table["by_seed_holm_p"] <= ALPHA)
+    what = f"Of {len(effects.table)} effects of factors, over all networks and assuming that effects add up, "
+    none = "no effect is significantly different from 0 at 5 % (Holm)."
+    model = effects.table[
+        (effects.table["holm_p"] <= ALPHA) & ~(effects.table["by_seed_holm_p"] <= ALPHA)
     ]
     doubtful = [
         f"{row.factor} {row.level} against {row.base_level} {row.effect:+.1f} points "
@@ -155,19 +153,23 @@ def _effect_texts(results: PageResults) -> list[str]:
     ]
     return [
         what
-        + (f"significantly different from 0 at 5 % (Holm): {'; '.join(said)}." if said else none),
-        f"By the mixed model alone: {'; '.join(doubtful)}. {describe_spread(found)}."
+        + (
+            f"these are significantly different from 0 at 5 % (Holm): {'; '.join(said)}."
+            if said
+            else none
+        ),
+        f"Only by the mixed model: {'; '.join(doubtful)}. {'. '.join(describe_spread(effects))}."
         if doubtful
         else "",
     ]
 
 
-def _front_texts(table: pd.DataFrame) -> list[str]:
+def _describe_tradeoff(table: pd.DataFrame) -> list[str]:
     on = table[table["front"].eq(True)]
     said = [
         f"{row.variant} ({format_probability(row.front_probability)})" for row in on.itertuples()
     ]
-    front = f"On the Pareto front of accuracy and latency, with its probability: {', '.join(said)}."
+    front = f"Pareto-optimal in accuracy and latency, with the probability: {', '.join(said)}."
     floors = [
         f"Noise floor of the latencies: {format_significant(value, 3)} %; smaller differences are not "
         "distinguishable from noise."
@@ -176,17 +178,17 @@ def _front_texts(table: pd.DataFrame) -> list[str]:
     return [front if said else "", *floors]
 
 
-def _transfer_texts(table: pd.DataFrame) -> list[str]:
+def _describe_transfer(table: pd.DataFrame) -> list[str]:
     gains = table.dropna(subset=["gain_mean_points"])
     return [
-        f"{row.variant}, {row.recipe}: {row.gain_mean_points:+.1f} points over a start from scratch"
-        + _gain_ends(row._asdict())
+        f"{row.variant}, {row.recipe}: {row.gain_mean_points:+.1f} points over training from scratch"
+        + _describe_gain(row._asdict())
         for row in gains.itertuples()
     ]
 
 
-def _gain_ends(row: dict) -> str:
-    """' [+18.9, +22.6] (95 % interval over n=3 paired seeds).'; without one the seeds' own gains."""
+def _describe_gain(row: dict) -> str:
+    """' [+18.9, +22.6] (95 % interval over n=3 paired seeds).', or the gains of the single seeds."""
     low, high, n = row["gain_low_points"], row["gain_high_points"], row["gain_n"]
     if pd.notna(low):
         return f" [{low:+.1f}, {high:+.1f}] (95 % interval over n={n} paired seeds)."
@@ -194,17 +196,17 @@ def _gain_ends(row: dict) -> str:
     return f" (n={n} paired seed{'' if n == 1 else 's'}: {gains}; no interval)."
 
 
-def cost_text(results: PageResults) -> str:
-    """What the seconds below are of."""
+def describe_cost(results: PageResults) -> str:
+    """Say what the seconds in the table are."""
     return (
-        f"Seconds of one training or fine-tuning (one seed, evaluations included) and of one latency job "
-        f"(one round, all batch sizes and settings), means over n, on {plain(_devices(results))}. What ran "
-        "beside them is said in [results/reference/](../results/reference/README.md)."
+        f"Seconds per training or fine-tuning (one seed, with evaluations) and per latency job (one round, "
+        f"all batch sizes and settings): means over n, on {plain(_devices(results))}. "
+        "[results/reference/](../results/reference/README.md) says what ran at the same time."
     )
 
 
 def cost_table(results: PageResults) -> pd.DataFrame:
-    """A row a variant and recipe: parameters, and seconds by kind of job."""
+    """One row per variant and recipe: parameters, and seconds by kind of job."""
     runs = results.runs[results.runs["status"].isin(["ok", "stale"])]
     rows = []
     for (kind, recipe, variant), group in runs.groupby(["kind", "recipe", "variant"], sort=False):
@@ -231,7 +233,7 @@ def _whole_seconds(group: pd.DataFrame) -> pd.Series:
 
 
 def _limits(results: PageResults) -> str:
-    """What can't be said with these data: untested claims, gaps, and what the design can't separate."""
+    """The limits of these data: untested claims, gaps, and what the design can't separate."""
     lines = []
     if results.spec.claims:
         claims = results.claims()
@@ -244,7 +246,7 @@ def _limits(results: PageResults) -> str:
     lines += [f"{status}: {count} jobs" for status, count in _not_ok(results.runs).items()]
     if not lines:
         return ""
-    return "\n\n".join(["### What can't be said with these data", _bullets([*map(plain, lines)])])
+    return "\n\n".join(["### Limits of these data", _bullets([*map(plain, lines)])])
 
 
 def _not_ok(runs: pd.DataFrame) -> dict[str, int]:

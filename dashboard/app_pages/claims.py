@@ -10,7 +10,7 @@ import views
 from resnest_bench.charts import claim_chart
 from resnest_bench.claims.verdicts import VERDICTS
 from resnest_bench.claims.wording import figure_text
-from resnest_bench.report.claims import claims_caption, counts_text
+from resnest_bench.report.claims import claims_caption, count_verdicts
 
 SNIPPET = """\
 claims:
@@ -65,7 +65,7 @@ def show(one: data.Loaded, wanted: list[str]) -> None:
     frame = shown.assign(figure=figures)[list(COLUMNS)]
     labels = {column: text for column, text in COLUMNS.items() if text}
     key = f"claims_{name}"
-    note = f"Claims, study {one.name}: {counts_text(claims)}"
+    note = f"Claims, study {one.name}: {count_verdicts(claims)}"
     views.pick_row(frame, shown["name"].tolist(), "claim", key, labels=labels, note=note)
 
 

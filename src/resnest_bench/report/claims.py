@@ -45,7 +45,7 @@ def write_claims(results: StudyResults) -> list[Path]:
     return files
 
 
-def counts_text(table: pd.DataFrame) -> str:
+def count_verdicts(table: pd.DataFrame) -> str:
     """'12 claims: 3 supported, 1 contradicted, 8 undecided'."""
     counts = table["verdict"].value_counts()
     parts = [f"{counts[word]} {word}" for word in VERDICTS if word in counts]
@@ -128,5 +128,5 @@ def claims_summary(table: pd.DataFrame) -> str:
             for row in table[table["verdict"] == word].to_dict("records")
         ]
     )
-    head = f"{counts_text(table)} ({100 * ALPHA:.0f} % for all together)"
+    head = f"{count_verdicts(table)} ({100 * ALPHA:.0f} % for all together)"
     return "\n".join(["## Claims", "", head, *(["", *lines] if lines else []), ""])

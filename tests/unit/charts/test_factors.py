@@ -5,7 +5,7 @@ import pytest
 
 from resnest_bench.charts import ablation_chart, factor_chart
 from resnest_bench.charts.ablation import PAPER
-from resnest_bench.charts.factors import pair_text
+from resnest_bench.charts.factors import name_pair
 from resnest_bench.charts.style import CONTINUED
 from resnest_bench.comparisons.factors import factor_table
 from resnest_bench.specs.tables import TableSpec
@@ -152,10 +152,10 @@ def test_without_a_value_the_chart_says_so(drawn, factor):
 
 
 def test_names_share_what_they_start_with():
-    assert pair_text("ResNeSt-14-1s1x64d", "ResNeSt-14-2s1x64d") == "ResNeSt-14-1s1x64d → 2s1x64d"
-    assert pair_text("ResNeSt-14", "ResNeSt-50") == "ResNeSt-14 → 50"
-    assert pair_text("ResNeSt-14-2s1x64d", "ResNeSt-50") == "ResNeSt-14-2s1x64d → ResNeSt-50"
-    assert pair_text("A", "B") == "A → B"
+    assert name_pair("ResNeSt-14-1s1x64d", "ResNeSt-14-2s1x64d") == "ResNeSt-14-1s1x64d → 2s1x64d"
+    assert name_pair("ResNeSt-14", "ResNeSt-50") == "ResNeSt-14 → 50"
+    assert name_pair("ResNeSt-14-2s1x64d", "ResNeSt-50") == "ResNeSt-14-2s1x64d → ResNeSt-50"
+    assert name_pair("A", "B") == "A → B"
 
 
 def test_the_ablation_has_the_printed_accuracies_beside_ours(study):

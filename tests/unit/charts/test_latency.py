@@ -7,7 +7,7 @@ import pytest
 import vl_convert
 
 from resnest_bench import charts
-from resnest_bench.charts.figures import svg_text
+from resnest_bench.charts.figures import render_svg
 from resnest_bench.charts.rounds import MAX_MARKS, NOISY
 from resnest_bench.charts.style import CONTINUED
 from resnest_bench.frames.rows import build_cells, build_runs, build_samples
@@ -472,7 +472,7 @@ def test_every_chart_is_drawn_with_hostile_names():
     frames = [frame(found) for frame in (build_cells, build_runs, build_samples)]
     renamed = [frame.assign(variant=frame["variant"].replace(names)) for frame in frames]
     for chart in draw_all(*renamed):
-        assert ET.fromstring(svg_text(chart)).tag.endswith("svg")
+        assert ET.fromstring(render_svg(chart)).tag.endswith("svg")
 
 
 def test_a_click_on_the_legend_of_variants_filters():

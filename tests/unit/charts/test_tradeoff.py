@@ -3,7 +3,7 @@ import json
 import pytest
 import vl_convert
 
-from resnest_bench.charts import shared_domains, svg_text, tradeoff_chart
+from resnest_bench.charts import render_svg, shared_domains, tradeoff_chart
 from resnest_bench.charts.identity import identity
 from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS
 from resnest_bench.tables.axes import metric_axis
@@ -191,4 +191,4 @@ def test_stale_points_are_crossed_and_keep_their_shape():
 
 def test_ticks_are_plain_numbers():
     frame = points(("A", 1.0, 60.0, {}), ("B", 4.0, 100.0, {}))
-    assert "e+" not in svg_text(tradeoff_chart(frame, LATENCY, ACCURACY))
+    assert "e+" not in render_svg(tradeoff_chart(frame, LATENCY, ACCURACY))

@@ -21,7 +21,7 @@ from resnest_bench.report.claims import (
     claims_display,
     claims_notes,
     claims_summary,
-    counts_text,
+    count_verdicts,
 )
 from resnest_bench.report.tables import summary_text, write_tables
 from resnest_bench.tables.noise import ALL_ALIKE
@@ -196,7 +196,9 @@ def test_figures_as_texts(row, text):
 
 def test_what_readers_see(results, table):
     whole = claims_table(results)
-    assert counts_text(whole) == ("8 claims: 4 supported, 1 contradicted, 1 undecided, 2 untested")
+    assert count_verdicts(whole) == (
+        "8 claims: 4 supported, 1 contradicted, 1 undecided, 2 untested"
+    )
     caption = claims_caption(whole, claims_study(*CLAIMS))
     # Seven of the eight have a p-value.
     assert re.search(r"\b7\b", caption)
