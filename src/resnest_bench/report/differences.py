@@ -148,10 +148,10 @@ def describe_power(pairs: pd.DataFrame) -> str:
         return TWO_SEEDS if pairs["n"].eq(2).any() else ""
     seeds, points = typical
     return (
-        f"The minimum detectable difference with {seeds} seeds is {format_significant(points, 2)} points "
-        f"(median over the pairs): {100 * POWER:.0f} % power for one pair, tested alone at "
-        f"{100 * ALPHA:.0f} %. Holm's correction over many pairs detects less. Smaller true differences "
-        "may well exist."
+        f"With {seeds} seeds the minimum detectable difference is {format_significant(points, 2)} points "
+        f"(median over the pairs, {100 * POWER:.0f} % power for one pair tested alone at "
+        f"{100 * ALPHA:.0f} %). With Holm's correction over many pairs it is larger. Smaller true "
+        "differences may well exist."
     )
 
 
@@ -177,9 +177,9 @@ def differences_caption(differences: Differences, study: StudySpec) -> Caption:
         f"A difference is significant if Holm's p over the {len(pairs)} pairs of this table is at most "
         f"{100 * ALPHA:.0f} %",
         "P(better) is the probability, under a flat prior, that the variant's mean is the higher one",
-        f"The minimum detectable difference is the one that n seeds detect with {100 * POWER:.0f} % power, "
-        "for one pair tested alone at 5 %",
-        "Required seeds are paired seeds in total for that power, if the true difference is the observed "
+        f"'Minimum detectable' is the true difference that n seeds detect with {100 * POWER:.0f} % power, for "
+        "one pair tested alone at 5 %",
+        "'Required seeds' are paired seeds in total for that power, if the true difference is the observed "
         "one; in brackets: their range for the 95 % interval of the spread",
     )
     return Caption(line, method)

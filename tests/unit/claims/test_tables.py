@@ -145,7 +145,7 @@ def test_latencies_are_set_beside_the_noise_floor_of_their_device():
         word = "below" if slower < floor else "above"
         said.append(word)
         noise, verdict = make_noise(study, made, {"A": 1.0, "B": factor})
-        assert noise.startswith(f"{slower:.1f} % slower: {word} ")
+        assert noise.startswith(f"{slower:.1f} % slower, {word} ")
         assert noise.endswith(f" {floor:.1f} %")
         # The verdict doesn't rest on it.
         assert verdict == "supported"
