@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+from timm.models import group_parameters
 from torch import nn
 
 
@@ -34,6 +35,26 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     for name, parameter in model.named_parameters():
         (head if name.startswith(prefixes) else backbone).append(parameter)
     return backbone, head
+
+
+def block_numbers(model: nn.Module) -> dict[str, int]:
+    """Each parameter's name to the number of its block, from 0 at the input.
+
+    As timm groups them for layer-wise decay. A network that doesn't say its groups is numbered by
+    what its parameters lie in: a stem, then `stage.block` after `stage.block`, in the network's order.
+    """
+    if hasattr(model, "group_matcher"):
+        matcher = cast(Any, model).group_matcher(coarse=False)
+        numbers = group_parameters(model, matcher, reverse=True)
+        return {name: int(number) for name, number in numbers.items()}
+    blocks: dict[str, int] = {}
+    numbers = {}
+    for name, _ in model.named_parameters():
+        parts = name.split(".")
+        inside = len(parts) > 1 and parts[1].isdigit()
+        block = ".".join(parts[: 2 if inside else 1])
+        numbers[name] = blocks.setdefault(block, len(blocks))
+    return numbers
 
 
 def input_stats(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
