@@ -1,6 +1,6 @@
 """A few hundred simulated studies of the main methods: wide bounds, a fixed seed, seconds.
 
-docs/methods.md has the figures of 2,000. Each bound is three Monte Carlo standard errors beyond what
+docs/simulations.md has the figures of 2,000. Each bound is three Monte Carlo standard errors beyond what
 the method is meant to keep.
 """
 
