@@ -1,5 +1,6 @@
 """Optimizers against their libraries, and what each has to keep: resumption, memory, averages."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -311,3 +312,53 @@ def test_a_weighted_loss_of_parts_adds_up_to_the_batchs(soft):
         compute_loss(logits[i : i + 2], target[i : i + 2], recipe(), weights) for i in (0, 2, 4)
     ]
     assert float(sum(parts)) / 3 == pytest.approx(float(whole))
+
+
+def first_losses(context, seed):
+    job = Job("train", "low", "r", "A", seed)
+    epochs = jobs_module.run_seed(context, job).train.epochs
+    return [epoch.train_loss for epoch in epochs]
+
+
+@pytest.mark.parametrize("part", ["init", "order", "augmentation", "data"])
+def test_a_part_that_varies_alone_makes_seeds_differ(make_context, config, part):
+    config["recipes"]["r"] |= {"epochs": 1, "warmup_epochs": 0, "vary": [part]}
+    context = make_context(config)
+    assert first_losses(context, 0) != first_losses(context, 1)
+
+
+def test_seeds_are_alike_where_nothing_that_varies_is_used(make_context, config):
+    """No shift, mirror, mixup or dropout: what follows the seed is not there."""
+    config["recipes"]["r"] |= {"epochs": 1, "warmup_epochs": 0, "vary": ["augmentation"]}
+    config["recipes"]["r"] |= {"crop": "none", "flip": False, "mixup_alpha": 0}
+    config["variants"][0]["dropout"] = 0.0
+    context = make_context(config)
+    assert first_losses(context, 0) == first_losses(context, 1)
+
+
+def test_class_weights_and_balanced_sampling_lift_a_rare_class(make_context, config):
+    """Of the digits 0, 1 and 2, almost no 2: weights make it count as much as the others."""
+    config["recipes"]["r"] |= {"epochs": 6, "mixup_alpha": 0, "crop": "none", "flip": False}
+    answers = {}
+    for name, changes in {
+        "plain": {},
+        "weights": {"class_weights": "balanced"},
+        "sampling": {"sampling": "balanced"},
+    }.items():
+        config["recipes"]["r"] |= {"class_weights": "none", "sampling": "shuffled", **changes}
+        context = make_context(config)
+        context.paths.root.mkdir(parents=True, exist_ok=True)
+        labels = context.data.train.labels
+        kept = np.flatnonzero((labels != 2) | (np.cumsum(labels == 2) <= 4))
+        original = jobs_module.make_batches
+
+        def make_batches(*args, kept=kept, original=original):
+            batches = original(*args)
+            return dataclasses.replace(batches, train_indices=kept)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jobs_module, "make_batches", make_batches)
+            record = jobs_module.run_seed(context, JOB)
+        answers[name] = record.train.test_predictions_per_class[2]
+    assert answers["weights"] > answers["plain"]
+    assert answers["sampling"] > answers["plain"]
