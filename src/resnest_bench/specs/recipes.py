@@ -146,6 +146,9 @@ class RecipeSpec(Spec):
         description="How a step is run. auto: on a GPU a CUDA graph, on a CPU eager, and compiled "
         "where that pays for itself within the job. It changes results by rounding alone",
     )
+    evaluate_every: PositiveInt = Field(
+        default=1, description="Epochs between two evaluations; the last epoch is always evaluated"
+    )
     validation_fraction: Probability = Field(
         default=0.0,
         description="Share of the training images, per class, held out by seed. Select on these; "

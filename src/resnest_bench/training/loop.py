@@ -169,29 +169,37 @@ def check_finite(sums: EpochSums, epoch: int) -> None:
 
 
 def observe_epoch(
-    evaluator: Evaluator, batches: Batches, epoch: int, trained: TrainPass
-) -> tuple[EpochObservation, Evaluation]:
-    """Evaluate after a pass. Raises DivergedError where the loss on the test is not finite."""
+    evaluator: Evaluator | None, batches: Batches, epoch: int, trained: TrainPass
+) -> tuple[EpochObservation, Evaluation | None]:
+    """What a pass gave, evaluated if there is an evaluator.
+
+    Raises DivergedError where the loss on the test images is not finite.
+    """
     start = time.perf_counter()
-    validation = None
-    if batches.validation is not None:
-        validation = evaluator(stopping.interruptible(batches.validation())).accuracy
-    test = evaluator(stopping.interruptible(batches.test()))
-    if not math.isfinite(test.loss):
-        raise DivergedError("the loss on the test images", epoch, None)
+    validation = test = None
+    if evaluator is not None:
+        if batches.validation is not None:
+            validation = evaluator(stopping.interruptible(batches.validation())).accuracy
+        test = evaluator(stopping.interruptible(batches.test()))
+        if not math.isfinite(test.loss):
+            raise DivergedError("the loss on the test images", epoch, None)
     seen = EpochObservation(
         epoch=epoch,
         learning_rate=trained.learning_rate,
         train_loss=trained.loss,
         train_accuracy=trained.accuracy,
         validation_accuracy=validation,
-        test_accuracy=test.accuracy,
-        test_loss=test.loss,
+        test_accuracy=test.accuracy if test else None,
+        test_loss=test.loss if test else None,
         train_seconds=trained.seconds,
         evaluation_seconds=_since(start),
         images_per_second=trained.num_images / trained.seconds,
     )
     return seen, test
+
+
+def is_evaluated(recipe: RecipeSpec, epoch: int) -> bool:
+    return epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs
 
 
 def note_smaller(progress: Progress, step: TrainStep) -> None:
@@ -244,7 +252,9 @@ def train_model(
             try:
                 trained = train_epoch(step, batches, seed, epoch, reporter, state)
                 release_memory()
-                seen, test = observe_epoch(evaluator, batches, epoch, trained)
+                seen, test = observe_epoch(
+                    evaluator if is_evaluated(recipe, epoch) else None, batches, epoch, trained
+                )
             except stopping.Interrupted:
                 progress.wall_seconds += _since(start)
                 progress.partial = state.partial()

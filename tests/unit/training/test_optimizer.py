@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -362,3 +363,16 @@ def test_class_weights_and_balanced_sampling_lift_a_rare_class(make_context, con
         answers[name] = record.train.test_predictions_per_class[2]
     assert answers["weights"] > answers["plain"]
     assert answers["sampling"] > answers["plain"]
+
+
+def test_epochs_between_two_evaluations_are_not_evaluated(make_context, config, caplog):
+    config["recipes"]["r"]["evaluate_every"] = 2
+    with caplog.at_level(logging.INFO):
+        sparse = jobs_module.run_seed(make_context(config), JOB).train
+    assert [epoch.test_accuracy is None for epoch in sparse.epochs] == [True, False, False]
+    assert "not evaluated" in caplog.text
+    config["recipes"]["r"]["evaluate_every"] = 1
+    whole = jobs_module.run_seed(make_context(config), JOB).train
+    # To look or not changes nothing else.
+    assert [e.train_loss for e in sparse.epochs] == [e.train_loss for e in whole.epochs]
+    assert sparse.epochs[1:] and sparse.test_correct == whole.test_correct
