@@ -23,6 +23,7 @@ from resnest_bench.specs import (
     DigitsDataset,
     ImageFolderDataset,
     LatencySpec,
+    PythonVariant,
     RecipeSpec,
     ResNestVariant,
     StudySpec,
@@ -60,6 +61,7 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
     ("`variants.yaml`: `family: timm`", TimmVariant, ""),
     ("`variants.yaml`: `family: classic`", ClassicVariant, ""),
+    ("`variants.yaml`: `family: python`", PythonVariant, ""),
     (
         "`adaptive`",
         AdaptiveSpec,

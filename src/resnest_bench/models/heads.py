@@ -6,9 +6,18 @@ from timm.models import group_parameters
 from torch import nn
 
 
+def find_head(model: nn.Module) -> nn.Module | None:
+    """What `get_classifier` gives; where there is no such method, the last linear layer, if any."""
+    if hasattr(model, "get_classifier"):
+        # timm's networks and ours have it, nn.Module doesn't.
+        return cast(nn.Module, cast(Any, model).get_classifier())
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    return linear[-1] if linear else None
+
+
 def _heads(model: nn.Module) -> list[nn.Module]:
-    # timm's networks and ours have it, nn.Module doesn't.
-    head = cast(Any, model).get_classifier()
+    head: Any = find_head(model)
+    assert head is not None, "it was checked when the network was built"
     # Distilled transformers have two.
     return list(head) if isinstance(head, tuple | list) else [head]
 
