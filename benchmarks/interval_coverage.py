@@ -213,12 +213,12 @@ def one_seed_rows(
         wilson = intervals.wilson_interval(bits[:, 0].sum(axis=-1), images)
         tally.covered("network, images: Wilson", wilson, made.of_networks[:, 0, 0])
         tally.covered("variant, all: Wilson (wrong)", wilson, made.population[:, 0])
-        only = [(bits[:, 0] - bits[:, 1] == sign).sum(axis=-1) for sign in (1, -1)]
-        pair = paired.bonett_price_interval(*only, images)
+        first, second = ((bits[:, 0] - bits[:, 1] == sign).sum(axis=-1) for sign in (1, -1))
+        pair = paired.bonett_price_interval(first, second, images)
         of_networks = made.of_networks[:, 0, 0] - made.of_networks[:, 1, 0]
         tally.covered("pair, networks: Bonett and Price", pair, of_networks)
         tally.covered("pair, all: Bonett and Price (wrong)", pair, np.zeros(len(bits)))
-        p = paired.mcnemar_p_value(*only)
+        p = paired.mcnemar_p_value(first, second)
         figure = "false positives" if seed_sd == 0 else "rejected though the variants are equal"
         tally.add(figure, "McNemar", p < 0.05)
     return tally.rows()
@@ -234,9 +234,9 @@ def family_rows(setting: Setting, num_studies: int, rng: np.random.Generator) ->
             bits = made.bits.astype(np.int8)
             apart = np.stack([bits[:, i] - bits[:, j] for i, j in couples], axis=1)
             if name == "all":
-                p = intervals.crossed_p_value(intervals.mean_error(apart))
+                p = np.asarray(intervals.crossed_p_value(intervals.mean_error(apart)))
             else:
-                p = intervals.seed_p_value(apart.mean(axis=-1))
+                p = np.asarray(intervals.seed_p_value(apart.mean(axis=-1)))
             tally.add("false positives", f"one pair, {name}", (p[:, 0] < 0.05))
             tally.add("any of six", f"uncorrected, {name}", (p < 0.05).any(axis=1))
             tally.add("any of six", f"Holm, {name}", (multiplicity.holm(p) < 0.05).any(axis=1))
@@ -259,13 +259,14 @@ def probability_rows(
         error = intervals.mean_error(past)
         population, on_images = (t[:, 0] > t[:, 1] for t in (made.population, made.on_images))
         p_all, p_seeds = intervals.crossed_p_value(error), intervals.seed_p_value(per_seed)
-        above = intervals.probability_above
-        calibrated(tally, "mean better, all", above(error.mean, p_all), population)
-        known = ~np.isnan(p_seeds)
-        said = above(error.mean, p_seeds)
+        said_all, said = (
+            np.asarray(intervals.probability_above(error.mean, p)) for p in (p_all, p_seeds)
+        )
+        calibrated(tally, "mean better, all", said_all, population)
+        known = np.asarray(~np.isnan(p_seeds))
         calibrated(tally, "mean better, seeds", said[known], on_images[known])
         decided = (following != 0) & known
-        better = paired.pair_probability(per_seed)[0]
+        better = np.asarray(paired.pair_probability(per_seed)[0])
         calibrated(tally, "next pair better", better[decided], following[decided] > 0)
     return tally.rows()
 
@@ -313,7 +314,7 @@ def front_rows(n: int, spread: float, num_studies: int, rng: np.random.Generator
                 pareto.mean_draws(per_seed, DRAWS, rng, covariance),
             )
             calibrated(tally, "on the front", pareto.front_probabilities(*drawn), on_front)
-            naive = [_resampled(values, rng) for values in (ms, per_seed)]
+            naive = _resampled(ms, rng), _resampled(per_seed, rng)
             calibrated(
                 tally,
                 "on the front, bootstrap of seeds (not used)",
@@ -325,7 +326,8 @@ def front_rows(n: int, spread: float, num_studies: int, rng: np.random.Generator
 
 def _resampled(values_VS: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     n = values_VS.shape[1]
-    return values_VS[:, rng.integers(0, n, (DRAWS, n))].mean(axis=-1).T
+    means_VD: np.ndarray = values_VS[:, rng.integers(0, n, (DRAWS, n))].mean(axis=-1)
+    return means_VD.T
 
 
 # The paper's ablation: radix, cardinality, width, stem.
@@ -362,7 +364,8 @@ def effect_rows(n: int, last_sd: float, num_studies: int, rng: np.random.Generat
             tally.add("coverage, radix 2", method, inside[1])
             tally.add("width, radix 2", method, high[1] - low[1])
         tally.add("fell back", "mixed model", found.method != mixed_model.MIXED)
-        tally.add("false positives", "additivity", found.additivity_p < 0.05)
+        if found.additivity_p is not None:
+            tally.add("false positives", "additivity", found.additivity_p < 0.05)
         tally.add("found unequal", "Bartlett", (found.spread_p or 1) < 0.05)
     return tally.rows()
 
