@@ -224,7 +224,8 @@ def timm_loader(setting: Setting, device: torch.device) -> DataLoader:
         use_prefetcher=on_cuda,
     )
     sampler = loader.batch_sampler
-    assert dataset.transform is not None and isinstance(sampler, BatchSampler)
+    assert dataset.transform is not None
+    assert isinstance(sampler, BatchSampler)
     dataset.transform.transforms[0] = padded_crop(data)
     sampler.drop_last = False
     return loader

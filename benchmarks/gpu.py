@@ -136,9 +136,7 @@ def stages(asked: argparse.Namespace) -> list[Stage]:
     device_arguments = ("--device", device)
     variants = ("--variants", QUICK_VARIANT) if quick else ()
     raced = variants or ("--variants", RACED)
-    size = (
-        ("--rounds", QUICK_ROUNDS, "--images", QUICK_IMAGES) if quick else ("--rounds", "3")
-    )
+    size = ("--rounds", QUICK_ROUNDS, "--images", QUICK_IMAGES) if quick else ("--rounds", "3")
     steps = ("--steps", QUICK_STEPS) if quick else ()
     data = ("--data", str(asked.data)) if asked.data else ()
     batches = ("--batch-sizes", "1") if quick else ()

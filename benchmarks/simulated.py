@@ -108,9 +108,7 @@ class Tally:
         self.seen: dict[tuple[str, str], list[np.ndarray]] = {}
         self.said: dict[tuple[str, str], list[float]] = {}
 
-    def add(
-        self, figure: str, method: str, values: ArrayLike, said: Iterable[float] = ()
-    ) -> None:
+    def add(self, figure: str, method: str, values: ArrayLike, said: Iterable[float] = ()) -> None:
         """`said`: the probabilities that were given, where `values` are what came true."""
         self.seen.setdefault((figure, method), []).append(np.atleast_1d(values).astype(float))
         self.said.setdefault((figure, method), []).extend(said)

@@ -86,7 +86,8 @@ class Process:
         self.popen = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
-        assert self.popen.stdin is not None and self.popen.stdout is not None
+        assert self.popen.stdin is not None
+        assert self.popen.stdout is not None
         self.requests, self.answers = self.popen.stdin, self.popen.stdout
 
     def __enter__(self) -> "Process":
