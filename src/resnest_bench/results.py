@@ -62,9 +62,7 @@ class StudyResults:
     the same study from before, only the records that have changed since are read.
     """
 
-    def __init__(
-        self, spec: StudySpec, paths: StudyPaths, previous: Frames | None = None
-    ) -> None:
+    def __init__(self, spec: StudySpec, paths: StudyPaths, previous: Frames | None = None) -> None:
         self.spec = spec
         self.paths = paths
         self._previous = previous
