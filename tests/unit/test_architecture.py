@@ -10,14 +10,11 @@ from resnest_bench.digests import PACKAGE
 ROOT = PACKAGE.parents[1]
 SCRIPTS = [ROOT / "dashboard", ROOT / "benchmarks", ROOT / "docs"]
 FILES = sorted(path for folder in (PACKAGE, *SCRIPTS) for path in folder.rglob("*.py"))
-# A list of simulations, each a few lines long.
-LONG = {"benchmarks/interval_coverage.py"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_files_are_short(file):
-    if file.relative_to(ROOT).as_posix() not in LONG:
-        assert len(file.read_text().splitlines()) <= 400
+    assert len(file.read_text().splitlines()) <= 400
 
 
 def list_floors() -> list[tuple[int, str]]:
