@@ -4,7 +4,9 @@ python docs/make_results.py            (a test says when it was forgotten)
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +14,14 @@ from resnest_bench import files
 from resnest_bench.export.document import plain, render_markdown
 from resnest_bench.export.results import PageResults
 from resnest_bench.export.sections import list_sections
-from resnest_bench.formats import GAP, markdown_table, millions, probability_text, significant
+from resnest_bench.formats import (
+    GAP,
+    markdown_table,
+    millions,
+    probability_text,
+    row_dicts,
+    significant,
+)
 from resnest_bench.paths import StudyPaths
 from resnest_bench.report.claims import counts_text
 from resnest_bench.report.differences import (
@@ -44,7 +53,8 @@ number of seeds or rounds (n), its data and its device. How it is computed: [met
 
 def document() -> tuple[str, dict[str, str]]:
     """The text, and its figures by path from docs/."""
-    parts, figures = [HEAD.rstrip()], {}
+    parts = [HEAD.rstrip()]
+    figures: dict[str, str] = {}
     # The largest study first.
     found = sorted(REFERENCE.glob("*/*/study.json"), key=lambda p: (-p.stat().st_size, p))
     for root in (path.parent for path in found):
@@ -89,12 +99,14 @@ def in_short(results: PageResults) -> list[str]:
         )
         lines += [_apart_text(found.pairs), _closest_text(found.pairs)]
     lines += _effect_texts(results)
-    if len(points := results.tables.get("tradeoff", [])):
+    points = results.tables.get("tradeoff")
+    if points is not None and len(points):
         lines += _front_texts(points)
     if study.claims:
         lines.append(f"**{counts_text(results.claims())}**, at 5 % for all claims together.")
-    if len(results.tables.get("transfer", [])):
-        lines += _transfer_texts(results.tables["transfer"])
+    transfer = results.tables.get("transfer")
+    if transfer is not None:
+        lines += _transfer_texts(transfer)
     return [plain(line).replace(r"\*\*", "**") for line in lines if line]
 
 
@@ -171,13 +183,13 @@ def _front_texts(table: pd.DataFrame) -> list[str]:
 def _transfer_texts(table: pd.DataFrame) -> list[str]:
     gains = table.dropna(subset=["gain_mean_points"])
     return [
-        f"{row.variant}, {row.recipe}: {row.gain_mean_points:+.1f} points over a start from scratch"
-        + _gain_ends(row._asdict())
-        for row in gains.itertuples()
+        f"{row['variant']}, {row['recipe']}: {row['gain_mean_points']:+.1f} points over a start from scratch"
+        + _gain_ends(row)
+        for row in row_dicts(gains)
     ]
 
 
-def _gain_ends(row: dict) -> str:
+def _gain_ends(row: Mapping[str, Any]) -> str:
     """' [+18.9, +22.6] (95 % interval over n=3 paired seeds).'; without one the seeds' own gains."""
     low, high, n = row["gain_low_points"], row["gain_high_points"], row["gain_n"]
     if pd.notna(low):
@@ -229,7 +241,7 @@ def _limits(results: PageResults) -> str:
         claims = results.claims()
         lines += [
             f"Not tested: {row['claim']} {row['explanation']}"
-            for row in claims[claims["verdict"] == "untested"].to_dict("records")
+            for row in row_dicts(claims[claims["verdict"] == "untested"])
         ]
     if results.spec.tables.ablation:
         lines += effects_notes(results.found_effects)
@@ -240,8 +252,8 @@ def _limits(results: PageResults) -> str:
 
 
 def _not_ok(runs: pd.DataFrame) -> dict[str, int]:
-    counts = runs["status"].value_counts().to_dict()
-    return {status: count for status, count in counts.items() if status != "ok"}
+    counts = runs.loc[runs["status"] != "ok", "status"].value_counts()
+    return {str(status): int(count) for status, count in counts.items()}
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import views
 from resnest_bench.charts import claim_chart
 from resnest_bench.claims.verdicts import VERDICTS
 from resnest_bench.claims.wording import figure_text
+from resnest_bench.formats import row_dicts
 from resnest_bench.report.claims import claims_caption, counts_text
 
 SNIPPET = """\
@@ -54,14 +55,14 @@ def show(one: data.Loaded, wanted: list[str]) -> None:
     if not one.study.claims:
         st.info("This study makes no claim.")
         return
-    claims, _ = data.claims(one, one.signature)
+    claims, _ = data.claims(one)
     counts = claims["verdict"].value_counts()
     with st.container(horizontal=True):
         for verdict in VERDICTS:
             st.metric(verdict, int(counts.get(verdict, 0)))
     st.caption(views.plain(claims_caption(claims, one.study)))
     shown = claims[claims["verdict"].isin(wanted)] if wanted else claims
-    figures = [figure_text(row) for row in shown.to_dict("records")]
+    figures = [figure_text(row) for row in row_dicts(shown)]
     frame = shown.assign(figure=figures)[list(COLUMNS)]
     labels = {column: text for column, text in COLUMNS.items() if text}
     key = f"claims_{name}"
@@ -74,7 +75,7 @@ def show_one(one: data.Loaded, chosen: str) -> None:
     if not any(claim.name == chosen for claim in one.study.claims):
         st.info("This study doesn't make this claim.")
         return
-    claims, comparisons = data.claims(one, one.signature)
+    claims, comparisons = data.claims(one)
     row = claims[claims["name"] == chosen].iloc[0]
     rows = comparisons[comparisons["name"] == chosen]
     name = one.name.replace("/", "_")
@@ -96,7 +97,7 @@ st.caption(
     "Do they hold? A claim is a sentence with a test; its verdict may be wrong in 5 % at most."
 )
 first = picker.loaded_study()
-if not any(one.study.claims for one in st.session_state[picker.KEY]):
+if not any(one.study.claims for one in picker.loaded_studies()):
     st.info(
         "This study makes no claim. Write one into its config, under `claims:`, or name a YAML list of "
         "them there; then run the workflow again. No network is trained anew for it."
@@ -105,7 +106,7 @@ if not any(one.study.claims for one in st.session_state[picker.KEY]):
     st.stop()
 wanted = address.pick_some("Verdict", VERDICTS, "verdict", placeholder="all")
 overview = st.container()
-names = [claim.name for one in st.session_state[picker.KEY] for claim in one.study.claims]
+names = [claim.name for one in picker.loaded_studies() for claim in one.study.claims]
 st.subheader("One claim")
 # By name: a sentence is a long address.
 chosen = address.pick_one("Claim (or click a row above)", list(dict.fromkeys(names)), "claim")

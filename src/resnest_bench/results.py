@@ -6,8 +6,8 @@
     study.runs           # a row for each training, fine-tuning and latency
     study.differences()  # every two networks: is the difference real?
 
-Command line, exported pages, figures and this API read a study through `StudyResults`. Nothing is
-read or computed before it is asked for, and each thing once.
+Command line, exported pages, figures, dashboard and this API read a study through `StudyResults`.
+Nothing is read or computed before it is asked for, and each thing once.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,7 @@ from resnest_bench.comparisons.factors import factor_table
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import Frames, load_frames
 from resnest_bench.frames.rows import build_samples
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job, StudyPaths
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.stats.mixed_model import FactorEffects
@@ -41,20 +42,30 @@ from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.tables.noise import noise_table
 from resnest_bench.tables.paper_comparison import paper_table
 from resnest_bench.tables.selection import list_experiments
-from resnest_bench.tables.variants import make_tables, other_tables
+from resnest_bench.tables.variants import (
+    ablation_table,
+    other_tables,
+    tradeoff_table,
+    transfer_table,
+)
 from resnest_bench.words import list_names
+
+# Comparisons that one StudyResults keeps: a dashboard is asked for ever new ones.
+MAX_COMPARED = 100
 
 
 class StudyResults:
     """A study and all that its records say. See `open_study`.
 
     It is a view of the moment when something is first asked for: open the study again to see more.
-    A record that can't be read is a row with its reason, and never an error.
+    A record that can't be read is a row with its reason, and never an error. With `previous`, frames of
+    the same study from before, only the records that have changed since are read.
     """
 
-    def __init__(self, spec: StudySpec, paths: StudyPaths) -> None:
+    def __init__(self, spec: StudySpec, paths: StudyPaths, previous: Frames | None = None) -> None:
         self.spec = spec
         self.paths = paths
+        self._previous = previous
 
     def __repr__(self) -> str:
         return f"StudyResults({str(self.paths.root)!r})"
@@ -67,7 +78,9 @@ class StudyResults:
     @cached_property
     def frames(self) -> Frames:
         """The frames below with the stamps of the records that they were made from."""
-        return load_frames(self.spec, self.paths, self.fingerprints)
+        # Let go of: they may be as large as the new ones.
+        previous, self._previous = self._previous, None
+        return load_frames(self.spec, self.paths, self.fingerprints, previous)
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -102,7 +115,24 @@ class StudyResults:
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """A row for each variant: 'ablation', 'tradeoff', 'transfer', as far as the study has them."""
-        return make_tables(self.spec, self.runs, self.cells)
+        made = {"ablation": self.ablation, "tradeoff": self.tradeoff, "transfer": self.transfer}
+        asked = {name for name in ("ablation", "tradeoff") if getattr(self.spec.tables, name)}
+        return {name: table for name, table in made.items() if len(table) or name in asked}
+
+    @cached_property
+    def ablation(self) -> pd.DataFrame:
+        """A row for each variant of the study's ablation table; without one, no row."""
+        return ablation_table(self.spec, self.runs, self.cells)
+
+    @cached_property
+    def tradeoff(self) -> pd.DataFrame:
+        """A row for each variant of the study's trade-off table; without one, no row."""
+        return tradeoff_table(self.spec, self.runs, self.cells)
+
+    @cached_property
+    def transfer(self) -> pd.DataFrame:
+        """A row for each variant and recipe that is fine-tuned; of a study that has none, no row."""
+        return transfer_table(self.spec, self.runs, self.cells)
 
     @cached_property
     def other_tables(self) -> list[pd.DataFrame]:
@@ -135,12 +165,12 @@ class StudyResults:
         an experiment or a base that the study doesn't have.
         """
         found = self.compare(self._trainings(experiment), self._checked(base))
-        return found.pairs if found else _no_rows(DIFFERENCE_COLUMNS)
+        return found.pairs if found else make_frame([], DIFFERENCE_COLUMNS)
 
     def accuracies(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
         """A row for each variant of an experiment: mean accuracy over seeds, with its intervals."""
         found = self.compare(self._trainings(experiment))
-        return found.accuracies if found else _no_rows(ACCURACY_COLUMNS)
+        return found.accuracies if found else make_frame([], ACCURACY_COLUMNS)
 
     def effects(self) -> pd.DataFrame:
         """What each level of each factor does to the accuracy, over all variants; may have no row."""
@@ -155,10 +185,13 @@ class StudyResults:
         if trainings is None or not trainings.variants:
             return None
         key = trainings, base
-        if key not in self._compared:
-            found = self.read_outcomes(difference_jobs(self.spec, trainings))
-            self._compared[key] = compute_differences(trainings, found, base)
-        return self._compared[key]
+        found = self._compared.get(key)
+        if found is None:
+            whole_records = self.read_outcomes(difference_jobs(self.spec, trainings))
+            found = self._compared[key] = compute_differences(trainings, whole_records, base)
+            for oldest in list(self._compared)[:-MAX_COMPARED]:
+                self._compared.pop(oldest, None)
+        return found
 
     @cached_property
     def main_differences(self) -> Differences | None:
@@ -225,7 +258,3 @@ def open_study(folder: str | Path) -> StudyResults:
         )
     paths = StudyPaths(root)
     return StudyResults(study_with_looks(load_study(file), paths), paths)
-
-
-def _no_rows(columns: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(columns=list(columns)).astype(columns)

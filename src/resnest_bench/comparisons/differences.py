@@ -14,6 +14,7 @@ from resnest_bench.comparisons.pairs import PAIR_COLUMNS, pairs_table
 from resnest_bench.formats import row_dicts
 from resnest_bench.frames.correctness import Correctness, build_correctness
 from resnest_bench.frames.fresh import pick_counted
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec
@@ -134,7 +135,8 @@ def compute_differences(
         correct = build_correctness(_records(records))
     except ValueError as problem:
         notes.append(f"nothing is compared: {problem}")
-        return Differences(_empty(DIFFERENCE_COLUMNS), _empty(ACCURACY_COLUMNS), tuple(notes))
+        nothing = make_frame([], DIFFERENCE_COLUMNS), make_frame([], ACCURACY_COLUMNS)
+        return Differences(*nothing, tuple(notes))
     if base is not None and base not in correct.variants:
         notes.append(f"{base} has no training to compare with")
         wanted: list[tuple[str, str]] = []
@@ -145,9 +147,7 @@ def compute_differences(
     assert first is not None
     assert first.dataset is not None
     pairs = pairs_table(correct, wanted)
-    plans = pd.DataFrame(
-        [_planned(correct, *pair) for pair in wanted], columns=list(PLAN_COLUMNS)
-    ).astype(PLAN_COLUMNS)
+    plans = make_frame([_planned(correct, *pair) for pair in wanted], PLAN_COLUMNS)
     pairs = pd.concat([pairs, plans], axis="columns").assign(
         verdict=[decide_verdict(row) for row in row_dicts(pairs)],
         stale=pairs["variant"].isin(stale) | pairs["base"].isin(stale),
@@ -155,7 +155,7 @@ def compute_differences(
         recipe=trainings.experiment.recipe,
         status=[_status(correct, *pair) for pair in wanted],
     )
-    pairs = pairs[list(DIFFERENCE_COLUMNS)].astype(DIFFERENCE_COLUMNS)
+    pairs = make_frame(pairs, DIFFERENCE_COLUMNS)
     return Differences(pairs, accuracy_intervals(correct), tuple(notes))
 
 
@@ -194,10 +194,6 @@ def _usable(
             "fewer in the study's ablation table"
         )
     return chosen, notes
-
-
-def _empty(columns: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(columns=list(columns)).astype(columns)
 
 
 def _status(correct: Correctness, ours: str, base: str) -> str:

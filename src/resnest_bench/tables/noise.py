@@ -15,6 +15,7 @@ from scipy.special import stdtrit
 
 from resnest_bench.formats import known
 from resnest_bench.frames.fresh import keep_counted
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.stats.summary import CONFIDENCE, ROUNDING
 from resnest_bench.tables.values import device_texts
 
@@ -176,7 +177,7 @@ def noise_table(runs: pd.DataFrame) -> pd.DataFrame:
     empty = [(*place, None) for place in asked if place not in begun]
     reference, floors = reference_frame(runs), noise_floors(runs)
     rows = [_noise_row(place, floors.get(place), reference) for place in [*whole, *empty]]
-    return pd.DataFrame(rows, columns=list(NOISE_COLUMNS)).astype(NOISE_COLUMNS)
+    return make_frame(rows, NOISE_COLUMNS)
 
 
 def _noise_row(

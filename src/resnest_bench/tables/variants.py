@@ -1,11 +1,12 @@
 """The three tables: ablation, trade-off, transfer. A row is never dropped: a gap has its reason."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from resnest_bench.frames.data_notes import data_notes
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import StudySpec, VariantSpec
 from resnest_bench.specs.tables import TableSpec
@@ -131,19 +132,6 @@ TEXTS = {
 }
 
 
-def make_tables(
-    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
-    """By name those of ablation, tradeoff and transfer that the study asks for or that have rows."""
-    made = {
-        "ablation": ablation_table(study, runs, cells),
-        "tradeoff": tradeoff_table(study, runs, cells),
-        "transfer": transfer_table(study, runs, cells),
-    }
-    asked = {name for name in ("ablation", "tradeoff") if getattr(study.tables, name)}
-    return {name: table for name, table in made.items() if len(table) or name in asked}
-
-
 def ablation_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """One row for each variant of `study.tables.ablation`, in its order; empty where that is null.
 
@@ -166,8 +154,7 @@ def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) ->
         return table
     places = _front_places(study, runs, cells).set_index(["variant", *PANEL])
     keys = pd.MultiIndex.from_frame(table[["variant", "latency_device", "latency_setting"]])
-    found = places.reindex(keys)[FRONT_COLUMNS].reset_index(drop=True)
-    found = found.astype({column: _column_type(column) for column in FRONT_COLUMNS})
+    found = make_frame(places.reindex(keys).reset_index(drop=True), _column_types(FRONT_COLUMNS))
     at = table.columns.tolist().index(LAST_COLUMNS[0])
     for column in reversed(FRONT_COLUMNS):
         table.insert(at, column, found[column])
@@ -211,7 +198,7 @@ def _variants_table(
 ) -> pd.DataFrame:
     columns = [*ACCURACY_COLUMNS, *(LATENCY_COLUMNS if study.latency else [])]
     if spec is None:
-        return _frame([], [*columns, *LAST_COLUMNS])
+        return make_frame([], _column_types([*columns, *LAST_COLUMNS]))
     chosen = select(study, spec)
     groups = RowGroups(runs, RUN_COLUMNS), RowGroups(cells, CELL_COLUMNS)
     rows = [_variant_row(study, chosen, name, *groups) for name in chosen.variants]
@@ -220,7 +207,8 @@ def _variants_table(
     if chosen.paper:
         columns += PRINTED_COLUMNS
         rows = [{**row, **_printed(row, printed.get(row["variant"]))} for row in rows]
-    return _frame(_with_data_notes(study, runs, rows), [*columns, *LAST_COLUMNS])
+    noted = _with_data_notes(study, runs, rows)
+    return make_frame(noted, _column_types([*columns, *LAST_COLUMNS]))
 
 
 def _variant_row(
@@ -312,7 +300,8 @@ def transfer_table(
     )
     by_place = RowGroups(runs, RUN_COLUMNS)
     rows = [_transfer_row(study, by_place, *group) for group in groups]
-    return _frame(_with_data_notes(study, runs, rows), [*columns, *LAST_COLUMNS])
+    noted = _with_data_notes(study, runs, rows)
+    return make_frame(noted, _column_types([*columns, *LAST_COLUMNS]))
 
 
 def _transfer_row(
@@ -380,10 +369,5 @@ def _weights_text(study: StudySpec, dataset: str, variant: str, recipe: str) -> 
     return " ".join(f"{source} {name}" for source, name in given.items())
 
 
-def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=columns)
-    return frame.astype({c: _column_type(c) for c in columns})
-
-
-def _column_type(column: str) -> str:
-    return TYPES.get(column, "str" if column in TEXTS else "float64")
+def _column_types(columns: Iterable[str]) -> dict[str, str]:
+    return {name: TYPES.get(name, "str" if name in TEXTS else "float64") for name in columns}
