@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 # To import a file and build a network; one that downloads or trains something belongs elsewhere.
 SECONDS = 120
+PREFIX = "resnest_bench_user_"
 
 
 def build_python(
@@ -44,29 +45,33 @@ def build_python(
     """
     where = f"variant {variant.name}: {variant.file}"
     _check_source(variant)
-    with _explained(where, Path(variant.file)), _in_time(where):
-        builder = getattr(_load(Path(variant.file)), variant.build, None)
-        if not callable(builder):
-            raise UserError(
-                f"{where} must define {variant.build}, a function or class that gives the network, but "
-                "does not: name another one under build"
-            )
-        options = {"num_classes": num_classes, **variant.args}
-        if _takes(builder, "drop_rate"):
-            options["drop_rate"] = dropout
-        elif dropout:
-            raise UserError(
-                f"{where}: a dropout of {dropout} is asked for before the classifier, but "
-                f"{variant.build} takes no drop_rate: give it one, or set dropout: 0 for this variant"
-            )
-        with contextlib.redirect_stdout(sys.stderr):
-            model = builder(**options)
+    path = Path(variant.file)
+    with _explained(where, path), _in_time(where), _importing_from(path.resolve().parent):
+        model = _build(variant, where, num_classes, dropout)
     if not isinstance(model, nn.Module):
         raise UserError(
             f"{where}: {variant.build} must give an nn.Module, but gave a {type(model).__name__}"
         )
     _check_head(where, model, num_classes)
     return model
+
+
+def _build(variant: PythonVariant, where: str, num_classes: int, dropout: float) -> object:
+    builder = getattr(_load(Path(variant.file)), variant.build, None)
+    if not callable(builder):
+        raise UserError(
+            f"{where} must define {variant.build}, a function or class that gives the network, but "
+            "does not: name another one under build"
+        )
+    options = {"num_classes": num_classes, **variant.args}
+    if _takes(builder, "drop_rate"):
+        options["drop_rate"] = dropout
+    elif dropout:
+        raise UserError(
+            f"{where}: a dropout of {dropout} is asked for before the classifier, but "
+            f"{variant.build} takes no drop_rate: give it one, or set dropout: 0 for this variant"
+        )
+    return builder(**options)
 
 
 def _check_source(variant: PythonVariant) -> None:
@@ -85,24 +90,36 @@ def _check_source(variant: PythonVariant) -> None:
 
 
 def _load(path: Path) -> ModuleType:
-    """The file as a module, whose imports from its own folder work."""
-    folder = str(path.resolve().parent)
     # Two studies may have a net.py each.
-    name = f"resnest_bench_user_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
+    name = f"{PREFIX}{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None, "it ends in .py, or the file would be no source"
+    assert spec is not None, "its name ends in .py"
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses and pickles look a module up by its name.
+    # Dataclasses look their module up by its name.
     sys.modules[name] = module
-    sys.path.insert(0, folder)
-    try:
-        # What it prints must not stand between the lines of a table.
-        with contextlib.redirect_stdout(sys.stderr):
-            spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(folder)
+    spec.loader.exec_module(module)
     return module
+
+
+@contextlib.contextmanager
+def _importing_from(folder: Path) -> Iterator[None]:
+    """Let imports find what is in `folder`, and forget it afterwards: another file may have a module of
+    the same name in its own folder. What the code prints must not come between the lines of a table.
+    """
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.path.remove(str(folder))
+        # The file itself stays: dataclasses in it look it up later.
+        for name in [n for n in sys.modules if n not in before and not n.startswith(PREFIX)]:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).resolve().is_relative_to(folder):
+                del sys.modules[name]
 
 
 def _takes(builder: object, name: str) -> bool:
