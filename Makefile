@@ -56,8 +56,9 @@ types: $(STAMP) ## Check the types
 coverage: $(STAMP) ## Run every test, and say which lines of src/ none has run
 	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --cov --cov-report=term:skip-covered
 
-lint: $(STAMP) ## Check style: ruff, snakefmt, snakemake --lint
+lint: $(STAMP) ## Check style and imports: ruff, import-linter, snakefmt, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/snakefmt --check workflow
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
 

@@ -76,7 +76,8 @@ def p_at(errors: list[MeanEstimate]) -> np.ndarray:
     """p for and against "the first is better": (2, studies, looks)."""
     each = [np.stack(band_p_values(error, *ABOVE)) for error in errors]
     # A look without a spread is no test, as in the library.
-    return np.nan_to_num(np.stack(each, axis=-1), nan=1.0)
+    p: np.ndarray = np.nan_to_num(np.stack(each, axis=-1), nan=1.0)
+    return p
 
 
 def error_rows(
@@ -98,7 +99,7 @@ def error_rows(
         used = two_sided_p(
             correct_for_looks(p_for, len(counts)), correct_for_looks(p_against, len(counts))
         )
-        every = two_sided_p(p_for, p_against)
+        every = np.asarray(two_sided_p(p_for, p_against))
         tally.add(f"any look, {where}", "used: Bonferroni over looks", used <= ALPHA)
         tally.add(f"any look, {where}", "Pocock (not used)", (every <= level).any(axis=-1))
         tally.add(f"any look, {where}", "uncorrected (wrong)", (every <= ALPHA).any(axis=-1))
@@ -117,7 +118,7 @@ def normal_rows(
         MeanEstimate(values[:, :n].mean(axis=1), values[:, :n].var(axis=1, ddof=1) / n, none, n)
         for n in counts
     ]
-    every = two_sided_p(*p_at(errors))
+    every = np.asarray(two_sided_p(*p_at(errors)))
     tally.add(
         "any look", "used: Bonferroni over looks", correct_for_looks(every, len(counts)) <= ALPHA
     )
@@ -143,7 +144,8 @@ def family_rows(
                 *(_claim_p(made.bits, claim, counts) for claim in CLAIMS), strict=True
             )
             words = decide_verdicts(np.stack(p_for, axis=-1), np.stack(p_against, axis=-1))[1]
-            tally.add(figure, "used: Holm over claims", (words != UNDECIDED).any(axis=-1))
+            decided = np.asarray(words) != UNDECIDED
+            tally.add(figure, "used: Holm over claims", decided.any(axis=-1))
     return tally.rows()
 
 
@@ -155,7 +157,8 @@ def _claim_p(
         p = p_at(errors_at(_apart(bits, first, second), counts))
         each.append(correct_for_looks(p, len(counts)))
     p_for, p_against = np.stack(each, axis=-1)
-    return combine_p_values(p_for, p_against)
+    all_for, any_against = combine_p_values(p_for, p_against)
+    return np.asarray(all_for), np.asarray(any_against)
 
 
 def stopping_rows(
@@ -173,7 +176,7 @@ def stopping_rows(
     for made in simulate(accuracies, Setting(counts[-1], NUM_IMAGES, seed_sd), rng):
         errors = errors_at(_apart(made.bits, 0, 1), counts)
         p = p_at(errors)
-        two_sided = two_sided_p(*p)
+        two_sided = np.asarray(two_sided_p(*p))
         decided = two_sided <= ALPHA / len(counts)
         stopped = np.where(decided.any(axis=1), decided.argmax(axis=1), len(counts) - 1)
         truth = 100 * (made.population[:, 0] - made.population[:, 1])
@@ -194,11 +197,13 @@ def stopping_rows(
 
 def _covers(error: MeanEstimate, confidence: float, truth: np.ndarray) -> np.ndarray:
     interval = two_way_interval(error, confidence)
-    return (interval.low <= truth) & (truth <= interval.high)
+    inside: np.ndarray = (interval.low <= truth) & (truth <= interval.high)
+    return inside
 
 
 def _apart(bits_KVSN: np.ndarray, first: int, second: int) -> np.ndarray:
-    return bits_KVSN[:, first].astype(np.int8) - bits_KVSN[:, second]
+    difference: np.ndarray = bits_KVSN[:, first].astype(np.int8) - bits_KVSN[:, second]
+    return difference
 
 
 def _tally(section: str, schedule: tuple[int, int, int], seed_sd: float, **more: float) -> Tally:

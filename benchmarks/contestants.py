@@ -30,9 +30,9 @@ import numpy as np
 import torch
 from PIL import Image
 from pydantic import TypeAdapter
-from reporting import synchronise
+from reporting import synchronise, to_channels_last
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset
 from torchvision import transforms
 
 from resnest_bench.data import PreparedDataset, open_prepared
@@ -163,7 +163,7 @@ def timms(setting: Setting, device: torch.device) -> Contestant:
     from timm.optim import create_optimizer_v2
 
     loader = timm_loader(setting, device)
-    model = network(setting).to(device, memory_format=torch.channels_last)
+    model = to_channels_last(network(setting).to(device))
     optimizer = create_optimizer_v2(
         model,
         "momentum",
@@ -196,7 +196,7 @@ def timms(setting: Setting, device: torch.device) -> Contestant:
     return Contestant(model, f"channels_last, {'compiled' if compiled else 'eager'}", epoch)
 
 
-def timm_loader(setting: Setting, device: torch.device):
+def timm_loader(setting: Setting, device: torch.device) -> DataLoader:
     """timm's loader; on a GPU with its prefetcher, which normalises there.
 
     timm crops by scale, and has no crop of a padded image: that one step is torchvision's. It would
@@ -206,7 +206,9 @@ def timm_loader(setting: Setting, device: torch.device):
 
     data, on_cuda = open_prepared(Path(setting.data)), device.type == "cuda"
     dataset = ArrayImages(*pixels_and_labels(setting))
-    loader = create_loader(
+    # Its annotations allow timm's own datasets alone, and no training without changed colours.
+    make_loader: Callable[..., DataLoader] = create_loader
+    loader = make_loader(
         dataset,
         (3, data.meta.image_size, data.meta.image_size),
         setting.batch_size,
@@ -221,8 +223,11 @@ def timm_loader(setting: Setting, device: torch.device):
         device=device,
         use_prefetcher=on_cuda,
     )
+    sampler = loader.batch_sampler
+    assert dataset.transform is not None
+    assert isinstance(sampler, BatchSampler)
     dataset.transform.transforms[0] = padded_crop(data)
-    loader.batch_sampler.drop_last = False
+    sampler.drop_last = False
     return loader
 
 
@@ -238,14 +243,17 @@ class ArrayImages(Dataset):
     """uint8 arrays as PIL images, each made when it is asked for, as torchvision's CIFAR10 does."""
 
     def __init__(
-        self, images_NHWC: np.ndarray, labels_N: np.ndarray, transform: Callable | None = None
+        self,
+        images_NHWC: np.ndarray,
+        labels_N: np.ndarray,
+        transform: transforms.Compose | None = None,
     ) -> None:
         self.images_NHWC, self.labels_N, self.transform = images_NHWC, labels_N, transform
 
     def __len__(self) -> int:
         return len(self.labels_N)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[Any, int]:
         image = Image.fromarray(self.images_NHWC[index])
         return self.transform(image) if self.transform else image, int(self.labels_N[index])
 

@@ -79,7 +79,7 @@ def healthy(address: str) -> bool:
     return True
 
 
-def seconds(action: Callable[[], None], drawn: Callable[[], object]) -> float:
+def seconds(action: Callable[[], object], drawn: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     drawn()
@@ -145,7 +145,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         make = [
             sys.executable,
-            ROOT / "benchmarks/make_records.py",
+            str(ROOT / "benchmarks/make_records.py"),
             "--records",
             str(arguments.records),
             "--out",

@@ -58,7 +58,7 @@ CPU = torch.device("cpu")
 
 
 def make_study(data: Path | None, folder: Path, epochs: int, seeds: int) -> StudySpec:
-    images = {"source": "digits"}
+    images: dict[str, str | int] = {"source": "digits"}
     if data:
         images = {"source": "imagefolder", "path": str(data), "image_size": 32, "label": data.name}
     return study_from_config(

@@ -13,7 +13,15 @@ import time
 from pathlib import Path
 
 import torch
-from reporting import chosen_variants, header, header_lines, markdown, synchronise, write_json
+from reporting import (
+    chosen_variants,
+    header,
+    header_lines,
+    markdown,
+    synchronise,
+    to_channels_last,
+    write_json,
+)
 from timm.layers import SplitAttn
 from torch import nn
 
@@ -35,13 +43,13 @@ def in_form(model: nn.Module, form: str) -> nn.Module:
     """A copy of `model` in one of FORMS."""
     model = copy.deepcopy(model)
     if form != "plain":
-        model = model.to(memory_format=torch.channels_last)
+        to_channels_last(model)
     if form.startswith("+"):
         optimize_for_training(model)
     if form == "+ centre taps":
-        for module in model.modules():
-            if type(module) is OnePassSplitAttn:
-                module.__class__ = SplitAttn
+        fast: list[nn.Module] = [m for m in model.modules() if type(m) is OnePassSplitAttn]
+        for module in fast:
+            module.__class__ = SplitAttn
     return model
 
 

@@ -35,6 +35,7 @@ from reporting import (
     header_lines,
     markdown,
     synchronise,
+    to_channels_last,
     write_json,
 )
 from torch import Tensor, nn
@@ -147,7 +148,7 @@ def make_batch(batch_size: int, device: torch.device) -> Batch:
     return images_BCHW, labels_B
 
 
-def time_action(action: Callable[[], None], device: torch.device) -> float:
+def time_action(action: Callable[[], object], device: torch.device) -> float:
     synchronise(device)
     start = time.perf_counter()
     action()
@@ -182,8 +183,7 @@ def _conv_flops(
     device: torch.device, dtype: torch.dtype, num_images: int, channels: int, side: int
 ) -> float:
     """Without padding, so that every tap is one that is needed."""
-    conv = nn.Conv2d(channels, channels, 3, bias=False).to(device, dtype)
-    conv = conv.to(memory_format=torch.channels_last)
+    conv = to_channels_last(nn.Conv2d(channels, channels, 3, bias=False).to(device, dtype))
     x_BCHW = torch.randn(num_images, channels, side, side, device=device).to(dtype)
     x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
     flops = 2 * num_images * channels**2 * 9 * (side - 2) ** 2

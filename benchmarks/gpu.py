@@ -27,14 +27,9 @@ from resnest_bench.specs import read_yaml
 RACED = "ResNet-14-0s1x64d,ResNeSt-14-2s1x64d,ResNeSt-101,EfficientNet-b3"
 GPU_TESTS = ("tests/unit/measure", "tests/unit/training")
 FULL_BUDGET_SECONDS = 1200.0
-QUICK = {
-    "variants": ["ResNet-18"],
-    "epochs": 1,
-    "seeds": [0],
-    "steps": "1",
-    "rounds": "1",
-    "images": "128",
-}
+QUICK_VARIANT = "ResNet-18"
+# What the commands of a quick run are given.
+QUICK_STEPS, QUICK_ROUNDS, QUICK_IMAGES = "1", "1", "128"
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,7 @@ def study_config(data: Path | None, out: Path, quick: bool) -> dict:
             "label": f"CIFAR-10 ({data.name})",
         }
     if quick:
-        short = {"epochs": QUICK["epochs"], "batch_size": 64, "learning_rate": 0.05}
+        short = {"epochs": 1, "batch_size": 64, "learning_rate": 0.05}
         brief = {
             "batch_sizes": [1],
             "min_samples": 5,
@@ -99,17 +94,17 @@ def study_config(data: Path | None, out: Path, quick: bool) -> dict:
             "reference_samples": 2,
         }
         config |= {
-            "seeds": QUICK["seeds"],
+            "seeds": [0],
             "datasets": {"cifar10": {"source": "digits", "classes": [0, 1]}},
             "recipes": {"short": short},
             "protocols": {"brief": brief},
-            "train": [{"dataset": "cifar10", "recipe": "short", "variants": QUICK["variants"]}],
+            "train": [{"dataset": "cifar10", "recipe": "short", "variants": [QUICK_VARIANT]}],
             "latency": [
                 {
                     "dataset": "cifar10",
                     "protocol": "brief",
                     "rounds": 1,
-                    "variants": QUICK["variants"],
+                    "variants": [QUICK_VARIANT],
                 }
             ],
             "tables": {},
@@ -139,12 +134,10 @@ def stages(asked: argparse.Namespace) -> list[Stage]:
     file = out / "study.config.json"
     file.write_text(json.dumps(config, indent=1))
     device_arguments = ("--device", device)
-    variants = ("--variants", QUICK["variants"][0]) if quick else ()
+    variants = ("--variants", QUICK_VARIANT) if quick else ()
     raced = variants or ("--variants", RACED)
-    size = (
-        ("--rounds", QUICK["rounds"], "--images", QUICK["images"]) if quick else ("--rounds", "3")
-    )
-    steps = ("--steps", QUICK["steps"]) if quick else ()
+    size = ("--rounds", QUICK_ROUNDS, "--images", QUICK_IMAGES) if quick else ("--rounds", "3")
+    steps = ("--steps", QUICK_STEPS) if quick else ()
     data = ("--data", str(asked.data)) if asked.data else ()
     batches = ("--batch-sizes", "1") if quick else ()
     whole = study_commands(config, file, out, device)

@@ -83,13 +83,13 @@ class Plan:
 def our_ms(call: Call, device: torch.device) -> float:
     warm_up(call, device, PROTOCOL)
     samples = sample(call, device, PROTOCOL)
-    return summarise_samples(samples.device_ms or samples.wall_ms)["p50"]
+    return float(summarise_samples(samples.device_ms or samples.wall_ms)["p50"])
 
 
 def autorange_ms(call: Call, device: torch.device) -> float:
     # By itself the timer sets one thread.
     timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
-    return 1000 * timer.blocked_autorange(min_run_time=MIN_SECONDS).median
+    return float(1000 * timer.blocked_autorange(min_run_time=MIN_SECONDS).median)
 
 
 def event_loop_ms(call: Call, device: torch.device) -> float:
@@ -100,13 +100,13 @@ def event_loop_ms(call: Call, device: torch.device) -> float:
         call()
     end.record()
     synchronise(device)
-    return begin.elapsed_time(end) / count
+    return float(begin.elapsed_time(end)) / count
 
 
 def do_bench_ms(call: Call, device: torch.device) -> float:
     from triton.testing import do_bench  # comes with torch's CUDA builds alone
 
-    return do_bench(call, rep=int(1000 * MIN_SECONDS), return_mode="median")
+    return float(do_bench(call, rep=int(1000 * MIN_SECONDS), return_mode="median"))
 
 
 PEERS: dict[str, dict[str, Clock]] = {

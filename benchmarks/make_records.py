@@ -227,7 +227,7 @@ def _cell(batch: int, layout: str, base_ms: float, rng: np.random.Generator) -> 
 
 def _samples(median_ms: float, count: int, rng: np.random.Generator) -> list[float]:
     """Around the median, with the long right tail that latencies have."""
-    return (median_ms * rng.lognormal(0, 0.04, count)).tolist()
+    return [float(value) for value in median_ms * rng.lognormal(0, 0.04, count)]
 
 
 def failed(record: dict[str, Any]) -> dict[str, Any]:

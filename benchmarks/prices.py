@@ -202,7 +202,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--out", type=Path, help="also write the raw figures as JSON")
     asked = parser.parse_args()
-    told, seen = header(torch.device("cpu")), {}
+    told = header(torch.device("cpu"))
+    seen: dict[str, list[Outcome]] = {}
     with tempfile.TemporaryDirectory() as folder:
         photos = take_photos(asked.photos, Path(folder)) if asked.photos else None
         configs = make_configs(photos)

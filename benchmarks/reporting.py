@@ -4,11 +4,12 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import psutil
 import torch
 from pydantic import TypeAdapter
+from torch import nn
 
 from resnest_bench.device.environment import describe, device_state
 from resnest_bench.errors import UserError
@@ -20,6 +21,7 @@ VARIANTS = ROOT / "config/variants.yaml"
 BUSY = 0.15
 # How a training step can be run.
 MODES = get_args(RecipeSpec.model_fields["mode"].annotation)
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def chosen_variants(names: str) -> list[VariantSpec]:
@@ -95,6 +97,13 @@ def write_json(path: Path | None, values: dict[str, Any]) -> None:
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def to_channels_last(model: Network) -> Network:
+    """`model` itself, its weights in this layout."""
+    # torch's annotations lack what its docs name.
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def synchronise(device: torch.device) -> None:

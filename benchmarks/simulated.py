@@ -7,12 +7,14 @@ known in closed form: for new seeds on these images, for new seeds on new images
 networks on new images. Latencies are lognormal, with a factor for each round, job and timing.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from resnest_bench.stats.intervals import Interval
@@ -40,11 +42,11 @@ class Setting:
     def own_seed_sd(self) -> float:
         """In the model's units: a point there is that much accuracy here."""
         slope = np.exp(-(ndtri(ACCURACY) ** 2) / 2) / np.sqrt(2 * np.pi) / self.unseeded_sd
-        return self.seed_sd_points / 100 / slope
+        return float(self.seed_sd_points / 100 / slope)
 
     @property
     def seed_sd(self) -> float:
-        return self.own_seed_sd * np.sqrt(1 + SHARED_SEED**2)
+        return self.own_seed_sd * math.sqrt(1 + SHARED_SEED**2)
 
     @property
     def unseeded_sd(self) -> float:
@@ -102,9 +104,11 @@ class Tally:
     """What came of each study, by name; then its mean and the Monte Carlo error of that."""
 
     def __init__(self, section: str, **about: Any):
-        self.section, self.about, self.seen, self.said = section, about, {}, {}
+        self.section, self.about = section, about
+        self.seen: dict[tuple[str, str], list[np.ndarray]] = {}
+        self.said: dict[tuple[str, str], list[float]] = {}
 
-    def add(self, figure: str, method: str, values: np.ndarray | float, said=()) -> None:
+    def add(self, figure: str, method: str, values: ArrayLike, said: Iterable[float] = ()) -> None:
         """`said`: the probabilities that were given, where `values` are what came true."""
         self.seen.setdefault((figure, method), []).append(np.atleast_1d(values).astype(float))
         self.said.setdefault((figure, method), []).extend(said)

@@ -83,7 +83,7 @@ class Job:
         subprocess.run(["rm", "-rf", str(self.folder / "results")], check=True)
         whole = timed([self.command, "train", *self.study, *names], self.folder, cold)
         (record,) = (self.folder / "results").rglob("seed-0.json")
-        return whole - json.loads(record.read_text())["train"]["wall_seconds"]
+        return whole - float(json.loads(record.read_text())["train"]["wall_seconds"])
 
 
 def measure(checkout: Path, runs: int, cold: bool) -> dict[str, list[float]]:

@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -82,33 +82,37 @@ class Process:
 
     def __init__(self, setting: Setting) -> None:
         self.name = setting.contestant
-        command = [sys.executable, PROGRAM, json.dumps(asdict(setting))]
+        command = [sys.executable, str(PROGRAM), json.dumps(asdict(setting))]
         self.popen = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
+        assert self.popen.stdin is not None
+        assert self.popen.stdout is not None
+        self.requests, self.answers = self.popen.stdin, self.popen.stdout
 
     def __enter__(self) -> "Process":
         return self
 
     def __exit__(self, *error: object) -> None:
         # No more input: it ends by itself, with its loading processes.
-        self.popen.stdin.close()
+        self.requests.close()
         try:
             self.popen.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
-        self.popen.stdout.close()
+        self.answers.close()
 
     def answer(self) -> dict[str, Any]:
-        line = self.popen.stdout.readline()
+        line = self.answers.readline()
         if not line:
             raise ContestantError(f"{self.name} ended with exit code {self.popen.wait()}")
-        return json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
 
     def train(self, number: int) -> dict[str, Any]:
         """One epoch; what `contestants.timed` gives."""
-        print(json.dumps({"epoch": number}), file=self.popen.stdin)
+        print(json.dumps({"epoch": number}), file=self.requests)
         return self.answer()
 
     def cpu_seconds(self) -> float:
@@ -236,7 +240,7 @@ def random_images(folder: Path, num_images: int) -> PreparedMeta:
     """Prepared data of noise; of the test images, which nobody reads, only as many as classes."""
     rng = np.random.default_rng(0)
 
-    def items(num: int):
+    def items(num: int) -> Iterator[tuple[np.ndarray, int]]:
         for index in range(num):
             noise_HWC = rng.integers(0, 256, (IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
             yield noise_HWC, index % NUM_CLASSES

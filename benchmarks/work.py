@@ -127,8 +127,10 @@ def watched(model: nn.Module) -> Iterator[list[Layer]]:
     layers: list[Layer] = []
 
     def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        of = conv_layer if isinstance(module, nn.Conv2d) else linear_layer
-        layers.append(of(module, inputs[0], output))
+        if isinstance(module, nn.Conv2d):
+            layers.append(conv_layer(module, inputs[0], output))
+        elif isinstance(module, nn.Linear):
+            layers.append(linear_layer(module, inputs[0], output))
 
     modules = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     handles = [module.register_forward_hook(hook) for module in modules]

@@ -142,7 +142,8 @@ def real_run(size: int, folder: Path) -> dict[str, float]:
 
 def prepared_data(config: Path, folder: Path) -> Path:
     """The dataset, really prepared: it isn't what is timed."""
-    command = [ROOT / ".venv/bin/resnest-bench", "data", "--study", config, "--dataset", "digits"]
+    tool = ROOT / ".venv/bin/resnest-bench"
+    command: list[str | Path] = [tool, "data", "--study", config, "--dataset", "digits"]
     subprocess.run(command, cwd=folder, capture_output=True, check=True)
     return folder / "data"
 

@@ -6,7 +6,7 @@ run has to say is written at its end, at once: the browser keeps one entry of it
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -16,6 +16,9 @@ STUDY, BESIDE, PICK = "study", "beside", "pick"
 SHARED = (STUDY, BESIDE, PICK)
 PICKED = "picked_variants"
 _HELD, _PAGE, _DECIDES = "address_held", "address_page", "address_decides"
+Option = TypeVar("Option")
+# A widget's function, such as a column's selectbox; None takes the usual one.
+Draw = Callable[..., Any] | None
 
 
 def begin(page: str) -> bool:
@@ -80,41 +83,64 @@ def asked(param: str) -> list[str]:
 
 def pick_one(
     label: str,
-    options: Sequence[Any],
+    options: Sequence[Option],
     name: str,
-    text: Callable[[Any], str] = str,
-    key: Callable[[Any], str] = str,
-    default: Any = None,
-    may_be_none: bool = False,
-    draw: Callable[..., Any] | None = None,
+    text: Callable[[Option], str] = str,
+    key: Callable[[Option], str] = str,
+    default: Option | None = None,
+    draw: Draw = None,
     always: bool = False,
     **more: Any,
-) -> Any:
+) -> Option:
     """One of `options` by a select box or by what `draw` draws, shown as `text`, addressed as `key`.
 
-    Without `default` it is the first option, or none where that may be. `always` keeps a default in
-    the address too.
+    There is at least one of them. Without `default` it is the first. `always` keeps a default in the
+    address too.
     """
-    first = default if default is not None or may_be_none or not options else options[0]
+    first = options[0] if default is None else default
+    value = _pick(label, options, name, text, key, first, draw, always, **more)
+    return first if value is None else value
+
+
+def pick_or_none(
+    label: str,
+    options: Sequence[Option],
+    name: str,
+    text: Callable[[Option], str] = str,
+    key: Callable[[Option], str] = str,
+    draw: Draw = None,
+    **more: Any,
+) -> Option | None:
+    """As `pick_one`, but without an option until the reader takes one."""
+    return _pick(label, options, name, text, key, None, draw, index=None, **more)
+
+
+def _pick(
+    label: str,
+    options: Sequence[Option],
+    name: str,
+    text: Callable[[Option], str],
+    key: Callable[[Option], str],
+    first: Option | None,
+    draw: Draw,
+    always: bool = False,
+    **more: Any,
+) -> Option | None:
     if decides(name):
         wanted = _match(asked(name), options, key, text)
         st.session_state[name] = wanted[0] if wanted else first
     elif st.session_state[name] not in options:
         st.session_state[name] = first
-    if may_be_none:
-        more["index"] = None
-    value = (draw or st.selectbox)(label, options, format_func=text, key=name, **more)
+    value: Option | None = (draw or st.selectbox)(
+        label, options, format_func=text, key=name, **more
+    )
     hold(name, [key(value)] if value is not None and (always or value != first) else [])
     return value
 
 
 def pick_some(
-    label: str,
-    options: Sequence[Any],
-    name: str,
-    draw: Callable[..., Any] | None = None,
-    **more: Any,
-) -> list[Any]:
+    label: str, options: Sequence[str], name: str, draw: Draw = None, **more: Any
+) -> list[str]:
     """Any of `options`, which are their own keys."""
     if decides(name):
         st.session_state[name] = _match(asked(name), options, str, str)
@@ -127,7 +153,7 @@ def toggle(
     label: str,
     name: str,
     default: bool = False,
-    draw: Callable[..., Any] | None = None,
+    draw: Draw = None,
     **more: Any,
 ) -> bool:
     if decides(name):
@@ -138,10 +164,10 @@ def toggle(
     return value
 
 
-def enter_text(label: str, name: str, draw: Callable[..., Any] | None = None, **more: Any) -> str:
+def enter_text(label: str, name: str, draw: Draw = None, **more: Any) -> str:
     if decides(name):
         st.session_state[name] = "".join(asked(name)[-1:])
-    value = (draw or st.text_input)(label, key=name, **more) or ""
+    value: str = (draw or st.text_input)(label, key=name, **more) or ""
     hold(name, [value] if value else [])
     return value
 
@@ -179,10 +205,10 @@ def _number(text: str, of: str, low: float | None) -> float | None:
 
 def _match(
     texts: Sequence[str],
-    options: Sequence[Any],
-    key: Callable[[Any], str],
-    text: Callable[[Any], str],
-) -> list[Any]:
+    options: Sequence[Option],
+    key: Callable[[Option], str],
+    text: Callable[[Option], str],
+) -> list[Option]:
     """The options that `texts` name by key, or by label as older addresses do; others are dropped."""
     by_text = {text(option): option for option in options} | {key(o): o for o in options}
     return list(dict.fromkeys(by_text[one] for one in texts if one in by_text))

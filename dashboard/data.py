@@ -1,30 +1,27 @@
-"""Cached loading: only files whose time or size has changed are read again. Nothing is written."""
+"""A study's results, kept between reruns: only files whose time or size has changed are read again.
+
+What is shown is computed by `resnest_bench.results.StudyResults`, as everywhere. This file keeps one of
+them for each study, for all readers, until a record changes. Nothing is written.
+"""
 
 import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pandas as pd
 import streamlit as st
 
 from resnest_bench import records
-from resnest_bench.claims.tables import claim_tables
-from resnest_bench.claims.verdicts import claim_jobs
-from resnest_bench.comparisons.differences import (
-    Differences,
-    compute_differences,
-    difference_jobs,
-    find_trainings,
-)
-from resnest_bench.comparisons.effects import study_effects
-from resnest_bench.comparisons.factors import factor_table as compute_factor_table
+from resnest_bench.comparisons.differences import Differences, compute_differences, find_trainings
 from resnest_bench.comparisons.latency_ratios import latency_ratios as compute_latency_ratios
 from resnest_bench.digests import json_digest
-from resnest_bench.frames.cache import Frames, load_frames
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.live import list_states, live_epochs
 from resnest_bench.live.from_files import (
@@ -36,35 +33,50 @@ from resnest_bench.live.from_files import (
 )
 from resnest_bench.paths import Experiment, Job, StudyPaths
 from resnest_bench.records import Record
+from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.stats.mixed_model import FactorEffects
-from resnest_bench.status.fingerprints import read_fingerprints
-from resnest_bench.status.outcomes import Outcome
-from resnest_bench.status.outcomes import outcomes as read_outcomes
+from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.status.scan import scan_records
 from resnest_bench.tables.axes import Axis, list_axes
-from resnest_bench.tables.noise import noise_table as compute_noise_table
-from resnest_bench.tables.paper_comparison import paper_table as compute_paper_table
 from resnest_bench.tables.points import points_frame
 from resnest_bench.tables.selection import Experiments
-from resnest_bench.tables.variants import ablation_table as compute_ablation_table
-from resnest_bench.tables.variants import transfer_table as compute_transfer_table
 
 MAX_STUDIES = 20
 MAX_RECORDS = 400
+MAX_TABLES = 30
 FRESH_SECONDS = 10.0
 Stamp = tuple[str, int, int]
+Arguments = ParamSpec("Arguments")
+Made = TypeVar("Made")
+
+
+class KeptResults(StudyResults):
+    """`StudyResults` that all readers share: whole records that several pages ask for are read once."""
+
+    @cached_property
+    def states(self) -> list[JobState]:
+        """What became of each job."""
+        return list_states(self.spec, self.runs)
+
+    def read_outcomes(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """As in `StudyResults`."""
+        return outcomes(
+            self.spec,
+            self.paths,
+            self.fingerprints,
+            read=lambda path, job: _read_record(stamp(path), job),
+            jobs=jobs,
+        )
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A study with what became of its jobs. Shared by all sessions: change none of its frames."""
+    """A study as this run of a page shows it. Shared by all sessions: change none of its frames."""
 
     name: str
-    study: StudySpec
-    paths: StudyPaths
-    frames: Frames
-    # Differs whenever the frames do: what derived tables are cached by.
+    results: KeptResults
+    # Differs whenever the results do: what is computed from them is kept by it.
     signature: str
     # `change_mark` from just before the records were read.
     mark: str
@@ -72,25 +84,40 @@ class Loaded:
     trainings: tuple[Training, ...]
 
     @property
+    def study(self) -> StudySpec:
+        return self.results.spec
+
+    @property
+    def paths(self) -> StudyPaths:
+        return self.results.paths
+
+    @property
     def runs(self) -> pd.DataFrame:
-        return self.frames.runs
+        return self.results.runs
 
     @property
     def cells(self) -> pd.DataFrame:
-        return self.frames.cells
+        return self.results.cells
+
+    @property
+    def states(self) -> list[JobState]:
+        return self.results.states
 
     @property
     def epochs(self) -> pd.DataFrame:
         """Epochs of all records, and so far of the trainings that have none yet."""
         begun = [one for one in self.trainings if not self.paths.record(one.job).exists()]
         if not begun:
-            return self.frames.epochs
-        return pd.concat([self.frames.epochs, live_epochs(begun)])
+            return self.results.epochs
+        return pd.concat([self.results.epochs, live_epochs(begun)])
 
-    @property
-    def states(self) -> list[JobState]:
-        """What became of each job."""
-        return list_states(self.study, self.runs)
+
+def keep(compute: Callable[Arguments, Made]) -> Callable[Arguments, Made]:
+    """`compute`, of a `Loaded`, kept for all readers: one computes, and the others wait for it."""
+    kept: Callable[Arguments, Made] = st.cache_resource(
+        max_entries=MAX_TABLES, show_spinner=False, hash_funcs={Loaded: attrgetter("signature")}
+    )(compute)
+    return kept
 
 
 def results_folder() -> Path:
@@ -156,39 +183,48 @@ def _read_study(key: Stamp, looks: tuple[Stamp, ...]) -> StudySpec:
 
 @dataclass
 class _Last:
-    """What was last made of a folder, when it was last looked at, and for which study."""
+    """What was last made of a folder, and when it was last looked at."""
 
-    frames: Frames
+    results: KeptResults
     signature: str
     mark: str
-    study: StudySpec
     at: float
 
 
 @st.cache_resource(max_entries=MAX_STUDIES, show_spinner=False)
-def _last_frames(folder: str) -> list[_Last]:
+def _last_results(folder: str) -> list[_Last]:
     """A place for one `_Last`, shared by all sessions."""
     return []
 
 
 def load(name: str, study: StudySpec, folder: Path) -> Loaded:
-    """Frames of all records. Bad records are rows with a reason, never an exception.
+    """Results of all records. Bad records are rows with a reason, never an exception.
 
     A folder that was looked at within FRESH_SECONDS is not looked at again: a changed widget must
     not wait for ten thousand files.
     """
-    paths, place = StudyPaths(folder), _last_frames(str(folder))
+    place = _last_results(str(folder))
     last = place[0] if place else None
-    if last is None or last.study is not study or time.monotonic() - last.at > FRESH_SECONDS:
-        mark = change_mark(folder)
-        frames = load_frames(study, paths, read_fingerprints(study), previous=last and last.frames)
-        known = last and last.frames is frames
-        signature = last.signature if known else _signature(name, frames)
-        last = _Last(frames, signature, mark, study, time.monotonic())
+    fresh = last is not None and time.monotonic() - last.at <= FRESH_SECONDS
+    if last is None or last.results.spec is not study or not fresh:
+        last = _look(name, study, folder, last)
         place[:] = [last]
-    jobs = [state.job for state in list_states(study, last.frames.runs) if state.to_do]
-    trainings = tuple(read_trainings(study, paths, jobs))
-    return Loaded(name, study, paths, last.frames, last.signature, last.mark, trainings)
+    results = last.results
+    jobs = [state.job for state in results.states if state.to_do]
+    trainings = tuple(read_trainings(study, results.paths, jobs))
+    return Loaded(name, results, last.signature, last.mark, trainings)
+
+
+def _look(name: str, study: StudySpec, folder: Path, last: _Last | None) -> _Last:
+    """What there is now: the same results where nothing has changed, with all that they have computed."""
+    mark = change_mark(folder)
+    previous = last.results.frames if last else None
+    results = KeptResults(study, StudyPaths(folder), previous)
+    if last and last.results.spec is study and results.frames is last.results.frames:
+        return _Last(last.results, last.signature, mark, time.monotonic())
+    frames = results.frames
+    signature = json_digest([name, frames.key, sorted(frames.stamps.items())])
+    return _Last(results, signature, mark, time.monotonic())
 
 
 def read_study_status(loaded: Loaded) -> StudyStatus:
@@ -196,13 +232,9 @@ def read_study_status(loaded: Loaded) -> StudyStatus:
     return read_status(loaded.study, loaded.paths, states=loaded.states)
 
 
-def _signature(name: str, frames: Frames) -> str:
-    return json_digest([name, frames.key, sorted(frames.stamps.items())])
-
-
 def look_again(folder: Path) -> None:
     """The folder has changed: `load` reads it anew."""
-    _last_frames(str(folder)).clear()
+    _last_results(str(folder)).clear()
 
 
 def change_mark(folder: Path) -> str:
@@ -220,103 +252,53 @@ def _read_record(key: Stamp, _job: Job) -> Record:
     return records.read(Path(key[0]), _job)
 
 
-def outcomes(loaded: Loaded, jobs: Sequence[Job]) -> list[Outcome]:
-    """Whole records of a few jobs: raw samples, environment, spec."""
-    return read_outcomes(
-        loaded.study,
-        loaded.paths,
-        read_fingerprints(loaded.study),
-        read=lambda path, job: _read_record(stamp(path), job),
-        jobs=jobs,
-    )
+@keep
+def axes(loaded: Loaded, chosen: Experiments) -> dict[str, Axis]:
+    """What can be an axis of the trade-off."""
+    return list_axes(chosen.runs(loaded.runs), chosen.runs(loaded.cells))
 
 
-@st.cache_data(max_entries=30, show_spinner=False)
-def points(_loaded: Loaded, signature: str, chosen: Experiments, x: Axis, y: Axis) -> pd.DataFrame:
-    return points_frame(_loaded.study, _loaded.runs, _loaded.cells, chosen, x, y)
+@keep
+def points(loaded: Loaded, chosen: Experiments, x: Axis, y: Axis) -> pd.DataFrame:
+    """The points of the trade-off."""
+    return points_frame(loaded.study, loaded.runs, loaded.cells, chosen, x, y)
 
 
-@st.cache_data(max_entries=30, show_spinner=False)
-def axes(_loaded: Loaded, signature: str, chosen: Experiments) -> dict[str, Axis]:
-    return list_axes(chosen.runs(_loaded.runs), chosen.runs(_loaded.cells))
-
-
-@st.cache_data(max_entries=30, show_spinner=False)
-def _rank_by_accuracy(
-    _loaded: Loaded, signature: str, place: Experiment, names: tuple[str, ...]
-) -> list[str]:
-    runs = keep_counted(Experiments(place, None).runs(_loaded.runs), ["variant"])
+@keep
+def rank_by_accuracy(loaded: Loaded, place: Experiment, names: tuple[str, ...]) -> tuple[str, ...]:
+    """`names` by their mean test accuracy in the experiment, the highest first; without any last."""
+    runs = keep_counted(Experiments(place, None).runs(loaded.runs), ["variant"])
     means = runs.groupby("variant", sort=False)["test_accuracy"].mean().dropna()
     best = means.sort_values(ascending=False, kind="stable").index
-    return list(dict.fromkeys([*(name for name in best if name in set(names)), *names]))
+    return tuple(dict.fromkeys([*(name for name in best if name in set(names)), *names]))
 
 
-def rank_by_accuracy(loaded: Loaded, place: Experiment, names: tuple[str, ...]) -> list[str]:
-    """`names` by their mean test accuracy in the experiment, the highest first; without any last."""
-    return _rank_by_accuracy(loaded, loaded.signature, place, names)
-
-
-@st.cache_data(max_entries=30, show_spinner=False)
-def noise_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
-    return compute_noise_table(_loaded.runs)
-
-
-@st.cache_data(max_entries=30, show_spinner=False)
+@keep
 def latency_ratios(
-    _loaded: Loaded,
-    signature: str,
-    place: Experiment,
-    base: str,
-    names: tuple[str, ...],
-    batch: int,
+    loaded: Loaded, place: Experiment, base: str, names: tuple[str, ...], batch: int
 ) -> pd.DataFrame:
+    """Each network's latency over that of `base`."""
     return compute_latency_ratios(
-        _loaded.study, _loaded.runs, _loaded.cells, place, base, names, batch
+        loaded.study, loaded.runs, loaded.cells, place, base, names, batch
     )
 
 
-@st.cache_data(max_entries=30, show_spinner=False)
-def factor_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
-    return compute_factor_table(_loaded.study, _loaded.runs)
-
-
-@st.cache_data(max_entries=30, show_spinner=False)
-def paper_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
-    return compute_paper_table(_loaded.study, _loaded.runs, _loaded.cells)
-
-
-@st.cache_data(max_entries=30, show_spinner=False)
-def ablation_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
-    return compute_ablation_table(_loaded.study, _loaded.runs, _loaded.cells)
-
-
-@st.cache_data(max_entries=30, show_spinner=False)
-def transfer_table(_loaded: Loaded, signature: str) -> pd.DataFrame:
-    return compute_transfer_table(_loaded.study, _loaded.runs)
-
-
-@st.cache_resource(max_entries=30, show_spinner=False)
+@keep
 def differences(
-    _loaded: Loaded,
-    signature: str,
-    place: Experiment,
-    variants: tuple[str, ...],
-    base: str | None,
+    loaded: Loaded, place: Experiment, variants: tuple[str, ...], base: str | None
 ) -> Differences:
-    """Pairs of variants. Reads the records of one experiment, which tell single images apart."""
-    trainings = find_trainings(_loaded.study, place, variants)
-    found = outcomes(_loaded, difference_jobs(_loaded.study, trainings))
-    return compute_differences(trainings, found, base)
+    """Pairs of variants; without any, why. Reads the records of one experiment."""
+    trainings = find_trainings(loaded.study, place, variants)
+    return loaded.results.compare(trainings, base) or compute_differences(trainings, [], base)
 
 
-@st.cache_resource(max_entries=30, show_spinner=False)
-def effects(_loaded: Loaded, signature: str) -> FactorEffects | str:
+@keep
+def effects(loaded: Loaded) -> FactorEffects | str:
     """What each factor does, over all variants, or a text that says why there is no estimate."""
-    return study_effects(_loaded.study, _loaded.runs)
+    return loaded.results.factor_effects
 
 
-@st.cache_data(max_entries=30, show_spinner=False)
-def claims(_loaded: Loaded, signature: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A row a claim, and a row a comparison. Reads the few records that tell single images apart."""
-    found = outcomes(_loaded, claim_jobs(_loaded.study))
-    return claim_tables(_loaded.study, _loaded.runs, _loaded.cells, found)
+@keep
+def claims(loaded: Loaded) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A row for each claim, and one for each comparison. Reads the few records that they need."""
+    return loaded.results.claim_tables

@@ -64,12 +64,11 @@ def _chosen(names: list[str]) -> list[str]:
     others = [name for name in names if name != first]
     if not others:
         return [first]
-    second = address.pick_one(
+    second = address.pick_or_none(
         "Compare with",
         others,
         address.BESIDE,
         _short,
-        may_be_none=True,
         draw=st.sidebar.selectbox,
         placeholder="no other study",
         help="Show two studies side by side, for example the same networks on two devices",
@@ -121,14 +120,20 @@ def _follow(loaded: data.Loaded, folder: Path) -> None:
 
 def warn_of_data() -> None:
     """What a reader of accuracies must know of the data: above the page, a line for each."""
-    for loaded in st.session_state[KEY]:
+    for loaded in loaded_studies():
         for note in data_notes(loaded.study, loaded.runs).values():
             st.caption(f":material/warning: {views.plain(note)}")
 
 
+def loaded_studies() -> list[data.Loaded]:
+    """The one or two studies that `load_studies` has loaded for this run of the page."""
+    loaded: list[data.Loaded] = st.session_state[KEY]
+    return loaded
+
+
 def loaded_study() -> data.Loaded:
-    """The study that `load_studies` has loaded for this run of the page."""
-    return st.session_state[KEY][0]
+    """The first of them, which the page's choices are about."""
+    return loaded_studies()[0]
 
 
 def name_part(one: data.Loaded, name: str) -> str:
@@ -138,7 +143,7 @@ def name_part(one: data.Loaded, name: str) -> str:
 
 def side_by_side() -> Iterator[data.Loaded]:
     """Each chosen study, within a column of its own where there are two."""
-    loaded = st.session_state[KEY]
+    loaded = loaded_studies()
     if len(loaded) == 1:
         yield loaded[0]
         return

@@ -29,19 +29,18 @@ def job_keys(runs: pd.DataFrame) -> list[str]:
 
 def choose(loaded: data.Loaded, jobs: Mapping[str, Job]) -> None:
     """A job picked in the table, in the URL or here; only jobs of the study can be."""
-    name = address.pick_one(
+    name = address.pick_or_none(
         "Record",
         list(jobs),
         RECORD,
-        may_be_none=True,
         placeholder="kind / dataset / recipe / variant / seed or round",
     )
-    if name in jobs:
+    if name is not None:
         show(loaded, jobs[name])
 
 
 def show(loaded: data.Loaded, job: Job) -> None:
-    outcome = data.outcomes(loaded, [job])[0]
+    outcome = loaded.results.read_outcomes([job])[0]
     head = f"{views.plain(str(job))}: **{views.plain(outcome.status)}**"
     st.markdown(head + (f" ({views.plain(outcome.reason)})" if outcome.reason else ""))
     st.caption("Run this job again:")

@@ -42,7 +42,7 @@ def config(frame: pd.DataFrame, labels: dict[str, str]) -> dict[str, Any]:
 def _column(values: pd.Series, label: str | None) -> Any:
     name = str(values.name)
     metric = METRICS.get(name) or CELL_METRICS.get(name)
-    if name in BARS:
+    if metric and name in BARS:
         return st.column_config.ProgressColumn(
             label or metric.label, min_value=0.0, max_value=1.0, format="percent"
         )
@@ -50,8 +50,7 @@ def _column(values: pd.Series, label: str | None) -> Any:
         return st.column_config.CheckboxColumn(label or _words(name))
     if not pd.api.types.is_numeric_dtype(values):
         long = values.dropna().astype(str).str.len().max() > LONG_TEXT
-        width = "large" if long else None
-        return st.column_config.Column(label or _words(name), width=width)
+        return st.column_config.Column(label or _words(name), width="large" if long else None)
     if metric:
         said = metric.unit in ("fraction", "ratio", "bytes", metric.label.lower())
         unit = "" if said else f" ({metric.unit})"

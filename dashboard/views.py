@@ -9,6 +9,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 import streamlit as st
+from altair.typing import ChartType
 
 import address
 from resnest_bench.charts import (
@@ -51,7 +52,7 @@ def few(names: Sequence[str]) -> str:
 
 
 def chart(
-    drawn: alt.TopLevelMixin,
+    drawn: ChartType,
     key: str,
     on_select: Callable[[], None] | None = None,
     selection_mode: Sequence[str] = (),
@@ -65,8 +66,9 @@ def chart(
     untitled = drawn.copy(deep=False)
     head, lines = split_title(drawn.title)
     untitled.title = alt.Undefined
-    if extra_height and isinstance(untitled.height, int):
-        untitled.height += extra_height
+    height = getattr(untitled, "height", None)
+    if extra_height and isinstance(height, int):
+        untitled = untitled.properties(height=height + extra_height)
     untitled = themed(untitled, dark=st.context.theme.type == "dark")
     with st.container(border=True):
         left, right = st.columns([0.86, 0.14], vertical_alignment="center")
@@ -77,32 +79,35 @@ def chart(
             _figure_buttons(drawn, key)
         # A chart that says why there is nothing to draw has nothing to select either.
         modes = [mode for mode in selection_mode if mode in selections(drawn)]
-        select = {"on_select": on_select, "selection_mode": modes} if on_select and modes else {}
         # Streamlit makes the class of a container from its key in this way.
         place = re.sub("[^a-zA-Z0-9_-]", "-", f"plot_{key}")
         with st.container(key=place):
             st.html(SCROLLING.format(key=place, width=needed_width(drawn)))
-            st.altair_chart(untitled, width="stretch", key=key, **select)
+            if on_select and modes:
+                st.altair_chart(
+                    untitled, width="stretch", key=key, on_select=on_select, selection_mode=modes
+                )
+            else:
+                st.altair_chart(untitled, width="stretch", key=key)
 
 
-def selections(drawn: alt.TopLevelMixin) -> set[str]:
+def selections(drawn: ChartType) -> set[str]:
     """Names of the selections that a chart or any chart within it has."""
-    own = getattr(drawn, "params", alt.Undefined)
-    names = (
-        {param.name for param in own if _can_select(param)} if own is not alt.Undefined else set()
-    )
+    params = _field(drawn, "params", [])
+    names = {param.name for param in params if _field(param, "select", None) is not None}
     for field in ("layer", "hconcat", "vconcat", "concat"):
-        inner = getattr(drawn, field, alt.Undefined)
-        names = names.union(*map(selections, inner if inner is not alt.Undefined else []))
-    inner = getattr(drawn, "spec", alt.Undefined)
-    return names if inner is alt.Undefined else names | selections(inner)
+        names = names.union(*map(selections, _field(drawn, field, [])))
+    inner = _field(drawn, "spec", None)
+    return names if inner is None else names | selections(inner)
 
 
-def _can_select(param: Any) -> bool:
-    return getattr(param, "select", alt.Undefined) is not alt.Undefined
+def _field(drawn: Any, name: str, otherwise: Any) -> Any:
+    """What a chart or a part of it has under a name; `otherwise` where that is left undefined."""
+    value = getattr(drawn, name, alt.Undefined)
+    return otherwise if value is alt.Undefined else value
 
 
-def _figure_buttons(drawn: alt.TopLevelMixin, key: str) -> None:
+def _figure_buttons(drawn: ChartType, key: str) -> None:
     for name, make, mime in (
         ("SVG", lambda: render_svg(drawn), "image/svg+xml"),
         ("PNG", lambda: render_png(drawn), "image/png"),
@@ -221,7 +226,7 @@ def rounded_table(name: str, frame: pd.DataFrame, study: StudySpec) -> None:
 
 def flat(frame: pd.DataFrame) -> pd.DataFrame:
     """Lists as JSON texts: a CSV cell holds one value."""
-    lists = [c for c in frame if frame[c].dtype == object]
+    lists = [str(c) for c in frame if frame[c].dtype == object]
     return frame.assign(
         **{c: [json.dumps(v) if isinstance(v, list) else v for v in frame[c]] for c in lists}
     )
@@ -264,9 +269,9 @@ def pick_experiment(label: str, options: list[Experiment], name: str) -> Experim
 def get_picked(names: list[str]) -> list[str]:
     """Those of `names` that are picked, before the widget that picks is drawn."""
     known = set(names)
-    picked = dict.fromkeys(address.picked())
-    st.session_state[address.PICK] = [name for name in picked if name in known]
-    return st.session_state[address.PICK]
+    picked = [name for name in dict.fromkeys(address.picked()) if name in known]
+    st.session_state[address.PICK] = picked
+    return picked
 
 
 def pick_variants(names: list[str], label: str = "Variants", shown: int | None = None) -> list[str]:

@@ -4,7 +4,9 @@ python docs/make_results.py            (a test says when it was forgotten)
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +20,7 @@ from resnest_bench.formats import (
     format_probability,
     format_significant,
     markdown_table,
+    row_dicts,
 )
 from resnest_bench.paths import StudyPaths
 from resnest_bench.report.claims import count_verdicts
@@ -51,7 +54,8 @@ Each figure is given with its number of seeds or rounds (n), its data and its de
 
 def document() -> tuple[str, dict[str, str]]:
     """The text, and its figures by path from docs/."""
-    parts, figures = [HEAD.rstrip()], {}
+    parts = [HEAD.rstrip()]
+    figures: dict[str, str] = {}
     # The largest study first.
     found = sorted(REFERENCE.glob("*/*/study.json"), key=lambda p: (-p.stat().st_size, p))
     for root in (path.parent for path in found):
@@ -96,12 +100,14 @@ def in_short(results: PageResults) -> list[str]:
         )
         lines += [_name_significant(differences.pairs), _name_clearest(differences.pairs)]
     lines += _describe_effects(results)
-    if len(points := results.tables.get("tradeoff", [])):
+    points = results.tables.get("tradeoff")
+    if points is not None and len(points):
         lines += _describe_tradeoff(points)
     if study.claims:
         lines.append(f"**{count_verdicts(results.claims())}**, at 5 % for all claims together.")
-    if len(results.tables.get("transfer", [])):
-        lines += _describe_transfer(results.tables["transfer"])
+    transfer = results.tables.get("transfer")
+    if transfer is not None:
+        lines += _describe_transfer(transfer)
     return [plain(line).replace(r"\*\*", "**") for line in lines if line]
 
 
@@ -181,13 +187,13 @@ def _describe_tradeoff(table: pd.DataFrame) -> list[str]:
 def _describe_transfer(table: pd.DataFrame) -> list[str]:
     gains = table.dropna(subset=["gain_mean_points"])
     return [
-        f"{row.variant}, {row.recipe}: {row.gain_mean_points:+.1f} points over training from scratch"
-        + _describe_gain(row._asdict())
-        for row in gains.itertuples()
+        f"{row['variant']}, {row['recipe']}: {row['gain_mean_points']:+.1f} points over training from scratch"
+        + _describe_gain(row)
+        for row in row_dicts(gains)
     ]
 
 
-def _describe_gain(row: dict) -> str:
+def _describe_gain(row: Mapping[str, Any]) -> str:
     """' [+18.9, +22.6] (95 % interval over n=3 paired seeds).', or the gains of the single seeds."""
     low, high, n = row["gain_low_points"], row["gain_high_points"], row["gain_n"]
     if pd.notna(low):
@@ -239,7 +245,7 @@ def _limits(results: PageResults) -> str:
         claims = results.claims()
         lines += [
             f"Not tested: {row['claim']} {row['explanation']}"
-            for row in claims[claims["verdict"] == "untested"].to_dict("records")
+            for row in row_dicts(claims[claims["verdict"] == "untested"])
         ]
     if results.spec.tables.ablation:
         lines += effects_notes(results.factor_effects)
@@ -250,8 +256,8 @@ def _limits(results: PageResults) -> str:
 
 
 def _not_ok(runs: pd.DataFrame) -> dict[str, int]:
-    counts = runs["status"].value_counts().to_dict()
-    return {status: count for status, count in counts.items() if status != "ok"}
+    counts = runs.loc[runs["status"] != "ok", "status"].value_counts()
+    return {str(status): int(count) for status, count in counts.items()}
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ NUM_PAIRS, NUM_NETWORKS = 20, 40
 
 
 def show(one: data.Loaded, factor: str, adjacent: bool) -> None:
-    rows = data.factor_table(one, one.signature)
+    rows = one.results.factors
     chosen = rows[rows["factor"] == factor]
     if adjacent:
         chosen = chosen[chosen["adjacent"]]
@@ -43,7 +43,7 @@ def show(one: data.Loaded, factor: str, adjacent: bool) -> None:
 
 
 def show_accuracies(one: data.Loaded) -> None:
-    table = data.ablation_table(one, one.signature)
+    table = one.results.ablation
     name = one.name.replace("/", "_")
     part = views.take_part(table, NUM_NETWORKS, picker.name_part(one, "networks"))
     views.chart(ablation_chart(part, one.study.variant_names), f"ablation_{name}")
@@ -54,7 +54,7 @@ def show_accuracies(one: data.Loaded) -> None:
 
 st.header("Ablation")
 first = picker.loaded_study()
-factors = list(dict.fromkeys(data.factor_table(first, first.signature)["factor"]))
+factors = list(dict.fromkeys(first.results.factors["factor"]))
 if first.study.tables.ablation is None and not factors:
     st.info(
         "This study has no ablation table. To add one, name its rows under `tables: ablation:`."

@@ -10,6 +10,7 @@ import views
 from resnest_bench.charts import claim_chart
 from resnest_bench.claims.verdicts import VERDICTS
 from resnest_bench.claims.wording import figure_text
+from resnest_bench.formats import row_dicts
 from resnest_bench.report.claims import claims_caption, count_verdicts
 
 SNIPPET = """\
@@ -54,14 +55,14 @@ def show(one: data.Loaded, wanted: list[str]) -> None:
     if not one.study.claims:
         st.info("This study has no claims.")
         return
-    claims, _ = data.claims(one, one.signature)
+    claims, _ = data.claims(one)
     counts = claims["verdict"].value_counts()
     with st.container(horizontal=True):
         for verdict in VERDICTS:
             st.metric(verdict, int(counts.get(verdict, 0)))
     views.show_caption(claims_caption(claims, one.study))
     shown = claims[claims["verdict"].isin(wanted)] if wanted else claims
-    figures = [figure_text(row) for row in shown.to_dict("records")]
+    figures = [figure_text(row) for row in row_dicts(shown)]
     frame = shown.assign(figure=figures)[list(COLUMNS)]
     labels = {column: text for column, text in COLUMNS.items() if text}
     key = f"claims_{name}"
@@ -74,7 +75,7 @@ def show_one(one: data.Loaded, chosen: str) -> None:
     if not any(claim.name == chosen for claim in one.study.claims):
         st.info("This study does not have this claim.")
         return
-    claims, comparisons = data.claims(one, one.signature)
+    claims, comparisons = data.claims(one)
     row = claims[claims["name"] == chosen].iloc[0]
     rows = comparisons[comparisons["name"] == chosen]
     name = one.name.replace("/", "_")
@@ -97,7 +98,7 @@ st.caption(
     "wrong is at most 5 %."
 )
 first = picker.loaded_study()
-if not any(one.study.claims for one in st.session_state[picker.KEY]):
+if not any(one.study.claims for one in picker.loaded_studies()):
     st.info(
         "This study has no claims. Write one into its config under `claims:`, or name a YAML file with a "
         "list of claims there. Then run the workflow again; it trains no network for them."
@@ -106,7 +107,7 @@ if not any(one.study.claims for one in st.session_state[picker.KEY]):
     st.stop()
 wanted = address.pick_some("Verdict", VERDICTS, "verdict", placeholder="all")
 overview = st.container()
-names = [claim.name for one in st.session_state[picker.KEY] for claim in one.study.claims]
+names = [claim.name for one in picker.loaded_studies() for claim in one.study.claims]
 st.subheader("One claim")
 # By name: a sentence would make a long address.
 chosen = address.pick_one("Claim (or click a row above)", list(dict.fromkeys(names)), "claim")

@@ -86,11 +86,11 @@ def show(one: data.Loaded, statuses: list[str], kinds: list[str], search: str) -
     )
     keys = provenance.job_keys(chosen)
     place, jobs = st.container(), {provenance.job_key(job): job for job in one.study.jobs()}
-    if one.frames.unlisted:
+    if one.results.frames.unlisted:
         st.warning(
-            f"{len(one.frames.unlisted)} records belong to no job of the study and are in no table or chart."
+            f"{len(one.results.frames.unlisted)} records belong to no job of the study and are in no table or chart."
         )
-        st.code("\n".join(str(path) for path in one.frames.unlisted[:50]), language=None)
+        st.code("\n".join(str(path) for path in one.results.frames.unlisted[:50]), language=None)
     provenance.choose(one, jobs)
     with place:
         shown = chosen[COLUMNS].dropna(axis="columns", how="all")
@@ -99,7 +99,7 @@ def show(one: data.Loaded, statuses: list[str], kinds: list[str], search: str) -
 
 st.header("Coverage and provenance")
 first = picker.loaded_study()
-loaded = st.session_state[picker.KEY]
+loaded = picker.loaded_studies()
 one = choose_study(loaded, first)
 progress.show_whole(one)
 left, middle, right = st.columns(3)

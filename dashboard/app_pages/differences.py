@@ -83,7 +83,8 @@ def choose(first: data.Loaded) -> tuple[Experiment, str | None, list[str]]:
     left, right = st.columns(2) if len(places) > 1 else [st.container()] * 2
     with left:
         place = views.pick_experiment("Trained or fine-tuned", places, "training")
-    names = data.rank_by_accuracy(first, place, list_variants(first, place))
+    assert place is not None
+    names = list(data.rank_by_accuracy(first, place, list_variants(first, place)))
     every = [EVERY] if len(names) <= MAX_EVERY else []
     texts = {EVERY: EVERY} | {name: f"each against {name}" for name in names}
     if not every and names:
@@ -114,7 +115,7 @@ def show(one: data.Loaded, place: Experiment, base: str | None, chosen: list[str
     if len(names) > NUM_COMPARED:
         wanted = {base, *(chosen or data.rank_by_accuracy(one, place, names)[:NUM_COMPARED])}
         names = tuple(variant for variant in names if variant in wanted)
-    found = data.differences(one, one.signature, place, names, base)
+    found = data.differences(one, place, names, base)
     if not len(found.pairs):
         views.chart(pairs_chart(found.pairs), f"pairs_{name}")
         for note in found.notes or ("Fewer than two networks have a result.",):
@@ -140,7 +141,7 @@ def show_rows(found: Differences, name: str) -> None:
 
 def show_effects(one: data.Loaded) -> None:
     name = one.name.replace("/", "_")
-    found = data.effects(one, one.signature)
+    found = data.effects(one)
     views.show_caption(effects_caption(found))
     if isinstance(found, str):
         return
@@ -159,7 +160,7 @@ if not list_experiments(first.study)[0]:
 place, base, chosen = choose(first)
 for one in picker.side_by_side():
     show(one, place, base, chosen)
-if any(one.study.tables.ablation for one in st.session_state[picker.KEY]):
+if any(one.study.tables.ablation for one in picker.loaded_studies()):
     st.subheader("Factors, all networks together")
     for one in picker.side_by_side():
         if one.study.tables.ablation:

@@ -14,7 +14,7 @@ from resnest_bench.charts import (
     modes_chart,
     startup_chart,
 )
-from resnest_bench.frames.rows import build_samples
+from resnest_bench.formats import row_dicts
 from resnest_bench.tables.noise import NOISE_PARTS, describe_floor
 from resnest_bench.tables.selection import list_experiments
 
@@ -75,7 +75,7 @@ RATIO_LABELS = {
 }
 
 
-def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int | None) -> None:
+def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int) -> None:
     runs = one.runs[(one.runs["kind"] == "latency") & one.runs["variant"].isin(names)]
     cells = one.cells[one.cells["variant"].isin(names)]
     name = one.name.replace("/", "_")
@@ -101,8 +101,8 @@ def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int |
 
 def show_noise(one: data.Loaded) -> None:
     """Which differences between two latencies are noise, and the components of that noise."""
-    table = data.noise_table(one, one.signature)
-    for row in table.to_dict("records"):
+    table = one.results.noise
+    for row in row_dicts(table):
         st.markdown(views.plain(describe_floor(row)))
     with st.expander("Components of the noise"):
         st.caption(views.plain(NOISE_PARTS))
@@ -121,15 +121,14 @@ def show_ratios(one: data.Loaded, names: list[str], base: str, batch: int) -> No
         key = f"ratios_{'_'.join((one.name, *place[1:]))}".replace("/", "_")
         if len(experiments) > 1:
             st.caption(views.plain(views.name_experiment(place)))
-        rows = data.latency_ratios(one, one.signature, place, base, tuple(names), batch)
+        rows = data.latency_ratios(one, place, base, tuple(names), batch)
         rows = rows.drop(columns="base")
         views.table(rows, key, RATIO_LABELS, f"Latency relative to {base}")
 
 
-def show_samples(one: data.Loaded, names: list[str], batch: int | None, name: str) -> None:
+def show_samples(one: data.Loaded, names: list[str], batch: int, name: str) -> None:
     """Raw samples, read from the records of these variants."""
-    jobs = [j for j in one.study.jobs() if j.kind == "latency" and j.variant in set(names)]
-    samples = build_samples(data.outcomes(one, jobs))
+    samples = one.results.samples(names)
     panels = latency_distribution_panels(samples[samples["batch_size"] == batch])
     for index, panel in enumerate(panels):
         views.chart(panel, f"samples_{name}_{index}")
@@ -155,8 +154,9 @@ left, right = st.columns([2, 1])
 timed = list(dict.fromkeys(first.runs.loc[first.runs["kind"] == "latency", "variant"]))
 with left:
     names = views.pick_variants(timed, shown=NUM_SHOWN)
-field, batch = "ms_per_image", None
-batches = sorted(int(size) for size in first.cells["batch_size"].dropna().unique())
+field, base = "ms_per_image", ""
+batches = sorted(int(size) for size in first.cells["batch_size"].dropna().unique()) or [1]
+batch = batches[0]
 with right:
     if view == "sweep":
         field = address.pick_one(
@@ -167,11 +167,11 @@ with right:
             default="ms_per_image",
         )
     elif view in ("samples", "settings"):
-        batch = address.pick_one("Batch size", batches or [1], "batch")
+        batch = address.pick_one("Batch size", batches, "batch")
     elif view == "ratios":
         # Any network: the base need not be among the selected ones.
         base = address.pick_one("Relative to", timed, "base")
-        batch = address.pick_one("Batch size", batches or [1], "batch")
+        batch = address.pick_one("Batch size", batches, "batch")
 for one in picker.side_by_side():
     show_noise(one)
     if view == "ratios":

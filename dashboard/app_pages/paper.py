@@ -31,7 +31,7 @@ COLUMNS = {
 
 
 def show(one: data.Loaded, table: str, what: str) -> None:
-    rows = data.paper_table(one, one.signature)
+    rows = one.results.paper
     rows = rows[(rows["table"] == table) & (rows["what"] == what)]
     name = one.name.replace("/", "_")
     views.chart(paper_chart(rows, what), f"paper_{table}_{name}")
@@ -44,7 +44,7 @@ def show(one: data.Loaded, table: str, what: str) -> None:
 
 st.header("Paper and ours")
 first = picker.loaded_study()
-rows = data.paper_table(first, first.signature)
+rows = first.results.paper
 left, right = st.columns(2)
 table = address.pick_one(
     "Table", list(TABLES), "table", TABLES.__getitem__, draw=left.segmented_control, required=True

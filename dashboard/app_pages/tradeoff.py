@@ -214,7 +214,7 @@ def points_table(points: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.DataFrame, 
         "device": None,
         "status": None,
     }
-    binomial = points[["x_about", "y_about"]].eq(IMAGES).any(axis=None)
+    binomial = any(points[name].eq(IMAGES).any() for name in ("x_about", "y_about"))
     hidden = set() if binomial else {"x_about", "y_about"}
     hidden |= {"front_reason"} if points["front_reason"].eq("").all() else set()
     if len(points) > views.MAX_ROWS:
@@ -250,16 +250,14 @@ def show_beside(all_points: list[pd.DataFrame], names: list[str], x: Axis, y: Ax
 st.header("Trade-off")
 first = picker.loaded_study()
 chosen = choose_experiments(first)
-axes = data.axes(first, first.signature, chosen)
+axes = data.axes(first, chosen)
 if not axes:
     st.info(
         "No record of this study can be drawn yet. Coverage and provenance shows the status of its jobs."
     )
     st.stop()
 x, y, log = choose_axes(axes)
-every = [
-    (one, data.points(one, one.signature, chosen, x, y)) for one in st.session_state[picker.KEY]
-]
+every = [(one, data.points(one, chosen, x, y)) for one in picker.loaded_studies()]
 drawable = [points.dropna(subset=["x", "y"]) for _, points in every]
 drawable = [points for points in drawable if len(points)]
 num_panels = max(len(split_panels(points)) for _, points in every)

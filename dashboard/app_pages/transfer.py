@@ -17,7 +17,7 @@ def show(one: data.Loaded, field: str) -> None:
     if not one.study.finetune:
         st.info("This study fine-tunes nothing.")
         return
-    table = data.transfer_table(one, one.signature)
+    table = one.results.transfer
     for index, (_, rows) in enumerate(table.groupby("dataset", sort=False)):
         part = views.take_part(rows, NUM_ROWS, picker.name_part(one, f"rows_{index}"))
         height = views.legend_height(part["recipe"].nunique())

@@ -28,7 +28,9 @@ def describe_chance(record: Record) -> str:
     if not actual:
         return ""
     majority, num_test = max(actual), sum(actual)
-    num_correct = round(train.epochs[-1].test_accuracy * num_test)
+    accuracy = train.epochs[-1].test_accuracy
+    assert accuracy is not None, "`read` takes no record without it"
+    num_correct = round(accuracy * num_test)
     if is_above_chance(num_correct, num_test, majority / num_test):
         return ""
     name = data.classes[actual.index(majority)]

@@ -48,6 +48,55 @@ def json_digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def digest_source(file: Path) -> str:
+    """SHA-256 (hex) of a Python file and of all that it imports from its own folder.
+
+    Each file counts by its path from that folder, so that the folder may be moved.
+    """
+    folder = file.parent.resolve()
+    seen: dict[str, str] = {}
+    todo = [file.resolve()]
+    while todo:
+        path = todo.pop()
+        name = path.relative_to(folder).as_posix()
+        if name in seen:
+            continue
+        source = path.read_text(encoding="utf-8", errors="replace")
+        seen[name] = source
+        todo += _local_imports(source, path.parent, folder)
+    # The file itself may be renamed too: it is the first one.
+    own = seen.pop(file.resolve().relative_to(folder).as_posix())
+    return json_digest([own, dict(sorted(seen.items()))])
+
+
+def _local_imports(source: str, here: Path, folder: Path) -> list[Path]:
+    """Files below `folder` that a source imports by name or relative to its package `here`."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        # Whoever runs it is told.
+        return []
+    found: list[Path] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            bases = [(folder, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = folder
+            if node.level:
+                base = here.joinpath(*[".."] * (node.level - 1)).resolve()
+            module = node.module or ""
+            bases = [(base, f"{module}.{alias.name}".strip(".")) for alias in node.names]
+            bases.append((base, module))
+        else:
+            continue
+        for base, name in bases:
+            for length in range(1, len(name.split(".")) + 1):
+                place = base.joinpath(*name.split(".")[:length])
+                files = [place.with_suffix(".py"), place / "__init__.py"]
+                found += [f for f in files if f.is_file() and f.is_relative_to(folder)]
+    return found
+
+
 def module_file(module: str, package: Path = PACKAGE) -> Path | None:
     """The file of `module` (dotted, relative to the package), or None for a foreign one."""
     base = package.joinpath(*module.split("."))

@@ -23,6 +23,7 @@ from resnest_bench.specs import (
     DigitsDataset,
     ImageFolderDataset,
     LatencySpec,
+    PythonVariant,
     RecipeSpec,
     ResNestVariant,
     StudySpec,
@@ -32,6 +33,7 @@ from resnest_bench.specs import (
 )
 from resnest_bench.specs.base import Spec
 from resnest_bench.specs.claims import TESTS, ClaimTest
+from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
 from resnest_bench.specs.study import FinetuneBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
 
@@ -51,6 +53,7 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`tables.ablation`, `tables.tradeoff`", TableSpec, ""),
     ("`tables.transfer`", TransferSpec, ""),
     ("`recipes`: name to", RecipeSpec, ""),
+    *((f"`recipes`: `optimizer: {name}`", spec, "") for name, spec in OPTIMIZERS.items()),
     ("`protocols`: name to", LatencySpec, ""),
     ("`datasets`: name to `source: cifar10`", Cifar10Dataset, ""),
     ("`datasets`: name to `source: imagefolder`", ImageFolderDataset, ""),
@@ -58,6 +61,7 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
     ("`variants.yaml`: `family: timm`", TimmVariant, ""),
     ("`variants.yaml`: `family: classic`", ClassicVariant, ""),
+    ("`variants.yaml`: `family: python`", PythonVariant, ""),
     (
         "`adaptive`",
         AdaptiveSpec,
@@ -101,6 +105,8 @@ def _default_text(field: Any) -> str:
     if field.is_required():
         return "**required**"
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, Sgd):
+        return f"`{value.name}`"
     if value is PydanticUndefined or isinstance(value, Spec) or value in ({}, ""):
         return "empty"
     if isinstance(value, tuple):

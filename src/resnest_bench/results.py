@@ -6,8 +6,8 @@
     study.runs           # one row per training, fine-tuning and latency job
     study.differences()  # all pairs of networks: is the difference real?
 
-Command line, exported pages, figures and this API read a study through `StudyResults`. Everything is
-read or computed when it is first used, and only once.
+Command line, exported pages, figures, dashboard and this API read a study through `StudyResults`.
+Everything is read or computed when it is first used, and only once.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,7 @@ from resnest_bench.comparisons.factors import factor_table
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import Frames, load_frames
 from resnest_bench.frames.rows import build_samples
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job, StudyPaths
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.stats.mixed_model import FactorEffects
@@ -41,20 +42,30 @@ from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.tables.noise import noise_table
 from resnest_bench.tables.paper_comparison import paper_table
 from resnest_bench.tables.selection import list_experiments
-from resnest_bench.tables.variants import make_tables, other_tables
+from resnest_bench.tables.variants import (
+    ablation_table,
+    other_tables,
+    tradeoff_table,
+    transfer_table,
+)
 from resnest_bench.words import list_names
+
+# Comparisons in the cache of one StudyResults: a dashboard can make ever new ones.
+MAX_COMPARED = 100
 
 
 class StudyResults:
     """A study and the results of its records. See `open_study`.
 
     Each result is a snapshot of its first use; to see later records, open the study again. A record that
-    can't be read is a row with a reason, never an error.
+    can't be read is a row with a reason, never an error. With `previous`, earlier frames of the same
+    study, only the records that have changed since are read.
     """
 
-    def __init__(self, spec: StudySpec, paths: StudyPaths) -> None:
+    def __init__(self, spec: StudySpec, paths: StudyPaths, previous: Frames | None = None) -> None:
         self.spec = spec
         self.paths = paths
+        self._previous = previous
 
     def __repr__(self) -> str:
         return f"StudyResults({str(self.paths.root)!r})"
@@ -67,7 +78,9 @@ class StudyResults:
     @cached_property
     def frames(self) -> Frames:
         """The frames below, with the stamps of their records."""
-        return load_frames(self.spec, self.paths, self.fingerprints)
+        # Release the old frames, which may be as large as the new ones.
+        previous, self._previous = self._previous, None
+        return load_frames(self.spec, self.paths, self.fingerprints, previous)
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -102,7 +115,24 @@ class StudyResults:
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
         """One row per variant: 'ablation', 'tradeoff' and 'transfer', if the study has them."""
-        return make_tables(self.spec, self.runs, self.cells)
+        made = {"ablation": self.ablation, "tradeoff": self.tradeoff, "transfer": self.transfer}
+        named = {name for name in ("ablation", "tradeoff") if getattr(self.spec.tables, name)}
+        return {name: table for name, table in made.items() if len(table) or name in named}
+
+    @cached_property
+    def ablation(self) -> pd.DataFrame:
+        """One row per variant of the study's ablation table; empty without one."""
+        return ablation_table(self.spec, self.runs, self.cells)
+
+    @cached_property
+    def tradeoff(self) -> pd.DataFrame:
+        """One row per variant of the study's trade-off table; empty without one."""
+        return tradeoff_table(self.spec, self.runs, self.cells)
+
+    @cached_property
+    def transfer(self) -> pd.DataFrame:
+        """One row per fine-tuned variant and recipe; empty without any."""
+        return transfer_table(self.spec, self.runs, self.cells)
 
     @cached_property
     def other_tables(self) -> list[pd.DataFrame]:
@@ -135,12 +165,12 @@ class StudyResults:
         experiment or a base that the study doesn't have.
         """
         differences = self.compare(self._find_trainings(experiment), self._check_base(base))
-        return differences.pairs if differences else _no_rows(DIFFERENCE_COLUMNS)
+        return differences.pairs if differences else make_frame([], DIFFERENCE_COLUMNS)
 
     def accuracies(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
         """One row per variant of an experiment: mean accuracy over seeds, with its intervals."""
         differences = self.compare(self._find_trainings(experiment))
-        return differences.accuracies if differences else _no_rows(ACCURACY_COLUMNS)
+        return differences.accuracies if differences else make_frame([], ACCURACY_COLUMNS)
 
     def effects(self) -> pd.DataFrame:
         """The effect of each level of each factor on the accuracy, over all variants; may be empty."""
@@ -155,10 +185,14 @@ class StudyResults:
         if trainings is None or not trainings.variants:
             return None
         key = trainings, base
-        if key not in self._compared:
+        differences = self._compared.get(key)
+        if differences is None:
             job_outcomes = self.read_outcomes(difference_jobs(self.spec, trainings))
-            self._compared[key] = compute_differences(trainings, job_outcomes, base)
-        return self._compared[key]
+            differences = compute_differences(trainings, job_outcomes, base)
+            self._compared[key] = differences
+            for oldest in list(self._compared)[:-MAX_COMPARED]:
+                self._compared.pop(oldest, None)
+        return differences
 
     @cached_property
     def main_differences(self) -> Differences | None:
@@ -225,7 +259,3 @@ def open_study(folder: str | Path) -> StudyResults:
         )
     paths = StudyPaths(root)
     return StudyResults(study_with_looks(load_study(file), paths), paths)
-
-
-def _no_rows(columns: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(columns=list(columns)).astype(columns)

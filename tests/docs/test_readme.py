@@ -1,4 +1,7 @@
-"""Each command of the README is run by a test: this says by which one. A new one needs an entry."""
+"""Each command of the README, and of the two pages that go on from it, is run by a test: this says by which one.
+
+A new command needs an entry.
+"""
 
 import ast
 import os
@@ -14,7 +17,7 @@ from resnest_bench.cli.init import write_study
 from support.documents import ROOT, fences, inline_commands, shell_lines
 from support.warm import warm_command
 
-README = ROOT / "README.md"
+PAGES = [ROOT / name for name in ("README.md", "docs/studies.md", "docs/output.md")]
 CLI, STUDY = "tests/unit/cli/test_cli.py", "tests/workflow/test_study.py"
 INSTALLED, HERE = "tests/workflow/test_installed.py", "tests/docs/test_readme.py"
 
@@ -22,9 +25,11 @@ INSTALLED, HERE = "tests/workflow/test_installed.py", "tests/docs/test_readme.py
 # is said beside it.
 RUN_BY = {
     "make demo": f"{HERE}::test_the_demo",  # two of its networks, one seed, one epoch
+    "make env": ".ci/run",  # what `make test` needs first
     "make test": ".ci/run",
     "make dashboard": "tests/dashboard/test_browser.py::test_no_page_shows_an_error",
     "pip install .": f"{INSTALLED}::test_a_wheel_has_the_workflow_the_dashboard_and_the_studies",
+    "resnest-bench init mine --like subset": "tests/unit/cli/test_init.py::test_a_copy_is_the_same_study",
     "resnest-bench init mine": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
     "cd mine": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
     "resnest-bench run": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
@@ -39,19 +44,19 @@ RUN_BY = {
     "resnest-bench doctor": f"{CLI}::test_doctor_says_what_to_do",
     "resnest-bench describe": f"{CLI}::test_describe_as_a_table_says_what_is_counted",
     "snakemake --cores 1 --report report.html": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
-    # A Slurm on one machine, with GPUs that are only counted.
-    "snakemake --profile workflow/profiles/slurm": "tests/slurm/test_cluster.py::test_the_study_ends_with_all_records_tables_and_figures",
 }
 
 
-def readme_commands():
-    in_blocks = [line for fence in fences(README, "sh") for line in shell_lines(fence.text)]
-    in_sentences = [span for span in inline_commands(README) if " " in span]
+def documented_commands():
+    in_blocks = [
+        line for page in PAGES for fence in fences(page, "sh") for line in shell_lines(fence.text)
+    ]
+    in_sentences = [span for page in PAGES for span in inline_commands(page) if " " in span]
     return {*in_blocks, *in_sentences}
 
 
 def test_every_command_has_a_test_and_no_entry_is_left_over():
-    assert readme_commands() == set(RUN_BY)
+    assert documented_commands() == set(RUN_BY)
 
 
 @pytest.mark.parametrize("test", sorted(set(RUN_BY.values())))

@@ -16,7 +16,7 @@ from resnest_bench import files, records
 from resnest_bench.digests import PACKAGE
 from resnest_bench.errors import UserError
 from resnest_bench.models.weights import save_weights
-from resnest_bench.training.checkpoints import Checkpoint, Progress
+from resnest_bench.training.checkpoints import Checkpoint, Progress, TrainedState
 from support.faults_study import DATA, TABLES, TRAIN, read_records, write_config
 from support.jobs import hidden_files, remount, small_disk
 
@@ -45,12 +45,16 @@ def test_a_checkpoint_on_a_full_disk(disk):
     """A state of 150 kB, after one of 15 kB: the old one can still be resumed from."""
     small, large = nn.Linear(60, 60), nn.Linear(190, 190)
     checkpoint = Checkpoint(disk / "checkpoints" / "key" / "seed-0")
-    checkpoint.save(small, torch.optim.SGD(small.parameters()), Progress(wall_seconds=1.0))
+    checkpoint.save(
+        TrainedState(small, torch.optim.SGD(small.parameters())), Progress(wall_seconds=1.0)
+    )
     with pytest.raises(UserError, match="resumes from the checkpoint before"):
-        checkpoint.save(large, torch.optim.SGD(large.parameters()), Progress(wall_seconds=2.0))
+        checkpoint.save(
+            TrainedState(large, torch.optim.SGD(large.parameters())), Progress(wall_seconds=2.0)
+        )
     assert files_in(disk) == ["checkpoints/key/seed-0/state.safetensors"]
     again = nn.Linear(60, 60)
-    loaded = checkpoint.load(again, torch.optim.SGD(again.parameters()))
+    loaded = checkpoint.load(TrainedState(again, torch.optim.SGD(again.parameters())))
     assert loaded.wall_seconds == 1.0
     assert torch.equal(again.weight, small.weight)
 

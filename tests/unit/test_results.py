@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import resnest_bench as rb
+from resnest_bench import results
 from resnest_bench.frames.rows import collect
 from resnest_bench.specs import dump_study
 from resnest_bench.status.fingerprints import read_fingerprints
@@ -46,6 +47,16 @@ def test_every_experiment_can_be_compared(opened):
 def test_what_is_computed_once_is_kept(opened):
     assert opened.differences() is opened.differences()
     assert opened.runs is opened.runs
+
+
+def test_comparisons_beyond_a_number_are_let_go(opened, monkeypatch):
+    monkeypatch.setattr(results, "MAX_COMPARED", 2)
+    tables = [opened.differences(opened.experiments[0], base=name) for name in ("A", "B", "T")]
+    again = [opened.differences(opened.experiments[0], base=name) for name in ("T", "B", "A")]
+    assert again[0] is tables[2]
+    assert again[1] is tables[1]
+    assert again[2] is not tables[0]
+    assert again[2].equals(tables[0])
 
 
 def test_samples_are_those_of_the_variants(opened):

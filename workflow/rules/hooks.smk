@@ -53,7 +53,7 @@ def check_and_plan():
     # where this file is read: a dry run, or a run that the lock refuses, changes nothing.
     try:
         if not PATHS.study.exists() or PATHS.study.read_text() != dump_study(STUDY):
-            records.write_text(PATHS.study, dump_study(STUDY))
+            files.write_text(PATHS.study, dump_study(STUDY))
     except UserError as error:
         raise WorkflowError(str(error)) from None
     # The hours are those of this machine: no answer where the jobs run on others.

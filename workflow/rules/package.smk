@@ -1,7 +1,7 @@
 # All that the rules take from the package. The Snakemake catalogue lints and draws this workflow where
 # nothing but Snakemake is installed: there a stand-in reads the config, and no rule can run.
 try:
-    from resnest_bench import records
+    from resnest_bench import files
     from resnest_bench.data import is_prepared, source_fingerprint
     from resnest_bench.digests import code_digest, json_digest
     from resnest_bench.errors import UserError

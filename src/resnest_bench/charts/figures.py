@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 import altair as alt
-import pandas as pd
 
 from resnest_bench import files
 from resnest_bench.charts.ablation import ablation_chart
@@ -19,7 +18,6 @@ from resnest_bench.paths import StudyPaths
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables.points import headline_points
-from resnest_bench.tables.variants import ablation_table, transfer_table
 
 PNG_SCALE = 2
 
@@ -28,24 +26,23 @@ def make_figures(
     results: StudyResults, only: Collection[str] | None = None
 ) -> dict[str, alt.TopLevelMixin]:
     """Charts by name, for each figure of the study's experiments or only those in `only`."""
-    study, runs, cells = results.spec, results.runs, results.cells
+    study = results.spec
     makers: dict[str, Callable[[], alt.TopLevelMixin]] = {
-        "accuracy_latency": lambda: _accuracy_latency(study, runs, cells),
-        "ablation": lambda: ablation_chart(ablation_table(study, runs, cells), study.variant_names),
+        "accuracy_latency": lambda: _accuracy_latency(results),
+        "ablation": lambda: ablation_chart(results.ablation, study.variant_names),
         "training_curves": lambda: training_curves_chart(
             results.epochs, variants=study.variant_names
         ),
         "latency_distribution": lambda: latency_distribution_chart(results.samples()),
-        "transfer": lambda: transfer_chart(transfer_table(study, runs)),
+        "transfer": lambda: transfer_chart(results.transfer),
     }
     names = [name for name in _possible(study) if only is None or name in only]
     return {name: makers[name]() for name in names}
 
 
-def _accuracy_latency(
-    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame
-) -> alt.TopLevelMixin:
-    points, x, y = headline_points(study, runs, cells)
+def _accuracy_latency(results: StudyResults) -> alt.TopLevelMixin:
+    study, runs = results.spec, results.runs
+    points, x, y = headline_points(study, runs, results.cells)
     return tradeoff_chart(points, x, y, headline_label(study, runs), variants=study.variant_names)
 
 

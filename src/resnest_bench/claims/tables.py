@@ -9,6 +9,7 @@ import pandas as pd
 from resnest_bench.claims.hypotheses import HypothesisTest
 from resnest_bench.claims.verdicts import UNTESTED, ClaimResult, claim_results
 from resnest_bench.claims.wording import claim_figure, explain_verdict, shown_value
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.claims import ClaimTest
 from resnest_bench.stats.multiplicity import holm
@@ -69,7 +70,7 @@ def claims_table(results: Sequence[ClaimResult]) -> pd.DataFrame:
     p-values and intervals hold for all looks together: `look` of `num_looks` planned. Nothing is rounded.
     """
     rows = [_claim_row(result) for result in results]
-    return pd.DataFrame(rows, columns=list(CLAIM_COLUMNS)).astype(CLAIM_COLUMNS)
+    return make_frame(rows, CLAIM_COLUMNS)
 
 
 def comparisons_table(results: Sequence[ClaimResult]) -> pd.DataFrame:
@@ -83,7 +84,7 @@ def comparisons_table(results: Sequence[ClaimResult]) -> pd.DataFrame:
     is missing.
     """
     rows = [row for result in results for row in _comparison_rows(result)]
-    return pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS)).astype(COMPARISON_COLUMNS)
+    return make_frame(rows, COMPARISON_COLUMNS)
 
 
 def _claim_row(result: ClaimResult) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import NoReturn
 from resnest_bench.cli.shipped import dashboard_app, snakefile
 from resnest_bench.errors import UserError
 from resnest_bench.files import check_writable
-from resnest_bench.specs import read_yaml
+from resnest_bench.specs import load_study, read_yaml
 
 # One of them says how much may run at a time, here or on a cluster, and no default is wanted.
 SAYS_HOW_MUCH = ("--cores", "-c", "--jobs", "-j", "--profile", "--executor", "-e")
@@ -79,15 +79,18 @@ def snakemake_command(
     `own_log`: Snakemake's own log in place of the live view. `more`: further options, which take as many
     values as follow. gpu=1 is in the workflow's default
     profile, so that it need not stand here. Raises UserError where there is no such study,
-    or where its file is no strict YAML.
+    or where it is not valid: Snakemake would wrap the reason in lines of its own.
     """
     if not study.is_file():
         raise UserError(
             f"there is no study {study}: name its config file with --study, or write one with "
             "`resnest-bench init FOLDER`"
         )
-    # Here and in the workflow: Snakemake's own reader takes the last of two equal keys.
-    read_yaml(study)
+    if {option.partition("=")[0] for option in options} & {"--config", "-C"}:
+        # What it replaces may be what is wrong. Snakemake's own reader takes the last of two equal keys.
+        read_yaml(study)
+    else:
+        load_study(study)
     cores = [] if _says_how_much(options) else ["--cores", "1"]
     files = ["--snakefile", str(snakefile()), "--configfile", str(study)]
     log = ["--logger-resnest-bench-style", "snakemake"] if own_log else []

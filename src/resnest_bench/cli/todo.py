@@ -35,8 +35,8 @@ def find_renamed(study: StudySpec, paths: StudyPaths, found: Iterable[Outcome]) 
     fingerprints = read_fingerprints(study)
     renamed = {}
     for outcome in found:
-        fingerprint = fingerprints.get(outcome.job.dataset)
-        if outcome.status == "missing" and fingerprint:
+        if outcome.status == "missing":
+            fingerprint = fingerprints.get(outcome.job.dataset)
             other = find_renamed_record(study, paths, outcome.job, fingerprint)
             if other:
                 renamed[outcome.job] = other.was

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from resnest_bench.frames.correctness import Correctness
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.stats.intervals import (
     ALL_ALIKE,
     IMAGES,
@@ -46,7 +47,7 @@ def accuracy_intervals(correct: Correctness) -> pd.DataFrame:
     why there is none. Nothing is rounded.
     """
     rows = [{"variant": name, **_intervals(correct.select(name))} for name in correct.variants]
-    return pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS)).astype(ACCURACY_COLUMNS)
+    return make_frame(rows, ACCURACY_COLUMNS)
 
 
 def _intervals(bits_SN: np.ndarray) -> dict[str, Any]:

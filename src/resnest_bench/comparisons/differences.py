@@ -14,6 +14,7 @@ from resnest_bench.comparisons.pairs import PAIR_COLUMNS, pairs_table
 from resnest_bench.formats import row_dicts
 from resnest_bench.frames.correctness import Correctness, build_correctness
 from resnest_bench.frames.fresh import pick_counted
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.tables import TableSpec
@@ -135,7 +136,8 @@ def compute_differences(
         correct = build_correctness(record for record in records if record is not None)
     except ValueError as error:
         notes.append(f"nothing is compared: {error}")
-        return Differences(_empty(DIFFERENCE_COLUMNS), _empty(ACCURACY_COLUMNS), tuple(notes))
+        nothing = make_frame([], DIFFERENCE_COLUMNS), make_frame([], ACCURACY_COLUMNS)
+        return Differences(*nothing, tuple(notes))
     if base is not None and base not in correct.variants:
         notes.append(f"{base} has no training to compare with")
         names: list[tuple[str, str]] = []
@@ -146,9 +148,7 @@ def compute_differences(
     assert first is not None
     assert first.dataset is not None
     pairs = pairs_table(correct, names)
-    plans = pd.DataFrame(
-        [_plan_columns(correct, *pair) for pair in names], columns=list(PLAN_COLUMNS)
-    ).astype(PLAN_COLUMNS)
+    plans = make_frame([_plan_columns(correct, *pair) for pair in names], PLAN_COLUMNS)
     pairs = pd.concat([pairs, plans], axis="columns").assign(
         verdict=[decide_verdict(row) for row in row_dicts(pairs)],
         stale=pairs["variant"].isin(stale) | pairs["base"].isin(stale),
@@ -156,7 +156,7 @@ def compute_differences(
         recipe=trainings.experiment.recipe,
         status=[_status(correct, *pair) for pair in names],
     )
-    pairs = pairs[list(DIFFERENCE_COLUMNS)].astype(DIFFERENCE_COLUMNS)
+    pairs = make_frame(pairs, DIFFERENCE_COLUMNS)
     return Differences(pairs, accuracy_intervals(correct), tuple(notes))
 
 
@@ -191,10 +191,6 @@ def _select_usable(
             "fewer in the study's ablation table"
         )
     return usable, notes
-
-
-def _empty(columns: dict[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(columns=list(columns)).astype(columns)
 
 
 def _status(correct: Correctness, ours: str, base: str) -> str:

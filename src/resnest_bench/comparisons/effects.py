@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from resnest_bench.comparisons.factors import FACTORS, Network, distinct_networks
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.tables import TableSpec
@@ -48,7 +49,7 @@ def study_effects(study: StudySpec, runs: pd.DataFrame) -> FactorEffects | str:
 def effects_table(found: FactorEffects | str) -> pd.DataFrame:
     """EFFECT_COLUMNS, without a row where there is no estimate."""
     if isinstance(found, str):
-        return pd.DataFrame(columns=list(EFFECT_COLUMNS)).astype(EFFECT_COLUMNS)
+        return make_frame([], EFFECT_COLUMNS)
     return found.table
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.specs import ResNestVariant, StudySpec
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.summary import paired_difference
@@ -219,7 +220,7 @@ def factor_table(
         for group in factor_groups(study, spec)
         for pair in group.pairs()
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return make_frame(rows, COLUMNS)
 
 
 def _twins(networks: Mapping[str, Network]) -> dict[str, list[str]]:

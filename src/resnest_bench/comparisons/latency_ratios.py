@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from resnest_bench.comparisons.evidence import Evidence, NotTestable
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import StudySpec
 from resnest_bench.stats.intervals import two_way_interval
@@ -41,7 +42,7 @@ def latency_ratios(
         for name in variants
         if name != base
     ]
-    return pd.DataFrame(rows, columns=list(RATIO_COLUMNS)).astype(RATIO_COLUMNS)
+    return make_frame(rows, RATIO_COLUMNS)
 
 
 def _ratio(

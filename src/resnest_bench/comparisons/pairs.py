@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from resnest_bench.frames.correctness import Correctness
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.stats.intervals import (
     Interval,
     estimate_mean,
@@ -73,7 +74,7 @@ def pairs_table(correct: Correctness, pairs: list[tuple[str, str]] | None = None
     if pairs is None:
         pairs = [(ours, base) for base, ours in itertools.combinations(correct.variants, 2)]
     rows = [{"variant": ours, "base": base, **_pair(correct, ours, base)} for ours, base in pairs]
-    table = pd.DataFrame(rows, columns=list(PAIR_COLUMNS)).astype(PAIR_COLUMNS)
+    table = make_frame(rows, PAIR_COLUMNS)
     for about in POPULATIONS:
         table[f"{about}_holm_p"] = holm(table[f"{about}_p"].to_numpy())
     return table

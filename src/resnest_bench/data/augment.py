@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from resnest_bench.specs import RecipeSpec
@@ -20,6 +21,8 @@ from resnest_bench.specs import RecipeSpec
 SCALE = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
 CROP_TRIES = 10
+ERASED_SCALE = (0.02, 0.33)
+ERASED_RATIO = (0.3, 3.3)
 
 RAND_AUGMENT_OPERATIONS = 2
 RAND_AUGMENT_STRENGTH = 9 / 30  # magnitude 9 of 0 to 30
@@ -34,11 +37,14 @@ class Draws:
     operations_BR: np.ndarray | None = None
     signs_BR: np.ndarray | None = None
     hole_B2: np.ndarray | None = None
+    policy_seed_B: np.ndarray | None = None
+    # Top, left, height and width; a height of 0 erases nothing.
+    erased_B4: np.ndarray | None = None
 
     @classmethod
     def of(cls, recipe: RecipeSpec, num: int, side: int, rng: np.random.Generator) -> "Draws":
         """Draw for `num` images of side x side, in an order that never changes."""
-        corner = mirrored = operations = signs = hole = None
+        corner = mirrored = operations = signs = hole = policy_seed = erased = None
         if recipe.crop == "pad4":
             corner = rng.integers(0, 2 * (side // 8) + 1, (2, num)).T
         if recipe.flip:
@@ -51,7 +57,11 @@ class Draws:
             operations, signs = (np.stack(part, axis=1) for part in zip(*rounds, strict=True))
         if recipe.cutout:
             hole = rng.integers(0, side, (num, 2))
-        return cls(corner, mirrored, operations, signs, hole)
+        if recipe.auto_augment != "none":
+            policy_seed = rng.integers(0, 2**62, num)
+        if recipe.random_erasing:
+            erased = draw_erased(num, side, recipe.random_erasing, rng)
+        return cls(corner, mirrored, operations, signs, hole, policy_seed, erased)
 
     @classmethod
     def joined(cls, parts: Sequence["Draws"]) -> "Draws":
@@ -63,8 +73,13 @@ class Draws:
         return cls(**together)
 
 
-def augment_batch(images_BHWC: Tensor, draws: Draws, cutout: int = 0) -> Tensor:
-    """Shift, mirror, RandAugment and cutout, each where it was drawn; uint8 on any device."""
+def augment_batch(
+    images_BHWC: Tensor, draws: Draws, recipe: RecipeSpec, mean: Sequence[float] = (0.0, 0.0, 0.0)
+) -> Tensor:
+    """Shift, mirror, a policy, cutout and erasing, each where it was drawn; uint8 on any device.
+
+    `mean`: of the channels in 0 to 1, which erased rectangles get.
+    """
     if draws.corner_B2 is not None:
         images_BHWC = shift_batch(images_BHWC, draws.corner_B2)
     if draws.mirrored_B is not None:
@@ -73,8 +88,12 @@ def augment_batch(images_BHWC: Tensor, draws: Draws, cutout: int = 0) -> Tensor:
         images_BCHW = images_BHWC.permute(0, 3, 1, 2).contiguous()
         augmented_BCHW = rand_augment_batch(images_BCHW, draws.operations_BR, draws.signs_BR)
         images_BHWC = augmented_BCHW.permute(0, 2, 3, 1)
+    if draws.policy_seed_B is not None:
+        images_BHWC = policy_batch(images_BHWC, draws.policy_seed_B, recipe.auto_augment)
     if draws.hole_B2 is not None:
-        images_BHWC = cutout_batch(images_BHWC, draws.hole_B2, cutout)
+        images_BHWC = cutout_batch(images_BHWC, draws.hole_B2, recipe.cutout)
+    if draws.erased_B4 is not None:
+        images_BHWC = erase_batch(images_BHWC, draws.erased_B4, mean)
     return images_BHWC
 
 
@@ -114,6 +133,58 @@ def cutout_batch(images_BHWC: Tensor, hole_B2: np.ndarray, side: int) -> Tensor:
 
     hole_BHW = inside(height, 0)[:, :, None] & inside(width, 1)[:, None, :]
     return images_BHWC.masked_fill(hole_BHW[..., None], 0)
+
+
+def draw_erased(num: int, side: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Rectangles (num, 4) to erase: top, left, height, width; all 0 in about 1 - `share` of them.
+
+    Source: Zhong et al., arXiv:1708.04896, algorithm 1, with torchvision's ranges: an area of 2 to 33 %,
+    an aspect ratio of 0.3 to 3.3. After ten tries that don't fit, nothing is erased.
+    """
+    boxes_B4 = np.zeros((num, 4), dtype=np.int64)
+    for index in np.flatnonzero(rng.random(num) < share):
+        for _ in range(CROP_TRIES):
+            area = side**2 * rng.uniform(*ERASED_SCALE)
+            ratio = math.exp(rng.uniform(*np.log(ERASED_RATIO)))
+            height, width = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < height < side and 0 < width < side:
+                top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
+                boxes_B4[index] = top, left, height, width
+                break
+    return boxes_B4
+
+
+def erase_batch(images_BHWC: Tensor, erased_B4: np.ndarray, mean: Sequence[float]) -> Tensor:
+    """Fill each image's rectangle (top, left, height, width) with the mean color."""
+    _, height, width, _ = images_BHWC.shape
+    boxes_B4 = torch.from_numpy(erased_B4).to(images_BHWC.device)
+
+    def inside(length: int, axis: int) -> Tensor:
+        offset = torch.arange(length, device=images_BHWC.device) - boxes_B4[:, axis, None]
+        return (offset >= 0) & (offset < boxes_B4[:, axis + 2, None])
+
+    hole_BHW = inside(height, 0)[:, :, None] & inside(width, 1)[:, None, :]
+    fill_C = (255 * torch.tensor(mean)).round().to(images_BHWC)
+    return torch.where(hole_BHW[..., None], fill_C, images_BHWC)
+
+
+def policy_batch(images_BHWC: Tensor, seed_B: np.ndarray, policy: str) -> Tensor:
+    """torchvision's TrivialAugmentWide or AutoAugment of each image, by its own seed."""
+    transform = POLICIES[policy]()
+    changed = []
+    # They draw from torch's global generator, which is left as it was.
+    with torch.random.fork_rng(devices=[]):
+        for image_HWC, seed in zip(images_BHWC, seed_B, strict=True):
+            torch.manual_seed(int(seed))
+            changed.append(transform(image_HWC.permute(2, 0, 1)).permute(1, 2, 0))
+    return torch.stack(changed)
+
+
+POLICIES: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
+    "trivial": v2.TrivialAugmentWide,
+    "cifar10": lambda: v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10),
+    "imagenet": lambda: v2.AutoAugment(v2.AutoAugmentPolicy.IMAGENET),
+}
 
 
 def random_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:

@@ -42,8 +42,8 @@ class BatchLoader:
     ) -> None:
         self.split, self.recipe, self.device = split, recipe, device
         self.side = meta.image_size
-        mean, std = mean_std or (meta.mean, meta.std)
-        self.mean_C11 = torch.tensor(mean, device=device).view(3, 1, 1)
+        self.mean, std = mean_std or (meta.mean, meta.std)
+        self.mean_C11 = torch.tensor(self.mean, device=device).view(3, 1, 1)
         self.std_C11 = torch.tensor(std, device=device).view(3, 1, 1)
         self._resident_NHWC: Tensor | None = None
 
@@ -111,8 +111,9 @@ class BatchLoader:
 
     def _augment(self, pixels: "_Pixels") -> tuple[Tensor, Tensor]:
         images_BHWC, indices, draws = pixels
-        cutout = self.recipe.cutout if self.recipe else 0
-        images_BHWC = augment_batch(images_BHWC.to(self.device), draws, cutout)
+        images_BHWC = images_BHWC.to(self.device)
+        if self.recipe:
+            images_BHWC = augment_batch(images_BHWC, draws, self.recipe, self.mean)
         return self._normalise(images_BHWC), self._labels(indices)
 
     def _pixels(self, indices: np.ndarray) -> Tensor:
@@ -167,6 +168,56 @@ def prefetched(make: Callable[[int], _Pixels], num: int) -> Generator[_Pixels, N
                 yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def blend_batch(
+    images_BCHW: Tensor,
+    labels_B: Tensor,
+    num_classes: int,
+    recipe: RecipeSpec,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Mixup or CutMix as the recipe asks; where it asks for both, a fair coin decides for each batch."""
+    use_cutmix = bool(recipe.cutmix_alpha)
+    if recipe.mixup_alpha and recipe.cutmix_alpha:
+        use_cutmix = bool(torch.randint(2, (), generator=generator, device=generator.device))
+    blend = cutmix_batch if use_cutmix else mixup_batch
+    alpha = recipe.cutmix_alpha if use_cutmix else recipe.mixup_alpha
+    return blend(images_BCHW, labels_B, num_classes, alpha, generator)
+
+
+def cutmix_batch(
+    images_BCHW: Tensor,
+    labels_B: Tensor,
+    num_classes: int,
+    alpha: float,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Paste one rectangle of another image of the batch into each, and share the label by area.
+
+    One rectangle for a batch: an area of 1 - lambda with lambda from Beta(alpha, alpha), around a
+    uniform centre, cut at the border. Source: Yun et al., arXiv:1905.04899, section 3.1. Returns
+    images, and class probabilities (B, K) float32.
+    """
+    assert alpha > 0, alpha
+    order_B = torch.randperm(len(labels_B), generator=generator, device=generator.device)
+    seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+    rng = np.random.default_rng(int(seed))
+    height, width = images_BCHW.shape[2:]
+    cut = np.sqrt(1 - rng.beta(alpha, alpha))
+    rows, columns = (_cut_range(length, cut, rng) for length in (height, width))
+    order_B = order_B.to(images_BCHW.device)
+    mixed_BCHW = images_BCHW.clone()
+    mixed_BCHW[:, :, rows, columns] = images_BCHW[order_B][:, :, rows, columns]
+    pasted = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
+    targets_BK = one_hot(labels_B, num_classes).float()
+    return mixed_BCHW, (1 - pasted) * targets_BK + pasted * targets_BK[order_B]
+
+
+def _cut_range(length: int, cut: float, rng: np.random.Generator) -> slice:
+    """About `cut` times the length around a uniform centre, cut at the border."""
+    centre, size = int(rng.integers(length)), int(length * cut)
+    return slice(max(0, centre - size // 2), min(length, centre + size - size // 2))
 
 
 def mixup_batch(

@@ -9,7 +9,7 @@ from resnest_bench.words import list_names
 
 # numpy pads a seed with zeros: [seed, epoch] and [seed, epoch, 0] draw the same numbers. What
 # draws for another purpose therefore ends in a number of its own.
-VALIDATION_TAG, AUGMENT_TAG = 2, 3
+VALIDATION_TAG, AUGMENT_TAG, BALANCED_TAG, BOOTSTRAP_TAG = 2, 3, 4, 5
 # Names of classes that a message shows.
 SHOWN = 10
 
@@ -48,6 +48,23 @@ def _check_divisible(labels_N: np.ndarray, classes: Sequence[str]) -> None:
 def epoch_order(num: int, seed: int, epoch: int) -> np.ndarray:
     """A permutation (num,) of the images: the same for every variant at this seed and epoch."""
     return np.random.default_rng([seed, epoch]).permutation(num)
+
+
+def balanced_order(labels_N: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """N positions with replacement, in which each class that there is has the same chance."""
+    _, inverse_N, counts = np.unique(labels_N, return_inverse=True, return_counts=True)
+    chances_N = 1 / (len(counts) * counts[inverse_N])
+    rng = np.random.default_rng([seed, epoch, 0, BALANCED_TAG])
+    return rng.choice(len(labels_N), len(labels_N), p=chances_N)
+
+
+def bootstrap(indices_N: np.ndarray, seed: int) -> np.ndarray:
+    """N of the training images with replacement, sorted: another training set of the same source.
+
+    Source: Bouthillier et al., arXiv:2103.03098, section 2.1. Classes keep their shares on average.
+    """
+    rng = np.random.default_rng([seed, 0, 0, BOOTSTRAP_TAG])
+    return np.sort(rng.choice(indices_N, len(indices_N)))
 
 
 def batch_slices(num: int, batch_size: int) -> list[slice]:

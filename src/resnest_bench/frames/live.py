@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from resnest_bench.frames.rows import EPOCH_COLUMNS, typed_frame
+from resnest_bench.frames.rows import EPOCH_COLUMNS, column_types
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.live.from_files import JobState, Training
 from resnest_bench.specs import StudySpec
 
@@ -73,4 +74,4 @@ def live_epochs(trainings: Iterable[Training]) -> pd.DataFrame:
         for one in trainings
         for epoch in one.progress.epochs
     ]
-    return typed_frame(rows, EPOCH_COLUMNS)
+    return make_frame(rows, column_types(EPOCH_COLUMNS))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from resnest_bench.chance import describe_chance
 from resnest_bench.frames.data_notes import NOTE_COLUMNS, describe_data
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.records import Record
 from resnest_bench.records.metrics import (
@@ -171,7 +172,7 @@ def build_runs(job_outcomes: list[Outcome]) -> pd.DataFrame:
         }
         for o in job_outcomes
     ]
-    return typed_frame(rows, RUN_COLUMNS)
+    return make_frame(rows, column_types(RUN_COLUMNS))
 
 
 def build_cells(job_outcomes: list[Outcome]) -> pd.DataFrame:
@@ -183,7 +184,7 @@ def build_cells(job_outcomes: list[Outcome]) -> pd.DataFrame:
         if o.job.kind == "latency"
         for cell in _cell_rows(o)
     ]
-    return typed_frame(rows, CELL_COLUMNS)
+    return make_frame(rows, column_types(CELL_COLUMNS))
 
 
 def build_epochs(job_outcomes: list[Outcome]) -> pd.DataFrame:
@@ -195,7 +196,7 @@ def build_epochs(job_outcomes: list[Outcome]) -> pd.DataFrame:
         if o.record and o.record.train
         for epoch in o.record.train.epochs
     ]
-    return typed_frame(rows, EPOCH_COLUMNS)
+    return make_frame(rows, column_types(EPOCH_COLUMNS))
 
 
 def build_samples(job_outcomes: list[Outcome]) -> pd.DataFrame:
@@ -211,21 +212,21 @@ def build_samples(job_outcomes: list[Outcome]) -> pd.DataFrame:
         for cell in o.record.latency.cells
         if cell.samples_ms
     ]
-    return typed_frame(pd.concat(cells, ignore_index=True) if cells else [], SAMPLE_COLUMNS)
+    whole = pd.concat(cells, ignore_index=True) if cells else pd.DataFrame()
+    return make_frame(whole, column_types(SAMPLE_COLUMNS))
 
 
-def typed_frame(rows: list[dict[str, Any]] | pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """A frame of exactly these columns, in types that don't depend on missing values."""
-    frame = pd.DataFrame(rows, columns=columns)
-    types = {}
-    for column in columns:
-        if column in INTEGERS:
-            types[column] = "Int64"
-        elif column in BOOLEANS:
-            types[column] = "boolean"
-        else:
-            types[column] = "float64" if column in FLOATS else "str"
-    return frame.astype(types)
+def column_types(columns: Iterable[str]) -> dict[str, str]:
+    """Column to dtype, for `make_frame`."""
+    return {column: _column_type(column) for column in columns}
+
+
+def _column_type(column: str) -> str:
+    if column in INTEGERS:
+        return "Int64"
+    if column in BOOLEANS:
+        return "boolean"
+    return "float64" if column in FLOATS else "str"
 
 
 def one_line(text: str) -> str:

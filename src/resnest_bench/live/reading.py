@@ -54,8 +54,9 @@ def describe_epochs(progress: LiveProgress) -> list[str]:
     """'epoch 2 of 4' and 'accuracy 50.0%'; nothing before the first epoch has ended."""
     if not progress.epochs:
         return []
-    accuracy = progress.epochs[-1].test_accuracy
-    return [f"epoch {len(progress.epochs)} of {progress.num_epochs}", f"accuracy {accuracy:.1%}"]
+    texts = [f"epoch {len(progress.epochs)} of {progress.num_epochs}"]
+    known = [e.test_accuracy for e in progress.epochs if e.test_accuracy is not None]
+    return [*texts, f"accuracy {known[-1]:.1%}"] if known else texts
 
 
 def read_result(paths: StudyPaths, jobs: Sequence[Job]) -> tuple[bool, str]:

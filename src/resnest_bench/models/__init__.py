@@ -1,7 +1,12 @@
 """Networks (floor 2): a family a file, weights, and the readable split attention."""
 
 from resnest_bench.models.fast import may_crash, optimize_for_training
-from resnest_bench.models.heads import head_module, input_stats, split_parameters
+from resnest_bench.models.heads import (
+    block_numbers,
+    head_module,
+    input_stats,
+    split_parameters,
+)
 from resnest_bench.models.registry import (
     FAMILIES,
     build_model,
@@ -12,6 +17,7 @@ from resnest_bench.models.registry import (
 
 __all__ = [
     "FAMILIES",
+    "block_numbers",
     "build_model",
     "check_buildable",
     "check_image",

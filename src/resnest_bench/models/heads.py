@@ -2,12 +2,22 @@
 
 from typing import Any, cast
 
+from timm.models import group_parameters
 from torch import nn
 
 
+def find_head(model: nn.Module) -> nn.Module | None:
+    """What `get_classifier` gives; where there is no such method, the last linear layer, if any."""
+    if hasattr(model, "get_classifier"):
+        # timm's networks and ours have it, nn.Module doesn't.
+        return cast(nn.Module, cast(Any, model).get_classifier())
+    linear = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    return linear[-1] if linear else None
+
+
 def _heads(model: nn.Module) -> list[nn.Module]:
-    # timm's networks and ours have it, nn.Module doesn't.
-    head = cast(Any, model).get_classifier()
+    head: Any = find_head(model)
+    assert head is not None, "it was checked when the network was built"
     # Distilled transformers have two.
     return list(head) if isinstance(head, tuple | list) else [head]
 
@@ -34,6 +44,26 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     for name, parameter in model.named_parameters():
         (head if name.startswith(prefixes) else backbone).append(parameter)
     return backbone, head
+
+
+def block_numbers(model: nn.Module) -> dict[str, int]:
+    """Each parameter's name to the number of its block, from 0 at the input.
+
+    As timm groups them for layer-wise decay. A network that doesn't say its groups is numbered by
+    what its parameters lie in: a stem, then `stage.block` after `stage.block`, in the network's order.
+    """
+    if hasattr(model, "group_matcher"):
+        matcher = cast(Any, model).group_matcher(coarse=False)
+        numbers = group_parameters(model, matcher, reverse=True)
+        return {name: int(number) for name, number in numbers.items()}
+    blocks: dict[str, int] = {}
+    numbers = {}
+    for name, _ in model.named_parameters():
+        parts = name.split(".")
+        inside = len(parts) > 1 and parts[1].isdigit()
+        block = ".".join(parts[: 2 if inside else 1])
+        numbers[name] = blocks.setdefault(block, len(blocks))
+    return numbers
 
 
 def input_stats(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]] | None:

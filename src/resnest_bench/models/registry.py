@@ -11,6 +11,7 @@ from torch import nn
 from resnest_bench.errors import UserError
 from resnest_bench.models.classic import build_classic
 from resnest_bench.models.image_size import advise_size, choose_size_args, find_problem
+from resnest_bench.models.python_family import build_python
 from resnest_bench.models.resnest import build_resnest
 from resnest_bench.models.timm_family import (
     SMALL_IMAGE,
@@ -25,6 +26,7 @@ FAMILIES: dict[str, Callable[..., nn.Module]] = {
     "resnest": build_resnest,
     "timm": build_timm,
     "classic": build_classic,
+    "python": build_python,
 }
 
 

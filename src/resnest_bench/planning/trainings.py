@@ -30,7 +30,7 @@ from resnest_bench.training.execution import (
     probe_batch,
     try_steps,
 )
-from resnest_bench.training.optimizer import freeze_backbone, init_momenta
+from resnest_bench.training.optimizer import freeze_backbone, init_state
 from resnest_bench.training.step import make_step, probe_steps
 
 # A step of about this long is timed, where the recipe's whole batch takes longer.
@@ -140,7 +140,7 @@ def _measure_rest(
 ) -> tuple[float, float]:
     """Seconds of an evaluated image, and of a checkpoint."""
     step = make_step(copy.deepcopy(model), recipe, clock.device, best)
-    init_momenta(step.optimizer)
+    init_state(step.optimizer)
     num = min(MOST_IMAGES_OF_A_BATCH, max(SMALLEST_BATCH, FIRST_PIXELS // data.image_size**2))
     images_BCHW = torch.randn(num, 3, data.image_size, data.image_size, device=clock.device)
     labels_B = torch.zeros(num, dtype=torch.int64, device=clock.device)
@@ -153,9 +153,7 @@ def _measure_rest(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".plan-") as place:
         checkpoint = Checkpoint(Path(place) / "key" / "seed-0")
         checkpoint.folder.mkdir(parents=True)
-        save = clock.measure(
-            lambda: checkpoint.save(step.model, step.optimizer, Progress()), rounds=1
-        )
+        save = clock.measure(lambda: checkpoint.save(step.trained, Progress()), rounds=1)
     return clock.measure(evaluate) / num, save
 
 

@@ -114,8 +114,10 @@ class EpochObservation(RecordModel):
     train_loss: Finite = Field(description="Mean over the images seen, in nats")
     train_accuracy: Fraction = Field(description="Running accuracy, in training mode")
     validation_accuracy: Fraction | None
-    test_accuracy: Fraction
-    test_loss: Finite = Field(description="Mean cross entropy in nats")
+    test_accuracy: Fraction | None = Field(
+        description="Null in an epoch that the recipe does not evaluate"
+    )
+    test_loss: Finite | None = Field(description="Mean cross entropy in nats")
     train_seconds: NonNegative
     evaluation_seconds: NonNegative
     images_per_second: NonNegative

@@ -149,10 +149,11 @@ def _bits_problem(train: TrainObservations) -> str | None:
         correct = unpack_bits(train.test_correct, train.num_test)
     except ValueError as error:
         return f"train.test_correct: {error}"
-    if abs(correct.mean() - train.epochs[-1].test_accuracy) > 1e-9:
+    accuracy = train.epochs[-1].test_accuracy
+    if accuracy is None or abs(correct.mean() - accuracy) > 1e-9:
         return (
             f"train.test_correct has accuracy {correct.mean():.6f}, but the last epoch's "
-            f"test_accuracy is {train.epochs[-1].test_accuracy:.6f}"
+            f"test_accuracy is {accuracy}"
         )
     return None
 

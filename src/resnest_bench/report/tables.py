@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from resnest_bench.comparisons.factors import factor_table
 from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
@@ -76,7 +75,7 @@ def _comparisons(results: StudyResults) -> dict[str, pd.DataFrame]:
     if study.latency:
         made["noise"] = results.noise
     if study.tables.ablation:
-        made["factors"] = factor_table(study, results.runs)
+        made["factors"] = results.factors
     tables = (study.tables.ablation, study.tables.tradeoff, study.tables.transfer)
     if any(table and table.paper for table in tables):
         made["paper"] = results.paper

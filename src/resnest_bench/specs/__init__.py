@@ -18,7 +18,13 @@ from resnest_bench.specs.looks import Look, read_looks, study_with_looks
 from resnest_bench.specs.reading import read_yaml
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec
 from resnest_bench.specs.study import PROTOCOLS, StudySpec
-from resnest_bench.specs.variants import ClassicVariant, ResNestVariant, TimmVariant, VariantSpec
+from resnest_bench.specs.variants import (
+    ClassicVariant,
+    PythonVariant,
+    ResNestVariant,
+    TimmVariant,
+    VariantSpec,
+)
 
 __all__ = [
     "PROTOCOLS",
@@ -32,6 +38,7 @@ __all__ = [
     "ImageFolderDataset",
     "LatencySpec",
     "Look",
+    "PythonVariant",
     "RecipeSpec",
     "ResNestVariant",
     "StudySpec",

@@ -37,6 +37,7 @@ Number = Annotated[float, BeforeValidator(_not_bool)]
 PositiveFloat = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[Number, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[Number, Field(ge=0, lt=1, allow_inf_nan=False)]
+Share = Annotated[Number, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class Spec(BaseModel):

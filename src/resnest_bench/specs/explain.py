@@ -12,11 +12,12 @@ from pydantic_core import ErrorDetails
 from resnest_bench.errors import describe_input, describe_rule
 from resnest_bench.specs import claims, variants
 from resnest_bench.specs.base import Spec
+from resnest_bench.specs.optimizers import OPTIMIZERS
 from resnest_bench.specs.study import StudySpec
 
 # A key that is as near as this is probably meant; `class_weights` is no misspelt `weights`.
 NEAR = 0.75
-TAGS = {*variants.FAMILIES, *claims.TESTS, "cifar10", "imagefolder", "digits"}
+TAGS = {*variants.FAMILIES, *claims.TESTS, *OPTIMIZERS, "sgd", "cifar10", "imagefolder", "digits"}
 UNION_PARTS = ("literal", "tuple")
 
 

@@ -10,12 +10,18 @@ from resnest_bench.specs.base import (
     PositiveFloat,
     PositiveInt,
     Probability,
+    Share,
     Spec,
 )
+from resnest_bench.specs.optimizers import AdamW, OptimizerSpec, Sgd
+
+# What of a training follows its seed, where a recipe does not say otherwise.
+Part = Literal["init", "order", "augmentation", "data"]
+VARY: tuple[Part, ...] = ("init", "order", "augmentation")
 
 
 class RecipeSpec(Spec):
-    """SGD with momentum, and everything else that decides a training run."""
+    """Optimizer, schedule, augmentation, and everything else that decides a training run."""
 
     epochs: PositiveInt = Field(description="Passes over the training images")
     batch_size: PositiveInt = Field(default=256, description="Images in one step")
@@ -25,21 +31,75 @@ class RecipeSpec(Spec):
     head_learning_rate_factor: PositiveFloat = Field(
         default=1.0, description="The classifier's learning rate is this times the others'"
     )
-    momentum: Probability = Field(default=0.9, description="Of SGD")
+    optimizer: OptimizerSpec = Field(
+        default=Sgd(),
+        description="sgd, adam, adamw, nadamw, rmsprop, lamb, lion or muon: its name, or a mapping of "
+        "`name` and its own keys",
+    )
+    momentum: Probability = Field(
+        default=0.9, description="Of SGD; other optimizers have their own"
+    )
     nesterov: bool = Field(default=False, description="Nesterov's momentum")
-    weight_decay: NonNegativeFloat = Field(default=1e-4, description="L2, as in torch.optim.SGD")
+    weight_decay: NonNegativeFloat = Field(
+        default=1e-4,
+        description="L2 for sgd, adam and rmsprop; decoupled, times the learning rate, for the others",
+    )
     decay_norm_and_bias: bool = Field(
         default=True, description="Whether weight decay covers norm layers and biases"
     )
-    schedule: Literal["cosine", "constant"] = Field(
-        default="cosine", description="Cosine falls to 0 at the last step"
+    layer_decay: Share = Field(
+        default=1.0,
+        description="Layer-wise decay of the learning rate: each block has this times the rate of the "
+        "one after it; 1 is off",
     )
+    clip_grad_norm: NonNegativeFloat = Field(
+        default=0.0, description="Gradients are scaled down to this norm at most; 0 is off"
+    )
+    accumulation_steps: PositiveInt = Field(
+        default=1,
+        description="A batch goes through the network in this many parts, whose gradients add up: "
+        "less memory, and batch norm sees a part alone",
+    )
+    ema_decay: Probability = Field(
+        default=0.0,
+        description="Exponential moving average of the weights, which is what is evaluated; 0 is off",
+    )
+    ema_warmup: bool = Field(
+        default=False, description="Start the average with a low decay that rises to ema_decay"
+    )
+    schedule: Literal["cosine", "linear", "step", "one_cycle", "constant"] = Field(
+        default="cosine",
+        description="cosine and linear fall to min_learning_rate at the last step. step: times "
+        "step_factor at each of step_epochs. one_cycle: up for warmup_epochs along a cosine, from a "
+        "25th of the peak, then down along another",
+    )
+    min_learning_rate: NonNegativeFloat = Field(
+        default=0.0, description="The floor of the schedule, which warm-up does not start from"
+    )
+    step_epochs: tuple[PositiveInt, ...] = Field(
+        default=(), description="Of the schedule step: epochs after which the rate falls"
+    )
+    step_factor: Probability = Field(default=0.1, description="Of the schedule step")
     warmup_epochs: NonNegativeFloat = Field(
         default=0.0, description="Epochs of linear rise from 0 to the peak"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none",
+        description="balanced: the loss of an image counts in inverse proportion to the training images "
+        "of its class, one on average",
+    )
+    sampling: Literal["shuffled", "balanced"] = Field(
+        default="shuffled",
+        description="shuffled: each training image once per epoch. balanced: as many draws, with "
+        "replacement, each class as often as any other",
     )
     label_smoothing: Probability = Field(default=0.0, description="Share spread over all classes")
     mixup_alpha: NonNegativeFloat = Field(
         default=0.0, description="Mixup's Beta(alpha, alpha); 0 is off"
+    )
+    cutmix_alpha: NonNegativeFloat = Field(
+        default=0.0,
+        description="CutMix's Beta(alpha, alpha); 0 is off. With mixup too, each batch takes one of both",
     )
     dropout: Probability = Field(
         default=0.0, description="Before the classifier, where the variant sets none"
@@ -55,6 +115,14 @@ class RecipeSpec(Spec):
     flip: bool = Field(default=False, description="Mirror half of the images left to right")
     random_augment: bool = Field(
         default=False, description="torchvision's RandAugment (2 operations, magnitude 9)"
+    )
+    auto_augment: Literal["none", "trivial", "cifar10", "imagenet"] = Field(
+        default="none",
+        description="torchvision's TrivialAugmentWide, or AutoAugment with the policy of that dataset",
+    )
+    random_erasing: Share = Field(
+        default=0.0,
+        description="Share of the images in which a rectangle is replaced by their mean",
     )
     cutout: CountInt = Field(
         default=0, description="Side in pixels of a square that is blacked out; 0 is off"
@@ -78,10 +146,19 @@ class RecipeSpec(Spec):
         description="How a step is run. auto: on a GPU a CUDA graph, on a CPU eager, and compiled "
         "where that pays for itself within the job. It changes results by rounding alone",
     )
+    evaluate_every: PositiveInt = Field(
+        default=1, description="Epochs between two evaluations; the last epoch is always evaluated"
+    )
     validation_fraction: Probability = Field(
         default=0.0,
         description="Share of the training images, per class, held out by seed. Select on these; "
         "the test images are never selected on",
+    )
+
+    vary: tuple[Part, ...] = Field(
+        default=VARY,
+        description="What follows the seed; the rest is that of seed 0. init: initial weights. order: of "
+        "the images. augmentation: and dropout, mixup and CutMix. data: a bootstrap of the training images",
     )
 
     @model_validator(mode="after")
@@ -97,7 +174,66 @@ class RecipeSpec(Spec):
             )
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
+        for rule in (self._optimizer_rule(), self._schedule_rule(), self._other_rule()):
+            if rule:
+                raise ValueError(rule)
         return self
+
+    def _optimizer_rule(self) -> str | None:
+        """What the optimizer and its keys break, if anything."""
+        fields = type(self).model_fields
+        if self.optimizer.name != "sgd":
+            for key in ("momentum", "nesterov"):
+                if getattr(self, key) != fields[key].default:
+                    return (
+                        f"{key} is SGD's, but the optimizer is {self.optimizer.name}: remove it, or set "
+                        "what this optimizer has instead under optimizer (config/README.md)"
+                    )
+        if not self.optimizer.RECORDABLE and self.mode == "cudagraph":
+            return (
+                f"mode cudagraph is for sgd, adam and adamw, but the optimizer is "
+                f"{self.optimizer.name}: take mode auto or eager"
+            )
+        return None
+
+    def _schedule_rule(self) -> str | None:
+        if bool(self.step_epochs) != (self.schedule == "step"):
+            return "step_epochs lists the epochs of schedule: step: set both, or none of them"
+        if list(self.step_epochs) != sorted(set(self.step_epochs)):
+            return f"step_epochs must rise, but are {list(self.step_epochs)}"
+        if self.step_epochs and self.step_epochs[-1] >= self.epochs:
+            return (
+                f"step_epochs must be less than epochs, but {self.step_epochs[-1]} is not less than "
+                f"{self.epochs}"
+            )
+        if self.schedule == "one_cycle" and not self.warmup_epochs:
+            return "schedule: one_cycle rises for warmup_epochs: set them, to 0.3 times epochs if unsure"
+        if self.min_learning_rate > self.learning_rate:
+            return (
+                f"min_learning_rate must be at most learning_rate, but {self.min_learning_rate} is more "
+                f"than {self.learning_rate}"
+            )
+        return None
+
+    def _other_rule(self) -> str | None:
+        if self.accumulation_steps > self.batch_size // 2:
+            return (
+                f"accumulation_steps must leave two images to each part, but {self.batch_size} images in "
+                f"{self.accumulation_steps} parts do not"
+            )
+        if self.ema_warmup and not self.ema_decay:
+            return "ema_warmup needs an ema_decay above 0"
+        if self.random_augment and self.auto_augment != "none":
+            return "random_augment and auto_augment are two ways of the same: set one of them"
+        if not self.vary:
+            return "vary must name at least one part: seeds that change nothing are one training"
+        if len(set(self.vary)) < len(self.vary):
+            return f"vary names a part twice: {', '.join(self.vary)}"
+        return None
+
+    def part_seed(self, part: Part, seed: int) -> int:
+        """`seed` where `part` (one of `vary`'s) follows it, else 0."""
+        return seed if part in self.vary else 0
 
 
 TRANSFER_BATCH_SIZE = 128
@@ -121,6 +257,44 @@ RECIPES: dict[str, RecipeSpec] = {
         crop="pad4",
         flip=True,
         random_augment=True,
+    ),
+    # The paper's other reading: the official configuration of ResNeSt has 0.025 for each GPU, and
+    # one GPU with its "original optimizer settings" can well mean that.
+    "lr025": RecipeSpec(epochs=20, batch_size=256, learning_rate=0.025, dropout=0.2),
+    # The usual fine-tuning of a network of today, transformers too: He et al., arXiv:2111.06377, table 9
+    # (its rate of 5e-4 at batch 256, scaled to 64; its decays), for few epochs and without its mixing
+    # of images.
+    "finetune_adamw": RecipeSpec(
+        epochs=10,
+        batch_size=64,
+        optimizer=AdamW(name="adamw"),
+        learning_rate=5e-4 * 64 / 256,
+        weight_decay=0.05,
+        decay_norm_and_bias=False,
+        layer_decay=0.75,
+        warmup_epochs=1,
+        label_smoothing=0.1,
+        crop="random_resized",
+        flip=True,
+        init="pretrained",
+    ),
+    # A transformer from scratch on a small dataset: Lee et al., arXiv:2112.13492, section 5.1, with the
+    # alphas of mixup and CutMix of Touvron et al., arXiv:2012.12877, table 9.
+    "vit_small_data": RecipeSpec(
+        epochs=100,
+        batch_size=128,
+        optimizer=AdamW(name="adamw"),
+        learning_rate=1e-3,
+        weight_decay=0.05,
+        decay_norm_and_bias=False,
+        warmup_epochs=10,
+        label_smoothing=0.1,
+        mixup_alpha=0.8,
+        cutmix_alpha=1.0,
+        crop="pad4",
+        flip=True,
+        auto_augment="cifar10",
+        random_erasing=0.25,
     ),
     "smoke": RecipeSpec(epochs=2, batch_size=64, learning_rate=0.05),
     # The paper's transfer. It names 5e-5, with ten times that for the new head, and weight decay 1e-3;

@@ -1,10 +1,12 @@
 """Variants: which network (floor 1)."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
+from resnest_bench.digests import digest_source
 from resnest_bench.specs.base import CountInt, Name, PositiveInt, Probability, Spec
 
 
@@ -141,7 +143,61 @@ class ClassicVariant(VariantBase):
         return self.model.rstrip("0123456789")
 
 
+class PythonVariant(VariantBase):
+    """A network in a Python file of yours. The file is run when its network is built, never to look."""
+
+    # Where the file is changes nothing: what is in it does, and `source_digest` says that.
+    NO_RESULT: ClassVar[frozenset[str]] = frozenset({"name", "note", "file"})
+
+    family: Literal["python"]
+    file: str = Field(
+        pattern=r"\.py$",
+        description="Path of the file, from the folder that you run in. It may import from its own folder",
+    )
+    build: str = Field(
+        default="build",
+        pattern=r"^[A-Za-z_]\w*$",
+        description="Its function or class: called with num_classes and args, it gives an nn.Module of "
+        "logits (B, num_classes). It gets drop_rate too if it takes that",
+    )
+    args: dict[str, JsonValue] = Field(default_factory=dict, description="More keyword arguments")
+    source_digest: str | None = Field(
+        default=None,
+        description="SHA-256 of the file and of what it imports from its folder; filled in by itself",
+    )
+
+    @property
+    def stem(self) -> str:
+        """As in the other families; this network is taken as it is."""
+        return "native"
+
+    @property
+    def architecture(self) -> str:
+        """The file's name: what one file builds belongs together."""
+        return Path(self.file).stem
+
+    @field_validator("args")
+    @classmethod
+    def _no_clash(cls, args: dict[str, Any]) -> dict[str, Any]:
+        taken = {"num_classes", "drop_rate"} & set(args)
+        if taken:
+            raise ValueError(f"args must not set {', '.join(sorted(taken))}: the workflow does")
+        return args
+
+    @model_validator(mode="after")
+    def _read_source(self) -> "PythonVariant":
+        # Of a record or of study.json the digest stays: what is asked for is what was planned.
+        if self.source_digest is None and Path(self.file).is_file():
+            object.__setattr__(self, "source_digest", digest_source(Path(self.file)))
+        return self
+
+
 VariantSpec = Annotated[
-    ResNestVariant | TimmVariant | ClassicVariant, Field(discriminator="family")
+    ResNestVariant | TimmVariant | ClassicVariant | PythonVariant, Field(discriminator="family")
 ]
-FAMILIES = {"resnest": ResNestVariant, "timm": TimmVariant, "classic": ClassicVariant}
+FAMILIES = {
+    "resnest": ResNestVariant,
+    "timm": TimmVariant,
+    "classic": ClassicVariant,
+    "python": PythonVariant,
+}

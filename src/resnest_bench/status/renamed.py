@@ -28,12 +28,17 @@ class RenamedRecord:
 
 
 def find_renamed_record(
-    study: StudySpec, paths: StudyPaths, job: Job, fingerprint: str, code: str | None = None
+    study: StudySpec,
+    paths: StudyPaths,
+    job: Job,
+    fingerprint: str | None,
+    code: str | None = None,
 ) -> RenamedRecord | None:
     """The record of another name that is what `job` would give, or None.
 
     Args:
-        fingerprint: SHA-256 (hex) of the dataset's arrays.
+        fingerprint: SHA-256 (hex) of the dataset's arrays; None where they are not prepared yet, as
+            after an edit of the dataset's path: then a record of other data counts too.
         code: the digest that its code must have; None takes a record of older code too.
 
     Trainings and fine-tunings are also found in the other studies beside this one. A latency is not:
@@ -45,7 +50,7 @@ def find_renamed_record(
         if (
             record is not None
             and record.dataset is not None
-            and record.dataset.fingerprint == fingerprint
+            and fingerprint in (None, record.dataset.fingerprint)
             and code in (None, record.code_digest)
         ):
             update = {

@@ -15,6 +15,7 @@ from scipy.special import stdtrit
 
 from resnest_bench.formats import is_known
 from resnest_bench.frames.fresh import keep_counted
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.stats.summary import CONFIDENCE, ROUNDING
 from resnest_bench.tables.values import name_devices
 from resnest_bench.words import count_noun
@@ -43,7 +44,7 @@ NOISE_COLUMNS = {
     ),
     "reason": "str",
 }
-NO_RECORD = "there is no record yet"
+NO_RECORD = "no record yet"
 NO_REFERENCE = "no latency job timed a reference network"
 SEVERAL = "its rounds ran on several devices"
 ONE_JOB = "each round has only one job"
@@ -103,7 +104,7 @@ class NoiseFloor:
         return None if ratio is None else max(ours_ms / base_ms, base_ms / ours_ms) < ratio
 
     def describe_difference(self, ours_ms: float, base_ms: float, num_rounds: int) -> str:
-        """'1.3 % slower, below the noise floor of 2.1 %' or '... above ...', for two mean latencies.
+        """'1.3 % slower: below the noise floor of 2.1 %' or '... above ...', for two mean latencies.
 
         The floor is that of the reference network; a variant with more noise has a higher one.
         """
@@ -111,9 +112,9 @@ class NoiseFloor:
         text = f"{format_floor(abs(100 * change))} % {'slower' if change > 0 else 'faster'}"
         percent = self.percent(num_rounds)
         if percent is None:
-            return f"{text}; the noise floor is unknown, since {self.reason}"
+            return f"{text}: the noise floor is unknown, since {self.reason}"
         word = "below" if self.covers(ours_ms, base_ms, num_rounds) else "above"
-        return f"{text}, {word} the noise floor of {format_floor(percent)} %"
+        return f"{text}: {word} the noise floor of {format_floor(percent)} %"
 
 
 def reference_frame(runs: pd.DataFrame) -> pd.DataFrame:
@@ -206,7 +207,7 @@ def noise_table(runs: pd.DataFrame) -> pd.DataFrame:
     missing = [(*protocol, None) for protocol in protocols if protocol not in started]
     reference, floors = reference_frame(runs), noise_floors(runs)
     rows = [_noise_row(key, floors.get(key), reference) for key in [*measured_keys, *missing]]
-    return pd.DataFrame(rows, columns=list(NOISE_COLUMNS)).astype(NOISE_COLUMNS)
+    return make_frame(rows, NOISE_COLUMNS)
 
 
 def _noise_row(

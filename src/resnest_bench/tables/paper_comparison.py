@@ -10,6 +10,7 @@ import pandas as pd
 
 from resnest_bench.formats import format_millions
 from resnest_bench.frames.fresh import keep_counted
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import RECIPES, StudySpec
 from resnest_bench.specs.study import FinetuneBlock
@@ -86,7 +87,7 @@ def paper_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd
         _transfer_row(study, runs, variant, recipe, percent)
         for (variant, recipe), percent in paper_values.TRANSFER.items()
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return make_frame(rows, COLUMNS)
 
 
 @dataclass(frozen=True)

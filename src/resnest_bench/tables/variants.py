@@ -1,11 +1,12 @@
 """The three tables: ablation, trade-off, transfer. No row is dropped: a gap has its reason."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from resnest_bench.frames.data_notes import data_notes
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import StudySpec, VariantSpec
 from resnest_bench.specs.tables import TableSpec
@@ -131,19 +132,6 @@ TEXTS = {
 }
 
 
-def make_tables(
-    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
-    """The tables ablation, tradeoff and transfer that the study names or that have rows, by name."""
-    made = {
-        "ablation": ablation_table(study, runs, cells),
-        "tradeoff": tradeoff_table(study, runs, cells),
-        "transfer": transfer_table(study, runs, cells),
-    }
-    named = {name for name in ("ablation", "tradeoff") if getattr(study.tables, name)}
-    return {name: table for name, table in made.items() if len(table) or name in named}
-
-
 def ablation_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """One row per variant of `study.tables.ablation`, in its order; empty if that is null.
 
@@ -166,8 +154,7 @@ def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) ->
         return table
     fronts = _front_columns(study, runs, cells).set_index(["variant", *PANEL])
     keys = pd.MultiIndex.from_frame(table[["variant", "latency_device", "latency_setting"]])
-    fronts = fronts.reindex(keys)[FRONT_COLUMNS].reset_index(drop=True)
-    fronts = fronts.astype({column: _column_type(column) for column in FRONT_COLUMNS})
+    fronts = make_frame(fronts.reindex(keys).reset_index(drop=True), _column_types(FRONT_COLUMNS))
     position = table.columns.tolist().index(LAST_COLUMNS[0])
     for column in reversed(FRONT_COLUMNS):
         table.insert(position, column, fronts[column])
@@ -212,7 +199,7 @@ def _variants_table(
 ) -> pd.DataFrame:
     columns = [*ACCURACY_COLUMNS, *(LATENCY_COLUMNS if study.latency else [])]
     if spec is None:
-        return _frame([], [*columns, *LAST_COLUMNS])
+        return make_frame([], _column_types([*columns, *LAST_COLUMNS]))
     chosen = select(study, spec)
     groups = RowGroups(runs, RUN_COLUMNS), RowGroups(cells, CELL_COLUMNS)
     rows = [_variant_row(study, chosen, name, *groups) for name in chosen.variants]
@@ -221,7 +208,8 @@ def _variants_table(
     if chosen.paper:
         columns += PRINTED_COLUMNS
         rows = [{**row, **_printed(row, printed.get(row["variant"]))} for row in rows]
-    return _frame(_add_data_notes(study, runs, rows), [*columns, *LAST_COLUMNS])
+    noted = _add_data_notes(study, runs, rows)
+    return make_frame(noted, _column_types([*columns, *LAST_COLUMNS]))
 
 
 def _variant_row(
@@ -315,7 +303,8 @@ def transfer_table(
     )
     row_groups = RowGroups(runs, RUN_COLUMNS)
     rows = [_transfer_row(study, row_groups, *group) for group in groups]
-    return _frame(_add_data_notes(study, runs, rows), [*columns, *LAST_COLUMNS])
+    noted = _add_data_notes(study, runs, rows)
+    return make_frame(noted, _column_types([*columns, *LAST_COLUMNS]))
 
 
 def _transfer_row(
@@ -383,10 +372,5 @@ def _describe_weights(study: StudySpec, dataset: str, variant: str, recipe: str)
     return " ".join(f"{source} {name}" for source, name in given.items())
 
 
-def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=columns)
-    return frame.astype({c: _column_type(c) for c in columns})
-
-
-def _column_type(column: str) -> str:
-    return TYPES.get(column, "str" if column in TEXTS else "float64")
+def _column_types(columns: Iterable[str]) -> dict[str, str]:
+    return {name: TYPES.get(name, "str" if name in TEXTS else "float64") for name in columns}

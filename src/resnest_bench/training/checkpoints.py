@@ -1,8 +1,8 @@
 """State of a training, in one .safetensors file that is whole or absent.
 
 It is written at the end of an epoch, and where a signal stops the training in its midst. Tensors are
-`model.NAME` and `momentum.NAME`, in mid-epoch `epoch.NAME` too; the observations so far travel as JSON
-in the file's metadata. A run that resumes from it ends bit for bit like one that never stopped: what
+`model.NAME`, `optimizer.KEY/NAME` and of averaged weights `ema.NAME`, in mid-epoch `epoch.NAME` too; the
+observations so far travel as JSON in the file's metadata. A run that resumes from it ends bit for bit like one that never stopped: what
 is random is seeded by (seed, epoch, step), but for mixup's generator, whose state is kept.
 """
 
@@ -26,10 +26,11 @@ from resnest_bench.errors import UserError
 from resnest_bench.paths import Job
 from resnest_bench.records import Record
 from resnest_bench.records.observations import EpochObservation, RecordModel, ShortageObservation
+from resnest_bench.training.optimizer import dump_state, restore_state
 
 log = logging.getLogger(__name__)
 
-FORMAT = "resnest-bench checkpoint 2"
+FORMAT = "resnest-bench checkpoint 3"
 # A process that was asked to stop is gone by then.
 LOCK_SECONDS = 10.0
 LISTS: dict[str, type[RecordModel]] = {
@@ -58,6 +59,8 @@ class Progress:
     epochs: list[EpochObservation] = field(default_factory=list)
     wall_seconds: float = 0.0
     num_resumes: int = 0
+    # Of the network, in all epochs: what the warm-up of averaged weights counts.
+    num_updates: int = 0
     partial: PartialEpoch | None = None
     # Of the last step so far, and the steps before which it became smaller.
     micro_batch_size: int | None = None
@@ -89,13 +92,13 @@ class Progress:
         return cls(**lists, partial=partial, **raw)
 
 
-def _momenta(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    buffers = {}
-    for name, parameter in model.named_parameters():
-        buffer = optimizer.state.get(parameter, {}).get("momentum_buffer")
-        if buffer is not None:
-            buffers[name] = buffer
-    return buffers
+@dataclass(frozen=True)
+class TrainedState:
+    """What a training changes: its network, optimizer, and the average of its weights if it has one."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    averaged: nn.Module | None = None
 
 
 class Checkpoint:
@@ -133,14 +136,22 @@ class Checkpoint:
         finally:
             lock.release()
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    def save(self, trained: TrainedState, progress: Progress) -> None:
         """Replace the state at once. Raises UserError where it can't be written."""
-        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-        tensors |= {f"momentum.{k}": v for k, v in _momenta(model, optimizer).items()}
+        tensors = {f"model.{name}": value for name, value in trained.model.state_dict().items()}
+        state, numbers = dump_state(trained.model, trained.optimizer)
+        tensors |= {f"optimizer.{name}": value for name, value in state.items()}
+        if trained.averaged is not None:
+            tensors |= {f"ema.{k}": v for k, v in trained.averaged.state_dict().items()}
         if progress.partial:
             tensors |= {f"epoch.{k}": v for k, v in progress.partial.tensors.items()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        metadata = {"format": FORMAT, "key": self.key, "progress": progress.as_json()}
+        metadata = {
+            "format": FORMAT,
+            "key": self.key,
+            "progress": progress.as_json(),
+            "optimizer": json.dumps(numbers),
+        }
         try:
             with files.replacing(self.state) as temporary:
                 save_file(tensors, temporary, metadata=metadata)
@@ -150,8 +161,8 @@ class Checkpoint:
                 "or make the folder writable; the same command resumes from the checkpoint before"
             ) from error
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
-        """Put the saved state into `model` and `optimizer`; None if there is none that is whole."""
+    def load(self, trained: TrainedState) -> Progress | None:
+        """Put the saved state into `trained`; None if there is none that is whole."""
         if not self.state.exists():
             return None
         try:
@@ -163,7 +174,7 @@ class Checkpoint:
                     raise ValueError(f"it is of {metadata.get('key')!r}, not of {self.key!r}")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             progress = Progress.from_json(metadata["progress"], _below("epoch.", tensors))
-            _restore(model, optimizer, tensors)
+            _restore(trained, tensors, json.loads(metadata["optimizer"]))
         except (
             OSError,
             SafetensorError,
@@ -198,19 +209,16 @@ class Checkpoint:
             return None
 
 
-def _restore(
-    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
-) -> None:
-    state, momenta = _below("model.", tensors), _below("momentum.", tensors)
-    parameters = dict(model.named_parameters())
+def _restore(trained: TrainedState, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+    state, averages = _below("model.", tensors), _below("ema.", tensors)
+    averaged = trained.averaged
     # Before anything is changed: a model that is half restored must not be trained on.
-    _check_shapes(state, model.state_dict())
-    _check_shapes(momenta, {name: parameters[name] for name in momenta})
-    model.load_state_dict(state)
-    for name, buffer in momenta.items():
-        parameter = parameters[name]
-        restored = torch.empty_like(parameter.detach()).copy_(buffer)
-        optimizer.state[parameter]["momentum_buffer"] = restored
+    _check_shapes(state, trained.model.state_dict())
+    _check_shapes(averages, averaged.state_dict() if averaged else {})
+    restore_state(trained.model, trained.optimizer, _below("optimizer.", tensors), numbers)
+    trained.model.load_state_dict(state)
+    if averaged is not None:
+        averaged.load_state_dict(averages)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

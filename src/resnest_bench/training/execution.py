@@ -165,7 +165,8 @@ def list_layouts(recipe: RecipeSpec) -> list[str]:
 def choose_mode(recipe: RecipeSpec, device: torch.device) -> str:
     """The mode to start from: what is asked for, or the device's usual one."""
     if recipe.mode == "auto":
-        return "cudagraph" if device.type == "cuda" else "eager"
+        recordable = device.type == "cuda" and recipe.optimizer.RECORDABLE
+        return "cudagraph" if recordable else "eager"
     return recipe.mode
 
 

@@ -95,7 +95,7 @@ def build_initial(
     variant, size_args = fit_to_image(study.variant(job.variant), image_size)
     if size_args:
         log.info("%s: set for %d pixels: %s", variant.name, image_size, show_args(size_args))
-    torch.manual_seed(job.seed)
+    torch.manual_seed(recipe.part_seed("init", job.seed))
     model = build_model(variant, num_classes, recipe.dropout, recipe.zero_last_gamma)
     initial = load_initial(study, job, paths)
     seen = None

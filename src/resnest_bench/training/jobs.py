@@ -14,7 +14,7 @@ from torch import nn
 from resnest_bench import files, records
 from resnest_bench.data import PreparedDataset, check_leakage, open_prepared, report_file
 from resnest_bench.data.batches import BatchLoader
-from resnest_bench.data.splits import train_validation_split
+from resnest_bench.data.splits import bootstrap, train_validation_split
 from resnest_bench.device.allocator import keep_memory
 from resnest_bench.device.environment import describe, precision, tuned_convolutions
 from resnest_bench.device.memory import free_memory, is_out_of_memory
@@ -47,7 +47,7 @@ from resnest_bench.training.initial import SourceFailedError, build_initial, exp
 from resnest_bench.training.loop import Batches, DivergedError, train_model
 from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
-from resnest_bench.training.step import make_step, probe_steps
+from resnest_bench.training.step import balanced_weights, make_step, probe_steps
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,8 @@ def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple |
         train_indices, held_out = train_validation_split(
             data.train.labels, recipe.validation_fraction, seed, data.meta.classes
         )
+    if "data" in recipe.vary:
+        train_indices = bootstrap(train_indices, seed)
     batch = evaluation_batch(recipe.batch_size, data.meta.image_size)
 
     def validation() -> Iterator:
@@ -132,6 +134,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
         device,
         Execution.of(seen),
         on_smaller=on_smaller,
+        class_weights_K=_class_weights(recipe, batches),
     )
     reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
     progress, test = train_model(
@@ -139,7 +142,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     )
     sha256 = None
     if job.kind == "train" and study.keeps_weights(job):
-        sha256 = save_weights(context.paths.weights(job), step.model)
+        sha256 = save_weights(context.paths.weights(job), step.final_model)
     execution = seen.model_copy(
         update={
             "mode": step.execution.mode,
@@ -147,9 +150,18 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
             "shortages": progress.shortages,
         }
     )
-    seen_by = observe_training(step.model, progress, test, num_classes, initial, sha256, execution)
+    seen_by = observe_training(
+        step.final_model, progress, test, num_classes, initial, sha256, execution
+    )
     size_args = fit_to_image(study.variant(job.variant), image_size)[1]
     return seen_by.model_copy(update={"size_args": size_args}), batches
+
+
+def _class_weights(recipe: RecipeSpec, batches: Batches) -> torch.Tensor | None:
+    if recipe.class_weights == "none":
+        return None
+    labels_N = batches.train.split.labels[batches.train_indices]
+    return balanced_weights(labels_N, batches.num_classes)
 
 
 def _choose_execution(

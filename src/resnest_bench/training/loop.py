@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from resnest_bench import stopping
-from resnest_bench.data.batches import BatchLoader, mixup_batch
-from resnest_bench.data.splits import batch_slices, epoch_order
+from resnest_bench.data.batches import BatchLoader, blend_batch
+from resnest_bench.data.splits import balanced_order, batch_slices, epoch_order
 from resnest_bench.device.allocator import release_memory
 from resnest_bench.measure.evaluation import Evaluation, Evaluator
 from resnest_bench.records.observations import EpochObservation, ShortageObservation
+from resnest_bench.specs import RecipeSpec
 from resnest_bench.training.checkpoints import Checkpoint, PartialEpoch, Progress
 from resnest_bench.training.reporting import Reporter
 from resnest_bench.training.schedules import learning_rate
@@ -108,8 +109,9 @@ def train_epoch(
     """
     recipe, on_cpu = step.recipe, step.device.type == "cpu"
     set_train_mode(step.model, recipe)
-    state = state or EpochState(step.sums, seed, epoch)
-    order = batches.train_indices[epoch_order(len(batches.train_indices), seed, epoch)]
+    state = state or EpochState(step.sums, recipe.part_seed("augmentation", seed), epoch)
+    order = order_epoch(batches, recipe, recipe.part_seed("order", seed), epoch)
+    seed = recipe.part_seed("augmentation", seed)
     slices = batch_slices(len(order), recipe.batch_size)
     first_step = (epoch - 1) * len(slices)
     # As if what was done before a stop had been done just now.
@@ -117,9 +119,9 @@ def train_epoch(
 
     stream = batches.train.iterate_train(order, slices, seed, epoch, state.num_steps)
     for index, (images_BCHW, target) in enumerate(stopping.interruptible(stream), state.num_steps):
-        if recipe.mixup_alpha:
-            images_BCHW, target = mixup_batch(
-                images_BCHW, target, batches.num_classes, recipe.mixup_alpha, state.mixup_generator
+        if recipe.mixup_alpha or recipe.cutmix_alpha:
+            images_BCHW, target = blend_batch(
+                images_BCHW, target, batches.num_classes, recipe, state.mixup_generator
             )
         rate = learning_rate(first_step + index, len(slices), recipe)
         # Dropout draws from torch's global generator; everything else has its own.
@@ -145,6 +147,17 @@ def train_epoch(
     return TrainPass(peak, loss, accuracy, step.sums.num_images, seconds, state.shortages)
 
 
+def order_epoch(batches: Batches, recipe: RecipeSpec, seed: int, epoch: int) -> np.ndarray:
+    """The indices of the training images in the order of this epoch."""
+    indices = batches.train_indices
+    if recipe.sampling == "balanced":
+        order = balanced_order(batches.train.split.labels[indices], seed, epoch)
+    else:
+        order = epoch_order(len(indices), seed, epoch)
+    ordered: np.ndarray = indices[order]
+    return ordered
+
+
 def _since(start: float) -> float:
     return time.perf_counter() - start
 
@@ -156,29 +169,37 @@ def check_finite(sums: EpochSums, epoch: int) -> None:
 
 
 def observe_epoch(
-    evaluator: Evaluator, batches: Batches, epoch: int, trained: TrainPass
-) -> tuple[EpochObservation, Evaluation]:
-    """Evaluate after a pass. Raises DivergedError where the loss on the test is not finite."""
+    evaluator: Evaluator | None, batches: Batches, epoch: int, trained: TrainPass
+) -> tuple[EpochObservation, Evaluation | None]:
+    """What a pass gave, evaluated if there is an evaluator.
+
+    Raises DivergedError where the loss on the test images is not finite.
+    """
     start = time.perf_counter()
-    validation = None
-    if batches.validation is not None:
-        validation = evaluator(stopping.interruptible(batches.validation())).accuracy
-    test = evaluator(stopping.interruptible(batches.test()))
-    if not math.isfinite(test.loss):
-        raise DivergedError("the loss on the test images", epoch, None)
+    validation = test = None
+    if evaluator is not None:
+        if batches.validation is not None:
+            validation = evaluator(stopping.interruptible(batches.validation())).accuracy
+        test = evaluator(stopping.interruptible(batches.test()))
+        if not math.isfinite(test.loss):
+            raise DivergedError("the loss on the test images", epoch, None)
     seen = EpochObservation(
         epoch=epoch,
         learning_rate=trained.learning_rate,
         train_loss=trained.loss,
         train_accuracy=trained.accuracy,
         validation_accuracy=validation,
-        test_accuracy=test.accuracy,
-        test_loss=test.loss,
+        test_accuracy=test.accuracy if test else None,
+        test_loss=test.loss if test else None,
         train_seconds=trained.seconds,
         evaluation_seconds=_since(start),
         images_per_second=trained.num_images / trained.seconds,
     )
     return seen, test
+
+
+def is_evaluated(recipe: RecipeSpec, epoch: int) -> bool:
+    return epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs
 
 
 def note_smaller(progress: Progress, step: TrainStep) -> None:
@@ -209,12 +230,13 @@ def train_model(
     whatever the others were. Raises DivergedError where a loss is not finite.
     """
     recipe = step.recipe
-    evaluator = Evaluator(step.model, recipe.precision == "bf16", step.capture)
-    loaded = checkpoint.load(step.model, step.optimizer)
+    evaluator = Evaluator(step.final_model, recipe.precision == "bf16", step.capture)
+    loaded = checkpoint.load(step.trained)
     progress = loaded or Progress()
     tell(progress.epochs)
     if loaded:
         progress.num_resumes += 1
+        step.num_updates = progress.num_updates
         log.info("%s: resuming after %s", reporter.title, progress)
         note_smaller(progress, step)
     steps = len(batch_slices(len(batches.train_indices), recipe.batch_size))
@@ -223,28 +245,32 @@ def train_model(
     with reporter.progress_bar(recipe.epochs * steps, done), stopping.defer_signals():
         for epoch in range(len(progress.epochs) + 1, recipe.epochs + 1):
             start = time.perf_counter()
-            state = EpochState(step.sums, seed, epoch)
+            state = EpochState(step.sums, recipe.part_seed("augmentation", seed), epoch)
             if progress.partial:
                 state.restore(progress.partial)
                 progress.partial = None
             try:
                 trained = train_epoch(step, batches, seed, epoch, reporter, state)
                 release_memory()
-                seen, test = observe_epoch(evaluator, batches, epoch, trained)
+                seen, test = observe_epoch(
+                    evaluator if is_evaluated(recipe, epoch) else None, batches, epoch, trained
+                )
             except stopping.Interrupted:
                 progress.wall_seconds += _since(start)
                 progress.partial = state.partial()
                 progress.shortages += state.shortages
                 progress.micro_batch_size = step.execution.micro_batch_size
-                checkpoint.save(step.model, step.optimizer, progress)
+                progress.num_updates = step.num_updates
+                checkpoint.save(step.trained, progress)
                 log.info("%s: stopped after %s", reporter.title, progress)
                 raise
             release_memory()
             progress.epochs.append(seen)
             progress.shortages += trained.shortages
             progress.micro_batch_size = step.execution.micro_batch_size
+            progress.num_updates = step.num_updates
             progress.wall_seconds += _since(start)
-            checkpoint.save(step.model, step.optimizer, progress)
+            checkpoint.save(step.trained, progress)
             tell(progress.epochs)
             reporter.epoch(seen, recipe.epochs)
     if test is None:

@@ -1,9 +1,14 @@
-"""SGD with the parameter groups that a recipe asks for."""
+"""The optimizer that a recipe names, with its groups of parameters and its state by name."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import timm.optim
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from resnest_bench.models import split_parameters
+from resnest_bench.errors import UserError
+from resnest_bench.models import block_numbers, split_parameters
 from resnest_bench.specs import RecipeSpec
 
 
@@ -14,39 +19,83 @@ def freeze_backbone(model: nn.Module) -> None:
 
 
 def parameter_groups(model: nn.Module, recipe: RecipeSpec) -> list[dict]:
-    """Groups of trainable parameters: by head or backbone, and by decay.
+    """Groups of trainable parameters: by learning rate, and by decay.
 
-    `factor` multiplies the learning rate of the step. Vectors and scalars are the scales, shifts
-    and biases that `decay_norm_and_bias: false` spares.
+    `factor` multiplies the learning rate of the step: of the head, and with `layer_decay` of each
+    block. Vectors and scalars are the scales, shifts and biases that `decay_norm_and_bias: false`
+    spares.
     """
     backbone, head = split_parameters(model)
-    groups = []
-    for factor, parameters in ((1.0, backbone), (recipe.head_learning_rate_factor, head)):
-        trainable = [parameter for parameter in parameters if parameter.requires_grad]
-        decayed = [p for p in trainable if recipe.decay_norm_and_bias or p.ndim > 1]
-        spared = [p for p in trainable if not (recipe.decay_norm_and_bias or p.ndim > 1)]
-        for members, decay in ((decayed, recipe.weight_decay), (spared, 0.0)):
-            if members:
-                groups.append({"params": members, "weight_decay": decay, "factor": factor})
-    return groups
+    factors = [1.0] * len(backbone)
+    if recipe.layer_decay < 1:
+        factors = _decayed_factors(model, backbone, recipe.layer_decay)
+    factors += [recipe.head_learning_rate_factor] * len(head)
+    members: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for factor, parameter in zip(factors, [*backbone, *head], strict=True):
+        if parameter.requires_grad:
+            decays = recipe.decay_norm_and_bias or parameter.ndim > 1
+            decay = recipe.weight_decay if decays else 0.0
+            members.setdefault((factor, decay), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": decay, "factor": factor}
+        for (factor, decay), parameters in members.items()
+    ]
+
+
+def _decayed_factors(
+    model: nn.Module, backbone: list[nn.Parameter], layer_decay: float
+) -> list[float]:
+    """layer_decay ** d for a block that is d blocks before the head (Clark et al., arXiv:2003.10555)."""
+    numbers = block_numbers(model)
+    last = max(numbers.values())
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    return [layer_decay ** (last - numbers[names[parameter]]) for parameter in backbone]
 
 
 def build_optimizer(
     model: nn.Module, recipe: RecipeSpec, device: torch.device | None = None
-) -> torch.optim.SGD:
-    """SGD in one kernel for all parameters. With `device`, its learning rates are tensors there.
+) -> torch.optim.Optimizer:
+    """In one kernel for all parameters where there is one. With `device`, learning rates are tensors
+    there: a recorded CUDA graph reads them; a number would be recorded as it was.
 
-    A recorded CUDA graph reads them; a number would be recorded as it was.
+    Raises UserError where the optimizer has nothing to do on this network.
     """
-    rate = recipe.learning_rate
+    rate, spec = recipe.learning_rate, recipe.optimizer
     groups = parameter_groups(model, recipe)
     if device is not None:
         # A tensor of its own for each group: factors differ.
         for group in groups:
             group["lr"] = torch.tensor(rate, device=device)
-    return torch.optim.SGD(
-        groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
-    )
+    own = spec.model_dump(exclude={"name"})
+    captured = device is not None
+    match spec.name:
+        case "sgd":
+            return torch.optim.SGD(
+                groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True
+            )
+        case "adam":
+            return torch.optim.Adam(groups, lr=rate, fused=True, capturable=captured, **own)
+        case "adamw":
+            return torch.optim.AdamW(groups, lr=rate, fused=True, capturable=captured, **own)
+        case "rmsprop":
+            return torch.optim.RMSprop(groups, lr=rate, **own)
+        case "nadamw":
+            return timm.optim.NAdamW(groups, lr=rate, **own)
+        case "lamb":
+            return timm.optim.Lamb(groups, lr=rate, decoupled_decay=True, **own)
+        case "lion":
+            return timm.optim.Lion(groups, lr=rate, **own)
+        case "muon":
+            _check_matrices(groups)
+            return timm.optim.Muon(groups, lr=rate, **own)
+
+
+def _check_matrices(groups: list[dict]) -> None:
+    if not any(parameter.ndim > 1 for group in groups for parameter in group["params"]):
+        raise UserError(
+            "muon orthogonalises matrices, but this network has no trainable parameter of two "
+            "dimensions or more: take adamw"
+        )
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
@@ -58,14 +107,85 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
             group["lr"] = value
 
 
-def init_momenta(optimizer: torch.optim.SGD) -> None:
-    """Give every parameter a momentum of zeros where it has none.
+def init_state(optimizer: torch.optim.Optimizer) -> None:
+    """Give every parameter the state that SGD and Adam make in their first step, where it has none.
 
-    The first step then is momentum * 0 + gradient, as without; and a graph can be recorded, whose
-    tensors must be there before it.
+    That step then does what it does without: momentum * 0 + gradient. A CUDA graph is recorded with
+    these tensors, and a step whose memory runs out is undone before the optimizer asks for more.
+    Other optimizers keep to their own way.
     """
     for group in optimizer.param_groups:
-        for parameter in group["params"] if group["momentum"] else ():
+        for parameter in group["params"]:
             state = optimizer.state[parameter]
-            if state.get("momentum_buffer") is None:
-                state["momentum_buffer"] = torch.zeros_like(parameter)
+            if isinstance(optimizer, torch.optim.SGD):
+                if group["momentum"] and state.get("momentum_buffer") is None:
+                    state["momentum_buffer"] = torch.zeros_like(parameter)
+            elif isinstance(optimizer, torch.optim.Adam) and not state:
+                state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+                state["exp_avg"] = torch.zeros_like(parameter)
+                state["exp_avg_sq"] = torch.zeros_like(parameter)
+
+
+def state_tensors(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """All tensors of its state: what a step changes besides parameters."""
+    states = optimizer.state.values()
+    return [value for state in states for value in state.values() if isinstance(value, Tensor)]
+
+
+def dump_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Its state as tensors, KEY/NAME of the parameter, and as numbers that JSON can hold."""
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, Any] = {"groups": [_counters(group) for group in optimizer.param_groups]}
+    for key, name, value in _walk_state(model, optimizer):
+        if isinstance(value, Tensor):
+            tensors[f"{key}/{name}"] = value
+        elif value is not None:
+            numbers[f"{key}/{name}"] = value
+    return tensors, numbers
+
+
+def restore_state(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    tensors: Mapping[str, Tensor],
+    numbers: Mapping[str, Any],
+) -> None:
+    """Undo `dump_state`. Raises ValueError where a tensor is not of this network."""
+    parameters = dict(model.named_parameters())
+    optimizer.state.clear()
+    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    for path, value in tensors.items():
+        key, name = path.split("/", 1)
+        parameter = parameters[name]
+        optimizer.state[parameter][key] = _like(value, parameter, groups[id(parameter)], key)
+    for path, number in numbers.items():
+        if path != "groups":
+            key, name = path.split("/", 1)
+            optimizer.state[parameters[name]][key] = number
+    for group, counters in zip(optimizer.param_groups, numbers["groups"], strict=True):
+        group.update({key: torch.tensor(value) for key, value in counters.items()})
+
+
+def _like(value: Tensor, parameter: nn.Parameter, group: dict, key: str) -> Tensor:
+    """A tensor of the parameter's shape gets its device and layout; a counter stays where it was."""
+    if key == "step":
+        moves = group.get("fused") or group.get("capturable")
+        return value.to(parameter.device, copy=True) if moves else value.clone()
+    if value.shape != parameter.shape:
+        raise ValueError(f"its {key} has shape {tuple(value.shape)}, not that of its parameter")
+    return torch.empty_like(parameter.detach()).copy_(value)
+
+
+def _walk_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer
+) -> Iterator[tuple[str, str, Any]]:
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            yield key, name, value
+
+
+def _counters(group: dict) -> dict[str, float]:
+    # Lamb counts its steps here, in a tensor on the CPU.
+    return {key: float(group[key]) for key in ("step",) if key in group}

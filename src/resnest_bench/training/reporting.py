@@ -74,14 +74,14 @@ class Reporter:
     def epoch(self, seen: EpochObservation, total: int) -> None:
         log.info(
             "%s: epoch %d/%d, learning rate %.5f, loss %.4f, train accuracy %.4f, "
-            "test accuracy %.4f, %.0f images/s, %.1f s",
+            "test accuracy %s, %.0f images/s, %.1f s",
             self.title,
             seen.epoch,
             total,
             seen.learning_rate,
             seen.train_loss,
             seen.train_accuracy,
-            seen.test_accuracy,
+            "not evaluated" if seen.test_accuracy is None else f"{seen.test_accuracy:.4f}",
             seen.images_per_second,
             seen.train_seconds + seen.evaluation_seconds,
         )

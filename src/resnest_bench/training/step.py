@@ -6,11 +6,14 @@ Where memory runs out, the step is undone and done over in pieces (`training.mic
 import copy
 import functools
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
+from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,17 +22,41 @@ from resnest_bench.device.memory import free_memory, is_out_of_memory
 from resnest_bench.errors import UserError, first_line
 from resnest_bench.models import head_module, may_crash
 from resnest_bench.specs import RecipeSpec
+from resnest_bench.training.checkpoints import TrainedState
 from resnest_bench.training.execution import CrashCheck, Execution, StepMaker, prepared_network
 from resnest_bench.training.isolation import find_crash
 from resnest_bench.training.micro_batching import Undo, pieces, smaller
-from resnest_bench.training.optimizer import build_optimizer, init_momenta, set_learning_rate
+from resnest_bench.training.optimizer import (
+    build_optimizer,
+    init_state,
+    set_learning_rate,
+    state_tensors,
+)
 
 log = logging.getLogger(__name__)
 
 
-def compute_loss(logits_BK: Tensor, target: Tensor, recipe: RecipeSpec) -> Tensor:
-    """Mean cross entropy in nats, of class indices (B,) or of class probabilities (B, K)."""
-    return functional.cross_entropy(logits_BK, target, label_smoothing=recipe.label_smoothing)
+def compute_loss(
+    logits_BK: Tensor, target: Tensor, recipe: RecipeSpec, class_weights_K: Tensor | None = None
+) -> Tensor:
+    """Mean cross entropy in nats, of class indices (B,) or of class probabilities (B, K).
+
+    With weights, the sum of weighted losses over B, not over the weights that this batch happens to
+    have: so the gradients of parts of a batch add up to its own. Balanced weights are 1 on average.
+    """
+    if class_weights_K is None:
+        return functional.cross_entropy(logits_BK, target, label_smoothing=recipe.label_smoothing)
+    total = functional.cross_entropy(
+        logits_BK, target, class_weights_K, reduction="sum", label_smoothing=recipe.label_smoothing
+    )
+    return total / len(target)
+
+
+def balanced_weights(labels_N: np.ndarray, num_classes: int) -> Tensor:
+    """N / (K n_k) for the n_k of N labels that are class k, as scikit-learn's `balanced`."""
+    counts_K = np.bincount(labels_N, minlength=num_classes)
+    weights_K = len(labels_N) / (num_classes * np.maximum(counts_K, 1))
+    return torch.tensor(weights_K, dtype=torch.float32)
 
 
 def set_train_mode(model: nn.Module, recipe: RecipeSpec) -> None:
@@ -90,13 +117,14 @@ class TrainStep:
     """
 
     model: nn.Module
-    optimizer: torch.optim.SGD
+    optimizer: torch.optim.Optimizer
     recipe: RecipeSpec
     device: torch.device
     execution: Execution
     capture: Capture[Any] | None = None
     may_shrink: bool = True
     on_smaller: Callable[[Execution], None] = lambda execution: None
+    class_weights_K: Tensor | None = None
     network: Callable[[Tensor], Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +133,13 @@ class TrainStep:
         self.recorded: dict[tuple, tuple[Tensor, Tensor, Callable[[], None]]] = {}
         self.network = self.model
         self.undo: Undo | None = None
+        self.num_updates = 0
+        self.average: ModelEmaV3 | None = None
+        if self.recipe.ema_decay:
+            decay, warmup = self.recipe.ema_decay, self.recipe.ema_warmup
+            self.average = ModelEmaV3(self.model, decay=decay, use_warmup=warmup)
+        if self.class_weights_K is not None:
+            self.class_weights_K = self.class_weights_K.to(self.device)
         if self.execution.mode == "compiled":
             self.network = torch.compile(self.model, dynamic=False)
         if self.execution.mode == "cudagraph" and self.capture is None:
@@ -124,15 +159,34 @@ class TrainStep:
         else:
             self._replay(images_BCHW, target, seed)
         self.sums.num_images += len(target)
+        self.num_updates += 1
+        if self.average is not None:
+            self.average.update(self.model, step=self.num_updates)
+
+    @property
+    def trained(self) -> TrainedState:
+        """What a checkpoint keeps."""
+        return TrainedState(self.model, self.optimizer, self.average and self.average.module)
+
+    @property
+    def final_model(self) -> nn.Module:
+        """What is evaluated and kept: the averaged weights where the recipe asks for them."""
+        return self.model if self.average is None else self.average.module
+
+    def _update(self) -> None:
+        if self.recipe.clip_grad_norm:
+            parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.recipe.clip_grad_norm)
+        self.optimizer.step()
 
     def _compute(self, images_BCHW: Tensor, target: Tensor) -> None:
         self._gradients(images_BCHW, target)
-        self.optimizer.step()
+        self._update()
 
     def _step_that_fits(self, images_BCHW: Tensor, target: Tensor, seed: int) -> None:
         if self.undo is None:
             # The optimizer then asks for no memory: what comes before it can be undone, it can't.
-            init_momenta(self.optimizer)
+            init_state(self.optimizer)
             self.undo = Undo(self.model, self.sums.tensors)
         self.undo.keep()
         while not self._fits(images_BCHW, target):
@@ -141,7 +195,7 @@ class TrainStep:
             free_memory(self.device)
             self.undo.restore()
             self.randomness.seed(seed)
-        self.optimizer.step()
+        self._update()
 
     def _fits(self, images_BCHW: Tensor, target: Tensor) -> bool:
         """Compute gradients, or take smaller pieces from now on where memory runs out."""
@@ -150,12 +204,12 @@ class TrainStep:
         except Exception as error:
             if not (self.may_shrink and is_out_of_memory(error)):
                 raise
-            self._shrink(min(len(target), self.recipe.batch_size), error)
+            self._shrink(self._at_once(min(len(target), self.recipe.batch_size)), error)
             return False
         return True
 
     def _shrink(self, whole: int, error: Exception) -> None:
-        size = smaller(self.execution.micro_batch_size or whole, error)
+        size = smaller(whole, error)
         log.warning(
             "memory ran out (%s): going on with %d images at once, whose gradients are added up to "
             "the batch's; batch norm sees no more than these",
@@ -166,13 +220,18 @@ class TrainStep:
         self.execution = replace(self.execution, mode="eager", micro_batch_size=size)
         self.on_smaller(self.execution)
 
+    def _at_once(self, num: int) -> int:
+        """How many of `num` images go through the network at a time."""
+        accumulated = math.ceil(num / self.recipe.accumulation_steps)
+        return min(self.execution.micro_batch_size or num, accumulated)
+
     def _gradients(self, images_BCHW: Tensor, target: Tensor) -> None:
         """Put the gradient of the batch's mean loss into the parameters, and add to the sums."""
         self.optimizer.zero_grad(set_to_none=True)
         whole, losses, logits = len(target), [], []
-        for images_bCHW, part in pieces(images_BCHW, target, self.execution.micro_batch_size):
+        for images_bCHW, part in pieces(images_BCHW, target, self._at_once(whole)):
             logits_bK = self._logits(images_bCHW)
-            loss = compute_loss(logits_bK.float(), part, self.recipe)
+            loss = compute_loss(logits_bK.float(), part, self.recipe, self.class_weights_K)
             if len(part) < whole:
                 loss = loss * (len(part) / whole)
             loss.backward()
@@ -202,7 +261,7 @@ class TrainStep:
         if self.execution.layout == "channels_last":
             images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
         # Another shape would be compiled anew: an epoch's last, smaller batch is not worth that.
-        whole = len(images_BCHW) == self.recipe.batch_size
+        whole = len(images_BCHW) == self._at_once(self.recipe.batch_size)
         network = self.network if whole else self.model
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"
@@ -234,10 +293,10 @@ class TrainStep:
         self, images_BCHW: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor, Callable[[], None]]:
         static_images, static_target = images_BCHW.clone(), target.clone()
-        init_momenta(self.optimizer)
+        init_state(self.optimizer)
         changed = [
             *self.model.state_dict().values(),
-            *(state["momentum_buffer"] for state in self.optimizer.state.values()),
+            *state_tensors(self.optimizer),
             *self.sums.tensors,
         ]
         assert self.capture is not None

@@ -1,6 +1,6 @@
 """Several looks at simulated studies: a few hundred of each, wide bounds, a fixed seed.
 
-docs/methods.md has the figures of 2,000. Each bound is three Monte Carlo standard errors beyond what
+docs/simulations.md has the figures of 2,000. Each bound is three Monte Carlo standard errors beyond what
 the rule is meant to keep.
 """
 

@@ -1,6 +1,6 @@
 """A few hundred simulated studies of the main methods: wide bounds, a fixed seed, seconds.
 
-docs/methods.md has the figures of 2,000. Each bound is three Monte Carlo standard errors beyond what
+docs/simulations.md has the figures of 2,000. Each bound is three Monte Carlo standard errors beyond what
 the method is meant to keep.
 """
 
@@ -28,7 +28,7 @@ def coverage():
         patch.syspath_prepend(FOLDER)
         spec.loader.exec_module(module)
         # The bootstrap takes most of the time, and no table uses it.
-        patch.setattr(module, "BOOTSTRAPS", 0)
+        patch.setattr("interval_simulations.BOOTSTRAPS", 0)
         yield module
 
 
@@ -118,12 +118,13 @@ def test_the_report_is_a_table_a_section_and_a_file(coverage, monkeypatch, capsy
     assert all(set(row) >= {"method", "value", "error", "studies"} for row in rows)
 
 
-def test_the_bootstrap_draws_whole_images(coverage):
+def test_the_bootstrap_draws_whole_images(benchmark_module):
+    simulations = benchmark_module("interval_simulations")
     # One seed: nothing but images. The binomial error of 0.62 on 400 images is 0.02427.
     bits = (np.arange(400) < 248)[None]
-    seen = coverage.crossed_bootstrap(bits, 4000, np.random.default_rng(0))
+    seen = simulations.crossed_bootstrap(bits, 4000, np.random.default_rng(0))
     assert (seen.high - seen.low) / 2 == pytest.approx(1.96 * 0.02427, rel=0.06)
     # Two seeds and images that are all alike: the means of two seeds drawn from two.
     bits = np.array([[1] * 50, [0] * 50])
-    seen = coverage.crossed_bootstrap(bits, 1000, np.random.default_rng(0))
+    seen = simulations.crossed_bootstrap(bits, 1000, np.random.default_rng(0))
     assert (seen.low, seen.estimate, seen.high) == (0, 0.5, 1)

@@ -54,7 +54,7 @@ def test_a_disk_that_fills_up_leaves_no_half_study(tmp_path, monkeypatch):
             raise UserError("the disk is full")
         write_text(path, text)
 
-    monkeypatch.setattr(files, "write_text", full)
+    monkeypatch.setattr("resnest_bench.cli.init.write_text", full)
     with pytest.raises(UserError, match="full"):
         write_study(tmp_path, "first")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

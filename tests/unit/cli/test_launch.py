@@ -16,11 +16,19 @@ from resnest_bench.cli.project import run
 from resnest_bench.cli.shipped import dashboard_app, project_root, shipped_studies, snakefile
 from resnest_bench.errors import UserError
 
+STUDY = """\
+study: mine
+variants: [{name: A, family: timm, model: resnet18}]
+seeds: [0]
+datasets: {digits: {source: digits}}
+train: [{dataset: digits, recipe: smoke}]
+"""
+
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
-    (tmp_path / "config.yaml").write_text("study: mine\n")
+    (tmp_path / "config.yaml").write_text(STUDY)
     return tmp_path / "config.yaml"
 
 
@@ -77,6 +85,14 @@ def test_a_key_given_twice_is_refused_before_snakemake_takes_the_last(study):
     study.write_text("study: mine\nstudy: yours\n")
     with pytest.raises(UserError, match=r"config\.yaml, line 2: .*'study'"):
         snakemake_command(study, [])
+
+
+def test_a_study_that_is_not_valid_is_refused_before_snakemake_starts(study):
+    study.write_text(STUDY.replace("[0]", "[0, 0]"))
+    with pytest.raises(UserError, match=r"config\.yaml, line 3: seeds"):
+        snakemake_command(study, [])
+    # What the workflow is given in its place may be valid.
+    assert snakemake_command(study, ["--config", "seeds=[0]"])[-1] == "seeds=[0]"
 
 
 def test_caches_go_to_the_home_folder_where_it_can_be_written(tmp_path, monkeypatch):

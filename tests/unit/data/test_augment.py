@@ -12,6 +12,7 @@ from resnest_bench.data.augment import (
     augment_batch,
     center_crop,
     cutout_batch,
+    erase_batch,
     flip_batch,
     rand_augment_batch,
     random_box,
@@ -25,8 +26,12 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
+def make_recipe(**changes):
+    return RecipeSpec(epochs=1, learning_rate=0.1, **changes)
+
+
 def make_draws(num, seed=0, **recipe):
-    return Draws.of(RecipeSpec(epochs=1, learning_rate=0.1, **recipe), num, 32, rng(seed))
+    return Draws.of(make_recipe(**recipe), num, 32, rng(seed))
 
 
 @pytest.fixture
@@ -145,14 +150,19 @@ def test_a_hole_of_8_pixels_lies_around_its_centre_and_is_cut_at_the_border(cent
     assert torch.equal(cutout_batch(images, np.array([centre]), 8), expected)
 
 
-def test_several_batches_at_once_are_each_as_alone():
-    recipe = {"crop": "pad4", "flip": True, "random_augment": True, "cutout": 8}
+@pytest.mark.parametrize(
+    "policy",
+    [{"random_augment": True}, *({"auto_augment": x} for x in ("trivial", "cifar10", "imagenet"))],
+)
+def test_several_batches_at_once_are_each_as_alone(policy):
+    recipe = {"crop": "pad4", "flip": True, "cutout": 8, "random_erasing": 0.5, **policy}
     images = torch.from_numpy(rng().integers(0, 256, (24, 32, 32, 3), dtype=np.uint8))
     parts = [make_draws(8, seed, **recipe) for seed in range(3)]
     alone = [
-        augment_batch(batch, drawn, 8) for batch, drawn in zip(images.split(8), parts, strict=True)
+        augment_batch(batch, drawn, make_recipe(**recipe))
+        for batch, drawn in zip(images.split(8), parts, strict=True)
     ]
-    together = augment_batch(images, Draws.joined(parts), 8)
+    together = augment_batch(images, Draws.joined(parts), make_recipe(**recipe))
     assert torch.equal(together, torch.cat(alone))
     assert not torch.equal(together, images)
 
@@ -160,5 +170,46 @@ def test_several_batches_at_once_are_each_as_alone():
 def test_nothing_is_drawn_that_is_not_asked_for():
     assert make_draws(8) == Draws()
     assert torch.equal(
-        augment_batch(torch.ones(8, 32, 32, 3), make_draws(8)), torch.ones(8, 32, 32, 3)
+        augment_batch(torch.ones(8, 32, 32, 3), make_draws(8), make_recipe()),
+        torch.ones(8, 32, 32, 3),
     )
+
+
+def test_erased_rectangles_have_the_share_the_area_and_the_ratio_that_were_asked_for():
+    boxes_B4 = make_draws(4000, random_erasing=0.25).erased_B4
+    top, left, height, width = boxes_B4[boxes_B4[:, 2] > 0].T
+    # Five standard deviations of a binomial share; a tenth of the tries finds no rectangle that fits.
+    assert 0.25 * 4000 * 0.9 - 140 < len(top) < 0.25 * 4000 + 140
+    assert (top >= 0).all()
+    assert (top + height <= 32).all()
+    assert (left + width <= 32).all()
+    # Sides are rounded to whole pixels: half a pixel on each.
+    assert ((height + 0.5) * (width + 0.5) >= 0.02 * 32**2).all()
+    assert ((height - 0.5) * (width - 0.5) <= 0.33 * 32**2).all()
+
+
+def test_an_erased_rectangle_has_the_mean_color_and_the_rest_stays():
+    images = torch.full((2, 32, 32, 3), 200, dtype=torch.uint8)
+    expected = images.clone()
+    expected[1, 3:8, 20:22] = torch.tensor([51, 102, 153], dtype=torch.uint8)
+    erased = erase_batch(images, np.array([[5, 5, 0, 0], [3, 20, 5, 2]]), (0.2, 0.4, 0.6))
+    assert torch.equal(erased, expected)
+
+
+@pytest.mark.parametrize("policy", ["trivial", "cifar10", "imagenet"])
+def test_a_policy_is_torchvisions_own_and_leaves_the_global_generator_alone(images, policy):
+    images_BHWC = images.permute(0, 2, 3, 1)
+    draws = make_draws(6, auto_augment=policy)
+    torch.manual_seed(3)
+    wanted = torch.rand(4)
+    torch.manual_seed(3)
+    changed = augment_batch(images_BHWC, draws, make_recipe(auto_augment=policy))
+    assert torch.equal(torch.rand(4), wanted)
+    own = {
+        "trivial": v2.TrivialAugmentWide(),
+        "cifar10": v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10),
+        "imagenet": v2.AutoAugment(v2.AutoAugmentPolicy.IMAGENET),
+    }[policy]
+    for image_HWC, seed, image_CHW in zip(changed, draws.policy_seed_B, images, strict=True):
+        torch.manual_seed(int(seed))
+        assert torch.equal(image_HWC.permute(2, 0, 1), own(image_CHW))

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from resnest_bench.data import batches
-from resnest_bench.data.batches import BatchLoader, mixup_batch, step_chunks
+from resnest_bench.data.batches import (
+    BatchLoader,
+    blend_batch,
+    cutmix_batch,
+    mixup_batch,
+    step_chunks,
+)
 from resnest_bench.data.prepared import PreparedMeta, Split
 from resnest_bench.data.splits import batch_slices, epoch_order
 from resnest_bench.specs import RecipeSpec
@@ -219,3 +225,38 @@ def test_mixups_share_has_the_variance_of_its_beta():
     # Beta(a, a): mean 1/2, variance 1 / (4 (2 a + 1)).
     assert shown.mean() == pytest.approx(0.5, abs=0.04)
     assert shown.var() == pytest.approx(1 / (4 * 1.4), abs=0.02)
+
+
+def test_cutmix_pastes_a_rectangle_and_shares_the_label_by_its_area():
+    images = torch.arange(8.0).view(8, 1, 1, 1).expand(8, 3, 20, 30)
+    labels = torch.arange(8)
+    shares = []
+    for seed in range(40):
+        generator = torch.Generator().manual_seed(seed)
+        mixed, targets = cutmix_batch(images, labels, 8, 1.0, generator)
+        assert torch.equal(targets.sum(dim=1), torch.ones(8))
+        for image, own, target in zip(mixed, labels, targets, strict=True):
+            values, counts = image[0].unique(return_counts=True)
+            share = {int(v): int(n) / 600 for v, n in zip(values, counts, strict=True)}
+            for label in range(8):
+                assert float(target[label]) == pytest.approx(share.get(label, 0.0))
+            changed = (image[0] != own).nonzero()
+            if len(changed):
+                height, width = (changed.max(0).values - changed.min(0).values + 1).tolist()
+                assert height * width == len(changed)
+        shares.append(float(targets[0, 0]))
+    assert len(set(shares)) > 10
+
+
+def test_with_mixup_and_cutmix_each_batch_takes_one_of_both():
+    recipe = RecipeSpec(epochs=1, learning_rate=0.1, mixup_alpha=1.0, cutmix_alpha=1.0)
+    images, labels = torch.randn(4, 3, 8, 8), torch.arange(4)
+    generator = torch.Generator().manual_seed(0)
+    kinds = []
+    for _ in range(60):
+        mixed, _ = blend_batch(images, labels, 4, recipe, generator)
+        # CutMix leaves every pixel one of some image's; mixup none, but where both are one image.
+        known = (mixed[:, None] == images[None]).any(1)
+        kinds.append(bool(known.all()))
+    # Four standard deviations of a fair coin, and a few batches that were mixed with themselves.
+    assert 14 < sum(kinds) < 50

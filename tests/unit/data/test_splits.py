@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from resnest_bench.data.splits import batch_slices, epoch_order, train_validation_split
+from resnest_bench.data.splits import (
+    balanced_order,
+    batch_slices,
+    bootstrap,
+    epoch_order,
+    train_validation_split,
+)
 from resnest_bench.errors import UserError
 
 
@@ -60,3 +66,25 @@ def test_a_last_image_alone_joins_the_batch_before(num, size, expected):
 def test_what_batch_norm_cannot_train_on_is_refused(num, size, word):
     with pytest.raises(UserError, match=word):
         batch_slices(num, size)
+
+
+def test_balanced_draws_give_each_class_the_same_share():
+    labels = np.array([0] * 900 + [1] * 90 + [3] * 10)
+    order = balanced_order(labels, 0, 1)
+    assert len(order) == 1000
+    counts = np.bincount(labels[order], minlength=4)
+    # Four standard deviations of a binomial share of a third.
+    assert abs(counts[[0, 1, 3]] - 1000 / 3).max() < 60
+    assert counts[2] == 0
+    assert not np.array_equal(order, balanced_order(labels, 0, 2))
+    assert np.array_equal(order, balanced_order(labels, 0, 1))
+
+
+def test_a_bootstrap_has_as_many_images_and_leaves_out_about_a_third():
+    indices = np.arange(100, 1100)
+    drawn = bootstrap(indices, 1)
+    assert len(drawn) == 1000
+    assert set(drawn) <= set(indices)
+    # (1 - 1/N)^N is 1/e; its standard deviation is about 0.01.
+    assert abs(1 - len(set(drawn)) / 1000 - np.exp(-1)) < 0.05
+    assert not np.array_equal(drawn, bootstrap(indices, 2))

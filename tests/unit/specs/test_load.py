@@ -177,7 +177,7 @@ def test_a_mistake_is_told_in_the_words_of_a_yaml_file(config, expected):
 @pytest.mark.parametrize(
     ("place", "key", "hint"),
     [
-        (("recipes", "r"), "class_weights", None),
+        (("recipes", "r"), "photographer", None),
         # A key of fine-tuning, where the place is a recipe.
         (("recipes", "r"), "weight", None),
         (("recipes", "r"), "weight_dekay", "weight_decay"),

@@ -7,7 +7,7 @@ from torch import nn
 
 from resnest_bench.errors import UserError
 from resnest_bench.records.observations import EpochObservation
-from resnest_bench.training.checkpoints import FORMAT, Checkpoint, Progress
+from resnest_bench.training.checkpoints import FORMAT, Checkpoint, Progress, TrainedState
 
 EPOCH = EpochObservation(
     epoch=1,
@@ -45,9 +45,9 @@ def same(first, second):
 def test_a_resumed_step_equals_an_uninterrupted_one(tmp_path):
     model, optimizer = make(0)
     step(model, optimizer)
-    Checkpoint(tmp_path / "c").save(model, optimizer, Progress([EPOCH], 4.0, 0))
+    Checkpoint(tmp_path / "c").save(TrainedState(model, optimizer), Progress([EPOCH], 4.0, 0))
     resumed, resumed_optimizer = make(1)
-    progress = Checkpoint(tmp_path / "c").load(resumed, resumed_optimizer)
+    progress = Checkpoint(tmp_path / "c").load(TrainedState(resumed, resumed_optimizer))
     assert progress == Progress([EPOCH], 4.0, 0)
     assert same(model, resumed)
     step(model, optimizer)
@@ -67,12 +67,12 @@ def test_without_momenta_the_next_step_differs(tmp_path):
 
 
 def test_no_checkpoint_is_no_error(tmp_path):
-    assert Checkpoint(tmp_path / "none").load(*make(0)) is None
+    assert Checkpoint(tmp_path / "none").load(TrainedState(*make(0))) is None
 
 
 def damaged(folder, kind):
     checkpoint = Checkpoint(folder)
-    checkpoint.save(*make(0), Progress([EPOCH]))
+    checkpoint.save(TrainedState(*make(0)), Progress([EPOCH]))
     content = checkpoint.state.read_bytes()
     if kind == "truncated":
         checkpoint.state.write_bytes(content[: len(content) // 2])
@@ -82,7 +82,12 @@ def damaged(folder, kind):
         save_file({"x": torch.zeros(1)}, checkpoint.state)
     else:
         wrong = {"model.0.weight": torch.zeros(1)}
-        metadata = {"format": FORMAT, "key": checkpoint.key, "progress": Progress().as_json()}
+        metadata = {
+            "format": FORMAT,
+            "key": checkpoint.key,
+            "progress": Progress().as_json(),
+            "optimizer": "{}",
+        }
         save_file(wrong, checkpoint.state, metadata)
     return checkpoint
 
@@ -91,7 +96,7 @@ def damaged(folder, kind):
 def test_a_damaged_checkpoint_starts_over(tmp_path, kind, caplog):
     checkpoint = damaged(tmp_path / "c", kind)
     model, optimizer = make(3)
-    assert checkpoint.load(model, optimizer) is None
+    assert checkpoint.load(TrainedState(model, optimizer)) is None
     assert same(model, make(3)[0])
     assert "starting from epoch 1" in caplog.text
     assert not checkpoint.state.exists()
@@ -100,7 +105,7 @@ def test_a_damaged_checkpoint_starts_over(tmp_path, kind, caplog):
 def test_a_failed_save_keeps_the_state_before(tmp_path, monkeypatch):
     checkpoint = Checkpoint(tmp_path / "c")
     model, optimizer = make(0)
-    checkpoint.save(model, optimizer, Progress([EPOCH]))
+    checkpoint.save(TrainedState(model, optimizer), Progress([EPOCH]))
     before = checkpoint.state.read_bytes()
 
     def fail(*_):
@@ -109,6 +114,6 @@ def test_a_failed_save_keeps_the_state_before(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", fail)
     step(model, optimizer)
     with pytest.raises(UserError, match="the same command resumes from the checkpoint before"):
-        checkpoint.save(model, optimizer, Progress([EPOCH, EPOCH]))
+        checkpoint.save(TrainedState(model, optimizer), Progress([EPOCH, EPOCH]))
     assert checkpoint.state.read_bytes() == before
     assert [path.name for path in checkpoint.folder.iterdir()] == ["state.safetensors"]
