@@ -1,4 +1,4 @@
-"""How far a study is: short beside every page, and whole where its jobs are listed.
+"""The progress of a study: in short next to every page, and in detail on the page of its jobs.
 
 It is what `resnest-bench status` prints, by the same functions.
 """

@@ -206,7 +206,7 @@ def describe_cost(results: PageResults) -> str:
     """Say what the seconds in the table are."""
     return (
         f"Seconds per training or fine-tuning (one seed, with evaluations) and per latency job (one round, "
-        f"all batch sizes and settings): means over n, on {plain(_devices(results))}. "
+        f"all batch sizes and settings). Values are means over n, on {plain(_devices(results))}. "
         "[results/reference/](../results/reference/README.md) says what ran at the same time."
     )
 
@@ -244,7 +244,7 @@ def _limits(results: PageResults) -> str:
     if results.spec.claims:
         claims = results.claims()
         lines += [
-            f"Not tested: {row['claim']} {row['explanation']}"
+            f"Not tested: {row['claim'].rstrip('.')}: {row['explanation']}"
             for row in row_dicts(claims[claims["verdict"] == "untested"])
         ]
     if results.spec.tables.ablation:

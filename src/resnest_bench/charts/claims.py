@@ -184,8 +184,8 @@ def _counts(points: pd.DataFrame, y: alt.Y) -> alt.Chart:
 
 
 def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
-    seen = [look for look in LOOKS if (points["look"] == look).any()]
-    shapes, colours = zip(*(LOOKS[look] for look in seen), strict=True)
+    looks = [look for look in LOOKS if (points["look"] == look).any()]
+    shapes, colours = zip(*(LOOKS[look] for look in looks), strict=True)
     legend = alt.Legend(orient="top", title=None, labelLimit=400, offset=8)
     number = ".4~g"
     tooltip = [
@@ -198,7 +198,7 @@ def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
         alt.Tooltip("p_against:Q", title="p against", format=".2~g"),
         alt.Tooltip("status:N"),
     ]
-    kept = [
+    columns = [
         "label",
         "look",
         "comparison",
@@ -211,17 +211,17 @@ def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
         "status",
     ]
     return (
-        alt.Chart(points[kept])
+        alt.Chart(points[columns])
         .mark_point(size=90, opacity=1, filled=True)
         .encode(
             x=_x("estimate", x, unit),
             y=y,
             tooltip=tooltip,
             shape=alt.Shape(
-                "look:N", legend=legend, scale=alt.Scale(domain=seen, range=list(shapes))
+                "look:N", legend=legend, scale=alt.Scale(domain=looks, range=list(shapes))
             ),
             color=alt.Color(
-                "look:N", legend=legend, scale=alt.Scale(domain=seen, range=list(colours))
+                "look:N", legend=legend, scale=alt.Scale(domain=looks, range=list(colours))
             ),
         )
     )

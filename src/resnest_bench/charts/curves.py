@@ -26,8 +26,8 @@ def training_curves_chart(
     text = f"{TITLE}: {join_distinct(rows, 'dataset_label')}"
     subtitle = [f"{_explain_lines(rows)}. {on_devices(rows)}", _name_not_ok(rows)]
     # Each experiment has its own variants: a shared legend would mix them up.
-    whole = alt.vconcat(*panels).resolve_scale(color="independent", strokeDash="independent")
-    return whole.properties(title=title(text, subtitle))
+    figure = alt.vconcat(*panels).resolve_scale(color="independent", strokeDash="independent")
+    return figure.properties(title=title(text, subtitle))
 
 
 def training_curves_panels(

@@ -146,14 +146,14 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         "difference_points:Q", title=f"Test accuracy minus that of {base} (percentage points)"
     )
     y = alt.Y("variant:N", sort=rows["variant"].tolist(), title=None, axis=alt.Axis(labelLimit=0))
-    seen = [verdict for verdict in VERDICTS if (rows["verdict"] == verdict).any()]
+    verdicts = [verdict for verdict in VERDICTS if (rows["verdict"] == verdict).any()]
     colour = alt.Color(
         "verdict:N",
         title=None,
         legend=alt.Legend(orient="top"),
-        scale=alt.Scale(domain=seen, range=[VERDICTS[verdict] for verdict in seen]),
+        scale=alt.Scale(domain=verdicts, range=[VERDICTS[verdict] for verdict in verdicts]),
     )
-    kept = [
+    columns = [
         "variant",
         "base",
         "verdict",
@@ -167,7 +167,7 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         "n",
         "least_detectable_points",
     ]
-    drawn = alt.Chart(rows[kept])
+    drawn = alt.Chart(rows[columns])
     barred = drawn.transform_filter("isValid(datum.low)")
     bars = barred.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour)
     tooltip = [

@@ -45,9 +45,9 @@ def drift_chart(runs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         ),
         *(cut, name_stale(drawn), gaps),
     ]
-    whole = alt.LayerChart(layer=_layers(points[["row", "seed", "status", "drift_percent"]]))
+    layered = alt.LayerChart(layer=_layers(points[["row", "seed", "status", "drift_percent"]]))
     height = row_height(points["seed"].nunique())
-    return whole.properties(title=title(text, subtitle), width=WIDTH, height=height)
+    return layered.properties(title=title(text, subtitle), width=WIDTH, height=height)
 
 
 def _layers(points: pd.DataFrame) -> list[alt.Chart]:

@@ -57,9 +57,9 @@ def modes_chart(cells: pd.DataFrame, batch_size: int) -> alt.LayerChart | alt.Ch
         *(describe_marks(points, "Dot"), cut, name_stale(drawn), gaps),
     ]
     selection = legend_filter("setting")
-    whole = alt.LayerChart(layer=_layers(points, selection)).add_params(selection)
+    layered = alt.LayerChart(layer=_layers(points, selection)).add_params(selection)
     height = row_height(points["setting"].nunique())
-    return whole.properties(title=title(text, subtitle), width=WIDTH, height=height)
+    return layered.properties(title=title(text, subtitle), width=WIDTH, height=height)
 
 
 def _layers(points: pd.DataFrame, selection: alt.Parameter) -> list[alt.Chart]:

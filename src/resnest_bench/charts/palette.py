@@ -1,4 +1,4 @@
-"""Colours, shapes and dashes of all charts, for white paper and for a dark page alike.
+"""Colours, shapes and dashes of all charts, for white paper and for dark pages.
 
 PALETTE is the result of a search. Candidates are the colours of a grid with 16 steps per channel whose
 contrast is at least 3:1 on white and on both dark pages (#171614 of the dashboard, #14171A of the

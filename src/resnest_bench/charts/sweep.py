@@ -90,8 +90,8 @@ def batch_sweep_chart(
     selection = legend_filter("variant")
     looks = identity(variants, points["variant"])
     layers = _layers(points, f"{shown.name} ({shown.unit})", selection, looks)
-    whole = alt.LayerChart(layer=layers).add_params(selection)
-    return whole.properties(title=title(text, subtitle), width=WIDTH, height=380)
+    layered = alt.LayerChart(layer=layers).add_params(selection)
+    return layered.properties(title=title(text, subtitle), width=WIDTH, height=380)
 
 
 def _layers(

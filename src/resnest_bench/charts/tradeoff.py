@@ -243,11 +243,11 @@ class _Plane:
             )
             looks = self.looks.looks
             ends = ends.assign(colour=[looks[variant].colour for variant in ends["variant"]])
-            kept = ends[["variant", "x", "y", "border", "upper", "colour"]]
+            shown = ends[["variant", "x", "y", "border", "upper", "colour"]]
             encodings = self.along(name, "border")
             # A literal colour makes no entry in the legend.
             colour = alt.Color("colour:N", scale=None, legend=None)
-            heads = arrowheads(kept, name, self.turned[side])
+            heads = arrowheads(shown, name, self.turned[side])
             marks += [head.encode(color=colour, **encodings) for head in heads]
         return marks
 
@@ -284,8 +284,8 @@ class _Plane:
         picked: tuple[str, ...],
         legend: alt.Parameter,
     ) -> alt.Chart:
-        kept = points if len(points) <= MANY else points[CROWD]
-        rows = kept.assign(picked=points["variant"].isin(picked) if picked else True)
+        shown = points if len(points) <= MANY else points[CROWD]
+        rows = shown.assign(picked=points["variant"].isin(picked) if picked else True)
         full = 1.0 if len(points) <= MANY else 0.6
         opacity = (
             alt.when(legend, alt.datum.picked)
@@ -319,17 +319,17 @@ class _Plane:
     def labels(self, points: pd.DataFrame) -> alt.Chart:
         rows = points.sort_values(["front", "y"], ascending=[False, False], kind="stable")
         rows = rows.drop_duplicates(["variant", "x", "y"]).head(MAX_LABELS)
-        places = place_labels(
+        positions = place_labels(
             self._pixels(rows["x"], 0),
             self._pixels(rows["y"], 1),
             rows["variant"].tolist(),
             WIDTH,
             HEIGHT,
         )
-        has_place = [place is not None for place in places]
-        rows = rows[has_place].assign(
-            align=[place[0] for place in places if place],
-            dy=[place[1] for place in places if place],
+        has_position = [position is not None for position in positions]
+        rows = rows[has_position].assign(
+            align=[position[0] for position in positions if position],
+            dy=[position[1] for position in positions if position],
         )
         shift = alt.expr("datum.align == 'left' ? 8 : datum.align == 'right' ? -8 : 0")
         return (

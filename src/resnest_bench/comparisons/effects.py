@@ -46,11 +46,11 @@ def study_effects(study: StudySpec, runs: pd.DataFrame) -> FactorEffects | str:
     return effects
 
 
-def effects_table(found: FactorEffects | str) -> pd.DataFrame:
+def effects_table(effects: FactorEffects | str) -> pd.DataFrame:
     """EFFECT_COLUMNS, without a row where there is no estimate."""
-    if isinstance(found, str):
+    if isinstance(effects, str):
         return make_frame([], EFFECT_COLUMNS)
-    return found.table
+    return effects.table
 
 
 def _rows(

@@ -105,10 +105,10 @@ class Section:
 def make_figure(chart: alt.Chart | alt.LayerChart | alt.VConcatChart) -> Figure:
     """Make the figure of a chart."""
     spec = json.loads(chart.to_json(indent=None, ensure_ascii=False))
-    head, whole = split_title(chart.title)
+    head, lines = split_title(chart.title)
     # In a study that has just started, the line of missing values would be endless.
     short = (
-        textwrap.shorten(line, MAX_TEXT, placeholder=" … (all under Coverage)") for line in whole
+        textwrap.shorten(line, MAX_TEXT, placeholder=" … (all under Coverage)") for line in lines
     )
     return Figure(head, tuple(filter(None, short)), None if _is_empty(spec) else spec)
 

@@ -10,10 +10,10 @@ from resnest_bench.status.fingerprints import read_fingerprints
 
 def list_redo(study: StudySpec, paths: StudyPaths) -> dict[Job, str]:
     """Jobs whose record is stale or invalid and will be replaced, with the reason. Writes nothing."""
-    whole = study_with_looks(study, paths)
-    runs = load_frames(whole, paths, read_fingerprints(whole)).runs
+    current = study_with_looks(study, paths)
+    runs = load_frames(current, paths, read_fingerprints(current)).runs
     due = runs["to_do"] & (runs["status"] != "missing")
-    jobs = whole.jobs()
+    jobs = current.jobs()
     return {
         jobs[row]: f"{runs['status'].iloc[row]}: {runs['reason'].iloc[row]}"
         for row in np.flatnonzero(due)

@@ -212,8 +212,8 @@ def build_samples(job_outcomes: list[Outcome]) -> pd.DataFrame:
         for cell in o.record.latency.cells
         if cell.samples_ms
     ]
-    whole = pd.concat(cells, ignore_index=True) if cells else pd.DataFrame()
-    return make_frame(whole, column_types(SAMPLE_COLUMNS))
+    samples = pd.concat(cells, ignore_index=True) if cells else pd.DataFrame()
+    return make_frame(samples, column_types(SAMPLE_COLUMNS))
 
 
 def column_types(columns: Iterable[str]) -> dict[str, str]:

@@ -18,8 +18,8 @@ TITLES = {
 }
 STALE = "(stale): the spec, code or data of the record are no longer those of the study"
 INTERVAL = (
-    "[low, high] is the 95 % interval of the mean over n seeds (t on the logit scale), for new seeds on "
-    "these training and test images",
+    "[low, high] is the 95 % interval of the mean over n seeds (t on the logit scale)",
+    "It is for new seeds on these training and test images",
     "With n=2 both values are shown instead of an interval; equal values have no interval either",
     "std is the sample standard deviation (n − 1), in points",
 )
@@ -89,8 +89,8 @@ def _front(table: pd.DataFrame) -> list[str]:
         for name in ("front_seeds", "front_rounds")
     )
     return [
-        "A row is Pareto-optimal if no row of the same device and setting is at least as good in mean "
-        "accuracy and mean p50, and better in one",
+        "A row is Pareto-optimal if no row of its device and setting dominates it: at least as good in mean "
+        "accuracy and p50, and better in one",
         "P(Pareto-optimal) is its probability for new seeds and new rounds on the same images and machine",
         f"It is estimated from the {seeds} seeds and {rounds} rounds that the compared rows share",
     ]
@@ -136,8 +136,8 @@ def _latency(table: pd.DataFrame, study: StudySpec) -> list[str]:
         f"{'; '.join(devices)}, torch {', '.join(torches)}",
         f"The protocol is {', '.join(distinct(table, 'protocol'))}, with images and classes as in "
         f"{', '.join(distinct(table, 'latency_dataset'))}",
-        "p50 is the mean of the medians of n rounds (separate processes), with its 95 % interval (t on "
-        "the log scale; with n=2 both values)",
+        "Latency p50 is the mean of the medians of n rounds (separate processes), with its 95 % interval (t "
+        "on the log scale; with n=2 both values)",
         "IQR is the mean interquartile range within a round",
         "images/s is the batch size divided by the median time, at the best batch size",
     ]

@@ -67,8 +67,8 @@ def claims_caption(table: pd.DataFrame, study: StudySpec) -> Caption:
         "Accuracies are for new seeds on new test images, with the same training images; latencies are "
         "for new rounds on this machine",
         "Two seeds or rounds give no interval and no verdict",
-        "'Required to decide' is an estimate for 80 % power, if the true difference is the observed one; "
-        "in brackets: its range for the 95 % interval of the spread",
+        "'Required to decide' is an estimate for 80 % power, if the true difference is the observed one",
+        "Its range in brackets is for the 95 % interval of the spread",
     ]
     return Caption(line, (*method, *_explain_looks(table, study)))
 

@@ -180,7 +180,8 @@ def differences_caption(differences: Differences, study: StudySpec) -> Caption:
         f"'Minimum detectable' is the true difference that n seeds detect with {100 * POWER:.0f} % power, for "
         "one pair tested alone at 5 %",
         "'Required seeds' are paired seeds in total for that power, if the true difference is the observed "
-        "one; in brackets: their range for the 95 % interval of the spread",
+        "one",
+        "Their range in brackets is for the 95 % interval of the spread",
     )
     return Caption(line, method)
 
@@ -253,8 +254,9 @@ def effects_caption(effects: FactorEffects | str) -> Caption:
     )
     method = [
         "The effects are estimated over all variants together, assuming that effects add up",
-        "In brackets: the 95 % interval over the effects of the n single seeds, for new seeds on these "
-        "training and test images (none below three seeds); it needs no equal variances",
+        "In brackets: the 95 % interval over the effects of the n single seeds (none below three), for new "
+        "seeds on these training and test images",
+        "It does not assume equal variances",
         f"Mixed model: the interval of a {effects.method}{reason}, with {effects.degrees_of_freedom} "
         "degrees of freedom",
         *describe_spread(effects),
@@ -271,8 +273,7 @@ def describe_spread(effects: FactorEffects) -> list[str]:
     """Sentences: what the model assumes about the variants' spreads, and how much they differ here."""
     sentences = [
         "The mixed model assumes that all variants vary equally over seeds",
-        "If one varies twice as much as the others, the interval of an effect that depends on it covers "
-        "83 to 85 % instead of 95 %",
+        "If one varies twice as much, intervals of effects that depend on it cover 83 to 85 % instead of 95 %",
     ]
     if effects.spread_ratio is None:
         return sentences

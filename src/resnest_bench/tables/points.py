@@ -93,9 +93,9 @@ def points_frame(
         columns=[*COLUMNS, *MARKS, "trained_on"]
     )
     # Without a latency all are missing, and pandas would make numbers of them.
-    places = rows[["device", "measured_in", "trained_on"]].astype("str")
-    rows["device"] = places["device"].fillna(places["trained_on"]).fillna("")
-    rows["measured_in"] = places["measured_in"].fillna("")
+    texts = rows[["device", "measured_in", "trained_on"]].astype("str")
+    rows["device"] = texts["device"].fillna(texts["trained_on"]).fillna("")
+    rows["measured_in"] = texts["measured_in"].fillna("")
     rows["noisy"] = rows["x_noisy"].eq(True) | rows["y_noisy"].eq(True)
     rows["stale"] = rows["x_stale"].eq(True) | rows["y_stale"].eq(True)
     specs = {v.name: v for v in study.variants}

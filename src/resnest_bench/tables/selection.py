@@ -57,10 +57,10 @@ def select(study: StudySpec, spec: TableSpec) -> Selection:
     return Selection(chosen.training, chosen.latency, tuple(names), spec.paper)
 
 
-def _first_block(blocks: tuple, **wanted: str | None) -> Any | None:
+def _first_block(blocks: tuple, **values: str | None) -> Any | None:
     """The first block with the given values, else the first block, else None."""
     for block in blocks:
-        if all(value in (None, getattr(block, field)) for field, value in wanted.items()):
+        if all(value in (None, getattr(block, field)) for field, value in values.items()):
             return block
     return blocks[0] if blocks else None
 
