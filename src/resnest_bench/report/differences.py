@@ -124,7 +124,7 @@ def _count_networks(pairs: pd.DataFrame) -> str:
     differ = int((pairs["verdict"] != NETWORKS[UNDECIDED]).sum())
     return (
         f"One seed gives no verdict on a variant. Of {count_noun(len(pairs), 'pair')} of trained networks, "
-        f"{differ} {'differs' if differ == 1 else 'differ'} significantly on new test images"
+        f"{differ} {'differs' if differ == 1 else 'differ'} on new test images, by McNemar's test"
     )
 
 

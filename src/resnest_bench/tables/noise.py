@@ -44,7 +44,7 @@ NOISE_COLUMNS = {
     ),
     "reason": "str",
 }
-NO_RECORD = "no record yet"
+NO_RECORD = "there is no record yet"
 NO_REFERENCE = "no latency job timed a reference network"
 SEVERAL = "its rounds ran on several devices"
 ONE_JOB = "each round has only one job"
@@ -104,7 +104,7 @@ class NoiseFloor:
         return None if ratio is None else max(ours_ms / base_ms, base_ms / ours_ms) < ratio
 
     def describe_difference(self, ours_ms: float, base_ms: float, num_rounds: int) -> str:
-        """'1.3 % slower: below the noise floor of 2.1 %' or '... above ...', for two mean latencies.
+        """'1.3 % slower, below the noise floor of 2.1 %' or '... above ...', for two mean latencies.
 
         The floor is that of the reference network; a variant with more noise has a higher one.
         """
@@ -112,9 +112,9 @@ class NoiseFloor:
         text = f"{format_floor(abs(100 * change))} % {'slower' if change > 0 else 'faster'}"
         percent = self.percent(num_rounds)
         if percent is None:
-            return f"{text}: the noise floor is unknown, since {self.reason}"
+            return f"{text}; the noise floor is unknown, since {self.reason}"
         word = "below" if self.covers(ours_ms, base_ms, num_rounds) else "above"
-        return f"{text}: {word} the noise floor of {format_floor(percent)} %"
+        return f"{text}, {word} the noise floor of {format_floor(percent)} %"
 
 
 def reference_frame(runs: pd.DataFrame) -> pd.DataFrame:

@@ -199,7 +199,7 @@ def test_what_readers_see(results, table):
     assert count_verdicts(whole) == (
         "8 claims: 4 supported, 1 contradicted, 1 undecided, 2 untested"
     )
-    caption = claims_caption(whole, claims_study(*CLAIMS))
+    caption = str(claims_caption(whole, claims_study(*CLAIMS)))
     # Seven of the eight have a p-value.
     assert re.search(r"\b7\b", caption)
     assert "5 %" in caption

@@ -67,7 +67,7 @@ def test_effects_that_add_up_are_found_in_points():
     assert stem["base_level"].startswith("conv7")
     assert stem["level"].startswith("small")
     assert any("layers" in note and "no effect" in note for note in effects_notes(found))
-    assert "mixed linear model" in effects_caption(found)
+    assert "mixed linear model" in str(effects_caption(found))
     assert effects_display(found)["n"].tolist() == ["4"] * len(found.table)
 
 
@@ -107,7 +107,7 @@ def test_without_seeds_or_trainings_it_says_why():
     assert why == "fewer than two seeds have a result"
     assert not len(effects_table(why))
     assert not len(effects_display(why))
-    assert effects_caption(why) == f"No effects are estimated: {why}."
+    assert why in str(effects_caption(why))
     assert effects_notes(why) == []
 
 

@@ -321,7 +321,7 @@ def test_tables_lead_with_the_effects_by_seed_and_say_how_far_spreads_are_apart(
     assert shown["mixed model"] == f"[{row['low']:+.2f}, {row['high']:+.2f}]"
     expected = multipletests(found.table["by_seed_p"].dropna(), method="holm")[1]
     assert found.table["by_seed_holm_p"].dropna().tolist() == pytest.approx(expected.tolist())
-    assert f"{found.spread_ratio:.2g}" in effects_caption(found)
+    assert f"{found.spread_ratio:.2g}" in str(effects_caption(found))
 
 
 def test_a_missing_training_is_no_reason_to_give_up():
