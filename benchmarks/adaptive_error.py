@@ -20,10 +20,10 @@ from scipy.stats import multivariate_normal
 from simulated import OWN_DIFFICULTY_SD, Row, Setting, Tally, equal, simulate
 
 from resnest_bench.claims.hypotheses import band_p_values
-from resnest_bench.claims.verdicts import UNDECIDED, conjunction_p, two_sided_p, verdicts
+from resnest_bench.claims.verdicts import UNDECIDED, combine_p_values, decide_verdicts, two_sided_p
 from resnest_bench.specs import AdaptiveSpec
-from resnest_bench.stats.intervals import MeanError, crossed_interval, mean_error
-from resnest_bench.stats.sequential import Looks, corrected_p
+from resnest_bench.stats.intervals import MeanEstimate, estimate_mean, two_way_interval
+from resnest_bench.stats.sequential import Looks, correct_for_looks
 
 ALPHA = 0.05
 ABOVE = (0.0, np.inf)
@@ -61,16 +61,18 @@ def pocock_level(alpha: float, counts: tuple[int, ...]) -> float:
     return float(2 * ndtr(-z))
 
 
-def errors_at(differences_KSN: np.ndarray, counts: tuple[int, ...]) -> list[MeanError]:
+def errors_at(differences_KSN: np.ndarray, counts: tuple[int, ...]) -> list[MeanEstimate]:
     """In points, as claims take them: one of each look."""
     found = []
     for n in counts:
-        error = mean_error(differences_KSN[:, :n])
-        found.append(MeanError(100 * error.mean, 1e4 * error.seed_part, 1e4 * error.image_part, n))
+        error = estimate_mean(differences_KSN[:, :n])
+        found.append(
+            MeanEstimate(100 * error.mean, 1e4 * error.seed_variance, 1e4 * error.image_variance, n)
+        )
     return found
 
 
-def p_at(errors: list[MeanError]) -> np.ndarray:
+def p_at(errors: list[MeanEstimate]) -> np.ndarray:
     """p for and against "the first is better": (2, studies, looks)."""
     each = [np.stack(band_p_values(error, *ABOVE)) for error in errors]
     # A look without a spread is no test, as in the library.
@@ -94,7 +96,9 @@ def error_rows(
         equal(num_studies, 2), Setting(counts[-1], NUM_IMAGES, seed_sd, own_sd), rng
     ):
         p_for, p_against = p_at(errors_at(_apart(made.bits, 0, 1), counts))
-        used = two_sided_p(corrected_p(p_for, len(counts)), corrected_p(p_against, len(counts)))
+        used = two_sided_p(
+            correct_for_looks(p_for, len(counts)), correct_for_looks(p_against, len(counts))
+        )
         every = np.asarray(two_sided_p(p_for, p_against))
         tally.add(f"any look, {where}", "used: Bonferroni over looks", used <= ALPHA)
         tally.add(f"any look, {where}", "Pocock (not used)", (every <= level).any(axis=-1))
@@ -111,11 +115,13 @@ def normal_rows(
     values = rng.standard_normal((num_studies, counts[-1]))
     none = np.zeros(num_studies)
     errors = [
-        MeanError(values[:, :n].mean(axis=1), values[:, :n].var(axis=1, ddof=1) / n, none, n)
+        MeanEstimate(values[:, :n].mean(axis=1), values[:, :n].var(axis=1, ddof=1) / n, none, n)
         for n in counts
     ]
     every = np.asarray(two_sided_p(*p_at(errors)))
-    tally.add("any look", "used: Bonferroni over looks", corrected_p(every, len(counts)) <= ALPHA)
+    tally.add(
+        "any look", "used: Bonferroni over looks", correct_for_looks(every, len(counts)) <= ALPHA
+    )
     for alpha in (ALPHA, ALPHA / 5):
         level = pocock_level(alpha, counts)
         # Of five claims, the first step of Holm's correction.
@@ -137,7 +143,7 @@ def family_rows(
             p_for, p_against = zip(
                 *(_claim_p(made.bits, claim, counts) for claim in CLAIMS), strict=True
             )
-            words = verdicts(np.stack(p_for, axis=-1), np.stack(p_against, axis=-1))[1]
+            words = decide_verdicts(np.stack(p_for, axis=-1), np.stack(p_against, axis=-1))[1]
             decided = np.asarray(words) != UNDECIDED
             tally.add(figure, "used: Holm over claims", decided.any(axis=-1))
     return tally.rows()
@@ -149,9 +155,9 @@ def _claim_p(
     each = []
     for first, second in pairs:
         p = p_at(errors_at(_apart(bits, first, second), counts))
-        each.append(corrected_p(p, len(counts)))
+        each.append(correct_for_looks(p, len(counts)))
     p_for, p_against = np.stack(each, axis=-1)
-    all_for, any_against = conjunction_p(p_for, p_against)
+    all_for, any_against = combine_p_values(p_for, p_against)
     return np.asarray(all_for), np.asarray(any_against)
 
 
@@ -189,8 +195,8 @@ def stopping_rows(
     return tally.rows()
 
 
-def _covers(error: MeanError, confidence: float, truth: np.ndarray) -> np.ndarray:
-    interval = crossed_interval(error, confidence)
+def _covers(error: MeanEstimate, confidence: float, truth: np.ndarray) -> np.ndarray:
+    interval = two_way_interval(error, confidence)
     inside: np.ndarray = (interval.low <= truth) & (truth <= interval.high)
     return inside
 

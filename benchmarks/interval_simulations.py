@@ -21,7 +21,7 @@ from simulated import (
     simulate,
 )
 
-from resnest_bench.stats import intervals, multiplicity, paired
+from resnest_bench.stats import intervals, multiplicity, p_values, paired
 from resnest_bench.stats.summary import CONFIDENCE, FRACTION, POSITIVE, Bounds
 
 BOOTSTRAPS, DRAWS = 200, 500
@@ -53,7 +53,7 @@ def _one_variant(tally: Tally, setting: Setting, made: Studies) -> None:
         intervals.seed_interval(bits.mean(axis=-1), bounds=FRACTION),
         made.on_images[:, 0],
     )
-    crossed = intervals.crossed_interval(intervals.mean_error(bits), bounds=FRACTION)
+    crossed = intervals.two_way_interval(intervals.estimate_mean(bits), bounds=FRACTION)
     tally.covered("variant, all: Cochran", crossed, made.population[:, 0])
     tally.covered(
         "variant, all: t over seeds alone (wrong)",
@@ -69,8 +69,8 @@ def _a_pair(tally: Tally, setting: Setting, made: Studies, differences: np.ndarr
     over_seeds = intervals.seed_interval(per_seed)
     tally.covered("pair, seeds: paired t", over_seeds, on_images)
     tally.covered("pair, all: paired t alone (wrong)", over_seeds, population)
-    error = intervals.mean_error(differences)
-    tally.covered("pair, all: Cochran", intervals.crossed_interval(error), population)
+    error = intervals.estimate_mean(differences)
+    tally.covered("pair, all: Cochran", intervals.two_way_interval(error), population)
     tally.covered("pair, all: Satterthwaite (not used)", satterthwaite(error), population)
     images = intervals.image_interval(differences)
     tally.covered("pair, networks: normal over images", images, of_networks.mean(axis=-1))
@@ -128,10 +128,10 @@ def crossed_bootstrap(
     )
 
 
-def satterthwaite(error: intervals.MeanError) -> intervals.Interval:
+def satterthwaite(error: intervals.MeanEstimate) -> intervals.Interval:
     """What the library could use instead of Cochran's weights, for comparison."""
-    whole = error.seed_part + error.image_part
-    free = (error.num_seeds - 1) * (whole / np.maximum(error.seed_part, 1e-12 * whole)) ** 2
+    whole = error.seed_variance + error.image_variance
+    free = (error.num_seeds - 1) * (whole / np.maximum(error.seed_variance, 1e-12 * whole)) ** 2
     half = stdtrit(free, 0.975) * np.sqrt(whole)
     return intervals.Interval(error.mean, error.mean - half, error.mean + half, "", "")
 
@@ -214,9 +214,9 @@ def family_rows(setting: Setting, num_studies: int, rng: np.random.Generator) ->
             bits = made.bits.astype(np.int8)
             apart = np.stack([bits[:, i] - bits[:, j] for i, j in couples], axis=1)
             if name == "all":
-                p = np.asarray(intervals.crossed_p_value(intervals.mean_error(apart)))
+                p = np.asarray(p_values.two_way_p_value(intervals.estimate_mean(apart)))
             else:
-                p = np.asarray(intervals.seed_p_value(apart.mean(axis=-1)))
+                p = np.asarray(p_values.seed_p_value(apart.mean(axis=-1)))
             tally.add("false positives", f"one pair, {name}", (p[:, 0] < 0.05))
             tally.add("any of six", f"uncorrected, {name}", (p < 0.05).any(axis=1))
             tally.add("any of six", f"Holm, {name}", (multiplicity.holm(p) < 0.05).any(axis=1))
@@ -236,11 +236,11 @@ def probability_rows(
         apart = bits[:, 0] - bits[:, 1]
         past, following = apart[:, :n], apart[:, n].sum(axis=-1)
         per_seed = past.mean(axis=-1)
-        error = intervals.mean_error(past)
+        error = intervals.estimate_mean(past)
         population, on_images = (t[:, 0] > t[:, 1] for t in (made.population, made.on_images))
-        p_all, p_seeds = intervals.crossed_p_value(error), intervals.seed_p_value(per_seed)
+        p_all, p_seeds = p_values.two_way_p_value(error), p_values.seed_p_value(per_seed)
         said_all, said = (
-            np.asarray(intervals.probability_above(error.mean, p)) for p in (p_all, p_seeds)
+            np.asarray(p_values.probability_above(error.mean, p)) for p in (p_all, p_seeds)
         )
         calibrated(tally, "mean better, all", said_all, population)
         known = np.asarray(~np.isnan(p_seeds))

@@ -19,7 +19,7 @@ from simulated import (
     simulate,
 )
 
-from resnest_bench.stats import intervals, mixed_model, paired, pareto, power
+from resnest_bench.stats import intervals, mixed_model, p_values, paired, pareto, power
 from resnest_bench.stats.summary import POSITIVE
 from resnest_bench.tables import noise
 
@@ -31,7 +31,9 @@ def latency_rows(n: int, num_studies: int, rng: np.random.Generator) -> list[Row
     measured = latencies(np.broadcast_to([2.0, 1.9], (num_studies, 2)), n, rng)
     # A lognormal's mean is above its median.
     factor = np.exp((ROUND_SD**2 + JOB_SD**2 + TIMING_SD**2) / 2)
-    over_rounds = intervals.seed_interval(measured[:, 0], about=intervals.ROUNDS, bounds=POSITIVE)
+    over_rounds = intervals.seed_interval(
+        measured[:, 0], population=intervals.ROUNDS, bounds=POSITIVE
+    )
     tally.add(
         "coverage",
         "mean over rounds: t on the log scale",
@@ -45,7 +47,7 @@ def latency_rows(n: int, num_studies: int, rng: np.random.Generator) -> list[Row
         tally.add(
             "false alarms",
             "equal, above the noise floor of 7 variants' jobs",
-            not noise.is_noise(floor, ours, base, n),
+            not floor.covers(ours, base, n),
         )
     return tally.rows()
 
@@ -65,8 +67,8 @@ def front_rows(n: int, spread: float, num_studies: int, rng: np.random.Generator
             per_seed = bits.mean(axis=-1)
             covariance = pareto.image_covariance(bits)
             drawn = (
-                pareto.mean_draws(ms, DRAWS, rng),
-                pareto.mean_draws(per_seed, DRAWS, rng, covariance),
+                pareto.draw_means(ms, DRAWS, rng),
+                pareto.draw_means(per_seed, DRAWS, rng, covariance),
             )
             calibrated(tally, "on the front", pareto.front_probabilities(*drawn), on_front)
             naive = _resampled(ms, rng), _resampled(per_seed, rng)
@@ -141,12 +143,12 @@ def power_rows(n: int, num_studies: int, rng: np.random.Generator) -> list[Row]:
     """At the least detectable difference 80 % of the studies must find it."""
     tally = Tally("power", n=n)
     for image_error, name in ((0.0, "seeds"), (0.3, "all, image error 0.3 sd")):
-        difference = power.least_detectable(1.0, n, image_error)
+        difference = power.minimum_detectable_difference(1.0, n, image_error)
         seen = rng.normal(difference, 1.0, (num_studies, n))
         mean = seen.mean(axis=1) + rng.normal(0, image_error, num_studies)
-        image_part = np.full(num_studies, image_error**2)
-        error = intervals.MeanError(mean, seen.var(axis=1, ddof=1) / n, image_part, n)
-        p = intervals.crossed_p_value(error)
+        image_variance = np.full(num_studies, image_error**2)
+        error = intervals.MeanEstimate(mean, seen.var(axis=1, ddof=1) / n, image_variance, n)
+        p = p_values.two_way_p_value(error)
         tally.add("power at the least detectable difference", name, p < 0.05)
         tally.add("least detectable difference in sd", name, difference)
     return tally.rows()

@@ -24,10 +24,10 @@ PAGES = [
     st.Page("app_pages/training.py", title="Training", icon=":material/show_chart:"),
     st.Page("app_pages/latency.py", title="Latency", icon=":material/timer:"),
     st.Page("app_pages/transfer.py", title="Transfer", icon=":material/move_down:"),
-    st.Page("app_pages/paper.py", title="Paper beside ours", icon=":material/balance:"),
+    st.Page("app_pages/paper.py", title="Paper and ours", icon=":material/balance:"),
     st.Page("app_pages/coverage.py", title="Coverage and provenance", icon=":material/fact_check:"),
 ]
-# On a phone the menu lies over the page. Streamlit's own menu makes way for a page; its links do not.
+# On a phone the menu covers the page. Streamlit's own menu closes for a page; its links do not.
 CLOSE_MENU = """
 export default function () {
   const button = '[data-testid="stSidebarCollapseButton"] button'

@@ -295,7 +295,7 @@ def differences(
 @keep
 def effects(loaded: Loaded) -> FactorEffects | str:
     """What each factor does, over all variants, or a text that says why there is no estimate."""
-    return loaded.results.found_effects
+    return loaded.results.factor_effects
 
 
 @keep

@@ -1,4 +1,4 @@
-"""Why does this point lie there? Curves, config lines and records of the picked variants."""
+"""What is behind a point? Curves, config lines and records of the selected variants."""
 
 import pandas as pd
 import streamlit as st
@@ -41,7 +41,7 @@ def show(loaded: data.Loaded, chosen: Experiments, names: list[str]) -> None:
             height = views.legend_height(len(names))
             views.chart(panel, f"picked_curves_{index}", extra_height=height)
         if not panels:
-            st.caption("They have no training in this study.")
+            st.caption("The selected variants have no training in this study.")
     with lines:
         known = [loaded.study.variant(n) for n in names if n in loaded.study.variant_names]
         st.code("\n".join(variant_line(spec) for spec in known), language="yaml", wrap_lines=True)

@@ -1,4 +1,4 @@
-"""What all pages share: which study, which one beside it, and that a running one is followed."""
+"""What all pages share: the choice of one or two studies, and updates while a study is running."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +18,13 @@ CHOSEN = "chosen_studies"
 DRAWN_NOW = "drawn_now"
 FOLLOW_SECONDS, LOOK_SECONDS = 4, 15
 NOTHING = (
-    "Nothing here yet: run `make demo`, or a study of your own by `resnest-bench run`, then reload this "
-    "page. Results are looked for in {folder} "
-    "(`--results`, or RESNEST_BENCH_RESULTS, says where else)."
+    "There are no results yet. Run `make demo`, or your own study with `resnest-bench run`, and reload this "
+    "page. The results folder is {folder}; `--results` or RESNEST_BENCH_RESULTS sets another one."
 )
 
 
 def choose_studies() -> None:
-    """Let the reader choose a study, and another beside it."""
+    """Let the reader choose a study and, optionally, a second one."""
     folders = data.study_folders()
     studies = {}
     for name, folder in folders.items():
@@ -66,13 +65,13 @@ def _chosen(names: list[str]) -> list[str]:
     if not others:
         return [first]
     second = address.pick_or_none(
-        "Beside it",
+        "Compare with",
         others,
         address.BESIDE,
         _short,
         draw=st.sidebar.selectbox,
-        placeholder="no other",
-        help="Two studies side by side: the same networks on two devices, say",
+        placeholder="no other study",
+        help="Show two studies side by side, for example the same networks on two devices",
     )
     return [first, second] if second else [first]
 
@@ -89,7 +88,7 @@ def _load(name: str, study: StudySpec, folder: Path) -> data.Loaded:
 
 
 def _say_what_is_wrong(loaded: data.Loaded) -> None:
-    """One error for each record that can't be read; the rest is shown all the same."""
+    """One error per record that can't be read; everything else is shown."""
     invalid = loaded.runs.loc[loaded.runs["status"] == "invalid", "reason"]
     for reason in invalid.head(3):
         st.sidebar.error(views.plain(reason))

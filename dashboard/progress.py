@@ -1,4 +1,4 @@
-"""How far a study is: short beside every page, and whole where its jobs are listed.
+"""The progress of a study: in short next to every page, and in detail on the page of its jobs.
 
 It is what `resnest-bench status` prints, by the same functions.
 """
@@ -38,7 +38,7 @@ def show_whole(loaded: data.Loaded) -> None:
 
 
 def _show_whole(status: StudyStatus) -> None:
-    st.subheader("Now")
+    st.subheader("Progress")
     show_head(status)
     if silence := silence_text(status.snapshot):
         st.caption(views.plain(silence))
@@ -68,7 +68,7 @@ def _describe_failure(live: LiveJob, outcome: Outcome) -> str:
     lines = [f"**{views.plain(outcome.title)}**", views.plain(outcome.text)]
     waiting = [job for job in live.records if str(job) != live.title]
     if len(waiting) > 1 or live.rule in ("data", "weights"):
-        lines.append(f"Records that are missing for it: {len(live.records)}")
+        lines.append(f"Records missing because of this: {len(live.records)}")
     return "  \n".join([*lines, f"log: {views.plain(str(live.log))}"])
 
 

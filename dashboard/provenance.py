@@ -1,4 +1,4 @@
-"""Where a figure comes from: one record with its machine, its code, its data and itself."""
+"""Where a figure comes from: one record with its machine, its code and its data."""
 
 import json
 import shlex
@@ -43,11 +43,11 @@ def show(loaded: data.Loaded, job: Job) -> None:
     outcome = loaded.results.read_outcomes([job])[0]
     head = f"{views.plain(str(job))}: **{views.plain(outcome.status)}**"
     st.markdown(head + (f" ({views.plain(outcome.reason)})" if outcome.reason else ""))
-    st.caption("Make it again:")
+    st.caption("Run this job again:")
     st.code(rerun_command(loaded, job), language="sh", wrap_lines=True)
     if outcome.record is None:
         return
-    facts, raw = st.tabs(["Where and how", "Raw record"])
+    facts, raw = st.tabs(["Origin", "Raw record"])
     with facts:
         st.dataframe(
             list_facts(outcome.record),
@@ -69,7 +69,7 @@ def show(loaded: data.Loaded, job: Job) -> None:
             # As code: a viewer that makes links or pictures of texts would follow a record's.
             st.code(text, language="json", height=420)
         else:
-            st.caption(f"{len(text) / 2**20:.1f} MiB: too long to show here, download it.")
+            st.caption(f"{len(text) / 2**20:.1f} MiB is too long to show here: download it.")
 
 
 def list_facts(record: Record) -> pd.DataFrame:
@@ -90,7 +90,7 @@ def list_facts(record: Record) -> pd.DataFrame:
             "data fingerprint": seen.fingerprint,
             "images": f"{seen.num_train} train, {seen.num_validation} validation, {seen.num_test} test",
             "classes": ", ".join(seen.classes),
-            "images that occur twice": seen.duplicates and seen.duplicates.model_dump(),
+            "duplicate images": seen.duplicates and seen.duplicates.model_dump(),
         }
     facts |= {"spec": json.dumps(record.spec, ensure_ascii=False)}
     rows = [

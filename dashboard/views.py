@@ -1,4 +1,4 @@
-"""How every page shows a text, a chart and a table."""
+"""How every page shows texts, captions, charts and tables."""
 
 import json
 import re
@@ -12,10 +12,17 @@ import streamlit as st
 from altair.typing import ChartType
 
 import address
-from resnest_bench.charts import LEGEND_NAMES, needed_width, png_bytes, svg_text, themed, title_text
-from resnest_bench.formats import format_latex, probability_text
+from resnest_bench.charts import (
+    LEGEND_NAMES,
+    needed_width,
+    render_png,
+    render_svg,
+    split_title,
+    themed,
+)
+from resnest_bench.formats import format_latex, format_probability
 from resnest_bench.paths import Experiment
-from resnest_bench.report.captions import caption, notes
+from resnest_bench.report.captions import Caption, caption, notes
 from resnest_bench.report.tables import display_frame
 from resnest_bench.specs import StudySpec
 from resnest_bench.words import list_names
@@ -57,7 +64,7 @@ def chart(
     makes room for a legend below: streamlit fits legends and axes into the chart's height.
     """
     untitled = drawn.copy(deep=False)
-    head, lines = title_text(drawn.title)
+    head, lines = split_title(drawn.title)
     untitled.title = alt.Undefined
     height = getattr(untitled, "height", None)
     if extra_height and isinstance(height, int):
@@ -102,8 +109,8 @@ def _field(drawn: Any, name: str, otherwise: Any) -> Any:
 
 def _figure_buttons(drawn: ChartType, key: str) -> None:
     for name, make, mime in (
-        ("SVG", lambda: svg_text(drawn), "image/svg+xml"),
-        ("PNG", lambda: png_bytes(drawn), "image/png"),
+        ("SVG", lambda: render_svg(drawn), "image/svg+xml"),
+        ("PNG", lambda: render_png(drawn), "image/png"),
     ):
         # Drawn when asked for, with its title, as the workflow's figures are.
         st.download_button(
@@ -132,7 +139,9 @@ def table(
     files have all.
     """
     if len(frame) > MAX_ROWS:
-        st.caption(f"The first {MAX_ROWS:,} of {len(frame):,} rows; the files below have all.")
+        st.caption(
+            f"The first {MAX_ROWS:,} of {len(frame):,} rows; the files below contain all rows."
+        )
     shown = frame.head(MAX_ROWS)
     # A table without headings of its own is the raw one.
     shown = with_probabilities(shown) if labels else shown
@@ -167,7 +176,7 @@ def table(
 def with_probabilities(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` as people read it: no probability of ours is known to be 1 or 0. Its files keep the numbers."""
     known = [name for name in PROBABILITIES if name in frame]
-    return frame.assign(**{name: frame[name].map(probability_text) for name in known})
+    return frame.assign(**{name: frame[name].map(format_probability) for name in known})
 
 
 def pick_row(frame: pd.DataFrame, keys: list[str], target: str, key: str, **more: Any) -> None:
@@ -199,9 +208,17 @@ def _take_row(place: str, name: str, target: str) -> None:
     st.session_state[target] = shown["chosen"]
 
 
+def show_caption(text: Caption) -> None:
+    """The caption in one line, and an expander that says how to read the table."""
+    st.caption(plain(f"{text.line}."))
+    if text.method:
+        with st.expander("How to read this"):
+            st.markdown("\n".join(f"- {plain(sentence)}." for sentence in text.method))
+
+
 def rounded_table(name: str, frame: pd.DataFrame, study: StudySpec) -> None:
     """The table as the workflow prints it: rounded, with its caption and its notes."""
-    st.caption(plain(caption(name, frame, study)))
+    show_caption(caption(name, frame, study))
     st.dataframe(display_frame(frame), hide_index=True, width="stretch", placeholder="–")
     for note in notes(frame):
         st.caption(f"- {plain(note)}")
@@ -226,7 +243,7 @@ def take_part(frame: pd.DataFrame, size: int, name: str) -> pd.DataFrame:
     ends = [min(start + size, len(frame)) for start in starts]
     texts = [f"{start + 1:,} to {end:,}" for start, end in zip(starts, ends, strict=True)]
     part = address.pick_one(
-        f"Rows drawn, of {len(frame):,}",
+        f"Displayed rows of {len(frame):,}",
         range(len(starts)),
         name,
         texts.__getitem__,

@@ -16,28 +16,28 @@ from resnest_bench.export.results import PageResults
 from resnest_bench.export.sections import list_sections
 from resnest_bench.formats import (
     GAP,
+    format_millions,
+    format_probability,
+    format_significant,
     markdown_table,
-    millions,
-    probability_text,
     row_dicts,
-    significant,
 )
 from resnest_bench.paths import StudyPaths
-from resnest_bench.report.claims import counts_text
+from resnest_bench.report.claims import count_verdicts
 from resnest_bench.report.differences import (
+    count_significant,
+    describe_power,
+    describe_spread,
     effects_notes,
-    power_text,
-    significance_text,
-    spread_text,
 )
 from resnest_bench.specs import load_study
 from resnest_bench.stats.power import ALPHA
-from resnest_bench.tables.values import device_texts
+from resnest_bench.tables.values import name_devices
 
 HERE = Path(__file__).parent
 REFERENCE = HERE.parent / "results" / "reference"
 OUT = HERE / "results.md"
-# What is shown of each study, in this order; the dashboard and `resnest-bench export` show the rest.
+# The sections of each study, in this order; the dashboard and `resnest-bench export` show the rest.
 SHOWN = ("tradeoff", "differences", "claims", "ablation", "latency", "transfer")
 TITLES = {
     "subset": "Ablation, and accuracy against latency",
@@ -46,8 +46,9 @@ TITLES = {
 HEAD = """\
 # What this study found
 
-Written by `python docs/make_results.py` from the records in [results/reference/](../results/reference/README.md); no figure is typed. Each stands with its
-number of seeds or rounds (n), its data and its device. How it is computed: [methods.md](methods.md). To look closer: `make dashboard`.
+Written by `python docs/make_results.py` from the records in [results/reference/](../results/reference/README.md); no figure is typed by hand.
+Each figure is given with its number of seeds or rounds (n), its data and its device.
+[methods.md](methods.md) says how it is computed. `make dashboard` shows more.
 """
 
 
@@ -71,7 +72,7 @@ def document() -> tuple[str, dict[str, str]]:
             f"Study `{study.study}` on {plain(_devices(results))}.",
             _bullets(in_short(results)),
             "### How long it took",
-            cost_text(results),
+            describe_cost(results),
             markdown_table(cost_table(results)),
             text.rstrip(),
             _limits(results),
@@ -81,7 +82,7 @@ def document() -> tuple[str, dict[str, str]]:
 
 def _devices(results: PageResults) -> str:
     known = results.runs[results.runs["device_kind"].notna()]
-    pairs = pd.DataFrame({"kind": known["kind"], "device": device_texts(known)}).drop_duplicates()
+    pairs = pd.DataFrame({"kind": known["kind"], "device": name_devices(known)}).drop_duplicates()
     return "; ".join(f"{row.device} ({row.kind})" for row in pairs.itertuples())
 
 
@@ -90,38 +91,38 @@ def _bullets(items: list[str]) -> str:
 
 
 def in_short(results: PageResults) -> list[str]:
-    """What the tables say, a sentence each."""
-    study, found = results.spec, results.main_differences
+    """The results of the tables in sentences."""
+    study, differences = results.spec, results.main_differences
     lines = []
-    if found is not None and len(found.pairs):
+    if differences is not None and len(differences.pairs):
         lines.append(
-            f"**{significance_text(found.pairs).capitalize()}**. {power_text(found.pairs)}"
+            f"**{count_significant(differences.pairs)}**. {describe_power(differences.pairs)}"
         )
-        lines += [_apart_text(found.pairs), _closest_text(found.pairs)]
-    lines += _effect_texts(results)
+        lines += [_name_significant(differences.pairs), _name_clearest(differences.pairs)]
+    lines += _describe_effects(results)
     points = results.tables.get("tradeoff")
     if points is not None and len(points):
-        lines += _front_texts(points)
+        lines += _describe_tradeoff(points)
     if study.claims:
-        lines.append(f"**{counts_text(results.claims())}**, at 5 % for all claims together.")
+        lines.append(f"**{count_verdicts(results.claims())}**, at 5 % for all claims together.")
     transfer = results.tables.get("transfer")
     if transfer is not None:
-        lines += _transfer_texts(transfer)
+        lines += _describe_transfer(transfer)
     return [plain(line).replace(r"\*\*", "**") for line in lines if line]
 
 
-def _apart_text(pairs: pd.DataFrame) -> str:
+def _name_significant(pairs: pd.DataFrame) -> str:
     above = pairs[pairs["verdict"].isin(["above", "below"])]
     said = [
         f"{row.variant} {'above' if row.verdict == 'above' else 'below'} {row.base} "
         f"({row.difference_points:+.1f} points)"
         for row in above.itertuples()
     ]
-    return f"Told apart: {'; '.join(said)}." if said else ""
+    return f"Significantly different: {'; '.join(said)}." if said else ""
 
 
-def _closest_text(pairs: pd.DataFrame) -> str:
-    """The clearest of those that are not significant: what to look at with more seeds."""
+def _name_clearest(pairs: pd.DataFrame) -> str:
+    """The clearest differences that are not significant: candidates for more seeds."""
     rest = pairs[pairs["verdict"] == "not significant"].nsmallest(3, "all_p")
     said = [
         f"{row.variant} against {row.base}, {row.difference_points:+.1f} points "
@@ -131,28 +132,25 @@ def _closest_text(pairs: pd.DataFrame) -> str:
     if not said:
         return ""
     return (
-        f"Clearest of those not significant: {'; '.join(said)} (95 % for new seeds and images, each by "
-        f"itself, not corrected for {len(pairs)} pairs)."
+        f"The clearest differences that are not significant: {'; '.join(said)} (95 % intervals for new "
+        f"seeds and images, not corrected for {len(pairs)} pairs)."
     )
 
 
-def _effect_texts(results: PageResults) -> list[str]:
-    found = results.found_effects if results.spec.tables.ablation else ""
-    if isinstance(found, str):
+def _describe_effects(results: PageResults) -> list[str]:
+    effects = results.factor_effects if results.spec.tables.ablation else ""
+    if isinstance(effects, str):
         return []
-    different = found.table[found.table["by_seed_holm_p"] <= ALPHA]
+    different = effects.table[effects.table["by_seed_holm_p"] <= ALPHA]
     said = [
         f"{row.factor} {row.level} against {row.base_level} {row.effect:+.1f} points "
         f"[{row.by_seed_low:+.1f}, {row.by_seed_high:+.1f}], by the mixed model [{row.low:+.1f}, {row.high:+.1f}]"
         for row in different.itertuples()
     ]
-    what = (
-        f"Of {len(found.table)} effects of factors, all networks together, each seed by itself and "
-        "assuming that effects add up, "
-    )
-    none = "none is significantly different from 0 at 5 % (Holm)."
-    model = found.table[
-        (found.table["holm_p"] <= ALPHA) & ~(found.table["by_seed_holm_p"] <= ALPHA)
+    what = f"Of {len(effects.table)} effects of factors, over all networks and assuming that effects add up, "
+    none = "no effect is significantly different from 0 at 5 % (Holm)."
+    model = effects.table[
+        (effects.table["holm_p"] <= ALPHA) & ~(effects.table["by_seed_holm_p"] <= ALPHA)
     ]
     doubtful = [
         f"{row.factor} {row.level} against {row.base_level} {row.effect:+.1f} points "
@@ -161,36 +159,42 @@ def _effect_texts(results: PageResults) -> list[str]:
     ]
     return [
         what
-        + (f"significantly different from 0 at 5 % (Holm): {'; '.join(said)}." if said else none),
-        f"By the mixed model alone: {'; '.join(doubtful)}. {spread_text(found)}."
+        + (
+            f"these are significantly different from 0 at 5 % (Holm): {'; '.join(said)}."
+            if said
+            else none
+        ),
+        f"Only by the mixed model: {'; '.join(doubtful)}. {'. '.join(describe_spread(effects))}."
         if doubtful
         else "",
     ]
 
 
-def _front_texts(table: pd.DataFrame) -> list[str]:
+def _describe_tradeoff(table: pd.DataFrame) -> list[str]:
     on = table[table["front"].eq(True)]
-    said = [f"{row.variant} ({probability_text(row.front_probability)})" for row in on.itertuples()]
-    front = f"On the Pareto front of accuracy and latency, with its probability: {', '.join(said)}."
+    said = [
+        f"{row.variant} ({format_probability(row.front_probability)})" for row in on.itertuples()
+    ]
+    front = f"Pareto-optimal in accuracy and latency, with the probability: {', '.join(said)}."
     floors = [
-        f"Noise floor of the latencies: {significant(value, 3)} %; smaller differences are not "
+        f"Noise floor of the latencies: {format_significant(value, 3)} %; smaller differences are not "
         "distinguishable from noise."
         for value in table["noise_floor_percent"].dropna().unique()
     ]
     return [front if said else "", *floors]
 
 
-def _transfer_texts(table: pd.DataFrame) -> list[str]:
+def _describe_transfer(table: pd.DataFrame) -> list[str]:
     gains = table.dropna(subset=["gain_mean_points"])
     return [
-        f"{row['variant']}, {row['recipe']}: {row['gain_mean_points']:+.1f} points over a start from scratch"
-        + _gain_ends(row)
+        f"{row['variant']}, {row['recipe']}: {row['gain_mean_points']:+.1f} points over training from scratch"
+        + _describe_gain(row)
         for row in row_dicts(gains)
     ]
 
 
-def _gain_ends(row: Mapping[str, Any]) -> str:
-    """' [+18.9, +22.6] (95 % interval over n=3 paired seeds).'; without one the seeds' own gains."""
+def _describe_gain(row: Mapping[str, Any]) -> str:
+    """' [+18.9, +22.6] (95 % interval over n=3 paired seeds).', or the gains of the single seeds."""
     low, high, n = row["gain_low_points"], row["gain_high_points"], row["gain_n"]
     if pd.notna(low):
         return f" [{low:+.1f}, {high:+.1f}] (95 % interval over n={n} paired seeds)."
@@ -198,17 +202,17 @@ def _gain_ends(row: Mapping[str, Any]) -> str:
     return f" (n={n} paired seed{'' if n == 1 else 's'}: {gains}; no interval)."
 
 
-def cost_text(results: PageResults) -> str:
-    """What the seconds below are of."""
+def describe_cost(results: PageResults) -> str:
+    """Say what the seconds in the table are."""
     return (
-        f"Seconds of one training or fine-tuning (one seed, evaluations included) and of one latency job "
-        f"(one round, all batch sizes and settings), means over n, on {plain(_devices(results))}. What ran "
-        "beside them is said in [results/reference/](../results/reference/README.md)."
+        f"Seconds per training or fine-tuning (one seed, with evaluations) and per latency job (one round, "
+        f"all batch sizes and settings). Values are means over n, on {plain(_devices(results))}. "
+        "[results/reference/](../results/reference/README.md) says what ran at the same time."
     )
 
 
 def cost_table(results: PageResults) -> pd.DataFrame:
-    """A row a variant and recipe: parameters, and seconds by kind of job."""
+    """One row per variant and recipe: parameters, and seconds by kind of job."""
     runs = results.runs[results.runs["status"].isin(["ok", "stale"])]
     rows = []
     for (kind, recipe, variant), group in runs.groupby(["kind", "recipe", "variant"], sort=False):
@@ -218,8 +222,8 @@ def cost_table(results: PageResults) -> pd.DataFrame:
                 "job": kind,
                 "recipe or protocol": recipe,
                 "variant": variant,
-                "parameters": millions(group["num_params"].dropna().iloc[0]),
-                "seconds": significant(seconds.mean(), 3) if len(seconds) else GAP,
+                "parameters": format_millions(group["num_params"].dropna().iloc[0]),
+                "seconds": format_significant(seconds.mean(), 3) if len(seconds) else GAP,
                 "n": str(len(seconds)),
             }
         )
@@ -235,20 +239,20 @@ def _whole_seconds(group: pd.DataFrame) -> pd.Series:
 
 
 def _limits(results: PageResults) -> str:
-    """What can't be said with these data: untested claims, gaps, and what the design can't separate."""
+    """The limits of these data: untested claims, gaps, and what the design can't separate."""
     lines = []
     if results.spec.claims:
         claims = results.claims()
         lines += [
-            f"Not tested: {row['claim']} {row['explanation']}"
+            f"Not tested: {row['claim'].rstrip('.')}: {row['explanation']}"
             for row in row_dicts(claims[claims["verdict"] == "untested"])
         ]
     if results.spec.tables.ablation:
-        lines += effects_notes(results.found_effects)
+        lines += effects_notes(results.factor_effects)
     lines += [f"{status}: {count} jobs" for status, count in _not_ok(results.runs).items()]
     if not lines:
         return ""
-    return "\n\n".join(["### What can't be said with these data", _bullets([*map(plain, lines)])])
+    return "\n\n".join(["### Limits of these data", _bullets([*map(plain, lines)])])
 
 
 def _not_ok(runs: pd.DataFrame) -> dict[str, int]:

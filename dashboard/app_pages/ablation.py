@@ -1,4 +1,4 @@
-"""What do radix, cardinality, width and stem do, one at a time with the others held?"""
+"""What is the effect of radix, cardinality, width and stem, one at a time with the others held fixed?"""
 
 import streamlit as st
 
@@ -14,19 +14,19 @@ COLUMNS = {
     "variant": "to",
     "base_level": "from level",
     "level": "to level",
-    "held": "held",
+    "held": "held fixed",
     "n": "n (paired seeds)",
     "difference_mean_points": "difference (points)",
     "difference_low_points": "95 % from",
     "difference_high_points": "95 % to",
     "printed_difference_points": "paper's difference (points)",
     "params_ratio": "parameters, ratio",
-    "adjacent": "next level",
+    "adjacent": "adjacent levels",
     "status": None,
 }
 
 
-# Rows of a chart: each has a line or more of text.
+# Rows of a chart: each has one line of text or more.
 NUM_PAIRS, NUM_NETWORKS = 20, 40
 
 
@@ -56,12 +56,14 @@ st.header("Ablation")
 first = picker.loaded_study()
 factors = list(dict.fromkeys(first.results.factors["factor"]))
 if first.study.tables.ablation is None and not factors:
-    st.info("This study asks for no ablation: name its rows under `tables: ablation:`.")
+    st.info(
+        "This study has no ablation table. To add one, name its rows under `tables: ablation:`."
+    )
     st.stop()
 if factors:
     st.caption(
-        "Differences between two networks that are alike but for one factor, paired by seed. An "
-        "interval that covers 0 says: with these seeds the difference is not distinguishable from 0."
+        "Differences between two networks that differ in only one factor, paired by seed. If an interval "
+        "contains 0, these seeds can't distinguish the difference from 0."
     )
     left, right = st.columns([3, 1.4], vertical_alignment="bottom")
     factor = address.pick_one(
@@ -73,10 +75,10 @@ if factors:
         required=True,
     )
     adjacent = address.toggle(
-        "Next levels only",
+        "Adjacent levels only",
         "adjacent",
         draw=right.toggle,
-        help="Each level against the one before it, instead of each against the lowest too",
+        help="Compare each level only with the one below it, and not also with the lowest level",
     )
     for one in picker.side_by_side():
         show(one, factor, adjacent)

@@ -1,4 +1,4 @@
-"""Do the claims hold? What was said of these networks, and what the records say."""
+"""Do the claims about these networks hold, according to the records?"""
 
 import pandas as pd
 import streamlit as st
@@ -11,7 +11,7 @@ from resnest_bench.charts import claim_chart
 from resnest_bench.claims.verdicts import VERDICTS
 from resnest_bench.claims.wording import figure_text
 from resnest_bench.formats import row_dicts
-from resnest_bench.report.claims import claims_caption, counts_text
+from resnest_bench.report.claims import claims_caption, count_verdicts
 
 SNIPPET = """\
 claims:
@@ -23,16 +23,16 @@ claims:
 COLUMNS = {
     "verdict": None,
     "claim": None,
-    "figure": "what was seen",
+    "figure": "observed",
     "n": None,
     "holm_p": "p (Holm)",
-    "decides": "would decide",
+    "decides": "required to decide",
     "source": None,
     "stale": None,
     "name": None,
 }
 COMPARISONS = {
-    "comparison": None,
+    "comparison": "hypothesis",
     "estimate": None,
     "low": "95 % from",
     "high": "95 % to",
@@ -41,11 +41,11 @@ COMPARISONS = {
     "p_for": "p for",
     "p_against": "p against",
     "holm_p_against": "p against (Holm)",
-    "lead": "verdict hangs on it",
+    "lead": "decides the verdict",
     "stale": None,
     "std": None,
     "device": "on",
-    "noise": "beside the noise floor",
+    "noise": "compared with the noise floor",
     "status": None,
 }
 
@@ -53,27 +53,27 @@ COMPARISONS = {
 def show(one: data.Loaded, wanted: list[str]) -> None:
     name = one.name.replace("/", "_")
     if not one.study.claims:
-        st.info("This study makes no claim.")
+        st.info("This study has no claims.")
         return
     claims, _ = data.claims(one)
     counts = claims["verdict"].value_counts()
     with st.container(horizontal=True):
         for verdict in VERDICTS:
             st.metric(verdict, int(counts.get(verdict, 0)))
-    st.caption(views.plain(claims_caption(claims, one.study)))
+    views.show_caption(claims_caption(claims, one.study))
     shown = claims[claims["verdict"].isin(wanted)] if wanted else claims
     figures = [figure_text(row) for row in row_dicts(shown)]
     frame = shown.assign(figure=figures)[list(COLUMNS)]
     labels = {column: text for column, text in COLUMNS.items() if text}
     key = f"claims_{name}"
-    note = f"Claims, study {one.name}: {counts_text(claims)}"
+    note = f"Claims, study {one.name}: {count_verdicts(claims)}"
     views.pick_row(frame, shown["name"].tolist(), "claim", key, labels=labels, note=note)
 
 
 def show_one(one: data.Loaded, chosen: str) -> None:
-    """The verdict in words, and the comparisons that it comes down to."""
+    """The verdict in words, and the hypotheses of the claim."""
     if not any(claim.name == chosen for claim in one.study.claims):
-        st.info("This study doesn't make this claim.")
+        st.info("This study does not have this claim.")
         return
     claims, comparisons = data.claims(one)
     row = claims[claims["name"] == chosen].iloc[0]
@@ -94,13 +94,14 @@ def show_numbers(rows: pd.DataFrame, name: str, claim: str) -> None:
 
 st.header("Claims")
 st.caption(
-    "Do they hold? A claim is a sentence with a test; its verdict may be wrong in 5 % at most."
+    "Do they hold? A claim is a sentence with a statistical test. The probability that any verdict is "
+    "wrong is at most 5 %."
 )
 first = picker.loaded_study()
 if not any(one.study.claims for one in picker.loaded_studies()):
     st.info(
-        "This study makes no claim. Write one into its config, under `claims:`, or name a YAML list of "
-        "them there; then run the workflow again. No network is trained anew for it."
+        "This study has no claims. Write one into its config under `claims:`, or name a YAML file with a "
+        "list of claims there. Then run the workflow again; it trains no network for them."
     )
     st.code(SNIPPET, language="yaml")
     st.stop()
@@ -108,7 +109,7 @@ wanted = address.pick_some("Verdict", VERDICTS, "verdict", placeholder="all")
 overview = st.container()
 names = [claim.name for one in picker.loaded_studies() for claim in one.study.claims]
 st.subheader("One claim")
-# By name: a sentence is a long address.
+# By name: a sentence would make a long address.
 chosen = address.pick_one("Claim (or click a row above)", list(dict.fromkeys(names)), "claim")
 with overview:
     for one in picker.side_by_side():

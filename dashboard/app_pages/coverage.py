@@ -1,4 +1,4 @@
-"""What became of every job, and where does each figure come from?"""
+"""What is the status of every job, and where does each figure come from?"""
 
 import pandas as pd
 import streamlit as st
@@ -34,7 +34,7 @@ COLUMNS = [
 
 
 def choose_study(loaded: list[data.Loaded], first: data.Loaded) -> data.Loaded:
-    """The study that the page is about, of two next to each other."""
+    """The study of this page, if two are selected."""
     if len(loaded) < 2:
         return first
     name = address.pick_one(
@@ -49,13 +49,13 @@ def choose_study(loaded: list[data.Loaded], first: data.Loaded) -> data.Loaded:
 
 
 def with_reasons(one: data.Loaded) -> pd.DataFrame:
-    """The runs; a missing record has the reason that its job's log, or that of its data, gives."""
+    """The runs, with the reasons for missing records from the logs of their jobs or of their data."""
     missing = one.runs["status"].eq("missing").to_numpy()
     if not missing.any():
         return one.runs
-    known = progress.find_reasons(data.read_study_status(one))
+    logged = progress.find_reasons(data.read_study_status(one))
     reasons = [
-        known.get(job, reason) if is_missing else reason
+        logged.get(job, reason) if is_missing else reason
         for job, reason, is_missing in zip(
             one.study.jobs(), one.runs["reason"], missing, strict=True
         )
@@ -82,13 +82,13 @@ def show(one: data.Loaded, statuses: list[str], kinds: list[str], search: str) -
         text = fields.agg(" ".join, axis=1).str.lower()
         chosen = chosen[text.str.contains(search.lower(), regex=False)]
     st.caption(
-        f"{len(chosen):,} of {len(runs):,} jobs. Select a row to see where its figures come from."
+        f"{len(chosen):,} of {len(runs):,} jobs. Select a row to see the origin of its figures."
     )
     keys = provenance.job_keys(chosen)
     place, jobs = st.container(), {provenance.job_key(job): job for job in one.study.jobs()}
     if one.results.frames.unlisted:
         st.warning(
-            f"{len(one.results.frames.unlisted)} records are of no job of the study, and in no table or chart."
+            f"{len(one.results.frames.unlisted)} records belong to no job of the study and are in no table or chart."
         )
         st.code("\n".join(str(path) for path in one.results.frames.unlisted[:50]), language=None)
     provenance.choose(one, jobs)

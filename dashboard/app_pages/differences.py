@@ -1,4 +1,4 @@
-"""Is the difference real? Every two networks, or each against one, and what the seeds could show."""
+"""Is the difference real? All pairs of networks, or each against one, and what the seeds can detect."""
 
 import streamlit as st
 
@@ -15,17 +15,17 @@ from resnest_bench.comparisons.differences import (
 )
 from resnest_bench.paths import Experiment
 from resnest_bench.report.differences import (
+    count_significant,
+    describe_power,
     differences_caption,
     differences_notes,
     effects_caption,
     effects_notes,
-    power_text,
-    significance_text,
 )
 from resnest_bench.tables.selection import list_experiments
 
-EVERY = "every two"
-# Each network's records are read for it: of more networks those are compared that the reader picks, or
+EVERY = "all pairs"
+# The comparison reads each network's records. Of more networks only the selected ones are compared, or
 # the most accurate.
 NUM_COMPARED = 60
 COLUMNS = {
@@ -38,10 +38,10 @@ COLUMNS = {
     "n": "n (paired seeds)",
     "mean_better_all": "P(better)",
     "all_holm_p": "p (Holm)",
-    "least_detectable_points": "least detectable (points)",
-    "seeds_needed": "seeds needed",
-    "seeds_needed_low": "at least",
-    "seeds_needed_high": "at most",
+    "least_detectable_points": "minimum detectable (points)",
+    "seeds_needed": "required seeds",
+    "seeds_needed_low": "required: from",
+    "seeds_needed_high": "required: to",
     "status": None,
 }
 ACCURACIES = {
@@ -74,12 +74,12 @@ EFFECTS = {
 
 
 def choose(first: data.Loaded) -> tuple[Experiment, str | None, list[str]]:
-    """The experiment, the base (None for every two) and, of many, the networks to compare with it."""
+    """The experiment, the base (None for all pairs) and, of many, the networks to compare with it."""
     places, _ = list_experiments(first.study)
     main = main_trainings(first.study)
     if main:
         places.sort(key=lambda place: place != main.experiment)
-    # One experiment alone needs no widget, and no room for it.
+    # A single experiment needs no widget.
     left, right = st.columns(2) if len(places) > 1 else [st.container()] * 2
     with left:
         place = views.pick_experiment("Trained or fine-tuned", places, "training")
@@ -96,14 +96,14 @@ def choose(first: data.Loaded) -> tuple[Experiment, str | None, list[str]]:
         return place, None if base == EVERY else base, []
     chosen = views.pick_variants(names, "Networks compared with it", NUM_COMPARED)
     st.caption(
-        f"The {NUM_COMPARED} most accurate of {len(names):,}, unless others are chosen. The best of "
-        "many is so in part by luck."
+        f"The {NUM_COMPARED} most accurate of {len(names):,}, unless others are selected. The best of many "
+        "owes part of its lead to chance."
     )
     return place, base, chosen[:NUM_COMPARED]
 
 
 def list_variants(one: data.Loaded, place: Experiment) -> tuple[str, ...]:
-    """Those of the ablation table where the experiment is the study's main one, else all."""
+    """The variants of the ablation table for the study's main experiment, else all."""
     main = main_trainings(one.study)
     if main and place == main.experiment:
         return main.variants
@@ -121,9 +121,9 @@ def show(one: data.Loaded, place: Experiment, base: str | None, chosen: list[str
         for note in found.notes or ("Fewer than two networks have a result.",):
             st.caption(f"- {views.plain(note)}")
         return
-    st.markdown(f"**{significance_text(found.pairs)}**. {views.plain(power_text(found.pairs))}")
+    st.markdown(f"**{count_significant(found.pairs)}**. {views.plain(describe_power(found.pairs))}")
     views.chart(pairs_chart(found.pairs), f"pairs_{name}", extra_height=120)
-    st.caption(views.plain(differences_caption(found, one.study)))
+    views.show_caption(differences_caption(found, one.study))
     show_rows(found, name)
 
 
@@ -132,7 +132,7 @@ def show_rows(found: Differences, name: str) -> None:
     views.table(found.pairs[list(COLUMNS)], f"pairs_{name}", labels, "Differences")
     for note in differences_notes(found):
         st.caption(f"- {views.plain(note)}")
-    with st.expander("Each network's accuracy, with its intervals"):
+    with st.expander("Accuracy of each network, with its intervals"):
         labels = {column: text for column, text in ACCURACIES.items() if text}
         views.table(found.accuracies[list(ACCURACIES)], f"accuracies_{name}", labels, "Accuracies")
     with st.expander("All values of the pairs, unrounded"):
@@ -142,7 +142,7 @@ def show_rows(found: Differences, name: str) -> None:
 def show_effects(one: data.Loaded) -> None:
     name = one.name.replace("/", "_")
     found = data.effects(one)
-    st.caption(views.plain(effects_caption(found)))
+    views.show_caption(effects_caption(found))
     if isinstance(found, str):
         return
     views.chart(effects_chart(found.table), f"effects_{name}", extra_height=60)
@@ -155,7 +155,7 @@ def show_effects(one: data.Loaded) -> None:
 st.header("Differences")
 first = picker.loaded_study()
 if not list_experiments(first.study)[0]:
-    st.info("This study trains nothing: there is no accuracy to compare.")
+    st.info("This study trains no network, so there is no accuracy to compare.")
     st.stop()
 place, base, chosen = choose(first)
 for one in picker.side_by_side():

@@ -1,4 +1,4 @@
-"""How steady were the latencies, and how do they change with batch size, setting and start?"""
+"""How stable are the latencies, and how do they depend on batch size, setting and cold start?"""
 
 import streamlit as st
 
@@ -15,7 +15,7 @@ from resnest_bench.charts import (
     startup_chart,
 )
 from resnest_bench.formats import row_dicts
-from resnest_bench.tables.noise import NOISE_PARTS, floor_sentence
+from resnest_bench.tables.noise import NOISE_PARTS, describe_floor
 from resnest_bench.tables.selection import list_experiments
 
 VIEWS = {
@@ -24,7 +24,7 @@ VIEWS = {
     "settings": "Settings",
     "start": "Cold start",
     "drift": "Drift",
-    "ratios": "Against one",
+    "ratios": "Relative to one",
 }
 NUM_SHOWN = 24
 COLUMNS = [
@@ -70,7 +70,7 @@ RATIO_LABELS = {
     "low_ratio": "95 % from",
     "high_ratio": "95 % to",
     "n": "n (rounds)",
-    "noise": "beside the noise floor",
+    "noise": "compared with the noise floor",
     "device": "on",
 }
 
@@ -100,21 +100,21 @@ def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int) 
 
 
 def show_noise(one: data.Loaded) -> None:
-    """Which differences between two latencies are noise, and what that noise is made of."""
+    """Which differences between two latencies are noise, and the components of that noise."""
     table = one.results.noise
     for row in row_dicts(table):
-        st.markdown(views.plain(floor_sentence(row)))
-    with st.expander("What the noise is made of"):
+        st.markdown(views.plain(describe_floor(row)))
+    with st.expander("Components of the noise"):
         st.caption(views.plain(NOISE_PARTS))
         shown = table.dropna(axis="columns", how="all")
         views.table(shown, f"noise_{one.name}".replace("/", "_"), NOISE_LABELS, "Noise floor")
 
 
 def show_ratios(one: data.Loaded, names: list[str], base: str, batch: int) -> None:
-    """Each network's latency over that of `base`, and whether they differ by more than noise."""
+    """Each network's latency divided by that of `base`, compared with the noise floor."""
     st.markdown(
-        f"**Latency over that of {views.plain(base)}**, batch {batch}: median of each round, mean over the "
-        "rounds that both have, 95 % interval over rounds"
+        f"**Latency relative to {views.plain(base)}**, batch size {batch}: mean over the common rounds of "
+        "the ratio of the rounds' medians, with its 95 % interval over rounds"
     )
     _, experiments = list_experiments(one.study)
     for place in experiments:
@@ -123,23 +123,23 @@ def show_ratios(one: data.Loaded, names: list[str], base: str, batch: int) -> No
             st.caption(views.plain(views.name_experiment(place)))
         rows = data.latency_ratios(one, place, base, tuple(names), batch)
         rows = rows.drop(columns="base")
-        views.table(rows, key, RATIO_LABELS, f"Latency over that of {base}")
+        views.table(rows, key, RATIO_LABELS, f"Latency relative to {base}")
 
 
 def show_samples(one: data.Loaded, names: list[str], batch: int, name: str) -> None:
-    """Raw samples are read from the records themselves, of these variants alone."""
+    """Raw samples, read from the records of these variants."""
     samples = one.results.samples(names)
     panels = latency_distribution_panels(samples[samples["batch_size"] == batch])
     for index, panel in enumerate(panels):
         views.chart(panel, f"samples_{name}_{index}")
     if not panels:
-        st.info("No record holds samples of this batch size.")
+        st.info("No record has samples at this batch size.")
 
 
 st.header("Latency")
 first = picker.loaded_study()
 if not first.study.latency:
-    st.info("This study measures no latency: add a `latency:` block.")
+    st.info("This study measures no latency. To add one, write a `latency:` block.")
     st.stop()
 view = address.pick_one(
     "Show",
@@ -160,7 +160,7 @@ batch = batches[0]
 with right:
     if view == "sweep":
         field = address.pick_one(
-            "Over batch size",
+            "Metric",
             list(SWEEP_FIELDS),
             "sweep",
             lambda name: SWEEP_FIELDS[name].name,
@@ -169,8 +169,8 @@ with right:
     elif view in ("samples", "settings"):
         batch = address.pick_one("Batch size", batches, "batch")
     elif view == "ratios":
-        # Of all networks: the base need not be among those that are picked.
-        base = address.pick_one("Against", timed, "base")
+        # Any network: the base need not be among the selected ones.
+        base = address.pick_one("Relative to", timed, "base")
         batch = address.pick_one("Batch size", batches, "batch")
 for one in picker.side_by_side():
     show_noise(one)

@@ -1,4 +1,4 @@
-"""What the paper prints, beside what was measured here, and whether the two can be compared."""
+"""The paper's figures next to ours, and whether the two can be compared."""
 
 import streamlit as st
 
@@ -20,10 +20,10 @@ COLUMNS = {
     "n": None,
     "difference": "ours − printed",
     "ratio": "ours / printed",
-    "covered": "interval covers printed",
-    "run_covered": "one more run would",
+    "covered": "interval contains printed",
+    "run_covered": "interval of one more run does",
     "comparable": None,
-    "differs": "what differs",
+    "differs": "differs in",
     "status": None,
     "device": "on",
     "data": None,
@@ -42,7 +42,7 @@ def show(one: data.Loaded, table: str, what: str) -> None:
     )
 
 
-st.header("Paper beside ours")
+st.header("Paper and ours")
 first = picker.loaded_study()
 rows = first.results.paper
 left, right = st.columns(2)
@@ -53,11 +53,12 @@ quantities = list(dict.fromkeys(rows.loc[rows["table"] == table, "what"]))
 what = address.pick_one("Quantity", quantities, "what", draw=right.segmented_control, required=True)
 for one in picker.side_by_side():
     show(one, table, what if what in quantities else quantities[0])
-with st.expander("What to know of the printed figures", expanded=True):
+with st.expander("Facts about the printed figures", expanded=True):
     st.markdown("\n".join(f"- {views.plain(fact)}" for fact in PRINTED_FACTS))
     st.markdown(
-        "- *Interval covers printed*: our 95 % interval of the mean holds the printed figure. *One more "
-        "run would*: so does the wider interval of a single further run, which is what a paper prints.\n"
-        "- Where data, recipe or device are not the paper's, the difference says little: the table "
-        "says what differs."
+        "- *Interval contains printed*: our 95 % interval of the mean contains the printed figure.\n"
+        "- *Interval of one more run does*: so does the wider interval of a single further run. A paper "
+        "prints a single run.\n"
+        "- If data, recipe or device are not the paper's, the difference says little. The table says what "
+        "differs."
     )

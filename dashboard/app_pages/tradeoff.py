@@ -1,4 +1,4 @@
-"""Which networks are worth having, how sure is that, and why does this point lie there?"""
+"""Which networks are Pareto-optimal, how certain is that, and what is behind each point?"""
 
 from functools import partial
 
@@ -14,8 +14,8 @@ from resnest_bench.charts import shared_domains, tradeoff_chart, trained_label
 from resnest_bench.specs import variant_line
 from resnest_bench.stats.intervals import IMAGES
 from resnest_bench.tables.axes import Axis, default_axes
-from resnest_bench.tables.fronts import front_lines, front_notes
-from resnest_bench.tables.points import TIED_TEXT, Choice, best_within
+from resnest_bench.tables.fronts import describe_front, describe_front_probabilities
+from resnest_bench.tables.points import TIED_TEXT, Choice, choose_best
 from resnest_bench.tables.selection import Experiments, list_experiments
 
 PANEL = ["device", "measured_in"]
@@ -47,7 +47,7 @@ def choose_axes(axes: dict[str, Axis]) -> tuple[Axis, Axis, bool]:
 
 
 def choose_budget(x: Axis, study: str) -> tuple[float | None, float | None]:
-    """Limits of x and of the memory. 3 ms are no 3 million parameters, nor another study's 3 ms."""
+    """Limits of x and of the memory, kept separately for each metric and study."""
     word = "at least" if x.better == "higher" else "at most"
     limit = address.enter_number(
         f"{x.title} {word}", "limit", [study], of=x.key, placeholder="no limit"
@@ -58,13 +58,13 @@ def choose_budget(x: Axis, study: str) -> tuple[float | None, float | None]:
         [study],
         low=0.0,
         placeholder="no limit",
-        help="On a GPU what the tensors took at most; on a CPU the whole process",
+        help="On a GPU: peak memory of the tensors; on a CPU: peak memory of the process",
     )
     return limit, memory
 
 
 def take_selection(key: str, points: pd.DataFrame) -> None:
-    """A click or a brush in a chart picks variants, for this and for the other pages."""
+    """A click or a brush in a chart selects variants, for this page and the others."""
     selection = st.session_state[key].selection
     names = [point["variant"] for point in selection.get("picked", [])]
     box = selection.get("brush") or {}
@@ -77,7 +77,7 @@ def take_selection(key: str, points: pd.DataFrame) -> None:
 
 
 def split_panels(points: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """One group for each device and setting; what was measured in none goes with the first."""
+    """One group per device and setting; points without a measurement go with the first."""
     whole = points.dropna(subset=["x", "y"])
     places = whole[PANEL].drop_duplicates().itertuples(index=False, name=None)
     groups = [(p, points[(points[PANEL] == list(p)).all(axis=1)]) for p in places]
@@ -134,17 +134,17 @@ def show_choice(
     limit: float | None,
     memory: float | None,
 ) -> None:
-    for line in front_lines(points):
+    for line in describe_front(points):
         head, colon, rest = line.partition(": ")
         st.markdown(f"**{views.plain(head)}**{colon}{views.plain(rest)}")
-    for note in front_notes(points, x, y):
+    for note in describe_front_probabilities(points, x, y):
         st.caption(views.plain(note))
     if y.better is None:
         return
     trained = chosen.runs(loaded.runs, ("train", "finetune"))
-    best = best_within(points, x, y, limit, memory, trained)
+    best = choose_best(points, x, y, limit, memory, trained)
     if best is None:
-        st.warning("No network keeps this budget.")
+        st.warning("No network is within this budget.")
         return
     row = best.row
     within = "within this budget" if limit is not None or memory is not None else "without a budget"
@@ -156,44 +156,46 @@ def show_choice(
         text += f". Not significantly below it: {views.few(best.tied)} ({TIED_TEXT})"
     st.markdown(text + ".")
     if limit is not None:
-        surely = best_within(points, x, y, limit, memory, trained, whole_interval=True)
+        surely = choose_best(points, x, y, limit, memory, trained, whole_interval=True)
         for line in say_how_surely(best, surely, x):
             st.markdown(line)
     st.code(variant_line(loaded.study.variant(row["variant"])), language="yaml", wrap_lines=True)
 
 
 def say_how_surely(best: Choice, surely: Choice | None, x: Axis) -> list[str]:
-    """Whether the interval keeps the budget too, and not the mean alone."""
+    """Say whether the whole interval is within the budget, or only the mean."""
     name, lines = best.row["variant"], []
     end = best.row["x_low" if x.better == "higher" else "x_high"]
     if pd.isna(end):
-        lines.append(f"Its {x.label.lower()} has no interval: only its mean keeps the budget.")
+        lines.append(f"Its {x.label.lower()} has no interval; only its mean is within the budget.")
     elif name in best.unsure:
         text = (
-            f"Its mean keeps the budget; its 95 % interval reaches beyond, to {end:.4g} {x.unit}."
+            f"Its mean is within the budget, but its 95 % interval extends to {end:.4g} {x.unit}."
         )
         lines.append(text)
     if not lines:
-        lines.append("Its whole 95 % interval keeps the budget.")
+        lines.append("Its whole 95 % interval is within the budget.")
     elif surely is not None:
-        lines.append(f"The best that keeps it with its whole interval: {surely.row['variant']}.")
+        lines.append(
+            f"The best network with its whole interval within the budget: {surely.row['variant']}."
+        )
     if others := [other for other in best.unsure if other != name]:
         lines.append(
-            f"Within the budget by their mean alone: {', '.join(others[: views.MAX_NAMES])}."
+            f"Only their mean is within the budget: {', '.join(others[: views.MAX_NAMES])}."
         )
     return [views.plain(line) for line in lines]
 
 
 def points_table(points: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The points as a table; what an interval is about only where some are not of seeds or rounds."""
+    """The points as a table, with the population of an interval only if it is not seeds or rounds."""
     repeats = {name: f"n ({axis.repeats}s)" for name, axis in (("x", x), ("y", y))}
     columns = {
         "variant": None,
         "family": None,
         "setting": None,
-        "front": "Pareto front",
-        "front_probability": "P(on the front)",
-        "front_reason": "why no probability",
+        "front": "Pareto-optimal",
+        "front_probability": "P(Pareto-optimal)",
+        "front_reason": "reason for no probability",
         "y": y.title,
         "y_low": "95 % from",
         "y_high": "95 % to",
@@ -218,7 +220,7 @@ def points_table(points: pd.DataFrame, x: Axis, y: Axis) -> tuple[pd.DataFrame, 
     if len(points) > views.MAX_ROWS:
         points = points.sort_values(["front", "y"], ascending=[False, y.better == "lower"])
     frame = points[[name for name in columns if name not in hidden]]
-    # No probability is shown as 1: as a text, '>0.99'.
+    # A probability is a text such as '>0.99', never exactly 1.
     return frame, {name: text for name, text in columns.items() if text}
 
 
@@ -251,8 +253,7 @@ chosen = choose_experiments(first)
 axes = data.axes(first, chosen)
 if not axes:
     st.info(
-        "No record of this study can be drawn yet: see Coverage and provenance for what became of "
-        "its jobs."
+        "No record of this study can be drawn yet. Coverage and provenance shows the status of its jobs."
     )
     st.stop()
 x, y, log = choose_axes(axes)
@@ -261,14 +262,14 @@ drawable = [points.dropna(subset=["x", "y"]) for _, points in every]
 drawable = [points for points in drawable if len(points)]
 num_panels = max(len(split_panels(points)) for _, points in every)
 several = len(every) > 1 or num_panels > 1
-# On one plane points of several devices have its colours; those of several settings look alike.
+# In one chart devices differ by fill, but settings can't be distinguished.
 devices = pd.concat([points["device"] for points in drawable]).nunique() if drawable else 0
 apart = num_panels > 1 and (
     devices < 2 or address.toggle("One panel for each device and setting", "facets", True)
 )
 positive = all(points["x"].gt(0).all() for points in drawable)
 domains = shared_domains(drawable, x, y, log and positive, False) if several and drawable else None
-# The budget stands beside the chart, and the chart needs it: the columns are filled out of order.
+# The budget is next to the chart, and the chart needs it: the columns are filled out of order.
 chart_place, side_place = (
     st.columns([2.6, 1]) if len(every) == 1 else (st.container(), st.container())
 )
@@ -283,7 +284,7 @@ with chart_place:
 with side_place:
     for one in picker.side_by_side():
         show_choice(one, chosen, points_by_name[one.name], x, y, limit, memory)
-picked = views.pick_variants(names, "Selected (click or drag in the chart, or choose here)")
+picked = views.pick_variants(names, "Selected (click or drag in the chart, or select here)")
 for one in picker.side_by_side():
     points = points_by_name[one.name]
     frame, labels = points_table(points[points["variant"].isin(picked)], x, y)

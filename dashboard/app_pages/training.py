@@ -1,4 +1,4 @@
-"""How did the trainings go, had they settled when they ended, and what did they cost?"""
+"""How did the trainings go, had they converged at their end, and what did they cost?"""
 
 import pandas as pd
 import streamlit as st
@@ -24,7 +24,7 @@ NUM_SHOWN = 8
 EXPERIMENT = ["kind", "dataset", "recipe"]
 BEGUN = {
     "num_epochs": "of epochs",
-    "updated_at": "last heard of",
+    "updated_at": "last progress",
     "seconds_ago": "seconds ago",
 }
 COSTS = {
@@ -34,7 +34,7 @@ COSTS = {
     "recipe": None,
     "n": "n (seeds)",
     "wall_seconds": "wall time, mean (s)",
-    "train_seconds": "training alone, mean (s)",
+    "train_seconds": "training only, mean (s)",
     "train_images_per_second": "speed, mean (images/s)",
     "test_accuracy": "test accuracy, mean",
     "device": "on",
@@ -64,7 +64,7 @@ def costs(one: data.Loaded, names: list[str]) -> pd.DataFrame:
 def show(one: data.Loaded, field: str, names: list[str]) -> None:
     name = one.name.replace("/", "_")
     if one.trainings:
-        st.markdown("**Begun, without a record yet**")
+        st.markdown("**Started, without a record yet**")
         frame = trainings_frame(one.trainings)
         columns = table_columns.config(frame, BEGUN)
         st.dataframe(frame, hide_index=True, key=f"running_{name}", column_config=columns)
@@ -74,7 +74,7 @@ def show(one: data.Loaded, field: str, names: list[str]) -> None:
     for index, panel in enumerate(panels):
         views.chart(panel, f"curves_{name}_{index}", extra_height=views.legend_height(len(names)))
     if not panels:
-        st.info("No record holds this yet.")
+        st.info("No record has this metric yet.")
     labels = {column: text for column, text in COSTS.items() if text}
     views.table(costs(one, names), f"costs_{name}", labels, "Cost of training")
 
@@ -83,7 +83,7 @@ st.header("Training")
 first = picker.loaded_study()
 trained = first.runs[first.runs["kind"] != "latency"]
 if not len(trained):
-    st.info("This study trains nothing: add a `train:` or `finetune:` block.")
+    st.info("This study trains nothing. To add a training, write a `train:` or `finetune:` block.")
     st.stop()
 known = [field for field in FIELDS if field in first.epochs and first.epochs[field].notna().any()]
 left, right = st.columns([1, 2])

@@ -1,4 +1,4 @@
-"""Does a start from trained weights help, and how much of the network must be tuned?"""
+"""Do pretrained weights help, and how much of the network must be fine-tuned?"""
 
 import streamlit as st
 
@@ -34,10 +34,10 @@ def show(one: data.Loaded, field: str) -> None:
 
 st.header("Transfer")
 if not picker.loaded_study().study.finetune:
-    st.info("This study fine-tunes nothing: add a `finetune:` block.")
+    st.info("This study fine-tunes nothing. To add a fine-tuning, write a `finetune:` block.")
     st.stop()
 field = address.pick_one(
-    "Over epochs", FIELDS, "curve", field_title, draw=st.segmented_control, required=True
+    "Metric over epochs", FIELDS, "curve", field_title, draw=st.segmented_control, required=True
 )
 for one in picker.side_by_side():
     show(one, field)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def list_names(names: Iterable[str], most: int, separator: str = ", ") -> str:
-    """The first `most` names, and how many more there are: 'A, B and 7 more'."""
+    """The first `most` names and the number of further ones: 'A, B and 7 more'."""
     shown = list(names)
     joint = "" if separator == ", " else separator.strip()
     more = f"{joint} and {len(shown) - most:,} more" if len(shown) > most else ""
@@ -12,5 +12,5 @@ def list_names(names: Iterable[str], most: int, separator: str = ", ") -> str:
 
 
 def count_noun(number: int, noun: str) -> str:
-    """'1 pair' or '1,200 pairs', of a noun whose plural has an s."""
+    """'1 pair' or '1,200 pairs', for a noun with a regular plural."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -29,7 +29,7 @@ PAGES = {
     "training": "Training",
     "latency": "Latency",
     "transfer": "Transfer",
-    "paper": "Paper beside ours",
+    "paper": "Paper and ours",
     "coverage": "Coverage and provenance",
 }
 DRAWN = '[data-testid="stVegaLiteChart"] svg.marks'

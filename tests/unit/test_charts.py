@@ -9,7 +9,7 @@ from PIL import Image
 from resnest_bench import charts, records
 from resnest_bench.charts import curves, latency
 from resnest_bench.charts.palette import PALETTE
-from resnest_bench.charts.style import CONTINUED, series_scales
+from resnest_bench.charts.style import BINOMIAL, CONTINUED, series_scales
 from resnest_bench.frames.rows import build_epochs
 from resnest_bench.paths import Job
 from resnest_bench.results import StudyResults
@@ -133,8 +133,8 @@ def test_the_bar_of_one_seed_is_dashed_and_alike_seeds_have_none(spec, study, pa
     assert (row["variant"], row["interval"]) == ("A", "binomial, new test images")
     assert (row["low"], row["high"]) == pytest.approx((50.2003, 69.0599), abs=1e-3)
     assert bars["encoding"]["strokeDash"]["field"] == "interval"
-    assert "Dashed, n=1: binomial 95 %" in titles(drawn)
-    assert "No bar where all seeds are alike" in titles(drawn)
+    assert BINOMIAL in titles(drawn)
+    assert "No bar if all seeds are equal" in titles(drawn)
     assert "t-interval" not in titles(drawn)
 
 

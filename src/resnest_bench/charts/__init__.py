@@ -1,4 +1,4 @@
-"""Tables to pictures (floor 5): functions DataFrame -> altair chart, for files and dashboard."""
+"""Charts (floor 5): functions from a DataFrame to an altair chart, for files and the dashboard."""
 
 from resnest_bench.charts.ablation import ablation_chart
 from resnest_bench.charts.claims import claim_chart
@@ -9,14 +9,14 @@ from resnest_bench.charts.differences import effects_chart, pairs_chart
 from resnest_bench.charts.drift import drift_chart
 from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
 from resnest_bench.charts.factors import factor_chart
-from resnest_bench.charts.figures import make_figures, png_bytes, svg_text, write_figures
+from resnest_bench.charts.figures import make_figures, render_png, render_svg, write_figures
 from resnest_bench.charts.identity import LEGEND_NAMES
 from resnest_bench.charts.latency import latency_distribution_chart, latency_distribution_panels
 from resnest_bench.charts.modes import modes_chart
 from resnest_bench.charts.paper import paper_chart
 from resnest_bench.charts.plane_axes import shared_domains
 from resnest_bench.charts.startup import startup_chart
-from resnest_bench.charts.style import no_data_chart, themed, title_text
+from resnest_bench.charts.style import no_data_chart, split_title, themed
 from resnest_bench.charts.sweep import SWEEP_FIELDS, batch_sweep_chart
 from resnest_bench.charts.tradeoff import tradeoff_chart
 from resnest_bench.charts.transfer import transfer_chart
@@ -43,12 +43,12 @@ __all__ = [
     "no_data_chart",
     "pairs_chart",
     "paper_chart",
-    "png_bytes",
+    "render_png",
+    "render_svg",
     "shared_domains",
+    "split_title",
     "startup_chart",
-    "svg_text",
     "themed",
-    "title_text",
     "tradeoff_chart",
     "trained_label",
     "training_curves_chart",

@@ -1,4 +1,4 @@
-"""One row a variant: mean, interval and the single seeds."""
+"""One row per variant: mean, interval and the single seeds."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ from resnest_bench.charts.palette import GREY, PALETTE
 from resnest_bench.charts.style import (
     WIDTH,
     bar_dash,
-    distinct_text,
-    interval_text,
-    left_out,
+    describe_intervals,
+    describe_missing,
+    join_distinct,
     no_data_chart,
     stale_marks,
     title,
@@ -44,20 +44,20 @@ PAPER = "paper (printed, T4, full CIFAR-10)"
 def ablation_chart(
     ablation: pd.DataFrame, variants: Sequence[str] = ()
 ) -> alt.LayerChart | alt.Chart:
-    """A dot, its interval and a tick for each seed, for each row of `ablation_table`.
+    """A dot with its interval and one tick per seed, for each row of `ablation_table`.
 
-    Where the table has the paper's printed accuracies, an open diamond stands at each. A variant
-    without any accuracy keeps its row, without a dot, and is named with its reason. `variants` are
-    all of the study in its order: they decide how a network looks.
+    Open diamonds mark the paper's printed accuracies, if the table has them. A variant without an
+    accuracy keeps its row and is named with the reason. `variants` are all variants of the study, in its
+    order; they determine each network's appearance.
     """
     if not len(ablation):
         return no_data_chart(TITLE)
     drawn = ablation["accuracy_mean_percent"].notna()
-    text = f"{TITLE}: {distinct_text(ablation, 'dataset_label')}"
+    text = f"{TITLE}: {join_distinct(ablation, 'dataset_label')}"
     subtitle = [
-        training_text(ablation),
-        f"{interval_text(ablation.loc[drawn, 'accuracy_interval_about'])}. Ticks: single seeds",
-        left_out(ablation, drawn),
+        describe_trainings(ablation),
+        f"{describe_intervals(ablation.loc[drawn, 'accuracy_interval_about'])}. Ticks: single seeds",
+        describe_missing(ablation, drawn),
     ]
     if not drawn.any():
         return no_data_chart(text, subtitle[2:])
@@ -67,14 +67,14 @@ def ablation_chart(
     rows = with_marks(ablation[drawn])[COLUMNS]
     layers = dots_with_intervals(rows, y, looks["color"], looks["shape"])
     chart = alt.LayerChart(layer=[*layers, *_printed(ablation, y)])
-    # Two legends: whether a record of ours is stale, and what a diamond is.
+    # Two legends: one for stale records, one for the diamond.
     return chart.resolve_scale(shape="independent").properties(
         title=title(text, subtitle), width=WIDTH
     )
 
 
 def _printed(ablation: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
-    """A layer of the paper's printed accuracies in %, or none where the table has none."""
+    """A layer of the paper's printed accuracies in %, or none without any."""
     column = "printed_accuracy_percent"
     if column not in ablation or ablation[column].isna().all():
         return []
@@ -93,19 +93,19 @@ def _printed(ablation: pd.DataFrame, y: alt.Y) -> list[alt.Chart]:
     ]
 
 
-def training_text(table: pd.DataFrame) -> str:
-    """Recipe, number of test images and device, for a subtitle."""
+def describe_trainings(table: pd.DataFrame) -> str:
+    """Name recipe, number of test images and device, for a subtitle."""
     tests = " or ".join(f"{int(count):,}" for count in table["num_test"].dropna().unique())
     return (
-        f"Recipe {distinct_text(table, 'recipe')}, {tests} test images, "
-        f"on {distinct_text(table, 'train_device')}"
+        f"Recipe {join_distinct(table, 'recipe')}, {tests} test images, "
+        f"on {join_distinct(table, 'train_device')}"
     )
 
 
 def dots_with_intervals(
     rows: pd.DataFrame, y: alt.Y, colour: ChannelColor, shape: ChannelShape, **more: alt.YOffset
 ) -> list[alt.Chart]:
-    """Layers of intervals, seeds and means along x; `more` are further encodings of all."""
+    """Layers of intervals, seeds and means along x, all with the further encodings `more`."""
     x = alt.X("accuracy_mean_percent:Q", title=AXIS, scale=alt.Scale(zero=False))
     base = rows.drop(columns=["seeds", "seed_accuracies_percent"])
     intervals = (
@@ -139,7 +139,7 @@ def dots_with_intervals(
 
 
 def seed_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each variant, recipe and seed, with its accuracy in %."""
+    """One row per variant, recipe and seed, with its accuracy in %."""
     long = rows[["variant", "recipe", "seeds", "seed_accuracies_percent"]].explode(
         ["seeds", "seed_accuracies_percent"]
     )

@@ -1,4 +1,4 @@
-"""What a claim comes down to: each comparison with its interval, and the band that was claimed."""
+"""The hypotheses of a claim: the observed value of each with its interval, and the claimed band."""
 
 import textwrap
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from resnest_bench.charts.cut_bars import CUT_NOTE, arrowheads, cut_bars, ends_beyond
 from resnest_bench.charts.palette import GREY, PALETTE
-from resnest_bench.charts.style import WIDTH, distinct_text, left_out, no_data_chart, title
+from resnest_bench.charts.style import WIDTH, describe_missing, join_distinct, no_data_chart, title
 
 AXES = {
     "points": "Difference in test accuracy, first minus second (percentage points)",
@@ -18,9 +18,9 @@ AXES = {
     "parameters": "Parameters",
     "MACs": "Multiply-accumulates of one image",
 }
-FRESH, LEAD = "measured", "the verdict hangs on it"
+FRESH, LEAD = "measured", "decides the verdict"
 STALE = " (stale)"
-# What a dot says by its shape and its colour.
+# Shape and colour of a dot.
 LOOKS = {
     FRESH: ("circle", PALETTE[0]),
     LEAD: ("diamond", PALETTE[1]),
@@ -33,10 +33,10 @@ ROW_HEIGHT, LABEL_COLUMNS = 34, 46
 
 
 def claim_chart(rows: pd.DataFrame, claim: str) -> alt.LayerChart | alt.Chart:
-    """A row for each comparison of one claim (of `comparisons_table`): dot, interval, single seeds.
+    """One row per hypothesis of one claim (from `comparisons_table`): dot, interval, single seeds.
 
-    The shaded band is what the claim says: where the dots would have to lie. Of more than 40
-    comparisons those with the largest p for the claim are drawn.
+    The shaded band is the claim: the dots must be in it. Of more than 40 hypotheses those with the
+    largest p for the claim are drawn.
     """
     if not len(rows):
         return no_data_chart(claim, ["There is nothing to compare"])
@@ -44,7 +44,7 @@ def claim_chart(rows: pd.DataFrame, claim: str) -> alt.LayerChart | alt.Chart:
     gaps = _gaps(rows, drawn)
     if not drawn.any():
         return no_data_chart(claim, [gaps])
-    points = _chosen(rows[drawn])
+    points = _select_rows(rows[drawn])
     low, high = _domain(points)
     x = alt.Scale(domain=[low, high], nice=False, zero=False)
     y = _y(points)
@@ -66,19 +66,19 @@ def claim_chart(rows: pd.DataFrame, claim: str) -> alt.LayerChart | alt.Chart:
 
 
 def _gaps(rows: pd.DataFrame, drawn: pd.Series) -> str:
-    """What isn't drawn, with its reason; of many their number, and the table says the reasons."""
+    """Name what isn't drawn, with the reasons; or only the number of many, whose reasons are in the table."""
     missing = int((~drawn).sum())
     if missing > MAX_NAMED and drawn.any():
-        return f"Not drawn: {missing} of {len(rows)} comparisons, for which there are no records"
-    return left_out(rows.assign(variant=rows["comparison"]), drawn)
+        return f"Not drawn: {missing} of {len(rows)} hypotheses, which have no records"
+    return describe_missing(rows.assign(variant=rows["comparison"]), drawn)
 
 
-def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
+def _select_rows(rows: pd.DataFrame) -> pd.DataFrame:
     if len(rows) > MAX_ROWS:
         keep = rows["p_for"].sort_values(ascending=False, kind="stable").index[:MAX_ROWS]
         rows = rows[rows.index.isin(keep)]
     labels = ["\n".join(textwrap.wrap(text, LABEL_COLUMNS)) for text in rows["comparison"]]
-    # Of one comparison alone the verdict hangs on it anyway.
+    # A single hypothesis needs no mark.
     leads = rows["lead"].to_numpy(dtype=bool) & (len(rows) > 1)
     stale = rows["stale"].to_numpy(dtype=bool, na_value=False)
     looks = [
@@ -89,10 +89,10 @@ def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _domain(points: pd.DataFrame) -> tuple[float, float]:
-    """Ends of x: all seeds and the claim's own ends, and intervals as far as the dots stay readable."""
+    """Limits of x: all seeds, the claim's limits, and as much of the intervals as stays readable."""
     seeds = points["seed_values"].explode().astype(float)
     edges = points[["claimed_low", "claimed_high"]].to_numpy().ravel()
-    # exp(-inf) is the low end of a ratio that has none.
+    # exp(-inf) is the lower limit of a ratio without one.
     edges = edges[np.isfinite(edges) & ~((points["unit"].iloc[0] != "points") & (edges == 0))]
     shown = np.concatenate([points["estimate"], seeds.dropna(), edges])
     first, last = shown.min(), shown.max()
@@ -105,7 +105,7 @@ def _domain(points: pd.DataFrame) -> tuple[float, float]:
 
 
 def _notes(points: pd.DataFrame) -> list[str]:
-    data, device = distinct_text(points, "dataset_label"), distinct_text(points, "device")
+    data, device = join_distinct(points, "dataset_label"), join_distinct(points, "device")
     images = " or ".join(f"{int(n):,}" for n in points["num_images"].dropna().unique())
     batches = points["batch_size"].dropna().unique()
     where = [
@@ -115,17 +115,17 @@ def _notes(points: pd.DataFrame) -> list[str]:
         f"on {device}" if device else "",
     ]
     if points["n"].isna().all():
-        return [", ".join(filter(None, where)), "Shaded: what the claim says. Counts have no error"]
+        return [", ".join(filter(None, where)), "Shaded: the claim. Counts have no error"]
     what = "seeds" if images else "rounds"
     return [
         ", ".join(filter(None, where)),
-        f"Shaded: what the claim says. Dots: mean over n {what}. Ticks: single {what}. Bars: 95 % "
-        f"interval for new {what}{' and new test images' if images else ''}, none for n=1",
+        f"Shaded: the claim. Dots: mean over n {what}. Ticks: single {what}. Bars: 95 % "
+        f"interval for new {what}{' and new test images' if images else ''}, none below n=3",
     ]
 
 
 def _cut_note(count: int) -> list[str]:
-    return [f"The {MAX_ROWS} least clear of {count} comparisons"] if count > MAX_ROWS else []
+    return [f"The {MAX_ROWS} least clear of {count} hypotheses"] if count > MAX_ROWS else []
 
 
 def _x(field: str, scale: alt.Scale, unit: str) -> alt.X:
@@ -184,12 +184,12 @@ def _counts(points: pd.DataFrame, y: alt.Y) -> alt.Chart:
 
 
 def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
-    seen = [look for look in LOOKS if (points["look"] == look).any()]
-    shapes, colours = zip(*(LOOKS[look] for look in seen), strict=True)
+    looks = [look for look in LOOKS if (points["look"] == look).any()]
+    shapes, colours = zip(*(LOOKS[look] for look in looks), strict=True)
     legend = alt.Legend(orient="top", title=None, labelLimit=400, offset=8)
     number = ".4~g"
     tooltip = [
-        alt.Tooltip("comparison:N"),
+        alt.Tooltip("comparison:N", title="hypothesis"),
         alt.Tooltip("estimate:Q", title=unit, format=number),
         alt.Tooltip("low:Q", title="95 % from", format=number),
         alt.Tooltip("high:Q", title="95 % to", format=number),
@@ -198,7 +198,7 @@ def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
         alt.Tooltip("p_against:Q", title="p against", format=".2~g"),
         alt.Tooltip("status:N"),
     ]
-    kept = [
+    columns = [
         "label",
         "look",
         "comparison",
@@ -211,17 +211,17 @@ def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
         "status",
     ]
     return (
-        alt.Chart(points[kept])
+        alt.Chart(points[columns])
         .mark_point(size=90, opacity=1, filled=True)
         .encode(
             x=_x("estimate", x, unit),
             y=y,
             tooltip=tooltip,
             shape=alt.Shape(
-                "look:N", legend=legend, scale=alt.Scale(domain=seen, range=list(shapes))
+                "look:N", legend=legend, scale=alt.Scale(domain=looks, range=list(shapes))
             ),
             color=alt.Color(
-                "look:N", legend=legend, scale=alt.Scale(domain=seen, range=list(colours))
+                "look:N", legend=legend, scale=alt.Scale(domain=looks, range=list(colours))
             ),
         )
     )

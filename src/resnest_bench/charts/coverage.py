@@ -1,4 +1,4 @@
-"""How much of a study is there: jobs of each experiment by what became of them."""
+"""The state of a study: the jobs of each experiment by status."""
 
 import altair as alt
 import pandas as pd
@@ -17,7 +17,7 @@ COLOURS = {
 
 
 def coverage_chart(runs: pd.DataFrame) -> alt.Chart:
-    """A bar for each kind, dataset and recipe of `runs`, as long as its number of jobs."""
+    """One bar of job counts per kind, dataset and recipe of `runs`."""
     if not len(runs):
         return no_data_chart(TITLE)
     names = runs["kind"] + ", " + runs["dataset"] + ", " + runs["recipe"]
@@ -28,7 +28,7 @@ def coverage_chart(runs: pd.DataFrame) -> alt.Chart:
         .reset_index()
     )
     counts["rank"] = counts["status"].map({name: rank for rank, name in enumerate(COLOURS)})
-    seen = [name for name in COLOURS if name in set(counts["status"])]
+    statuses = [name for name in COLOURS if name in set(counts["status"])]
     order = list(dict.fromkeys(names))
     return (
         alt.Chart(counts)
@@ -38,10 +38,10 @@ def coverage_chart(runs: pd.DataFrame) -> alt.Chart:
             y=alt.Y("experiment:N", sort=order, title=None, axis=alt.Axis(labelLimit=0)),
             color=alt.Color(
                 "status:N",
-                sort=seen,
+                sort=statuses,
                 title=None,
                 legend=alt.Legend(orient="bottom"),
-                scale=alt.Scale(domain=seen, range=[COLOURS[name] for name in seen]),
+                scale=alt.Scale(domain=statuses, range=[COLOURS[name] for name in statuses]),
             ),
             order="rank:Q",
             tooltip=["experiment:N", "status:N", "jobs:Q", "variants:Q"],

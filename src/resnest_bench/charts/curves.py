@@ -1,4 +1,4 @@
-"""Training curves: a metric over epochs, a thin line a seed, their mean and their range."""
+"""Training curves: a metric over epochs, with one thin line per seed, their mean and their range."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 from altair.typing import ChannelOpacity
 
 from resnest_bench.charts.identity import Identity, identity, network_legend
-from resnest_bench.charts.style import WIDTH, distinct_text, no_data_chart, on_devices, title
+from resnest_bench.charts.style import WIDTH, join_distinct, no_data_chart, on_devices, title
 
 TITLE = "Training curves"
 MAX_MARKS = 4000
@@ -22,39 +22,39 @@ def training_curves_chart(
     panels = training_curves_panels(epochs, field, variants)
     if not panels:
         return no_data_chart(TITLE)
-    known = _known(epochs, field)
-    text = f"{TITLE}: {distinct_text(known, 'dataset_label')}"
-    subtitle = [f"{_legend_text(known)}. {on_devices(known)}", _not_ok(known)]
+    rows = _with_values(epochs, field)
+    text = f"{TITLE}: {join_distinct(rows, 'dataset_label')}"
+    subtitle = [f"{_explain_lines(rows)}. {on_devices(rows)}", _name_not_ok(rows)]
     # Each experiment has its own variants: a shared legend would mix them up.
-    whole = alt.vconcat(*panels).resolve_scale(color="independent", strokeDash="independent")
-    return whole.properties(title=title(text, subtitle))
+    figure = alt.vconcat(*panels).resolve_scale(color="independent", strokeDash="independent")
+    return figure.properties(title=title(text, subtitle))
 
 
 def training_curves_panels(
     epochs: pd.DataFrame, field: str = "test_accuracy", variants: Sequence[str] = ()
 ) -> list[alt.LayerChart]:
-    """One chart for each experiment in `epochs`, which is from `epochs_frame` or `live_epochs`.
+    """One chart per experiment in `epochs`, which is from `epochs_frame` or `live_epochs`.
 
-    Bold: mean of `field` over seeds in each epoch; band: their range; thin: each seed. Accuracies are
-    in %. Seeds that still run are thin lines that are not in the mean. A long training is thinned to
-    about 4,000 points in all: every k-th epoch and the last. `variants` are all of the study in its
-    order: they decide how a network looks.
+    Bold lines are means of `field` over seeds, bands their range, and thin lines single seeds.
+    Accuracies are in %. Seeds that are still running are thin lines and not in the mean. Long trainings
+    are thinned to about 4,000 points in total: every k-th epoch and the last. `variants` are all
+    variants of the study, in its order; they determine each network's appearance.
     """
-    known = _known(epochs, field)
-    if not len(known):
+    rows = _with_values(epochs, field)
+    if not len(rows):
         return []
-    every = -(-len(known) // MAX_MARKS)
-    groups = [rows for _, rows in known.groupby(EXPERIMENT, sort=False)]
-    looks = identity(variants, known["variant"])
-    return [_panel(rows, field, every, f"legend{i}", looks) for i, rows in enumerate(groups)]
+    every = -(-len(rows) // MAX_MARKS)
+    groups = [group for _, group in rows.groupby(EXPERIMENT, sort=False)]
+    looks = identity(variants, rows["variant"])
+    return [_panel(group, field, every, f"legend{i}", looks) for i, group in enumerate(groups)]
 
 
-def _known(epochs: pd.DataFrame, field: str) -> pd.DataFrame:
+def _with_values(epochs: pd.DataFrame, field: str) -> pd.DataFrame:
     return _best_status(epochs.dropna(subset=[field])) if len(epochs) else epochs
 
 
 def curve_means(epochs: pd.DataFrame, field: str) -> pd.DataFrame:
-    """Mean, low, high and n over seeds, for each experiment, variant and epoch; accuracies in %."""
+    """Mean, low, high and n over seeds, per experiment, variant and epoch; accuracies in %."""
     grouped = epochs.groupby([*EXPERIMENT, "variant", "epoch"], sort=False)[field]
     means = grouped.agg(mean="mean", low="min", high="max", n="count").reset_index()
     means[["mean", "low", "high"]] *= _factor(field)
@@ -75,7 +75,7 @@ def field_title(field: str) -> str:
 
 
 def _best_status(epochs: pd.DataFrame) -> pd.DataFrame:
-    """For each curve the ok seeds, without any the stale ones, then the failed; running ones too."""
+    """For each curve the ok seeds, else the stale ones, else the failed ones; always the running ones."""
     rank = epochs["status"].map({"ok": 0, "stale": 1, "failed": 2})
     best = rank.groupby([epochs[c] for c in (*EXPERIMENT, "variant")]).transform("min")
     return epochs[(rank == best) | (epochs["status"] == "running")]
@@ -86,8 +86,8 @@ def _thinned(rows: pd.DataFrame, every: int) -> pd.DataFrame:
     return rows[(rows["epoch"] % every == 0) | (rows["epoch"] == last)]
 
 
-def _legend_text(epochs: pd.DataFrame) -> str:
-    running = "; of seeds that still run, not in the mean" if _any_running(epochs) else ""
+def _explain_lines(epochs: pd.DataFrame) -> str:
+    running = "; those still running are not in the mean" if _any_running(epochs) else ""
     return f"Bold: mean over seeds. Band: lowest to highest seed. Thin: single seeds{running}"
 
 
@@ -95,7 +95,7 @@ def _any_running(epochs: pd.DataFrame) -> bool:
     return bool((epochs["status"] == "running").any())
 
 
-def _not_ok(epochs: pd.DataFrame) -> str:
+def _name_not_ok(epochs: pd.DataFrame) -> str:
     bad = epochs.loc[epochs["status"] != "ok", ["recipe", "variant", "status"]].drop_duplicates()
     names = [f"{v}, {r} ({s})" for r, v, s in bad.itertuples(index=False)]
     return f"Not ok: {'; '.join(names)}" if names else ""

@@ -1,4 +1,4 @@
-"""Bars that are longer than the plot: the part that is drawn, and an arrowhead where they go on."""
+"""Bars that are longer than the plot: the visible part, and an arrowhead where they continue."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-CUT_NOTE = "Arrowheads: the bar goes on beyond the plot"
+CUT_NOTE = "Arrowheads: the bar continues beyond the plot"
 # By channel and by the side of the plot: an arrowhead, and pixels from the border to its middle.
 ARROWS: dict[tuple[str, bool], dict[str, Any]] = {
     ("x", False): {"shape": "triangle-left", "xOffset": 4},
@@ -23,7 +23,7 @@ def cut_bars(rows: pd.DataFrame, low: str, high: str, domain: Sequence[float]) -
 
 
 def ends_beyond(rows: pd.DataFrame, low: str, high: str, domain: Sequence[float]) -> pd.DataFrame:
-    """A row for each end of a bar that `domain` cuts off.
+    """One row per end of a bar that `domain` cuts off.
 
     `border` is the end of the domain that the bar crosses, and `upper` whether it is the upper one.
     """
@@ -35,7 +35,7 @@ def ends_beyond(rows: pd.DataFrame, low: str, high: str, domain: Sequence[float]
 def arrowheads(
     ends: pd.DataFrame, channel: str, reverse: bool = False, **looks: Any
 ) -> list[alt.Chart]:
-    """An arrowhead at the border of the plot for each row of `ends_beyond`.
+    """One arrowhead at the border of the plot per row of `ends_beyond`.
 
     `channel` is 'x' or 'y', the direction of the bars; `reverse` that of its scale. `looks` are
     properties of the mark.

@@ -1,4 +1,4 @@
-"""Several devices on one plane: points of the first are filled, all others are open."""
+"""Several devices in one chart: points of the first are filled, all others are open."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ def _devices(points: pd.DataFrame) -> list[str]:
     return list(points.loc[points["device"] != "", "device"].unique())
 
 
-def devices_text(points: pd.DataFrame) -> str:
-    """Which device is filled and which are open, where points of several share a plane."""
+def describe_devices(points: pd.DataFrame) -> str:
+    """Say which device is filled and which are open; empty for a single device."""
     first, *others = [*_devices(points), ""]
     others = [name for name in others if name]
     return f"Filled: {first}. Open: {' and '.join(others)}" if others else ""
 
 
 def open_elsewhere(points: pd.DataFrame, fill: alt.Fill) -> Any:
-    """`fill`, but none for points of another device than the first: the two can't be compared."""
+    """Use `fill` only for points of the first device: other devices can't be compared with it."""
     others = _devices(points)[1:]
     if not others:
         return fill

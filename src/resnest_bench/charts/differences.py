@@ -1,4 +1,4 @@
-"""Differences of variants: a square of every two, or a row for each against one base; and effects."""
+"""Differences of variants: a matrix of all pairs, or one row per variant against one base; and effects."""
 
 import altair as alt
 import pandas as pd
@@ -6,7 +6,7 @@ import pandas as pd
 from resnest_bench.charts.palette import CELL_TEXT, DIVERGING, GREY, PALETTE
 from resnest_bench.charts.style import WIDTH, no_data_chart, title
 from resnest_bench.comparisons.differences import ABOVE, BELOW, NETWORKS, UNDECIDED, UNTESTED
-from resnest_bench.formats import probability_text
+from resnest_bench.formats import format_probability
 from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 
 CELL, ROW_HEIGHT = 58, 30
@@ -19,19 +19,19 @@ OPPOSITE = {
     NETWORKS[ABOVE]: NETWORKS[BELOW],
     NETWORKS[BELOW]: NETWORKS[ABOVE],
 }
-MODEL, BY_SEED = "all seeds together (mixed model)", "each seed by itself"
+MODEL, BY_SEED = "all seeds together (mixed model)", "over the effects of single seeds"
 INTERVAL = "95 % interval for new seeds on new test images (the training images stay the same)"
 
 
 def pairs_chart(pairs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
-    """Of every two: a square of row minus column. Against one base: a row each, with its interval.
+    """All pairs as a matrix of row minus column, or one row per variant against one base.
 
-    `pairs` is that of `differences_of`.
+    `pairs` is from `compute_differences`.
     """
     head = "Is the difference real?"
     drawn = pairs[pairs["difference_points"].notna()]
     if not len(drawn):
-        return no_data_chart(head, ["No pair has a seed in common"])
+        return no_data_chart(head, ["No pair has a common seed"])
     if len(drawn["base"].unique()) == 1:
         return _rows_chart(drawn)
     return _square_chart(drawn)
@@ -62,7 +62,7 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         ]
     ].assign(
         text=[f"{value:+.1f}" for value in both["difference_points"]],
-        better=both["mean_better_all"].map(probability_text),
+        better=both["mean_better_all"].map(format_probability),
     )
     lim = max(float(pairs["difference_points"].abs().max()), 0.1)
     x = alt.X(
@@ -77,8 +77,8 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         title=["significant:", "points"],
         scale=alt.Scale(domain=[-lim, 0, lim], range=DIVERGING),
     )
-    told = alt.datum.verdict == ABOVE
-    told |= alt.datum.verdict == BELOW
+    significant = alt.datum.verdict == ABOVE
+    significant |= alt.datum.verdict == BELOW
     tooltip = [
         alt.Tooltip("variant:N"),
         alt.Tooltip("base:N"),
@@ -88,26 +88,26 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     # Two layers: a cell that is not significant must not look like a small difference.
     grid = alt.Chart(cells).encode(x=x, y=y, tooltip=tooltip)
     plain = grid.mark_rect(fill="transparent", stroke=GREY)
-    coloured = grid.transform_filter(told).mark_rect(stroke=GREY).encode(color=colour)
-    quiet = grid.transform_filter(~told).mark_text(fontStyle="italic")
-    loud = grid.transform_filter(told).mark_text(color=CELL_TEXT, fontWeight="bold")
+    coloured = grid.transform_filter(significant).mark_rect(stroke=GREY).encode(color=colour)
+    quiet = grid.transform_filter(~significant).mark_text(fontStyle="italic")
+    loud = grid.transform_filter(significant).mark_text(color=CELL_TEXT, fontWeight="bold")
     side = CELL * len(order)
     notes = [
         *_subtitle(pairs),
-        "Row minus column in test accuracy, percentage points. Coloured and bold: significant at 5 %, "
-        f"Holm's correction over {len(pairs)} pairs, for new seeds on new test images",
+        "Row minus column in test accuracy (percentage points). Coloured and bold: significant at 5 % for "
+        f"new seeds on new test images, with Holm's correction over {len(pairs)} pairs",
     ]
     return alt.LayerChart(
         layer=[plain, coloured, quiet.encode(text="text:N"), loud.encode(text="text:N")]
     ).properties(
-        title=title("Is the difference real? Every two networks", notes),
+        title=title("Is the difference real? All pairs of networks", notes),
         width=max(side, 200),
         height=max(int(0.55 * side), 120),
     )
 
 
 def _mirrored(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The same pairs, seen from the other side."""
+    """The same pairs with variant and base exchanged."""
     return pairs.assign(
         variant=pairs["base"],
         base=pairs["variant"],
@@ -136,9 +136,9 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     rows = rows.assign(
         low=rows["all_low_points"].fillna(rows["networks_low_points"]),
         high=rows["all_high_points"].fillna(rows["networks_high_points"]),
-        better=rows["mean_better_all"].map(probability_text),
+        better=rows["mean_better_all"].map(format_probability),
     )
-    # The interval of these networks is that of one seed alone.
+    # The interval of these networks is only for a single seed.
     rows.loc[rows["n"].ne(1) & rows["all_low_points"].isna(), ["low", "high"]] = float("nan")
     pair = rows[rows["n"].eq(2)].explode("seed_differences_points")
     values = pair[["variant", "seed_differences_points"]].astype({"seed_differences_points": float})
@@ -146,14 +146,14 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         "difference_points:Q", title=f"Test accuracy minus that of {base} (percentage points)"
     )
     y = alt.Y("variant:N", sort=rows["variant"].tolist(), title=None, axis=alt.Axis(labelLimit=0))
-    seen = [verdict for verdict in VERDICTS if (rows["verdict"] == verdict).any()]
+    verdicts = [verdict for verdict in VERDICTS if (rows["verdict"] == verdict).any()]
     colour = alt.Color(
         "verdict:N",
         title=None,
         legend=alt.Legend(orient="top"),
-        scale=alt.Scale(domain=seen, range=[VERDICTS[verdict] for verdict in seen]),
+        scale=alt.Scale(domain=verdicts, range=[VERDICTS[verdict] for verdict in verdicts]),
     )
-    kept = [
+    columns = [
         "variant",
         "base",
         "verdict",
@@ -167,23 +167,23 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         "n",
         "least_detectable_points",
     ]
-    drawn = alt.Chart(rows[kept])
+    drawn = alt.Chart(rows[columns])
     barred = drawn.transform_filter("isValid(datum.low)")
     bars = barred.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour)
     tooltip = [
         alt.Tooltip("variant:N"),
         alt.Tooltip("verdict:N"),
         *_numbers(),
-        alt.Tooltip("least_detectable_points:Q", title="least detectable (points)", format=".2f"),
+        alt.Tooltip("least_detectable_points:Q", title="minimum detectable (points)", format=".2f"),
     ]
     dots = drawn.mark_point(size=90, filled=True, opacity=1).encode(
         x=x, y=y, color=colour, tooltip=tooltip
     )
-    # Two seeds have no interval: their differences are drawn themselves.
+    # Two seeds have no interval: both differences are drawn.
     ticks = alt.Chart(values).mark_tick(thickness=1.5, size=12, color=GREY)
     both = [ticks.encode(x="seed_differences_points:Q", y=y)] if len(values) else []
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
-    cut = f"The {MAX_ROWS} with the highest difference of {count}" if count > MAX_ROWS else ""
+    cut = f"The {MAX_ROWS} highest differences of {count}" if count > MAX_ROWS else ""
     what = (
         INTERVAL
         if rows["n"].gt(1).any()
@@ -191,8 +191,8 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     )
     notes = [
         *_subtitle(pairs),
-        f"Bars: {what}. Significant at 5 %, Holm's correction over {count} pairs",
-        "No bar for two seeds: the ticks are their differences" if both else "",
+        f"Bars: {what}. Significance at 5 %, with Holm's correction over {count} pairs",
+        "No bar for two seeds: ticks show both differences" if both else "",
         cut,
     ]
     return alt.LayerChart(layer=[zero.encode(x="zero:Q"), bars, *both, dots]).properties(
@@ -203,8 +203,8 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
 
 
 def effects_chart(effects: pd.DataFrame) -> alt.LayerChart | alt.Chart:
-    """A row for each effect of `factor_effects`: the estimate with both of its intervals."""
-    head = "What each factor does, all networks together"
+    """One row per effect of `factor_effects`: the estimate with both of its intervals."""
+    head = "Effect of each factor, over all networks together"
     drawn = effects[effects["effect"].notna()]
     if not len(drawn):
         return no_data_chart(head, ["No effect can be estimated"])
@@ -250,7 +250,7 @@ def effects_chart(effects: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
     notes = [
         "Bars: 95 % intervals for new seeds on these training and test images, assuming that effects "
-        "add up. The mixed model's also assume that all networks vary equally over seeds"
+        "add up. The mixed model also assumes that all networks vary equally over seeds"
     ]
     return alt.LayerChart(layer=[zero.encode(x="zero:Q"), rules, dots]).properties(
         title=title(head, notes), width=WIDTH, height=max(42 * len(rows), 70)

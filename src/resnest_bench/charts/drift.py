@@ -1,4 +1,4 @@
-"""How steady was the machine: the same network timed before and after each measurement."""
+"""How stable was the machine: one network, timed before and after each measurement."""
 
 import altair as alt
 import pandas as pd
@@ -7,13 +7,13 @@ from resnest_bench.charts.marks import name_rows, offsets, row_height
 from resnest_bench.charts.palette import GREY, PALETTE
 from resnest_bench.charts.rounds import (
     data_title,
+    describe_gaps,
+    describe_rounds,
+    describe_setting,
+    explain_gaps,
     first_rows,
     latency_jobs,
-    not_drawn,
-    place_text,
-    rounds_text,
-    stale_text,
-    why_not,
+    name_stale,
 )
 from resnest_bench.charts.style import WIDTH, no_data_chart, title
 
@@ -24,28 +24,30 @@ MARKS_PER_POINT = 2
 
 
 def drift_chart(runs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
-    """A dot a variant and round: reference_drift in %, beside a zero line and a band of ±5 %.
+    """One dot per variant and round: reference_drift in %, with a zero line and a band of ±5 %.
 
-    `runs` is from `collect`. The band is an orientation, no limit.
+    `runs` is from `collect`. The band is for orientation only.
     """
     jobs = latency_jobs(runs)
     if not len(jobs):
         return no_data_chart(TITLE)
-    why = why_not(jobs, "reference_drift", positive=False)
-    drawn, text, gaps = jobs[why == ""], data_title(TITLE, jobs), not_drawn(jobs, why)
+    why = explain_gaps(jobs, "reference_drift", positive=False)
+    drawn, text, gaps = jobs[why == ""], data_title(TITLE, jobs), describe_gaps(jobs, why)
     if not len(drawn):
         return no_data_chart(text, [gaps])
     points, cut = first_rows(drawn, MARKS_PER_POINT)
     points = points.assign(drift_percent=100 * points["reference_drift"])
     subtitle = [
         "One fixed network, timed before and after each measurement",
-        f"Median after over median before, minus 1, {place_text(drawn)}",
-        ". ".join(filter(None, [f"Band: ±{BAND_PERCENT} %, for orientation", rounds_text(drawn)])),
-        *(cut, stale_text(drawn), gaps),
+        f"Median after over median before, minus 1, {describe_setting(drawn)}",
+        ". ".join(
+            filter(None, [f"Band: ±{BAND_PERCENT} %, for orientation", describe_rounds(drawn)])
+        ),
+        *(cut, name_stale(drawn), gaps),
     ]
-    whole = alt.LayerChart(layer=_layers(points[["row", "seed", "status", "drift_percent"]]))
+    layered = alt.LayerChart(layer=_layers(points[["row", "seed", "status", "drift_percent"]]))
     height = row_height(points["seed"].nunique())
-    return whole.properties(title=title(text, subtitle), width=WIDTH, height=height)
+    return layered.properties(title=title(text, subtitle), width=WIDTH, height=height)
 
 
 def _layers(points: pd.DataFrame) -> list[alt.Chart]:

@@ -1,11 +1,11 @@
-"""What one factor does while the others are held: paired differences, beside the paper's."""
+"""The effect of one factor with the others held fixed: paired differences, next to the paper's."""
 
 import altair as alt
 import pandas as pd
 
 from resnest_bench.charts.ablation import PAPER
 from resnest_bench.charts.palette import GREY, PALETTE
-from resnest_bench.charts.style import WIDTH, distinct_text, left_out, no_data_chart, title
+from resnest_bench.charts.style import WIDTH, describe_missing, join_distinct, no_data_chart, title
 
 TITLES = {
     "radix": "Radix",
@@ -20,19 +20,19 @@ ROW_HEIGHT, LINE_HEIGHT = 60, 13
 
 
 def factor_chart(factor_rows: pd.DataFrame, factor: str) -> alt.LayerChart | alt.Chart:
-    """One row for each pair of `factor_table` that changes `factor`: variant minus base.
+    """One row per pair of `factor_table` that differs in `factor`: variant minus base.
 
-    A dot at the mean over paired seeds, its 95 % t-interval, a tick for each seed, and an open
-    diamond at the difference of the paper's printed accuracies. A pair without a value of ours is
-    named with its reason.
+    Dots are means over paired seeds with their 95 % t-intervals, ticks single seeds, and open diamonds
+    the differences of the paper's printed accuracies. A pair without a value of ours is named with the
+    reason.
     """
-    text = f"{TITLES[factor]}, everything else held"
+    text = f"{TITLES[factor]}, everything else held fixed"
     rows = factor_rows[factor_rows["factor"] == factor] if len(factor_rows) else factor_rows
     if not len(rows):
         return no_data_chart(text)
-    text = f"{text}: {distinct_text(rows, 'dataset_label')}"
+    text = f"{text}: {join_distinct(rows, 'dataset_label')}"
     drawn = rows["difference_mean_points"].notna()
-    gaps = left_out(rows.assign(variant=_names(rows)), drawn)
+    gaps = describe_missing(rows.assign(variant=_names(rows)), drawn)
     if not drawn.any():
         return no_data_chart(text, [gaps])
     points = _with_labels(rows[drawn], factor)
@@ -54,22 +54,22 @@ def factor_chart(factor_rows: pd.DataFrame, factor: str) -> alt.LayerChart | alt
 
 
 def _names(rows: pd.DataFrame) -> list[str]:
-    return [pair_text(*pair) for pair in zip(rows["base"], rows["variant"], strict=True)]
+    return [name_pair(*pair) for pair in zip(rows["base"], rows["variant"], strict=True)]
 
 
-def pair_text(base: str, variant: str) -> str:
-    """'ResNeSt-14-1s1x64d → 2s1x64d': what both names start with is said once."""
+def name_pair(base: str, variant: str) -> str:
+    """'ResNeSt-14-1s1x64d → 2s1x64d': the common beginning of both names is written once."""
     *start, _ = base.split("-")
     *other, last = variant.split("-")
     return f"{base} → {last if start == other and start else variant}"
 
 
 def _with_labels(rows: pd.DataFrame, factor: str) -> pd.DataFrame:
-    """With the ends of the interval, and a label: names, levels and what is held, a line each."""
-    # 'stem conv7' would say it twice, and a depth's level shows its layers.
+    """Add the limits of the interval, and a label of three lines: names, levels, other factors."""
+    # A stem's level is its name, and a depth's level shows its layers.
     word = f"{factor} " if factor in ("radix", "cardinality", "width") else ""
     changes = word + rows["base_level"] + " → " + rows["level"]
-    lines = zip(_names(rows), changes, "held: " + rows["held"], strict=True)
+    lines = zip(_names(rows), changes, "held fixed: " + rows["held"], strict=True)
     return rows.assign(
         low=rows["difference_low_points"],
         high=rows["difference_high_points"],
@@ -78,7 +78,7 @@ def _with_labels(rows: pd.DataFrame, factor: str) -> pd.DataFrame:
 
 
 def _domain(points: pd.DataFrame) -> tuple[float, float]:
-    """Ends of x: all points, 0 and every interval as a whole. Two seeds have none."""
+    """Limits of x: all points, 0 and all intervals. Two seeds have none."""
     seeds = points["seed_differences_points"].explode().astype(float)
     shown = pd.concat([points["printed_difference_points"], seeds, pd.Series([0.0])])
     first, last = shown.min(), shown.max()
@@ -91,12 +91,12 @@ def _domain(points: pd.DataFrame) -> tuple[float, float]:
 def _subtitle(points: pd.DataFrame) -> list[str]:
     tests = " or ".join(f"{int(count):,}" for count in points["num_test"].dropna().unique())
     lines = [
-        f"Recipe {distinct_text(points, 'recipe')}, {tests} test images, "
-        f"on {distinct_text(points, 'train_device')}",
+        f"Recipe {join_distinct(points, 'recipe')}, {tests} test images, "
+        f"on {join_distinct(points, 'train_device')}",
         "Ours: mean over n paired seeds. Ticks: single seeds. Bars: 95 % t-interval, none below n=3",
     ]
     if points["printed_difference_points"].notna().any():
-        lines.append("Paper: one printed figure for each network, without a spread")
+        lines.append("Paper: one printed figure per network, without a spread")
     return lines
 
 
@@ -110,7 +110,7 @@ def _y(points: pd.DataFrame) -> alt.Y:
         labelExpr="split(datum.label, '\\n')",
         labelLimit=400,
         labelLineHeight=LINE_HEIGHT,
-        # A label of three lines hangs from the middle of its first one.
+        # A label of three lines is aligned at its first line.
         labelOffset=-LINE_HEIGHT,
         labelPadding=8,
         ticks=False,
@@ -164,12 +164,12 @@ def _means(points: pd.DataFrame, x: alt.Scale, y: alt.Y) -> alt.Chart:
         STALE: ("cross", PALETTE[0], PALETTE[0]),
         PAPER: ("diamond", PALETTE[1], "transparent"),
     }
-    seen = [figure for figure in looks if (marks["figure"] == figure).any()]
-    shapes, strokes, fills = zip(*(looks[figure] for figure in seen), strict=True)
+    figures = [figure for figure in looks if (marks["figure"] == figure).any()]
+    shapes, strokes, fills = zip(*(looks[figure] for figure in figures), strict=True)
 
     def by_figure(values: tuple[str, ...]) -> dict:
         legend = alt.Legend(orient="top", title=None, labelLimit=400, offset=8)
-        scale = alt.Scale(domain=seen, range=list(values))
+        scale = alt.Scale(domain=figures, range=list(values))
         return {"shorthand": "figure:N", "scale": scale, "legend": legend}
 
     return (
@@ -190,7 +190,7 @@ def _tooltip() -> list[alt.Tooltip]:
     return [
         alt.Tooltip("base:N"),
         alt.Tooltip("variant:N"),
-        alt.Tooltip("held:N"),
+        alt.Tooltip("held:N", title="held fixed"),
         alt.Tooltip("figure:N"),
         alt.Tooltip("points:Q", title="difference (points)", format="+.2f"),
         alt.Tooltip("low:Q", title="95 % from", format="+.2f"),

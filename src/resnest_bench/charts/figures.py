@@ -1,4 +1,4 @@
-"""A study's figures as files: SVG and PNG, rendered without a browser and without the network."""
+"""A study's figures as files: SVG and PNG, rendered without a browser and without a network connection."""
 
 import io
 from collections.abc import Callable, Collection
@@ -25,7 +25,7 @@ PNG_SCALE = 2
 def make_figures(
     results: StudyResults, only: Collection[str] | None = None
 ) -> dict[str, alt.TopLevelMixin]:
-    """Name to chart, for each figure that the study's experiments can give, or those of `only`."""
+    """Charts by name, for each figure of the study's experiments or only those in `only`."""
     study = results.spec
     makers: dict[str, Callable[[], alt.TopLevelMixin]] = {
         "accuracy_latency": lambda: _accuracy_latency(results),
@@ -47,37 +47,37 @@ def _accuracy_latency(results: StudyResults) -> alt.TopLevelMixin:
 
 
 def _possible(study: StudySpec) -> list[str]:
-    asked = {
+    conditions = {
         "accuracy_latency": (study.train or study.finetune) and study.latency,
         "ablation": study.tables.ablation,
         "training_curves": study.train or study.finetune,
         "latency_distribution": study.latency,
         "transfer": study.finetune,
     }
-    return [name for name, wanted in asked.items() if wanted]
+    return [name for name, condition in conditions.items() if condition]
 
 
 def write_figures(study: StudySpec, paths: StudyPaths) -> list[Path]:
     """Write every figure to `paths.figures` as .svg and .png; return the files.
 
-    Without a record a figure says 'no data yet'. Raises UserError where a file can't be written.
+    Without a record a figure says 'no data yet'. Raises UserError if a file can't be written.
     """
     written = []
     for name, chart in make_figures(StudyResults(study, paths)).items():
         svg, png = paths.figures / f"{name}.svg", paths.figures / f"{name}.png"
-        files.write_text(svg, svg_text(chart))
-        write_bytes(png, png_bytes(chart))
+        files.write_text(svg, render_svg(chart))
+        write_bytes(png, render_png(chart))
         written += [svg, png]
     return written
 
 
-def svg_text(chart: alt.TopLevelMixin) -> str:
+def render_svg(chart: alt.TopLevelMixin) -> str:
     buffer = io.StringIO()
     chart.save(buffer, format="svg")
     return buffer.getvalue()
 
 
-def png_bytes(chart: alt.TopLevelMixin) -> bytes:
+def render_png(chart: alt.TopLevelMixin) -> bytes:
     buffer = io.BytesIO()
     chart.save(buffer, format="png", scale_factor=PNG_SCALE)
     return buffer.getvalue()

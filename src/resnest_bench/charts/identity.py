@@ -1,4 +1,4 @@
-"""One look for each network of a study: the same on every page, in the export and in the figures."""
+"""One appearance per network of a study: the same on every page, in the export and in the figures."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ LEGEND_NAMES = 60
 
 
 class Look(NamedTuple):
-    """How a network is drawn: its colour, the shape of its points and the dash of its lines."""
+    """The appearance of a network: its colour, the shape of its points and the dash of its lines."""
 
     colour: str
     shape: str
@@ -20,7 +20,7 @@ class Look(NamedTuple):
 
 
 class Identity:
-    """Looks by name, from the study's order of variants; a name outside the study comes after them."""
+    """The look of each name, from the study's order of variants; other names come after them."""
 
     def __init__(self, variants: Iterable[str]) -> None:
         self.looks: dict[str, Look] = {}
@@ -28,7 +28,7 @@ class Identity:
             self.add(name)
 
     def add(self, name: str) -> None:
-        """Give `name` the next look, unless it has one."""
+        """Give `name` the next look if it has none."""
         if name not in self.looks:
             self.looks[name] = _make_look(len(self.looks))
 
@@ -39,7 +39,7 @@ class Identity:
         )
 
     def encodings(self, names: Sequence[str], legend: alt.Legend | None) -> dict[str, Any]:
-        """Encodings of colour, stroke, fill and shape by variant, which share one legend."""
+        """Encodings of colour, stroke, fill and shape by variant, with one shared legend."""
         shared: dict[str, Any] = {"sort": list(names), "legend": legend}
         colours = self.scale("colour", names)
         return {
@@ -51,9 +51,9 @@ class Identity:
 
 
 def identity(variants: Iterable[str], drawn: Iterable[str] = ()) -> Identity:
-    """The looks of a study's `variants`, in its order, and of further names that are `drawn`.
+    """The looks of a study's `variants`, in its order, and of further `drawn` names.
 
-    A look depends on the order of `variants` alone, so a filter changes none.
+    A look depends only on the order of `variants`, so a filter changes none.
     """
     looks = Identity(variants)
     for name in drawn:
@@ -62,8 +62,8 @@ def identity(variants: Iterable[str], drawn: Iterable[str] = ()) -> Identity:
 
 
 def _make_look(index: int) -> Look:
-    # Six colours and seven shapes have no common divisor: 42 networks before two are alike, and two
-    # neighbours differ in both. Lines have no shape: after six colours their dash changes.
+    # Six colours and seven shapes have no common divisor, so 42 networks differ and neighbours differ in
+    # both. Lines have no shape: their dash changes after six colours.
     return Look(
         PALETTE[index % len(PALETTE)],
         SHAPES[index % len(SHAPES)],
@@ -72,9 +72,9 @@ def _make_look(index: int) -> Look:
 
 
 def network_legend(count: int, lines: bool = False) -> alt.Legend | None:
-    """A legend of all `count` networks below the plot, or none of more than LEGEND_NAMES.
+    """A legend of all `count` networks below the plot; None for more than LEGEND_NAMES.
 
-    `lines` shows each as a piece of its line, dashes included.
+    With `lines` each entry is a piece of its line, with its dash.
     """
     if count > LEGEND_NAMES:
         return None

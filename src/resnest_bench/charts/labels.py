@@ -1,4 +1,4 @@
-"""Where the labels of a scatter plot go: Vega-Lite itself puts them on top of each other."""
+"""Positions for the labels of a scatter plot: Vega-Lite would put them on top of each other."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-# Beside the point first, then above and below it.
+# Next to the point first, then above and below it.
 PLACES = (
     ("left", -7.0),
     ("left", 7.0),
@@ -31,14 +31,14 @@ PLACES = (
 def place_labels(
     xs: Sequence[float], ys: Sequence[float], texts: Sequence[str], width: float, height: float
 ) -> list[tuple[str, float] | None]:
-    """(align, dy) for each label, None where every place is taken: the tooltip still has it.
+    """Choose (align, dy) for each label, or None without a free position: the tooltip has the name.
 
-    `xs` and `ys` are pixels from the top left of a plane of `width` x `height`. The earlier in the
-    list, the more likely a label finds room. Widths are those of the usual letters at 10 pixels.
+    `xs` and `ys` are pixels from the top left of a plot of `width` x `height`. Earlier labels are placed
+    first. Text widths are estimates for 10-pixel letters.
     """
     dots = [(x - 5, y - 5, x + 5, y + 5) for x, y in zip(xs, ys, strict=True)]
     taken: list[Box] = []
-    found: list[tuple[str, float] | None] = []
+    positions: list[tuple[str, float] | None] = []
     for index, (x, y, text) in enumerate(zip(xs, ys, texts, strict=True)):
         others = [dot for other, dot in enumerate(dots) if other != index]
         chosen = None
@@ -49,5 +49,5 @@ def place_labels(
                 chosen = (align, dy)
                 taken.append(box)
                 break
-        found.append(chosen)
-    return found
+        positions.append(chosen)
+    return positions

@@ -1,4 +1,4 @@
-"""Raw latency samples: what a median hides."""
+"""Raw latency samples, which show what a median hides."""
 
 from typing import Any, NamedTuple
 
@@ -14,22 +14,22 @@ from resnest_bench.charts.rounds import (
     NOISY,
     SETTING,
     data_title,
+    describe_rounds,
     distinct,
-    rounds_text,
-    stale_text,
+    name_stale,
 )
 from resnest_bench.charts.style import WIDTH, no_data_chart, on_devices, title
 from resnest_bench.records.metrics import summarise_samples
 
 TITLE = "Latency samples"
 AXIS = "Latency (ms, log scale)"
-STEADY = "steady"
+STEADY = "stable"
 PANEL = [*JOB_AXES, "batch_size", *SETTING]
 CELL = [*PANEL, "variant", "seed"]
 
 
 class Panel(NamedTuple):
-    """All samples of one batch size and setting, those that are drawn, and the cells' medians."""
+    """All samples of one batch size and setting, the drawn ones, and the medians of the cells."""
 
     name: str
     samples: pd.DataFrame
@@ -38,7 +38,7 @@ class Panel(NamedTuple):
 
 
 def latency_distribution_chart(samples: pd.DataFrame) -> alt.VConcatChart | alt.Chart:
-    """All of `latency_distribution_panels` below each other, with one title."""
+    """All `latency_distribution_panels` in a column, with one title."""
     panels = _panels(samples)
     if not panels:
         return no_data_chart(TITLE)
@@ -50,11 +50,11 @@ def latency_distribution_chart(samples: pd.DataFrame) -> alt.VConcatChart | alt.
 
 
 def latency_distribution_panels(samples: pd.DataFrame) -> list[alt.LayerChart | alt.Chart]:
-    """A tick a sample and a dot at each median: one chart a batch size and setting.
+    """One chart per batch size and setting, with a tick per sample and a dot at each median.
 
-    `samples` is from `samples_frame`. Rounds are rows within the row of a variant; the dot of a
-    noisy cell is open. Above 4,000 samples in all, each cell is thinned to evenly spaced order
-    statistics, smallest and largest included; the medians are of all samples above 0 ms.
+    `samples` is from `samples_frame`. Rounds are rows within the row of a variant; the dot of a noisy
+    cell is open. Above 4,000 samples in total, each cell is thinned to evenly spaced order statistics,
+    including the smallest and the largest. The medians are over all samples above 0 ms.
     """
     return [
         _chart(panel, _any_noisy(panel.medians)).properties(
@@ -68,7 +68,7 @@ def latency_distribution_panels(samples: pd.DataFrame) -> list[alt.LayerChart | 
 
 
 def thinned(samples: pd.DataFrame, limit: int = MAX_MARKS) -> pd.DataFrame:
-    """At most `limit` samples (at least two a cell): evenly spaced ranks of each cell."""
+    """Thin to at most `limit` samples (at least two per cell): evenly spaced ranks of each cell."""
     if len(samples) <= limit:
         return samples
     count = max(2, limit // samples.groupby(CELL).ngroups)
@@ -85,7 +85,7 @@ def _ranks(cell: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def _panels(samples: pd.DataFrame) -> list[Panel]:
-    # Zero has no place on a logarithmic axis.
+    # A logarithmic axis can't show zero.
     timed = samples[samples["wall_ms"] > 0] if len(samples) else samples
     if not len(timed):
         return []
@@ -98,12 +98,12 @@ def _panels(samples: pd.DataFrame) -> list[Panel]:
 
 
 def _name(row: pd.Series, several: list[str]) -> str:
-    """'Batch 8, fp32, channels_last, eager', and dataset, protocol or device where they differ."""
+    """'Batch 8, fp32, channels_last, eager', with dataset, protocol or device if they differ."""
     return ", ".join([f"Batch {row['batch_size']}", *row[SETTING], *row[several]])
 
 
 def _medians(samples: pd.DataFrame) -> pd.DataFrame:
-    """One row a variant and round: n, p50, iqr (in ms), and `noise` in words."""
+    """One row per variant and round: n, p50 and iqr in ms, and `noise` in words."""
     cells = samples.groupby(["variant", "seed"], sort=False)["wall_ms"]
     rows = [
         {"variant": variant, "seed": seed, **summarise_samples(values.tolist())}
@@ -121,10 +121,10 @@ def _any_noisy(medians: pd.DataFrame) -> bool:
 def _subtitle(samples: pd.DataFrame, num_drawn: int) -> list[str]:
     thin = f"Thinned evenly by rank from {len(samples):,} to {num_drawn:,} samples"
     return [
-        f"Wall clock of one call, synchronised at both ends, {on_devices(samples)}",
-        ". ".join(filter(None, ["Ticks: samples", "Dot: median", rounds_text(samples)])),
+        f"Wall-clock time of one call, synchronised before and after, {on_devices(samples)}",
+        ". ".join(filter(None, ["Ticks: samples", "Dot: median", describe_rounds(samples)])),
         thin if num_drawn < len(samples) else "",
-        stale_text(samples),
+        name_stale(samples),
     ]
 
 

@@ -8,12 +8,12 @@ from altair.typing import ChannelFill, ChannelOpacity
 INK = "#333333"
 FADED = 0.08
 NUMBER = ",.4~r"  # four digits, never with an exponent
-LABEL_LIMIT = 0  # whole names: two that were cut could look alike
+LABEL_LIMIT = 0  # complete names: shortened ones could look the same
 LEGEND_ROWS = 24
 
 
 def name_rows(field: str, names: Iterable[str]) -> alt.Y:
-    """A row a name, in the given order, with lines between the rows."""
+    """One row per name, in the given order, with lines between the rows."""
     order = list(dict.fromkeys(names))
     axis = alt.Axis(
         labelLimit=LABEL_LIMIT, tickBand="extent", grid=True, gridOpacity=0.5, ticks=False
@@ -22,18 +22,18 @@ def name_rows(field: str, names: Iterable[str]) -> alt.Y:
 
 
 def offsets(field: str, values: Iterable) -> alt.YOffset:
-    """Rows within a row, one a value, in the given order."""
+    """Rows within a row, one per value, in the given order."""
     order = list(dict.fromkeys(values))
     return alt.YOffset(f"{field}:N", sort=order, scale=alt.Scale(domain=order))
 
 
 def row_height(num_offsets: int) -> alt.Step:
-    """Height of a row in pixels: room for its name, and for the rows within it."""
+    """Height of a row in pixels, for its name and the rows within it."""
     return alt.Step(max(20, 10 * num_offsets + 6), **{"for": "position"})
 
 
 def series_legend(title: str | None, count: int) -> alt.Legend:
-    """A legend of all `count` entries, in as many columns as it takes."""
+    """A legend of all `count` entries, in as many columns as necessary."""
     return alt.Legend(
         title=title,
         orient="bottom",
@@ -45,13 +45,13 @@ def series_legend(title: str | None, count: int) -> alt.Legend:
 
 
 def legend_filter(field: str) -> alt.Parameter:
-    """A click on the legend of `field` picks a value, with shift several; a double click ends it."""
-    # Named: altair's own numbering would make two charts of the same data differ.
+    """A click on the legend of `field` selects a value, with shift several; a double click clears."""
+    # With a name, since altair's numbering would make two charts of the same data differ.
     return alt.selection_point(name=f"picked_{field}", fields=[field], bind="legend")
 
 
 def rounds_tooltip() -> list[alt.Tooltip]:
-    """The range over rounds and their number, of a table of `over_rounds`."""
+    """Tooltips for the range over rounds and their number, in a table of `over_rounds`."""
     return [
         alt.Tooltip("low:Q", title="lowest round", format=NUMBER),
         alt.Tooltip("high:Q", title="highest round", format=NUMBER),
@@ -60,10 +60,10 @@ def rounds_tooltip() -> list[alt.Tooltip]:
 
 
 def picked(selection: alt.Parameter) -> ChannelOpacity:
-    """Whole where picked in the legend, faded elsewhere; whole where nothing is picked."""
+    """Opaque for entries selected in the legend, or for all without a selection; faded otherwise."""
     return alt.when(selection).then(alt.value(1)).otherwise(alt.value(FADED))
 
 
 def open_if_noisy(fill: alt.Fill) -> ChannelFill:
-    """`fill`, but white where the row has `noisy_rounds`."""
+    """Use `fill`, or white if the row has `noisy_rounds`."""
     return alt.when(alt.datum.noisy_rounds > 0).then(alt.value("white")).otherwise(fill)

@@ -1,4 +1,4 @@
-"""What a setting gains: precision, layout and mode side by side at one batch size."""
+"""Latency by setting: precision, layout and mode side by side at one batch size."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ from resnest_bench.charts.marks import (
 )
 from resnest_bench.charts.rounds import (
     data_title,
+    describe_gaps,
+    describe_marks,
+    describe_setting,
     distinct,
+    explain_gaps,
     first_rows,
-    marks_text,
-    not_drawn,
+    name_stale,
     over_rounds,
-    place_text,
-    stale_text,
-    why_not,
     with_setting,
 )
 from resnest_bench.charts.style import WIDTH, no_data_chart, series_scales, title
@@ -35,37 +35,37 @@ MARKS_PER_POINT = 2
 
 
 def modes_chart(cells: pd.DataFrame, batch_size: int) -> alt.LayerChart | alt.Chart:
-    """A row a variant, in it a dot a setting: the mean of p50 over rounds at `batch_size` images.
+    """One row per variant with one dot per setting: mean p50 over rounds at `batch_size` images.
 
-    `cells` is from `cells_frame`. x is logarithmic, in ms. Open dots are noisy in a round. What
-    can't be drawn is named with its reason.
+    `cells` is from `cells_frame`. x is logarithmic, in ms. Open dots are noisy in a round. Whatever
+    can't be drawn is named with the reason.
     """
     text = f"Latency by setting, batch {batch_size}"
     if not len(cells):
         return no_data_chart(text)
-    # Without a batch size of its own, a setting or a job is missing in all of them.
+    # A setting or job without a batch size is missing at all batch sizes.
     at_batch = (cells["batch_size"] == batch_size) | cells["batch_size"].isna()
     text, cells = data_title(text, cells), with_setting(cells[at_batch])
-    why = why_not(cells, "p50_ms")
-    drawn, gaps = cells[why == ""], not_drawn(cells, why)
+    why = explain_gaps(cells, "p50_ms")
+    drawn, gaps = cells[why == ""], describe_gaps(cells, why)
     if not len(drawn):
         return no_data_chart(text, [gaps])
     means = over_rounds(drawn, ["variant", "setting"], "p50_ms")
     points, cut = first_rows(means, MARKS_PER_POINT)
     subtitle = [
-        f"Median time of a call, {place_text(drawn)}",
-        *(marks_text(points, "Dot"), cut, stale_text(drawn), gaps),
+        f"Median time of a call, {describe_setting(drawn)}",
+        *(describe_marks(points, "Dot"), cut, name_stale(drawn), gaps),
     ]
     selection = legend_filter("setting")
-    whole = alt.LayerChart(layer=_layers(points, selection)).add_params(selection)
+    layered = alt.LayerChart(layer=_layers(points, selection)).add_params(selection)
     height = row_height(points["setting"].nunique())
-    return whole.properties(title=title(text, subtitle), width=WIDTH, height=height)
+    return layered.properties(title=title(text, subtitle), width=WIDTH, height=height)
 
 
 def _layers(points: pd.DataFrame, selection: alt.Parameter) -> list[alt.Chart]:
     settings = distinct(points, "setting")
     colours, _ = series_scales(settings)
-    # One setting needs no legend: the subtitle names it.
+    # A single setting needs no legend: the subtitle names it.
     legend = series_legend("Setting", len(settings)) if len(settings) > 1 else None
     looks: dict[str, Any] = {"scale": colours, "sort": None, "legend": legend}
     scale = alt.Scale(type="log", nice=False, padding=12)

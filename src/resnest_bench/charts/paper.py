@@ -1,24 +1,24 @@
-"""The paper's printed figures beside ours, a row a network."""
+"""The paper's printed figures next to ours, one row per network."""
 
 import altair as alt
 import pandas as pd
 
 from resnest_bench.charts.palette import GREY, PALETTE
-from resnest_bench.charts.style import WIDTH, distinct_text, no_data_chart, title
+from resnest_bench.charts.style import WIDTH, join_distinct, no_data_chart, title
 
 OURS, PRINTED = "ours", "printed in the paper (T4, full data)"
 
 
 def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
-    """An open diamond at the printed figure and a dot with its 95 % interval at ours.
+    """An open diamond at the printed figure, and a dot with its 95 % interval at ours.
 
-    `rows` are those of `paper_table` of one table and of one quantity, `what`. Networks that the study
-    does not have keep their row with the diamond alone.
+    `rows` are the rows of `paper_table` for one table and one quantity, `what`. Networks that the study
+    does not include keep their row with only the diamond.
     """
     text = f"{what[:1].upper()}{what[1:]}: the paper's and ours"
     if not len(rows):
         return no_data_chart(text)
-    data = distinct_text(rows, "data")
+    data = join_distinct(rows, "data")
     ours = rows.dropna(subset=["ours"])
     marks = pd.concat(
         [
@@ -51,7 +51,7 @@ def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
         alt.Chart(ours.dropna(subset=["low"])[["variant", "low", "high"]])
         .mark_rule(strokeWidth=2, color=PALETTE[0])
         .encode(x=alt.X("low:Q", title=what, scale=scale), x2="high:Q", y=y),
-        # Two values have no interval: they are drawn themselves.
+        # Two values have no interval: both are drawn.
         alt.Chart(two[["variant", "value"]].astype({"value": float}))
         .mark_tick(thickness=1.5, size=12, color=GREY)
         .encode(x=alt.X("value:Q", title=what, scale=scale), y=y),
@@ -82,10 +82,10 @@ def paper_chart(rows: pd.DataFrame, what: str) -> alt.LayerChart | alt.Chart:
     ]
     differs = sorted({reason for reason in rows["differs"].dropna() if reason})
     notes = [
-        f"Ours: {data}, on {distinct_text(rows, 'device')}. Bar: 95 % interval of the mean; ticks: the two values of n=2"
+        f"Ours: {data}, on {join_distinct(rows, 'device')}. Bar: 95 % interval of the mean. Ticks: both values of n=2"
         if len(ours)
-        else "This study has none of these figures yet",
-        f"Not the paper's: {'; '.join(differs[:2])}" if differs else "",
+        else "This study has no such figure yet",
+        f"Different from the paper: {'; '.join(differs[:2])}" if differs else "",
     ]
     return alt.LayerChart(layer=layers).properties(
         title=title(text, notes), width=WIDTH, height=alt.Step(28)

@@ -1,4 +1,4 @@
-"""The two axes of a plane of metrics: how far they reach, their titles and their ticks."""
+"""The two axes of a trade-off chart: their domains, titles and ticks."""
 
 import math
 
@@ -9,22 +9,22 @@ import pandas as pd
 from resnest_bench.charts.marks import NUMBER
 from resnest_bench.tables.axes import Axis
 
-# A log axis begins no lower than the lowest mean over this.
+# A log axis starts no lower than the lowest mean divided by this.
 LOG_REACH = 10
 
 
 def shared_domains(
     frames: list[pd.DataFrame], x: Axis, y: Axis, log_x: bool, log_y: bool
 ) -> tuple[list[float], list[float]]:
-    """Domains of x and y that hold every point of all frames, with room for labels."""
+    """Domains of x and y that contain every point of all frames, with room for labels."""
     every = pd.concat(frames)
     return _domain(every, "x", log_x, (0.08, 0.25)), _domain(every, "y", log_y, (0.10, 0.10))
 
 
 def _domain(points: pd.DataFrame, name: str, log: bool, room: tuple[float, float]) -> list[float]:
-    """Ends of an axis that hold every point and every bar as a whole.
+    """Limits of an axis that contain every point and every bar.
 
-    Only the lower end of a bar on a log axis may lie beyond: 0 is infinitely far there.
+    Only the lower end of a bar on a log axis may be outside, since 0 is infinitely far away.
     """
     values = points[[name, f"{name}_low", f"{name}_high"]].to_numpy(dtype=float)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
@@ -35,7 +35,7 @@ def _domain(points: pd.DataFrame, name: str, log: bool, room: tuple[float, float
     low, high = low - room[0] * size, high + room[1] * size
     if not log:
         return [low, high]
-    # A bar that goes on beyond the reach ends at the border, without room behind it.
+    # A bar that continues beyond the limit ends at the border, without a margin.
     return [max(math.exp(low), least), math.exp(high)]
 
 
@@ -48,7 +48,7 @@ def axis_title(axis: Axis, log: bool, side: str) -> str:
 
 
 def tick_axis(log: bool, domain: list[float]) -> alt.Axis:
-    # Over decades a log axis labels 1, 2 and 5 only: more of them run into each other.
+    # Over several decades a log axis labels only 1, 2 and 5: more labels would overlap.
     if not log or domain[1] < 10 * domain[0]:
         return alt.Axis(format=NUMBER, labelOverlap=True)
     expression = (

@@ -1,4 +1,4 @@
-"""The area of a point says how many parameters its network has."""
+"""The area of a point shows the number of parameters of its network."""
 
 import math
 
@@ -10,7 +10,7 @@ from resnest_bench.charts.palette import GREY
 
 
 def size_by_params(points: pd.DataFrame, largest: float) -> ChannelSize:
-    """`largest`: the area in square pixels of the network with the most parameters."""
+    """The encoding; `largest` is the area in square pixels for the most parameters."""
     counts = points["num_params"].dropna().astype(float)
     if not len(counts):
         return alt.value(70)

@@ -1,4 +1,4 @@
-"""What comes before the first answer: the cold start and its parts."""
+"""The time to the first output: the cold start and its parts."""
 
 from typing import Any
 
@@ -17,40 +17,40 @@ from resnest_bench.charts.marks import (
 )
 from resnest_bench.charts.rounds import (
     data_title,
+    describe_gaps,
+    describe_marks,
+    describe_setting,
+    explain_gaps,
     first_rows,
     latency_jobs,
-    marks_text,
-    not_drawn,
+    name_stale,
     over_rounds,
-    place_text,
-    stale_text,
-    why_not,
 )
 from resnest_bench.charts.style import WIDTH, no_data_chart, series_scales, title
 
 TITLE = "Cold start"
 AXIS = "Time to the first output (ms)"
-# Column to its name; `rest_ms` is what the others leave of the whole.
+# Column to its name; `rest_ms` is the rest of the total.
 PARTS = {"build_ms": "building", "first_call_ms": "first call", "rest_ms": "the rest"}
 
 
 def startup_chart(runs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
-    """A bar a variant: its cold start in ms, split in building, first call and the rest.
+    """One bar per variant: its cold start in ms, split into building, first call and the rest.
 
-    `runs` is from `collect`. Means over rounds; the line is the range of the whole over rounds.
+    `runs` is from `collect`. Values are means over rounds; the line is the range of the total over rounds.
     """
     jobs = latency_jobs(runs)
     if not len(jobs):
         return no_data_chart(TITLE)
-    why = why_not(jobs, "cold_start_ms")
-    drawn, text, gaps = jobs[why == ""], data_title(TITLE, jobs), not_drawn(jobs, why)
+    why = explain_gaps(jobs, "cold_start_ms")
+    drawn, text, gaps = jobs[why == ""], data_title(TITLE, jobs), describe_gaps(jobs, why)
     if not len(drawn):
         return no_data_chart(text, [gaps])
     wholes, cut = first_rows(over_rounds(drawn, ["row"], "cold_start_ms"), len(PARTS) + 1)
     subtitle = [
-        "From before the network is built to its first output at batch 1, without imports",
-        f"Measured {place_text(drawn)}",
-        *(marks_text(wholes, "Bar"), cut, stale_text(drawn), gaps),
+        "From the start of building the network to its first output at batch size 1, without imports",
+        f"Measured {describe_setting(drawn)}",
+        *(describe_marks(wholes, "Bar"), cut, name_stale(drawn), gaps),
     ]
     selection = legend_filter("part")
     parts = _parts(drawn[drawn["row"].isin(wholes["row"])])
@@ -63,13 +63,13 @@ def startup_chart(runs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
 
 
 def _parts(drawn: pd.DataFrame) -> pd.DataFrame:
-    """One row a variant and part of its cold start: the mean over rounds, in ms."""
+    """One row per variant and part of its cold start: the mean over rounds, in ms."""
     rest = drawn["cold_start_ms"] - drawn["build_ms"] - drawn["first_call_ms"]
-    # The parts are never longer than the whole, unless a record was edited.
+    # The parts are never longer than the total, unless a record was edited.
     drawn = drawn.assign(rest_ms=rest.clip(lower=0))
     means = [
-        over_rounds(drawn, ["row"], column).assign(part=name, place=place)
-        for place, (column, name) in enumerate(PARTS.items())
+        over_rounds(drawn, ["row"], column).assign(part=name, rank=rank)
+        for rank, (column, name) in enumerate(PARTS.items())
     ]
     return pd.concat(means, ignore_index=True)
 
@@ -85,7 +85,7 @@ def _bars(parts: pd.DataFrame, selection: alt.Parameter) -> alt.Chart:
             x=alt.X("mean:Q", title=AXIS, stack="zero"),
             y=name_rows("row", parts["row"]),
             color=alt.Color("part:N", scale=colours, sort=None, legend=legend),
-            order="place:Q",
+            order="rank:Q",
             opacity=picked(selection),
             tooltip=[
                 alt.Tooltip("row:N", title="variant"),
@@ -99,7 +99,7 @@ def _bars(parts: pd.DataFrame, selection: alt.Parameter) -> alt.Chart:
 
 def _ranges(wholes: pd.DataFrame) -> list[alt.Chart]:
     several = wholes[wholes["rounds"] > 1]
-    # A white edge: no single colour is seen on all parts and on both themes.
+    # With a white edge, since no single colour is visible on all parts and in both themes.
     looks: list[dict[str, Any]] = [
         {"color": "white", "strokeWidth": 3},
         {"color": INK, "strokeWidth": 1.5},

@@ -1,4 +1,4 @@
-"""What all charts share: palette, titles, and what an empty one shows."""
+"""What all charts share: titles, marks, and the chart without data."""
 
 import textwrap
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ from resnest_bench.words import list_names
 
 WIDTH = 560
 SUBTITLE_COLUMNS = 100
-# Two strokes: an outline shows what lies beneath it.
+# Two strokes: the mark below stays visible.
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
 MAX_NAMED = 12
-# Can't be seen (a space of no width), but tells a wrapped line from two.
+# An invisible space of no width, which marks a wrapped line.
 CONTINUED = "\u200b"
-BINOMIAL = "Dashed, n=1: binomial 95 % interval of that one network on new test images"
-# What a tooltip calls an interval, by what it is about.
+BINOMIAL = "Dashed (n=1): binomial 95 % interval of that one network on new test images"
+# What a tooltip calls an interval, by its population.
 BAR_KINDS = {
     SEEDS: "t, new seeds",
     ROUNDS: "t, new rounds",
@@ -29,14 +29,14 @@ BAR_KINDS = {
 
 
 def title(text: str, subtitle: Iterable[str]) -> alt.TitleParams:
-    """A title with a subtitle of wrapped lines, left-aligned; a line that goes on ends in CONTINUED."""
+    """A left-aligned title with a wrapped subtitle; a line that continues ends in CONTINUED."""
     wrapped = [textwrap.wrap(part, SUBTITLE_COLUMNS) for part in subtitle if part]
     lines = [row for rows in wrapped for row in f"{CONTINUED}\n".join(rows).split("\n")]
     return alt.TitleParams(text, subtitle=lines, anchor="start", subtitleColor=TEXT_GREY)
 
 
-def title_text(title: Any) -> tuple[str, list[str]]:
-    """Head and lines of a title made by `title`, for who shows them as text: what was wrapped is whole."""
+def split_title(title: Any) -> tuple[str, list[str]]:
+    """Split a title made by `title` into its head and its unwrapped lines, to show them as text."""
     if not isinstance(title, alt.TitleParams):
         return ("" if title is alt.Undefined else str(title)), []
     lines = title.subtitle if isinstance(title.subtitle, list | tuple) else []
@@ -45,7 +45,7 @@ def title_text(title: Any) -> tuple[str, list[str]]:
 
 
 def no_data_chart(text: str, reasons: Iterable[str] = ()) -> alt.Chart:
-    """A chart that says so: 'no data yet' and why, in place of an empty plane."""
+    """A chart that says 'no data yet' and why, instead of an empty plot."""
     return (
         alt.Chart(alt.Data(values=[{}]))
         .mark_text(text="no data yet", size=16)
@@ -53,32 +53,32 @@ def no_data_chart(text: str, reasons: Iterable[str] = ()) -> alt.Chart:
     )
 
 
-def distinct_text(frame: pd.DataFrame, column: str) -> str:
-    """Known values of a column, joined by ' and '; empty without any."""
+def join_distinct(frame: pd.DataFrame, column: str) -> str:
+    """Join the distinct known values of a column by ' and '; empty without any."""
     return " and ".join(dict.fromkeys(frame[column].dropna())) if column in frame else ""
 
 
 def themed(chart: alt.TopLevelMixin, dark: bool) -> Any:
-    """`chart` with its texts, axes and lines in colours that can be read on a light or dark page."""
+    """The chart with texts, axes and lines in colours that are legible on a light or dark page."""
     ink = LIGHT_TEXT if dark else DARK_TEXT
     texts: dict[str, Any] = {"labelColor": ink, "titleColor": ink}
     lines: dict[str, Any] = {"domainColor": GREY, "tickColor": GREY}
     out = chart.configure_axis(**texts, **lines).configure_legend(**texts)
-    # The first row's name stands at the height of its row, as all others do.
+    # The first label too is aligned with its row.
     out = out.configure_axisY(labelFlush=False)
     return out.configure_text(color=ink)
 
 
 def on_devices(frame: pd.DataFrame) -> str:
-    """'on CPU NAME' from the columns device_kind and device_name; several are all named."""
-    known = frame[["device_kind", "device_name"]].dropna().drop_duplicates()
-    kinds = known["device_kind"].map({"cpu": "CPU", "cuda": "GPU"})
-    names = [f"{kind} {name}" for kind, name in zip(kinds, known["device_name"], strict=True)]
+    """'on CPU NAME' from the columns device_kind and device_name, with all devices."""
+    devices = frame[["device_kind", "device_name"]].dropna().drop_duplicates()
+    kinds = devices["device_kind"].map({"cpu": "CPU", "cuda": "GPU"})
+    names = [f"{kind} {name}" for kind, name in zip(kinds, devices["device_name"], strict=True)]
     return f"on {' and '.join(names)}" if names else ""
 
 
 def with_marks(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with texts for tooltips and shapes: `freshness`, and the ends of the interval."""
+    """Add texts for tooltips and shapes: `freshness`, and the limits and kind of the interval."""
     stale = frame["stale"].fillna(False).astype(bool)
     if "latency_stale" in frame:
         stale |= frame["latency_stale"].fillna(False).astype(bool)
@@ -90,31 +90,31 @@ def with_marks(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def interval_text(abouts: pd.Series) -> str:
-    """What the bars of accuracies are, from `accuracy_interval_about` of the rows drawn."""
+def describe_intervals(abouts: pd.Series) -> str:
+    """Explain the bars of accuracies, from `accuracy_interval_about` of the drawn rows."""
     parts = []
     if (abouts == SEEDS).any():
         parts.append("Bars: 95 % interval of the mean over seeds (t, on the logit scale)")
     if (abouts == IMAGES).any():
         parts.append(BINOMIAL)
     if (abouts == TWO_VALUES).any():
-        parts.append("No bar for two seeds: the ticks are their values")
+        parts.append("No bar for two seeds: ticks show both values")
     if not abouts.isin([SEEDS, IMAGES, TWO_VALUES]).all():
-        parts.append("No bar where all seeds are alike")
+        parts.append("No bar if all seeds are equal")
     return ". ".join(parts)
 
 
 def bar_dash(field: str) -> alt.StrokeDash:
-    """Bars of one network on new images are dashed: they are no statement on the variant."""
+    """Bars of one network on new images are dashed: they say nothing about the variant."""
     dashes = [DASHES[0], DASHES[0], DASHES[2]]
     scale = alt.Scale(domain=list(BAR_KINDS.values()), range=dashes)
     return alt.StrokeDash(f"{field}:N", scale=scale, legend=None)
 
 
-def left_out(frame: pd.DataFrame, drawn: pd.Series) -> str:
-    """Names what a chart can't draw, with its status: no row disappears silently.
+def describe_missing(frame: pd.DataFrame, drawn: pd.Series) -> str:
+    """Name the rows that a chart can't draw, with their status: no row disappears silently.
 
-    Rows of one status are named together, and of hundreds the first few.
+    Rows of one status are named together; of hundreds only the first few.
     """
     gaps = frame[~drawn]
     parts = []
@@ -125,9 +125,9 @@ def left_out(frame: pd.DataFrame, drawn: pd.Series) -> str:
 
 
 def stale_marks(rows: pd.DataFrame, x: alt.X, y: alt.Y, **more: alt.YOffset) -> list[alt.Chart]:
-    """A cross over the mark of each stale row, with its legend; no layer without one.
+    """A cross over the mark of each stale row, with a legend; no layer without stale rows.
 
-    The mark itself keeps the colour and the shape of its network.
+    The mark itself keeps the colour and shape of its network.
     """
     stale = rows[rows["freshness"] == "stale"]
     if not len(stale):
@@ -140,6 +140,6 @@ def stale_marks(rows: pd.DataFrame, x: alt.X, y: alt.Y, **more: alt.YOffset) -> 
 
 
 def series_scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:
-    """Colour and dash of what is no network (settings, parts), by its place in `names`."""
+    """Colour and dash of series other than networks (settings, parts), by their order in `names`."""
     looks = identity(names)
     return looks.scale("colour", names), looks.scale("dash", names)

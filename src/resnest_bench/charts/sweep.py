@@ -1,4 +1,4 @@
-"""What a larger batch costs: one figure of the latency cells over batch sizes."""
+"""The effect of the batch size: one metric of the latency cells over batch sizes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,14 +18,14 @@ from resnest_bench.charts.marks import (
 from resnest_bench.charts.palette import DASHES
 from resnest_bench.charts.rounds import (
     data_title,
+    describe_gaps,
+    describe_marks,
+    describe_setting,
     distinct,
+    explain_gaps,
     first_rows,
-    marks_text,
-    not_drawn,
+    name_stale,
     over_rounds,
-    place_text,
-    stale_text,
-    why_not,
     with_setting,
 )
 from resnest_bench.charts.style import WIDTH, no_data_chart, title
@@ -34,7 +34,7 @@ MARKS_PER_POINT = 3
 
 
 class SweepField(NamedTuple):
-    """A column of the frame of cells as the chart shows it, in `unit`: its values over `divisor`."""
+    """A column of the frame of cells as the chart shows it: divided by `divisor`, in `unit`."""
 
     name: str
     unit: str
@@ -43,15 +43,17 @@ class SweepField(NamedTuple):
 
 
 SWEEP_FIELDS = {
-    "ms_per_image": SweepField("Time per image", "ms", "Median time of a call over batch size"),
+    "ms_per_image": SweepField(
+        "Time per image", "ms", "Median time of a call divided by the batch size"
+    ),
     "p50_ms": SweepField("Latency, p50", "ms", "Median time of a call"),
     "p90_ms": SweepField("Latency, p90", "ms", "90th percentile of the times of a call"),
     "p99_ms": SweepField("Latency, p99", "ms", "99th percentile of the times of a call"),
     "throughput_images_per_second": SweepField(
-        "Throughput", "images/s", "Batch size over median time of a call"
+        "Throughput", "images/s", "Batch size divided by the median time of a call"
     ),
     "peak_memory_bytes": SweepField(
-        "Peak GPU memory", "MiB", "The most that torch allocated, weights included", 2**20
+        "Peak GPU memory", "MiB", "Peak memory that torch allocated, including weights", 2**20
     ),
 }
 
@@ -59,12 +61,12 @@ SWEEP_FIELDS = {
 def batch_sweep_chart(
     cells: pd.DataFrame, field: str = "ms_per_image", variants: Sequence[str] = ()
 ) -> alt.LayerChart | alt.Chart:
-    """A line a variant and setting: the mean of `field` over rounds against the batch size.
+    """One line per variant and setting: the mean of `field` over rounds against the batch size.
 
-    `cells` is from `cells_frame`, `field` a key of SWEEP_FIELDS. Both axes are logarithmic. Open
-    marks are noisy in a round. What can't be drawn is named with its reason. `variants` are all of
-    the study in its order: they decide how a network looks.
-    Raises ValueError for another field.
+    `cells` is from `cells_frame`, `field` is a key of SWEEP_FIELDS. Both axes are logarithmic. Open
+    marks are noisy in a round. Whatever can't be drawn is named with the reason. `variants` are all
+    variants of the study, in its order; they determine each network's appearance. Raises ValueError for
+    another field.
     """
     if field not in SWEEP_FIELDS:
         raise ValueError(f"field must be one of {', '.join(SWEEP_FIELDS)}, but is {field!r}")
@@ -73,23 +75,23 @@ def batch_sweep_chart(
     if not len(cells):
         return no_data_chart(text)
     cells = with_setting(cells)
-    why = why_not(cells, field)
-    drawn, text, gaps = cells[why == ""], data_title(text, cells), not_drawn(cells, why)
+    why = explain_gaps(cells, field)
+    drawn, text, gaps = cells[why == ""], data_title(text, cells), describe_gaps(cells, why)
     if not len(drawn):
         return no_data_chart(text, [gaps])
     means = over_rounds(drawn, ["variant", "setting", "batch_size"], field)
     points, cut = first_rows(means, MARKS_PER_POINT)
     points[["mean", "low", "high"]] /= shown.divisor
     subtitle = [
-        f"{shown.note}, {place_text(drawn)}",
-        marks_text(points, "Mark"),
-        *(cut, stale_text(drawn), gaps),
+        f"{shown.note}, {describe_setting(drawn)}",
+        describe_marks(points, "Mark"),
+        *(cut, name_stale(drawn), gaps),
     ]
     selection = legend_filter("variant")
     looks = identity(variants, points["variant"])
     layers = _layers(points, f"{shown.name} ({shown.unit})", selection, looks)
-    whole = alt.LayerChart(layer=layers).add_params(selection)
-    return whole.properties(title=title(text, subtitle), width=WIDTH, height=380)
+    layered = alt.LayerChart(layer=layers).add_params(selection)
+    return layered.properties(title=title(text, subtitle), width=WIDTH, height=380)
 
 
 def _layers(
@@ -104,7 +106,7 @@ def _layers(
     scale = alt.Scale(type="log", nice=False, padding=12)
     axis = alt.Axis(format=NUMBER, gridOpacity=0.5)
     y = alt.Y("mean:Q", title=f"{label}, log scale", scale=scale, axis=axis)
-    # By number: scales of the same names share a legend, whose symbols would have dashed outlines.
+    # By number, since scales of the same names share a legend, and its symbols would get dashed outlines.
     lines_by_name = {name: DASHES.index(identities.looks[name].dash) for name in names}
     points = points.assign(line=points["variant"].map(lines_by_name))
     base = alt.Chart(points).encode(x=_batch_axis(points), opacity=picked(selection))
@@ -125,7 +127,7 @@ def _layers(
 
 
 def _dash(settings: list[str]) -> alt.StrokeDash:
-    """By setting where there are several, else by network."""
+    """Dashes by setting if there are several, else by network."""
     if len(settings) < 2:
         scale = alt.Scale(domain=list(range(len(DASHES))), range=DASHES)
         return alt.StrokeDash("line:N", scale=scale, legend=None)

@@ -1,4 +1,4 @@
-"""Two metrics against each other, with intervals and the Pareto front. Better is up and to the left."""
+"""Two metrics against each other, with intervals and the Pareto front; better is up and to the left."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from resnest_bench.charts.cut_bars import CUT_NOTE, arrowheads, cut_bars, ends_beyond
-from resnest_bench.charts.devices import devices_text, open_elsewhere
+from resnest_bench.charts.devices import describe_devices, open_elsewhere
 from resnest_bench.charts.identity import Identity, identity, network_legend
 from resnest_bench.charts.labels import place_labels
 from resnest_bench.charts.palette import GREY, PALETTE
@@ -20,20 +20,20 @@ from resnest_bench.charts.style import (
     BINOMIAL,
     WIDTH,
     bar_dash,
-    distinct_text,
-    left_out,
+    describe_missing,
+    join_distinct,
     no_data_chart,
     stale_marks,
     title,
 )
-from resnest_bench.formats import probability_text
+from resnest_bench.formats import format_probability
 from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS
 from resnest_bench.tables.axes import Axis
 
 HEIGHT = 380
 MAX_LABELS = 40
 MANY = 150
-# What a dot of a crowd says: of thousands, more would be a megabyte to send for each axis.
+# The tooltip of a dot among thousands: more columns would be a megabyte for each axis.
 CROWD = ["variant", "device", "num_params", "x", "x_n", "y", "y_n"]
 COLUMNS = [
     "variant",
@@ -78,13 +78,13 @@ def tradeoff_chart(
     picked: tuple[str, ...] = (),
     variants: Sequence[str] = (),
 ) -> alt.LayerChart | alt.Chart:
-    """A dot for each row of `points_frame` that has both values; the others are named.
+    """One dot per row of `points_frame` with both values; the others are named.
 
-    Axes where less is better for y, or more for x, are turned round, so that better is always up and
-    to the left. The stepped line is the Pareto front of each device and setting. `limit` draws a
-    budget on x. `domains` ((x low, x high), (y low, y high)) makes panels comparable. `interactive`
-    adds the selections 'picked' (click) and 'brush' (drag); `picked` names the variants that stand out.
-    `variants` are all of the study in its order: they decide how a network looks.
+    Axes are reversed so that better is always up and to the left. The stepped line is the Pareto front of
+    each device and setting. `limit` draws a budget on x. `domains` ((x low, x high), (y low, y high))
+    makes panels comparable. `interactive` adds the selections 'picked' (click) and 'brush' (drag);
+    `picked` are the highlighted variants. `variants` are all variants of the study, in its order; they
+    determine each network's appearance.
     """
     text = f"{y.label} against {x.label[:1].lower()}{x.label[1:]}"
     text += f": {data_label}" if data_label else ""
@@ -92,16 +92,17 @@ def tradeoff_chart(
         return no_data_chart(text)
     log_x, log_y = log_x and _positive(points["x"]), log_y and _positive(points["y"])
     drawn = points["x"].notna() & points["y"].notna()
-    gaps = left_out(points, drawn)
+    gaps = describe_missing(points, drawn)
     if not drawn.any():
         return no_data_chart(text, [gaps])
     shown = _with_texts(points[drawn])
     plane = _Plane(x, y, log_x, log_y, *(domains or shared_domains([shown], x, y, log_x, log_y)))
     plane.looks = identity(variants, shown["variant"])
-    # Of hundreds of networks the bars would hide the dots: those of the front and the picked ones stay.
+    # The bars of hundreds of networks would hide the dots, so only those of the front and of picked ones
+    # are drawn.
     barred = shown if len(shown) <= MANY else shown[shown["front"] | shown["variant"].isin(picked)]
-    # A click on the legend filters, in the dashboard as in a page that was exported. Vega-Lite asks that
-    # the first layer with that legend holds the selection.
+    # A click on the legend filters, in the dashboard and in exported pages. Vega-Lite requires that the
+    # first layer with that legend has the selection.
     legend = alt.selection_point(name="network", fields=["variant"], bind="legend")
     coloured = [*plane.intervals(barred), plane.dots(shown, interactive, picked, legend)]
     coloured[0] = coloured[0].add_params(legend)
@@ -116,7 +117,7 @@ def tradeoff_chart(
     ]
     return alt.LayerChart(layer=layers).properties(
         title=title(
-            text, [*_subtitle(shown, x, y), plane.cut_note(barred), devices_text(shown), gaps]
+            text, [*_subtitle(shown, x, y), plane.cut_note(barred), describe_devices(shown), gaps]
         ),
         width=WIDTH,
         height=HEIGHT,
@@ -124,16 +125,16 @@ def tradeoff_chart(
 
 
 def _positive(values: pd.Series) -> bool:
-    known = values.dropna()
-    return bool(len(known) and known.gt(0).all())
+    values = values.dropna()
+    return bool(len(values) and values.gt(0).all())
 
 
 def _with_texts(points: pd.DataFrame) -> pd.DataFrame:
-    """With texts for tooltips."""
+    """Add texts for tooltips."""
     out = points.assign(
         freshness=points["stale"].map({True: "stale", False: "ok"}),
         probability=[
-            row["front_reason"] or probability_text(row["front_probability"])
+            row["front_reason"] or format_probability(row["front_probability"])
             for row in points[["front_probability", "front_reason"]].to_dict("records")
         ],
         **{f"{name}_bar": points[f"{name}_about"].map(BAR_KINDS) for name in ("x", "y")},
@@ -142,26 +143,26 @@ def _with_texts(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _subtitle(points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
-    timed = distinct_text(points[points["measured_in"] != ""], "measured_in")
-    on = distinct_text(points[points["device"] != ""], "device")
+    timed = join_distinct(points[points["measured_in"] != ""], "measured_in")
+    on = join_distinct(points[points["device"] != ""], "device")
     ns = {
         f"{axis.label.lower()} over {'seeds' if axis.source == 'training' else 'rounds'}, n = "
-        f"{_n_text(points.loc[barred, f'{name}_n'])}"
+        f"{_format_range(points.loc[barred, f'{name}_n'])}"
         for name, axis in (("x", x), ("y", y))
         if (barred := points[f"{name}_bar"].isin([BAR_KINDS[SEEDS], BAR_KINDS[ROUNDS]])).any()
     }
     bars = f"Bars: 95 % interval of the mean ({'; '.join(sorted(ns))}). " if ns else ""
     if points[["x_n", "y_n"]].eq(2).any(axis=None):
-        bars += "Two values have no bar: small dots. "
+        bars += "Small dots: both values of n=2, which have no bar. "
     if (points[["x_bar", "y_bar"]] == BAR_KINDS[IMAGES]).any(axis=None):
         bars += f"{BINOMIAL}. "
     front = "Line: Pareto front" if points["front"].any() else ""
     where = f"Measured {'in ' + timed + ', ' if timed else ''}on {on}" if on else ""
-    crowd = ". Bars of the front only" if bars and len(points) > MANY else ""
+    crowd = ". Bars: only on the front" if bars and len(points) > MANY else ""
     return [where, bars + front + crowd]
 
 
-def _n_text(counts: pd.Series) -> str:
+def _format_range(counts: pd.Series) -> str:
     low, high = int(counts.min()), int(counts.max())
     return str(low) if low == high else f"{low} to {high}"
 
@@ -173,8 +174,8 @@ class _Plane:
         self, x: Axis, y: Axis, log_x: bool, log_y: bool, x_domain: list, y_domain: list
     ) -> None:
         self.axes, self.logs, self.domains = (x, y), (log_x, log_y), (x_domain, y_domain)
-        # Up and left are better, whatever the metric.
-        turned = (x.better == "higher", y.better == "lower")
+        # Up and left are better for every metric.
+        reversed_axes = (x.better == "higher", y.better == "lower")
         scales = [
             alt.Scale(
                 type="log" if log else "linear",
@@ -183,14 +184,14 @@ class _Plane:
                 reverse=reverse,
                 clamp=False,
             )
-            for log, domain, reverse in zip(self.logs, self.domains, turned, strict=True)
+            for log, domain, reverse in zip(self.logs, self.domains, reversed_axes, strict=True)
         ]
         titles = [
             axis_title(axis, log, side)
             for axis, log, side in zip(self.axes, self.logs, ("left", "up"), strict=True)
         ]
         self.x_scale, self.y_scale = scales
-        self.turned = turned
+        self.turned = reversed_axes
         ticks = [
             tick_axis(log, domain) for log, domain in zip(self.logs, self.domains, strict=True)
         ]
@@ -200,7 +201,7 @@ class _Plane:
         self.looks = Identity(())
 
     def front(self, points: pd.DataFrame) -> alt.Chart:
-        # The best y within an x stays the same until the next point of the front.
+        # The best y up to an x is constant until the next point of the front.
         return (
             alt.Chart(points[points["front"]])
             .mark_line(
@@ -234,7 +235,7 @@ class _Plane:
         return rules
 
     def arrowheads(self, points: pd.DataFrame) -> list[alt.Chart]:
-        """Where a bar goes on beyond the plane, in the colour of its network."""
+        """Arrowheads where a bar continues beyond the plot, in the colour of its network."""
         marks = []
         for name, side in (("x", 0), ("y", 1)):
             ends = ends_beyond(
@@ -242,16 +243,16 @@ class _Plane:
             )
             looks = self.looks.looks
             ends = ends.assign(colour=[looks[variant].colour for variant in ends["variant"]])
-            kept = ends[["variant", "x", "y", "border", "upper", "colour"]]
+            shown = ends[["variant", "x", "y", "border", "upper", "colour"]]
             encodings = self.along(name, "border")
-            # A colour of its own makes no entry in the legend.
+            # A literal colour makes no entry in the legend.
             colour = alt.Color("colour:N", scale=None, legend=None)
-            heads = arrowheads(kept, name, self.turned[side])
+            heads = arrowheads(shown, name, self.turned[side])
             marks += [head.encode(color=colour, **encodings) for head in heads]
         return marks
 
     def cut_note(self, points: pd.DataFrame) -> str:
-        """What the arrowheads say, where there are some."""
+        """The explanation of the arrowheads, if there are any."""
         return CUT_NOTE if self.arrowheads(points) else ""
 
     def along(self, name: str, field: str) -> dict[str, Any]:
@@ -262,7 +263,7 @@ class _Plane:
         return {"x": self.x, "y": self.y, name: other}
 
     def two_values(self, points: pd.DataFrame) -> list[alt.Chart]:
-        """A small open dot at each of two values, which have no interval."""
+        """Small open dots at both values of n=2, which have no interval."""
         marks = []
         for name, other in (("x", "y"), ("y", "x")):
             rows = points[
@@ -283,15 +284,15 @@ class _Plane:
         picked: tuple[str, ...],
         legend: alt.Parameter,
     ) -> alt.Chart:
-        kept = points if len(points) <= MANY else points[CROWD]
-        rows = kept.assign(picked=points["variant"].isin(picked) if picked else True)
+        shown = points if len(points) <= MANY else points[CROWD]
+        rows = shown.assign(picked=points["variant"].isin(picked) if picked else True)
         full = 1.0 if len(points) <= MANY else 0.6
         opacity = (
             alt.when(legend, alt.datum.picked)
             .then(alt.value(full))
             .otherwise(alt.value(0.25 * full))
         )
-        # Of thousands of dots nobody hears each described.
+        # No screen reader should describe thousands of dots.
         spoken = len(points) <= MANY
         chart = alt.Chart(rows).mark_point(strokeWidth=2, clip=True, aria=spoken)
         if interactive:
@@ -318,17 +319,17 @@ class _Plane:
     def labels(self, points: pd.DataFrame) -> alt.Chart:
         rows = points.sort_values(["front", "y"], ascending=[False, False], kind="stable")
         rows = rows.drop_duplicates(["variant", "x", "y"]).head(MAX_LABELS)
-        places = place_labels(
+        positions = place_labels(
             self._pixels(rows["x"], 0),
             self._pixels(rows["y"], 1),
             rows["variant"].tolist(),
             WIDTH,
             HEIGHT,
         )
-        found = [place is not None for place in places]
-        rows = rows[found].assign(
-            align=[place[0] for place in places if place],
-            dy=[place[1] for place in places if place],
+        has_position = [position is not None for position in positions]
+        rows = rows[has_position].assign(
+            align=[position[0] for position in positions if position],
+            dy=[position[1] for position in positions if position],
         )
         shift = alt.expr("datum.align == 'left' ? 8 : datum.align == 'right' ? -8 : 0")
         return (
@@ -371,7 +372,7 @@ class _Plane:
             alt.Tooltip("setting:N"),
             *_value_tooltips("y", y),
             *_value_tooltips("x", x),
-            alt.Tooltip("probability:N", title="P(on the front)"),
+            alt.Tooltip("probability:N", title="P(Pareto-optimal)"),
             alt.Tooltip("num_params:Q", title="parameters", format=","),
             alt.Tooltip("memory_mib:Q", title="peak memory (MiB)", format=",.0f"),
             alt.Tooltip("noisy:N", title="noisy (IQR over 10 %)"),
@@ -382,7 +383,7 @@ class _Plane:
 
 
 def _barred(points: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Rows with an interval of `name`. A count that is the same in every seed has none worth a mark."""
+    """Rows with an interval of `name`. A count that is the same in every seed needs none."""
     return points[points[f"{name}_low"] < points[f"{name}_high"]]
 
 

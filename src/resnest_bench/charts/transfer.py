@@ -1,17 +1,17 @@
-"""Fine-tuning: the recipes of each variant, side by side."""
+"""Fine-tuning: the recipes of each variant side by side."""
 
 import altair as alt
 import pandas as pd
 
-from resnest_bench.charts.ablation import COLUMNS, dots_with_intervals, training_text
+from resnest_bench.charts.ablation import COLUMNS, describe_trainings, dots_with_intervals
 from resnest_bench.charts.identity import LEGEND_COLUMNS
 from resnest_bench.charts.marks import name_rows
 from resnest_bench.charts.palette import PALETTE
 from resnest_bench.charts.style import (
     WIDTH,
-    distinct_text,
-    interval_text,
-    left_out,
+    describe_intervals,
+    describe_missing,
+    join_distinct,
     no_data_chart,
     title,
     with_marks,
@@ -21,7 +21,7 @@ TITLE = "Transfer"
 
 
 def transfer_chart(transfer: pd.DataFrame) -> alt.LayerChart | alt.VConcatChart | alt.Chart:
-    """A dot, interval and ticks for each row of `transfer_table`; one panel a dataset."""
+    """Dot, interval and ticks for each row of `transfer_table`; one panel per dataset."""
     if not len(transfer):
         return no_data_chart(TITLE)
     panels = [_panel(rows) for _, rows in transfer.groupby("dataset", sort=False)]
@@ -30,9 +30,9 @@ def transfer_chart(transfer: pd.DataFrame) -> alt.LayerChart | alt.VConcatChart 
 
 def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     drawn = rows["accuracy_mean_percent"].notna()
-    text = f"{TITLE}: {distinct_text(rows, 'dataset_label')}"
+    text = f"{TITLE}: {join_distinct(rows, 'dataset_label')}"
     named = rows.assign(variant=rows["variant"] + ", " + rows["recipe"])
-    gaps = left_out(named, drawn)
+    gaps = describe_missing(named, drawn)
     if not drawn.any():
         return no_data_chart(text, [gaps])
     recipes = list(dict.fromkeys(rows["recipe"]))
@@ -47,8 +47,8 @@ def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     points = with_marks(rows[drawn])[[*COLUMNS, "gain_mean_points"]]
     offset = alt.YOffset("recipe:N", sort=recipes, scale=alt.Scale(domain=recipes))
     layers = dots_with_intervals(points, y, colour, alt.value("circle"), yOffset=offset)
-    bars = interval_text(rows.loc[drawn, "accuracy_interval_about"])
-    subtitle = [training_text(rows), f"{bars}. Ticks: single seeds", gaps]
+    bars = describe_intervals(rows.loc[drawn, "accuracy_interval_about"])
+    subtitle = [describe_trainings(rows), f"{bars}. Ticks: single seeds", gaps]
     return alt.LayerChart(layer=layers).properties(
         title=title(text, subtitle), width=WIDTH, height=40 + 28 * len(rows)
     )

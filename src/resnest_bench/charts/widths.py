@@ -1,4 +1,4 @@
-"""How wide a chart must be on a screen for its names to be whole and its plot to be readable."""
+"""The width that a chart needs on a screen for complete names and a readable plot."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ PLOT, ROOM = 180, 90
 
 
 def needed_width(chart: alt.TopLevelMixin) -> int:
-    """Pixels: the longest name of a row or of two legend columns, and at least 150 for the plot."""
+    """Pixels for the longest name of a row or of two legend columns, and at least 150 for the plot."""
     layers = getattr(chart, "layer", None)
     parts: list[Any] = layers if isinstance(layers, list) else [chart]
     encodings = [getattr(part, "encoding", None) for part in parts]
@@ -17,22 +17,22 @@ def needed_width(chart: alt.TopLevelMixin) -> int:
     columns = _find_names(encodings, ["x"])
     plot = max(PLOT, COLUMN * len(columns))
     entries = max((_legend_width(options) for options in _find_legends(encodings)), default=0)
-    # A legend begins where the plot does: right of the rows' names.
+    # A legend starts where the plot does: to the right of the rows' names.
     return round(_text_width(rows) + ROOM + max(plot, entries))
 
 
 def _find_names(encodings: list[Any], channels: list[str]) -> list[str]:
-    """All texts of the scales of these channels."""
-    found: dict[str, None] = {}
+    """All texts in the scales of these channels."""
+    names: dict[str, None] = {}
     for encoding in encodings:
         for channel in channels:
             domain = _find_domain(encoding, channel)
-            found.update(dict.fromkeys(name for name in domain if isinstance(name, str)))
-    return list(found)
+            names.update(dict.fromkeys(name for name in domain if isinstance(name, str)))
+    return list(names)
 
 
 def _find_domain(encoding: Any, channel: str) -> list[Any]:
-    """The domain or the order of a channel; a channel without one has no names."""
+    """The domain or the order of a channel; empty without either."""
     return _read_domain(_read_channel(encoding, channel))
 
 
@@ -49,13 +49,13 @@ def _read_domain(options: dict[str, Any]) -> list[Any]:
 
 
 def _find_legends(encodings: list[Any]) -> list[dict[str, Any]]:
-    """The channels that have a legend above or below the plot."""
+    """The channels with a legend above or below the plot."""
     every = [_read_channel(e, c) for e in encodings for c in ("color", "stroke", "fill", "shape")]
     return [options for options in every if (options.get("legend") or {}).get("orient")]
 
 
 def _legend_width(options: dict[str, Any]) -> float:
-    """Pixels of a legend: its columns as wide as the longest name, or all names in one line."""
+    """Pixels of a legend: columns as wide as the longest name, or all names in one line."""
     names = [name for name in _read_domain(options) if isinstance(name, str)]
     columns = options["legend"].get("columns")
     if columns:

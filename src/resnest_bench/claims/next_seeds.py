@@ -1,6 +1,6 @@
-"""Which seeds to train next, of an adaptive study: the decision that the workflow goes on by.
+"""Which seeds an adaptive study trains next: the decision that the workflow follows.
 
-It follows from the records alone: the same records give the same decision.
+It depends on the records alone: the same records give the same decision.
 """
 
 import math
@@ -17,7 +17,7 @@ from resnest_bench.claims.verdicts import (
     claim_jobs,
     claim_results,
 )
-from resnest_bench.comparisons.evidence import SETTLED, Measured
+from resnest_bench.comparisons.evidence import SETTLED, Measurement
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import load_frames
 from resnest_bench.paths import Experiment, Job, StudyPaths
@@ -38,63 +38,63 @@ from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
 
 ALL_DECIDED = "every claim on a trained accuracy is decided"
-NONE_WORTH = "no undecided claim is worth a seed"
+NONE_WORTH = "no undecided claim is worth more seeds"
 WAITING = "a claim waits for a record that is missing or can't be read"
-WAITS = "has to wait"
-NO_BUDGET = "the budget is used up: the next step of no undecided claim fits in what is left"
+WAITS = "waits"
+NO_BUDGET = "the budget is used up: no next step of an undecided claim fits into the rest"
 
 
 @dataclass(frozen=True)
 class Offer:
-    """The next step of one claim: its trainings, and what deciding it may cost in minutes."""
+    """The next step of one claim: its trainings, and the estimated minutes to decide it."""
 
     jobs: tuple[Job, ...]
     minutes_to_decide: float
 
 
 class Costs:
-    """Minutes that one more training of a variant takes: the mean of those that have ended."""
+    """Minutes of one more training of a variant: the mean of the finished ones."""
 
-    def __init__(self, found: Iterable[Outcome]) -> None:
+    def __init__(self, job_outcomes: Iterable[Outcome]) -> None:
         self._minutes: dict[tuple[str, str, str], list[float]] = {}
-        self._of_job: dict[Job, float] = {}
-        for outcome in found:
+        self._by_job: dict[Job, float] = {}
+        for outcome in job_outcomes:
             if outcome.record and outcome.record.train:
                 job, minutes = outcome.job, outcome.record.train.wall_seconds / 60
-                self._of_job[job] = minutes
+                self._by_job[job] = minutes
                 self._minutes.setdefault((job.dataset, job.recipe, job.variant), []).append(minutes)
 
     def sum(self, jobs: Iterable[Job]) -> float:
-        """Of those that are to come; of a variant of which none has ended 0."""
+        """Estimated minutes of future jobs; 0 for a variant without a finished training."""
         return sum(
             fmean(self._minutes.get((job.dataset, job.recipe, job.variant), [0.0])) for job in jobs
         )
 
     def taken(self, jobs: Iterable[Job]) -> float:
-        """Of those that have ended; one that failed has no time."""
-        return sum(self._of_job.get(job, 0.0) for job in jobs)
+        """Minutes of finished jobs; a failed one has no time."""
+        return sum(self._by_job.get(job, 0.0) for job in jobs)
 
 
 def decide(study: StudySpec, paths: StudyPaths, number: int) -> Look:
-    """Look `number` (from 0) at the records of the study and of the looks before it.
+    """Take look `number` (from 0), an interim analysis of the study's records.
 
-    Raises UserError where the study isn't adaptive or a look before it is missing.
+    Raises UserError if the study is not adaptive or an earlier look is missing.
     """
     if study.adaptive is None:
         raise UserError(
             f"study {study.study!r} has a fixed number of seeds: give it an adaptive block "
-            "(config/README.md) to have seeds added where claims are undecided"
+            "(config/README.md) to add seeds while claims are undecided"
         )
     looks = read_looks(study, paths, before=number)
     if len(looks) < number:
         raise UserError(
-            f"look {number} follows look {number - 1}, but {paths.look(len(looks))} is missing, or is "
-            "of another study, or the looks ended before it: run the workflow, which takes them in turn"
+            f"look {number} follows look {number - 1}, but {paths.look(len(looks))} is missing, belongs to "
+            "another study, or comes after the last look: run the workflow, which takes them in turn"
         )
-    whole, fingerprints = extended(study, looks), read_fingerprints(study)
-    frames = load_frames(whole, paths, fingerprints)
-    found = outcomes(whole, paths, fingerprints, jobs=claim_jobs(whole))
-    results = claim_results(whole, frames.runs, frames.cells, found)
+    current, fingerprints = extended(study, looks), read_fingerprints(study)
+    frames = load_frames(current, paths, fingerprints)
+    job_outcomes = outcomes(current, paths, fingerprints, jobs=claim_jobs(current))
+    results = claim_results(current, frames.runs, frames.cells, job_outcomes)
     previous = file_digest(paths.look(number - 1)) if number else None
     return Look(
         study=study.study,
@@ -102,8 +102,8 @@ def decide(study: StudySpec, paths: StudyPaths, number: int) -> Look:
         previous=previous,
         num_looks=planned_looks(study),
         nominal_level=ALPHA / planned_looks(study),
-        records={paths.record_name(o.job): file_digest(o.path) for o in found if o.record},
-        **decision(study, looks, results, found, lambda job: paths.record(job).exists()),
+        records={paths.record_name(o.job): file_digest(o.path) for o in job_outcomes if o.record},
+        **decision(study, looks, results, job_outcomes, lambda job: paths.record(job).exists()),
     )
 
 
@@ -111,17 +111,17 @@ def decision(
     study: StudySpec,
     looks: Sequence[Look],
     results: Sequence[ClaimResult],
-    found: Sequence[Outcome],
+    job_outcomes: Sequence[Outcome],
     is_trained: Callable[[Job], bool] = lambda job: False,
 ) -> dict[str, Any]:
     """The fields `claims`, `wanted`, `budget` and `stop` of a Look.
 
-    Claims are served in the order of what deciding them would cost at what was seen, the cheapest
-    first, each with the next step of the comparison that its verdict hangs on, while it fits in the
-    budget. `is_trained` tells which of the seeds that may be added have a record already, of looks that
-    were taken before the claims were edited.
+    The claim with the lowest estimated cost to decide comes first. Each gets the next step of its
+    deciding test while that fits into the budget. `is_trained` says which of the possible seeds already
+    have a record, from looks before the claims were edited.
     """
-    costs, statuses = Costs(found), {outcome.job: outcome.status for outcome in found}
+    costs = Costs(job_outcomes)
+    statuses = {outcome.job: outcome.status for outcome in job_outcomes}
     answers = [next_step(study, result, statuses, costs, is_trained) for result in results]
     reasons = [answer if isinstance(answer, str) else "" for answer in answers]
     offers = [(i, answer) for i, answer in enumerate(answers) if isinstance(answer, Offer)]
@@ -132,15 +132,15 @@ def decision(
         new = [job for job in offer.jobs if job not in granted]
         if _fits(budget, [*granted, *new], costs):
             granted |= dict.fromkeys(new)
-            reasons[i] = f"gets {seeds_text(offer.jobs)}"
+            reasons[i] = f"gets {describe_seeds(offer.jobs)}"
         else:
             reasons[i] = (
                 f"its next step ({len(new)} trainings, about {costs.sum(new):.3g} minutes) does not fit "
-                "in what is left of the budget"
+                "into the rest of the budget"
             )
     return {
-        "claims": tuple(map(_at_look, results, reasons)),
-        "wanted": _grouped(granted),
+        "claims": tuple(map(_record_claim, results, reasons)),
+        "wanted": _group_seeds(granted),
         "budget": budget,
         "stop": "" if granted else _stop(results, reasons, bool(offers)),
     }
@@ -153,77 +153,78 @@ def next_step(
     costs: Costs,
     is_trained: Callable[[Job], bool],
 ) -> Offer | str:
-    """What more seeds of a claim's lead comparison would be, or why it gets none."""
+    """The next step of a claim's deciding test, or why it gets no more seeds."""
     if not _is_adaptive(result):
         return "its seeds or rounds are fixed"
     if result.verdict == UNTESTED:
-        reasons = dict.fromkeys(c.reason for c in result.comparisons if c.reason)
+        reasons = dict.fromkeys(test.reason for test in result.tests if test.reason)
         return f"can't be tested: {'; '.join(reasons) or 'nothing to compare'}"
     if result.plan is None:
         return f"decided: {result.verdict}"
-    asked = _open_claim(study, result.plan, result.about.training)
-    hindrance = asked.hindrance(statuses)
-    if hindrance:
-        return hindrance
-    jobs = tuple(job for job in asked.next_jobs() if job not in statuses)
-    if asked.measured.stale and not all(map(is_trained, jobs)):
-        return "not worth a seed: its records are stale, and new ones would not be like them"
-    return Offer(jobs, asked.seeds_to_decide() * costs.sum(asked.jobs([0])))
+    open_claim = _open_claim(study, result.plan, result.about.training)
+    obstacle = open_claim.find_obstacle(statuses)
+    if obstacle:
+        return obstacle
+    jobs = tuple(job for job in open_claim.next_jobs() if job not in statuses)
+    if open_claim.measurement.stale and not all(map(is_trained, jobs)):
+        return "not worth more seeds: its records are stale, and new ones would not be comparable"
+    return Offer(jobs, open_claim.seeds_to_decide() * costs.sum(open_claim.jobs([0])))
 
 
 @dataclass(frozen=True)
 class OpenClaim:
-    """An undecided claim: the comparison that it hangs on, and what would decide it."""
+    """An undecided claim: its deciding test, and the plan to decide it."""
 
     limits: AdaptiveSpec
     own_seeds: tuple[int, ...]
     experiment: Experiment
     plan: Plan
-    measured: Measured
+    measurement: Measurement
     looks: Looks
 
     def jobs(self, seeds: Iterable[int]) -> list[Job]:
-        names = self.plan.comparison.question.variants
+        names = self.plan.test.hypothesis.variants
         return [Job(*self.experiment, name, seed) for name in names for seed in seeds]
 
     def next_jobs(self) -> list[Job]:
-        """All added seeds up to those of the next look, those that were asked for among them."""
+        """All added seeds up to the next look, including those that are already requested."""
         steps = self.limits.steps(self.own_seeds)[: self.looks.taken]
         return self.jobs([seed for step in steps for seed in step])
 
     def seeds_to_decide(self) -> int:
-        """How many more at what was seen: one at least, and not more than there may be."""
-        most, needed = self.limits.max_seeds, self.plan.needed
-        wanted = most if needed is None or needed.seeds is None else min(needed.seeds, most)
-        return max(wanted - self.measured.error.num_seeds, 1)
+        """How many more seeds the observed difference requires: at least one, at most `max_seeds`."""
+        limit, required = self.limits.max_seeds, self.plan.required
+        total = limit if required is None or required.seeds is None else min(required.seeds, limit)
+        return max(total - self.measurement.estimate.num_seeds, 1)
 
-    def hindrance(self, statuses: Mapping[Job, str]) -> str:
-        """Why it is not worth a seed, or has to wait; empty where nothing is in the way."""
-        most = self.limits.max_seeds
+    def find_obstacle(self, statuses: Mapping[Job, str]) -> str:
+        """Why it is not worth more seeds, or has to wait; empty without an obstacle."""
+        limit = self.limits.max_seeds
         if self.looks.taken >= self.looks.planned:
-            return f"undecided at the last look, with {most} seeds"
-        if self.plan.needed is None:
-            return f"not worth a seed: {self.plan.why_none}"
-        least = self.plan.needed.at_low_sd
-        if least is None or least > most:
+            return f"undecided at the last look, with {limit} seeds"
+        if self.plan.required is None:
+            return f"not worth more seeds: {self.plan.reason}"
+        optimistic = self.plan.required.at_low_sd
+        if optimistic is None or optimistic > limit:
+            number = "no number is enough" if optimistic is None else optimistic
             return (
-                f"not worth a seed: at the difference seen it would need more than max_seeds = {most}, even "
-                f"if seeds vary as little as they may ({'no number is enough' if least is None else least})"
+                f"not worth more seeds: the observed difference requires more than max_seeds = {limit}, "
+                f"even with the smallest plausible spread over seeds ({number})"
             )
         for job in self.jobs(self.own_seeds) + self.next_jobs():
             if job in statuses and statuses[job] not in SETTLED:
-                return f"{WAITS}: the record of {job} is {statuses[job]}"
+                return f"{WAITS} for the record of {job}, which is {statuses[job]}"
         return ""
 
 
 def _open_claim(study: StudySpec, plan: Plan, experiment: Experiment | None) -> OpenClaim:
-    measured = plan.comparison.measured
-    # A plan is of a comparison that was tested; looks are there where the seeds are not fixed.
-    assert measured
-    assert measured.looks
+    measurement = plan.test.measurement
+    # A test with a plan has a measurement, and one of an adaptive study has looks.
+    assert measurement
+    assert measurement.looks
     assert study.adaptive
     assert experiment
-    return OpenClaim(study.adaptive, study.seeds, experiment, plan, measured, measured.looks)
+    return OpenClaim(study.adaptive, study.seeds, experiment, plan, measurement, measurement.looks)
 
 
 def _is_adaptive(result: ClaimResult) -> bool:
@@ -261,7 +262,7 @@ def _stop(results: Sequence[ClaimResult], reasons: Sequence[str], any_offer: boo
     return NONE_WORTH if open_ones else ALL_DECIDED
 
 
-def _grouped(jobs: Iterable[Job]) -> tuple[WantedSeeds, ...]:
+def _group_seeds(jobs: Iterable[Job]) -> tuple[WantedSeeds, ...]:
     by_variant: dict[tuple[str, str, str], list[int]] = {}
     for job in jobs:
         by_variant.setdefault((job.dataset, job.recipe, job.variant), []).append(job.seed)
@@ -271,7 +272,7 @@ def _grouped(jobs: Iterable[Job]) -> tuple[WantedSeeds, ...]:
     )
 
 
-def seeds_text(jobs: Iterable[Job]) -> str:
+def describe_seeds(jobs: Iterable[Job]) -> str:
     """'seeds 3, 4 of B and seeds 3, 4 of A'."""
     by_variant: dict[str, list[str]] = {}
     for job in jobs:
@@ -282,14 +283,16 @@ def seeds_text(jobs: Iterable[Job]) -> str:
     )
 
 
-def _at_look(result: ClaimResult, reason: str) -> ClaimAtLook:
-    lead = result.lead
-    measured = lead and lead.measured
+def _record_claim(result: ClaimResult, reason: str) -> ClaimAtLook:
+    test = result.deciding_test
+    measurement = test and test.measurement
     return ClaimAtLook(
         name=result.claim.name,
         verdict=result.verdict,
-        comparison=lead.question.text if lead else None,
-        num_seeds=measured.error.num_seeds if measured and measured.num_images else None,
+        comparison=test.hypothesis.text if test else None,
+        num_seeds=measurement.estimate.num_seeds
+        if measurement and measurement.num_images
+        else None,
         look=result.looks.taken if result.looks else None,
         **{name: _finite(getattr(result, name)) for name in ("p_for", "p_against", "holm_p")},
         reason=reason,

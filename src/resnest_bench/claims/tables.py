@@ -1,4 +1,4 @@
-"""Claims as tables: one row a claim, and one row an elementary comparison."""
+"""Claims as tables: one row per claim, and one row per hypothesis."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from resnest_bench.claims.hypotheses import Comparison
+from resnest_bench.claims.hypotheses import HypothesisTest
 from resnest_bench.claims.verdicts import UNTESTED, ClaimResult, claim_results
-from resnest_bench.claims.wording import claim_figure, decides_text, explanation, shown_value
+from resnest_bench.claims.wording import claim_figure, explain_verdict, shown_value
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.claims import ClaimTest
@@ -43,50 +43,55 @@ COMPARISON_COLUMNS = {
 
 
 def claim_tables(
-    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame, found: Iterable[Outcome]
+    study: StudySpec,
+    runs: pd.DataFrame,
+    cells: pd.DataFrame,
+    job_outcomes: Iterable[Outcome],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`claims_table` and `comparisons_table` of a study; arguments as in `claim_results`."""
-    results = claim_results(study, runs, cells, found)
+    results = claim_results(study, runs, cells, job_outcomes)
     return claims_table(results), comparisons_table(results)
 
 
 def claims_table(results: Sequence[ClaimResult]) -> pd.DataFrame:
-    """One row for each claim, in the study's order.
+    """One row per claim, in the study's order.
 
-    `verdict` is one of VERDICTS, at 5 % for all claims of the table together; `explanation` says why,
-    with data, number of seeds and, of a latency, the device. `comparison` is the one that the verdict
-    hangs on, `estimate` with its 95 % interval `low` to `high` what was seen of it, in `unit`: points
-    of accuracy or a ratio (first over second); of one variant alone %, ms or a count. `n` is its number
-    of seeds or rounds. `p_for` and `p_against` are of the whole claim, `p` is twice the smaller one,
-    `holm_p` corrected. `seeds_needed` is the number of paired seeds (rounds) in all that would decide
-    an undecided claim at what was seen, `_low` and `_high` the same at the ends of the spread's 95 %
-    interval: an estimate; NA with the reason in `decides` where there is none. `look` of `num_looks`
-    planned, of an adaptive study: its p-values and intervals are of all looks together. Nothing is
-    rounded.
+    `verdict` is one of VERDICTS, at 5 % for all claims of the table together. `explanation` gives the
+    reason, with the data, the number of seeds and, for a latency, the device.
+
+    `comparison` is the deciding hypothesis. `estimate` is its observed value with the 95 % interval
+    `low` to `high`, in `unit`: points of accuracy or a ratio (first over second); for one variant alone
+    %, ms or a count. `n` is its number of seeds or rounds. `p_for` and `p_against` are for the whole
+    claim, `p` is twice the smaller one, and `holm_p` is corrected.
+
+    `seeds_needed` is an estimate: the required paired seeds (or rounds), in total, if the true difference
+    is the observed one. `_low` and `_high` are for the limits of the 95 % interval of its standard
+    deviation. It is NA, with the reason in `decides`, if no number is enough. In an adaptive study
+    p-values and intervals hold for all looks together: `look` of `num_looks` planned. Nothing is rounded.
     """
     rows = [_claim_row(result) for result in results]
     return make_frame(rows, CLAIM_COLUMNS)
 
 
 def comparisons_table(results: Sequence[ClaimResult]) -> pd.DataFrame:
-    """One row for each elementary comparison of each claim (`name`).
+    """One row per hypothesis of each claim (`name`).
 
-    Columns as in `claims_table`; the claim says that the estimate lies between `claimed_low` and
-    `claimed_high` (infinite: no end). `std` is over seeds, in points, of a ratio that of its
-    logarithm. `holm_p_against` is corrected over the claim's comparisons. `lead` marks the one that
-    the verdict hangs on. `seeds` and `seed_values` hold lists. `noise` says of two latencies whether
-    they differ by more than the noise floor of their device, which no verdict rests on. `status` is
-    'ok' or says what is missing.
+    Columns are those of `claims_table`, and these. The claim says that the estimate is between
+    `claimed_low` and `claimed_high`, which may be infinite. `std` is over seeds, in points; for a ratio
+    it is that of its logarithm. `holm_p_against` is corrected over the claim's hypotheses. `lead` marks
+    the deciding one. `seeds` and `seed_values` hold lists. `noise` says whether two latencies differ by
+    more than the noise floor of their device; no verdict depends on it. `status` is 'ok' or says what
+    is missing.
     """
     rows = [row for result in results for row in _comparison_rows(result)]
     return make_frame(rows, COMPARISON_COLUMNS)
 
 
 def _claim_row(result: ClaimResult) -> dict[str, Any]:
-    test, lead = result.claim.test, result.lead
-    measured = lead and lead.measured
-    needed = result.plan and result.plan.needed
-    figure = claim_figure(test, lead)
+    test, deciding_test = result.claim.test, result.deciding_test
+    measurement = deciding_test and deciding_test.measurement
+    required = result.plan and result.plan.required
+    figure = claim_figure(test, deciding_test)
     return {
         "name": result.claim.name,
         "claim": result.claim.claim,
@@ -94,23 +99,23 @@ def _claim_row(result: ClaimResult) -> dict[str, Any]:
         "test": test.kind,
         "metric": test.metric,
         "verdict": result.verdict,
-        "comparison": lead and lead.question.text,
+        "comparison": deciding_test and deciding_test.hypothesis.text,
         **figure,
-        "num_comparisons": len(result.asked),
-        "num_tested": len(result.tested),
+        "num_comparisons": len(result.required_tests),
+        "num_tested": len(result.completed_tests),
         **{name: getattr(result, name) for name in ("p_for", "p_against", "p", "holm_p")},
-        "seeds_needed": needed and needed.seeds,
-        "seeds_needed_low": needed and needed.at_low_sd,
-        "seeds_needed_high": needed and needed.at_high_sd,
-        "decides": decides_text(result.plan, result.timed),
-        "explanation": explanation(result, figure),
-        "stale": any(c.measured.stale for c in result.comparisons if c.measured),
+        "seeds_needed": required and required.seeds,
+        "seeds_needed_low": required and required.at_low_sd,
+        "seeds_needed_high": required and required.at_high_sd,
+        "decides": result.plan.describe(result.timed) if result.plan else None,
+        "explanation": explain_verdict(result, figure),
+        "stale": any(one.measurement.stale for one in result.tests if one.measurement),
         "dataset": result.experiment and result.experiment.dataset,
         "dataset_label": result.label,
         "recipe": result.experiment and result.experiment.recipe,
-        "num_test": measured.num_images if measured else None,
+        "num_test": measurement.num_images if measurement else None,
         "batch_size": test.batch_size if result.timed else None,
-        "device": measured.device if measured else None,
+        "device": measurement.device if measurement else None,
         "look": result.looks and result.looks.taken,
         "num_looks": result.looks and result.looks.planned,
     }
@@ -118,45 +123,45 @@ def _claim_row(result: ClaimResult) -> dict[str, Any]:
 
 def _comparison_rows(result: ClaimResult) -> list[dict[str, Any]]:
     test = result.claim.test
-    corrected = holm(np.array([c.p_against for c in result.comparisons], dtype=float))
+    corrected = holm(np.array([one.p_against for one in result.tests], dtype=float))
     return [
         {
             "name": result.claim.name,
-            "comparison": comparison.question.text,
-            **dict(zip("ab", comparison.question.variants, strict=False)),
+            "comparison": one.hypothesis.text,
+            **dict(zip("ab", one.hypothesis.variants, strict=False)),
             "metric": test.metric,
             "batch_size": test.batch_size if result.timed else None,
-            **claim_figure(test, comparison),
-            "claimed_low": shown_value(test, comparison.question.low),
-            "claimed_high": shown_value(test, comparison.question.high),
-            **_raw(test, comparison),
-            "p_for": comparison.p_for,
-            "p_against": comparison.p_against,
+            **claim_figure(test, one),
+            "claimed_low": shown_value(test, one.hypothesis.low),
+            "claimed_high": shown_value(test, one.hypothesis.high),
+            **_measured_values(test, one),
+            "p_for": one.p_for,
+            "p_against": one.p_against,
             "holm_p_against": corrected[i],
-            "lead": comparison is result.lead and result.verdict != UNTESTED,
+            "lead": one is result.deciding_test and result.verdict != UNTESTED,
             "dataset_label": result.label,
-            "status": _status(comparison),
+            "status": _status(one),
         }
-        for i, comparison in enumerate(result.comparisons)
+        for i, one in enumerate(result.tests)
     ]
 
 
-def _raw(test: ClaimTest, comparison: Comparison) -> dict[str, Any]:
-    measured = comparison.measured
-    if measured is None:
+def _measured_values(test: ClaimTest, hypothesis_test: HypothesisTest) -> dict[str, Any]:
+    measurement = hypothesis_test.measurement
+    if measurement is None:
         return {"seeds": [], "seed_values": []}
-    values = measured.per_seed
+    values = measurement.seed_values
     return {
         "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "num_images": measured.num_images,
-        "stale": measured.stale,
-        "seeds": list(measured.seeds),
+        "num_images": measurement.num_images,
+        "stale": measurement.stale,
+        "seeds": list(measurement.seeds),
         "seed_values": [shown_value(test, value) for value in values],
-        "device": measured.device,
-        "noise": measured.noise or None,
+        "device": measurement.device,
+        "noise": measurement.noise or None,
     }
 
 
-def _status(comparison: Comparison) -> str:
-    notes = comparison.measured.notes if comparison.measured else ()
-    return "; ".join(filter(None, [comparison.reason, *notes])) or "ok"
+def _status(hypothesis_test: HypothesisTest) -> str:
+    notes = hypothesis_test.measurement.notes if hypothesis_test.measurement else ()
+    return "; ".join(filter(None, [hypothesis_test.reason, *notes])) or "ok"

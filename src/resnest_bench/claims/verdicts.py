@@ -1,10 +1,10 @@
-"""Claims and what the records say of them: supported, contradicted, undecided or untested.
+"""Verdicts on claims from the records: supported, contradicted, undecided or untested.
 
-A claim is a conjunction of elementary comparisons. It is supported by the largest of their p-values
-for it (intersection-union test; Berger, Technometrics 24 (1982) 295), and contradicted by the
-smallest one against it, times their number (Bonferroni): one comparison that is false is enough. Its
-two-sided p is twice the smaller of the two, at most 1, and Holm's correction goes over all tested
-claims of the study: the probability that any verdict of the table is wrong is at most 5 %.
+A claim is a conjunction of hypotheses. The p-value for it is the largest p-value for one of them
+(intersection-union test; Berger, Technometrics 24 (1982) 295). The p-value against it is the smallest
+one against a hypothesis, times their number (Bonferroni): a single false hypothesis is enough. The
+two-sided p is twice the smaller of the two, at most 1. Holm's correction covers all tested claims of
+the study: the probability that any verdict of the table is wrong is at most 5 %.
 """
 
 import math
@@ -14,12 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from resnest_bench.claims.hypotheses import Comparison, list_comparisons
-from resnest_bench.comparisons.evidence import Evidence, Measured, find_experiments
+from resnest_bench.claims.hypotheses import HypothesisTest, run_tests
+from resnest_bench.comparisons.evidence import Evidence, Measurement, find_experiments
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.stats.multiplicity import holm
-from resnest_bench.stats.power import ALPHA, POWER, SeedsNeeded, plan_seeds, seeds_needed
+from resnest_bench.stats.power import (
+    ALPHA,
+    MAX_SEEDS,
+    POWER,
+    RequiredSeeds,
+    plan_seeds,
+    required_seeds,
+)
 from resnest_bench.stats.sequential import Looks
 from resnest_bench.stats.summary import Array
 from resnest_bench.status.outcomes import Outcome
@@ -32,34 +39,47 @@ VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, UNTESTED)
 
 @dataclass(frozen=True)
 class Plan:
-    """How many paired seeds (or rounds), in all, would decide a claim at what was now seen.
+    """The paired seeds (or rounds), in total, that would decide a claim, given the observed difference.
 
-    `comparison` is the one that needs them; `why_none` says why no number would do.
+    `test` is the one that requires them. `reason` says why no number is enough.
     """
 
-    comparison: Comparison
-    needed: SeedsNeeded | None
-    why_none: str = ""
+    test: HypothesisTest
+    required: RequiredSeeds | None
+    reason: str = ""
+
+    def describe(self, timed: bool) -> str:
+        """'about 14 paired seeds in total (6 to 120)', or why no number of them is enough."""
+        if self.required is None:
+            return self.reason
+        word = "rounds" if timed else "paired seeds"
+        if self.required.seeds is None:
+            return f"more than {MAX_SEEDS:,} {word}"
+        low, high = (
+            f"{limit:,}" if limit is not None else f"more than {MAX_SEEDS:,}"
+            for limit in (self.required.at_low_sd, self.required.at_high_sd)
+        )
+        return f"about {self.required.seeds:,} {word} in total ({low} to {high})"
 
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim, its comparisons and the verdict. `lead` is the comparison that the verdict hangs on:
-    of an untested claim the first one that was measured, or None.
+    """A claim, the tests of its hypotheses and the verdict.
 
-    `dataset` is that of its accuracy or latency, `label` what records call it.
+    `deciding_test` is the test that the verdict depends on. For an untested claim it is the first test
+    with a measurement, or None. `label` is the dataset's label in the records.
     """
 
     claim: ClaimSpec
     about: Experiments
     label: str | None
-    comparisons: tuple[Comparison, ...]
+    tests: tuple[HypothesisTest, ...]
     p_for: float
     p_against: float
     p: float
     holm_p: float
     verdict: str
-    lead: Comparison | None
+    deciding_test: HypothesisTest | None
     plan: Plan | None
 
     @property
@@ -73,22 +93,24 @@ class ClaimResult:
 
     @property
     def looks(self) -> Looks | None:
-        """Those at the lead comparison; None: its seeds or rounds are fixed, or it has none."""
-        return self.lead.measured.looks if self.lead and self.lead.measured else None
+        """The looks of the deciding test; None if its seeds or rounds are fixed, or without a test."""
+        measurement = self.deciding_test and self.deciding_test.measurement
+        return measurement.looks if measurement else None
 
     @property
-    def asked(self) -> list[Comparison]:
-        """Comparisons that are part of the claim."""
-        return [c for c in self.comparisons if not c.left_out]
+    def required_tests(self) -> list[HypothesisTest]:
+        """The tests of hypotheses that are part of the claim."""
+        return [test for test in self.tests if not test.excluded]
 
     @property
-    def tested(self) -> list[Comparison]:
-        return [c for c in self.comparisons if c.tested]
+    def completed_tests(self) -> list[HypothesisTest]:
+        """The tests with a result."""
+        return [test for test in self.tests if test.has_result]
 
 
 def claim_jobs(study: StudySpec) -> list[Job]:
-    """Trainings and fine-tunings whose records the claims need: those tell single images apart."""
-    wanted: dict[Job, None] = {}
+    """Trainings and fine-tunings whose records the claims need, since they hold per-image results."""
+    needed: dict[Job, None] = {}
     jobs = study.jobs()
     for claim in study.claims:
         if claim.test.metric != "accuracy":
@@ -96,73 +118,82 @@ def claim_jobs(study: StudySpec) -> list[Job]:
         training, names = find_experiments(study, claim).training, set(claim.test.variants_named)
         for job in jobs:
             if job.experiment == training and (not names or job.variant in names):
-                wanted[job] = None
-    return list(wanted)
+                needed[job] = None
+    return list(needed)
 
 
 def claim_results(
-    study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame, found: Iterable[Outcome]
+    study: StudySpec,
+    runs: pd.DataFrame,
+    cells: pd.DataFrame,
+    job_outcomes: Iterable[Outcome],
 ) -> list[ClaimResult]:
-    """What the records say of each claim of the study, in its order.
+    """Test each claim of the study, in its order.
 
-    `runs` and `cells` are those of `Frames`, `found` the outcomes of `claim_jobs`. Of stale records the
-    rule of all tables holds: they count only where a variant has no others, and are marked.
+    `runs` and `cells` are those of `Frames`, `job_outcomes` those of `claim_jobs`. As in all tables, stale
+    records count only if a variant has no others, and are marked.
     """
-    evidence = Evidence(study, runs, cells, found)
+    evidence = Evidence(study, runs, cells, job_outcomes)
     experiments = [find_experiments(study, claim) for claim in study.claims]
-    every = [
-        list_comparisons(claim, evidence, about)
+    tests_by_claim = [
+        run_tests(claim, evidence, about)
         for claim, about in zip(study.claims, experiments, strict=True)
     ]
-    p_for, p_against = np.array([_claim_p_values(c) for c in every]).reshape(-1, 2).T
+    p_values = [_claim_p_values(tests) for tests in tests_by_claim]
+    p_for, p_against = np.array(p_values).reshape(-1, 2).T
     two_sided = np.asarray(two_sided_p(p_for, p_against))
-    corrected, words = map(np.asarray, verdicts(p_for, p_against))
-    size = int(np.sum(np.isfinite(two_sided) & (two_sided > 0)))
+    corrected, words = map(np.asarray, decide_verdicts(p_for, p_against))
+    num_tested = int(np.sum(np.isfinite(two_sided) & (two_sided > 0)))
     results = []
     for i, claim in enumerate(study.claims):
-        verdict, plan = _concluded(every[i], str(words[i]), size)
-        lead = plan.comparison if plan else _lead(every[i], verdict)
-        about = experiments[i]
-        chosen = about.latency if claim.test.metric == "latency" else about.training
-        label = evidence.label(chosen and chosen.dataset)
+        tests, about = tests_by_claim[i], experiments[i]
+        verdict, plan = _conclude(tests, str(words[i]), num_tested)
+        deciding_test = plan.test if plan else _find_deciding_test(tests, verdict)
+        experiment = about.latency if claim.test.metric == "latency" else about.training
+        label = evidence.label(experiment and experiment.dataset)
         results.append(
             ClaimResult(
                 claim,
                 about,
                 label,
-                tuple(every[i]),
+                tuple(tests),
                 p_for=float(p_for[i]),
                 p_against=float(p_against[i]),
                 p=float(two_sided[i]),
                 holm_p=float(corrected[i]),
                 verdict=verdict,
-                lead=lead,
+                deciding_test=deciding_test,
                 plan=plan,
             )
         )
     return results
 
 
-def conjunction_p(
+def combine_p_values(
     p_for_K: Array | Sequence[float], p_against_K: Array | Sequence[float]
 ) -> tuple[Array, Array]:
-    """p for and against "all of them", along the last axis: the largest, and K times the smallest."""
+    """p for and against a conjunction of K hypotheses, along the last axis.
+
+    For: the largest p-value. Against: K times the smallest one, at most 1.
+    """
     p_for, p_against = np.asarray(p_for_K), np.asarray(p_against_K)
     count = p_against.shape[-1]
     return p_for.max(axis=-1), np.minimum(count * p_against.min(axis=-1), 1.0)
 
 
 def two_sided_p(p_for: Array, p_against: Array) -> Array:
-    """Twice the smaller of the two, at most 1; NaN where there is no test."""
+    """Twice the smaller of the two p-values, at most 1; NaN without a test."""
     p: Array = np.minimum(2 * np.minimum(p_for, p_against), 1.0)
     return p
 
 
-def verdicts(p_for_C: Array, p_against_C: Array, alpha: float = ALPHA) -> tuple[Array, Array]:
-    """Holm's p-values over the claims of the last axis, and the verdicts as words.
+def decide_verdicts(
+    p_for_C: Array, p_against_C: Array, alpha: float = ALPHA
+) -> tuple[Array, Array]:
+    """Holm's p-values over the claims along the last axis, and the verdicts as words.
 
-    NaN, of an untested claim, is out of the family. So is, in effect, a claim about counts: its p of 0
-    takes Holm's first step, which leaves the others theirs.
+    An untested claim has NaN and is not in the family. Neither, in effect, is a claim about counts: its
+    p of 0 takes Holm's first step and leaves the others theirs.
     """
     corrected = holm(np.asarray(two_sided_p(p_for_C, p_against_C)))
     direction = np.where(np.less(p_for_C, p_against_C), SUPPORTED, CONTRADICTED)
@@ -170,96 +201,102 @@ def verdicts(p_for_C: Array, p_against_C: Array, alpha: float = ALPHA) -> tuple[
     return corrected, np.where(np.isnan(corrected), UNTESTED, words)
 
 
-def _claim_p_values(comparisons: Sequence[Comparison]) -> tuple[float, float]:
-    """p of the conjunction. What is not tested may be false: it can't support, only the others can
-    contradict."""
-    asked = [c for c in comparisons if not c.left_out]
-    known = [c for c in asked if c.tested]
-    if not known:
+def _claim_p_values(tests: Sequence[HypothesisTest]) -> tuple[float, float]:
+    """p of the conjunction. A hypothesis without a test may be false, so the claim can't be supported."""
+    required = [test for test in tests if not test.excluded]
+    completed = [test for test in required if test.has_result]
+    if not completed:
         return math.nan, math.nan
-    p_for, p_against = conjunction_p([c.p_for for c in known], [c.p_against for c in known])
-    return (float(p_for) if len(known) == len(asked) else 1.0), float(p_against)
+    p_for, p_against = combine_p_values(
+        [test.p_for for test in completed], [test.p_against for test in completed]
+    )
+    return (float(p_for) if len(completed) == len(required) else 1.0), float(p_against)
 
 
-def _concluded(comparisons: list[Comparison], word: str, size: int) -> tuple[str, Plan | None]:
-    """The verdict, and what would decide it: a claim that lacks a comparison needs no more seeds."""
+def _conclude(tests: list[HypothesisTest], word: str, num_claims: int) -> tuple[str, Plan | None]:
+    """The verdict, and what would decide it. More seeds don't help a claim that lacks a test."""
     if word != UNDECIDED:
         return word, None
-    if not all(c.tested or c.left_out for c in comparisons):
+    if not all(test.has_result or test.excluded for test in tests):
         return UNTESTED, None
-    return UNDECIDED, _plan([c for c in comparisons if c.tested], size)
+    return UNDECIDED, _plan_claim([test for test in tests if test.has_result], num_claims)
 
 
-def _lead(comparisons: list[Comparison], verdict: str) -> Comparison | None:
-    known = [c for c in comparisons if c.tested]
-    if not known:
-        return next((c for c in comparisons if c.measured), None)
+def _find_deciding_test(tests: list[HypothesisTest], verdict: str) -> HypothesisTest | None:
+    completed = [test for test in tests if test.has_result]
+    if not completed:
+        return next((test for test in tests if test.measurement), None)
     if verdict == CONTRADICTED:
-        return min(known, key=lambda c: c.p_against)
-    return max(known, key=lambda c: c.p_for)
+        return min(completed, key=lambda test: test.p_against)
+    return max(completed, key=lambda test: test.p_for)
 
 
-def _plan(known: list[Comparison], size: int) -> Plan:
-    """The seeds that the claim would need, were every difference what it now seems.
+def _plan_claim(tests: list[HypothesisTest], num_claims: int) -> Plan:
+    """The seeds that the claim requires if every true difference is the observed one.
 
-    Where all comparisons lean towards the claim, those of the most demanding one would support it.
-    Else those of the least demanding of the others would contradict it. The level is Bonferroni's
-    over the `size` claims that were tested, which is what Holm asks at most.
+    If all differences agree with the claim, the most demanding test must support it. Otherwise the
+    least demanding of the other tests must contradict it. The level is Bonferroni's over the
+    `num_claims` tested claims, the strictest level in Holm's correction.
     """
-    leaning = [c for c in known if not _inside(c)]
-    if leaning:
-        may_grow = [c for c in leaning if not _at_last_look(c)] or leaning
-        plans = [_comparison_plan(c, ALPHA / (size * len(known)), POWER) for c in may_grow]
-        return min(plans, key=_demand)
-    # Where seeds are added, the most demanding comparison may be the one that has enough of them.
-    unclear = [c for c in known if not _measured(c).looks or 2 * c.p_for > ALPHA / size] or known
-    plans = [_comparison_plan(c, ALPHA / size, POWER) for c in unclear]
-    return max(plans, key=_demand)
+    contrary = [test for test in tests if not _agrees(test)]
+    if contrary:
+        extendable = [test for test in contrary if not _is_at_last_look(test)] or contrary
+        alpha = ALPHA / (num_claims * len(tests))
+        return min((_plan_test(test, alpha, POWER) for test in extendable), key=_demand)
+    # In an adaptive study the most demanding test may already have enough seeds.
+    alpha = ALPHA / num_claims
+    unclear = [t for t in tests if not _get_measurement(t).looks or 2 * t.p_for > alpha] or tests
+    return max((_plan_test(test, alpha, POWER) for test in unclear), key=_demand)
 
 
-def _measured(comparison: Comparison) -> Measured:
-    assert comparison.measured is not None, "what is tested was measured"
-    return comparison.measured
+def _get_measurement(test: HypothesisTest) -> Measurement:
+    assert test.measurement is not None, "a test with a result has a measurement"
+    return test.measurement
 
 
-def _at_last_look(comparison: Comparison) -> bool:
-    looks = _measured(comparison).looks
+def _is_at_last_look(test: HypothesisTest) -> bool:
+    looks = _get_measurement(test).looks
     return looks is not None and looks.taken == looks.planned
 
 
-def _inside(comparison: Comparison) -> bool:
-    mean = float(_measured(comparison).error.mean)
-    return comparison.question.low < mean < comparison.question.high
+def _agrees(test: HypothesisTest) -> bool:
+    """Whether the observed mean is in the band of the hypothesis."""
+    mean = float(_get_measurement(test).estimate.mean)
+    return test.hypothesis.low < mean < test.hypothesis.high
 
 
 def _demand(plan: Plan) -> float:
-    return math.inf if plan.needed is None or plan.needed.seeds is None else plan.needed.seeds
+    """The required seeds; infinite if no number is enough."""
+    if plan.required is None or plan.required.seeds is None:
+        return math.inf
+    return plan.required.seeds
 
 
-def _comparison_plan(comparison: Comparison, alpha: float, wanted: float) -> Plan:
-    question, measured = comparison.question, _measured(comparison)
-    error = measured.error
-    ends = [end for end in (question.low, question.high) if math.isfinite(end)]
-    distance = min(abs(float(error.mean) - end) for end in ends)
-    sd = math.sqrt(error.seed_part * error.num_seeds)
-    if measured.same_predictions:
-        return Plan(comparison, None, "they made the same predictions in every seed")
+def _plan_test(test: HypothesisTest, alpha: float, power: float) -> Plan:
+    hypothesis, measurement = test.hypothesis, _get_measurement(test)
+    estimate = measurement.estimate
+    limits = [limit for limit in (hypothesis.low, hypothesis.high) if math.isfinite(limit)]
+    distance = min(abs(float(estimate.mean) - limit) for limit in limits)
+    sd = math.sqrt(estimate.seed_variance * estimate.num_seeds)
+    if measurement.same_predictions:
+        return Plan(test, None, "both made the same predictions in every seed")
     if distance == 0:
-        return Plan(comparison, None, "no difference was seen")
-    if len(ends) > 1:
-        if _inside(comparison):
-            # Two tests must both succeed: each fails with half of the probability.
-            wanted = 1 - (1 - wanted) / 2
+        return Plan(test, None, "the observed difference is 0")
+    if len(limits) > 1:
+        if _agrees(test):
+            # Two one-sided tests must both succeed, so each may fail with half the probability.
+            power = 1 - (1 - power) / 2
         else:
             alpha /= 2
-    image_error = math.sqrt(error.image_part)
-    if measured.looks:
-        alpha /= measured.looks.planned
-    needed = plan_seeds(distance, sd, error.num_seeds, image_error, alpha, wanted)
-    if needed.seeds is None and seeds_needed(distance, sd, 0.0, alpha, wanted) is not None:
-        why = (
-            f"no number of seeds would: the {measured.num_images:,} test images alone leave a standard "
-            f"error of {image_error:.2g} points, too much for the {distance:.2g} points that decide"
+    image_error = math.sqrt(estimate.image_variance)
+    if measurement.looks:
+        alpha /= measurement.looks.planned
+    required = plan_seeds(distance, sd, estimate.num_seeds, image_error, alpha, power)
+    if required.seeds is None and required_seeds(distance, sd, 0.0, alpha, power) is not None:
+        reason = (
+            f"no number of seeds is enough: the {measurement.num_images:,} test images alone leave a "
+            f"standard error of {image_error:.2g} points, and the deciding distance is only "
+            f"{distance:.2g} points"
         )
-        return Plan(comparison, None, why)
-    return Plan(comparison, needed)
+        return Plan(test, None, reason)
+    return Plan(test, required)

@@ -1,4 +1,4 @@
-"""Verdicts in words: figures with their unit, and why a claim has its verdict."""
+"""Verdicts in words: figures with their units, and the reason for each verdict."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,13 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from resnest_bench.claims.hypotheses import Comparison
-from resnest_bench.claims.verdicts import CONTRADICTED, SUPPORTED, UNTESTED, ClaimResult, Plan
-from resnest_bench.formats import GAP, known, significant
+from resnest_bench.claims.hypotheses import HypothesisTest
+from resnest_bench.claims.verdicts import (
+    CONTRADICTED,
+    SUPPORTED,
+    UNDECIDED,
+    UNTESTED,
+    ClaimResult,
+)
+from resnest_bench.formats import GAP, format_significant, is_known
 from resnest_bench.specs.claims import ClaimTest, MonotoneTest
-from resnest_bench.stats.intervals import crossed_interval
-from resnest_bench.stats.power import MOST_SEEDS
-from resnest_bench.stats.summary import CONFIDENCE, FEWEST_FOR_INTERVAL, PERCENT, UNBOUNDED, Array
+from resnest_bench.stats.intervals import two_way_interval
+from resnest_bench.stats.summary import CONFIDENCE, MIN_FOR_INTERVAL, PERCENT, UNBOUNDED, Array
 from resnest_bench.words import count_noun, list_names
 
 LEVEL_UNITS = {"accuracy": "%", "latency": "ms", "params": "parameters", "macs": "MACs"}
@@ -21,156 +26,140 @@ MAX_REASONS = 3
 
 
 def claim_unit(test: ClaimTest, variants: Sequence[str]) -> str:
-    """Of a comparison of two variants, or of one with a given value."""
+    """The unit of a difference of two variants, or of the value of one."""
     if len(variants) < 2:
         return LEVEL_UNITS[test.metric]
     return "points" if test.metric == "accuracy" else "ratio"
 
 
 def shown_value(test: ClaimTest, value: Array) -> float:
-    """From the additive scale to the unit."""
+    """Transform a value from the additive scale to its unit."""
     return float(value) if test.metric == "accuracy" else float(np.exp(value))
 
 
-def claim_figure(test: ClaimTest, comparison: Comparison | None) -> dict[str, Any]:
-    """Estimate, interval, unit and n of a comparison; empty where nothing was measured.
+def claim_figure(test: ClaimTest, hypothesis_test: HypothesisTest | None) -> dict[str, Any]:
+    """Estimate, interval, unit and n of a hypothesis test; empty without a measurement.
 
-    Two seeds have no interval, nor have networks that made the same predictions.
+    There is no interval for two seeds, nor for networks with the same predictions.
     """
-    if comparison is None or comparison.measured is None:
+    if hypothesis_test is None or hypothesis_test.measurement is None:
         return {}
-    measured = comparison.measured
-    mean = measured.error.mean
-    unit = claim_unit(test, comparison.question.variants)
-    low = high = mean if measured.exact else math.nan
-    if not (measured.exact or measured.same_predictions):
-        confidence = measured.looks.confidence if measured.looks else CONFIDENCE
+    measurement = hypothesis_test.measurement
+    mean = measurement.estimate.mean
+    unit = claim_unit(test, hypothesis_test.hypothesis.variants)
+    low = high = mean if measurement.exact else math.nan
+    if not (measurement.exact or measurement.same_predictions):
+        confidence = measurement.looks.confidence if measurement.looks else CONFIDENCE
         bounds = PERCENT if unit == "%" else UNBOUNDED
-        interval = crossed_interval(measured.error, confidence, bounds)
+        interval = two_way_interval(measurement.estimate, confidence, bounds)
         low, high = interval.low, interval.high
     return {
         "estimate": shown_value(test, mean),
         "low": shown_value(test, low),
         "high": shown_value(test, high),
         "unit": unit,
-        "n": None if measured.exact else measured.error.num_seeds,
+        "n": None if measurement.exact else measurement.estimate.num_seeds,
     }
 
 
 def figure_text(row: Mapping[str, Any]) -> str:
-    """'+1.74 points, 95 % from +0.31 to +3.17' of a row of either table; '–' without a figure."""
-    if not known(row.get("estimate")):
+    """'+1.74 points, 95 % interval [+0.31, +3.17]' for a row of either table; '–' without a figure."""
+    if not is_known(row.get("estimate")):
         return GAP
     unit = row["unit"]
-    texts = [_number(row[name], unit) for name in ("estimate", "low", "high")]
+    texts = [_format_number(row[name], unit) for name in ("estimate", "low", "high")]
     words = "times" if unit == "ratio" else unit
-    if not known(row["low"]):
+    if not is_known(row["low"]):
         return f"{texts[0]} {words}"
-    if not known(row.get("n")):
+    if not is_known(row.get("n")):
         return f"{texts[0]} {words}, counted"
-    return f"{texts[0]} {words}, 95 % from {texts[1]} to {texts[2]}"
+    return f"{texts[0]} {words}, 95 % interval [{texts[1]}, {texts[2]}]"
 
 
-def _number(value: Any, unit: str) -> str:
-    if not known(value):
+def _format_number(value: Any, unit: str) -> str:
+    if not is_known(value):
         return GAP
     if unit in ("points", "%"):
         return f"{value:{'+' if unit == 'points' else ''}.2f}"
-    return significant(value, 4 if unit in COUNT_UNITS else 3)
+    return format_significant(value, 4 if unit in COUNT_UNITS else 3)
 
 
-def decides_text(plan: Plan | None, timed: bool) -> str | None:
-    """'about 14 paired seeds (6 to 120)', or why no number of them would decide."""
-    if plan is None:
-        return None
-    if plan.needed is None:
-        return plan.why_none
-    word = "rounds" if timed else "paired seeds"
-    if plan.needed.seeds is None:
-        return f"more than {MOST_SEEDS:,} {word}"
-    ends = [
-        f"{end:,}" if end is not None else f"more than {MOST_SEEDS:,}"
-        for end in (plan.needed.at_low_sd, plan.needed.at_high_sd)
-    ]
-    return f"about {plan.needed.seeds:,} {word} in all ({ends[0]} to {ends[1]})"
-
-
-def explanation(result: ClaimResult, figure: Mapping[str, Any]) -> str:
-    """One or two sentences: what the verdict hangs on, on which data, from how many seeds."""
+def explain_verdict(result: ClaimResult, figure: Mapping[str, Any]) -> str:
+    """One or several sentences: the test that decides, on which data, and from how many seeds."""
     if result.verdict == UNTESTED:
-        return _untested_text(result, figure)
-    lead, count = result.lead, len(result.tested)
+        return _explain_untested(result, figure)
+    test, count = result.deciding_test, len(result.completed_tests)
     # A tested claim has both.
-    assert lead is not None
-    assert lead.measured is not None
-    seen = f"{lead.question.text}: {figure_text(figure)}{_origin_text(result)}"
-    if result.verdict == SUPPORTED:
-        text = (
-            seen if count == 1 else f"All {count} comparisons hold; the least clear one is {seen}"
-        )
-    elif result.verdict == CONTRADICTED:
-        text = seen if count == 1 else f"The clearest of {count} comparisons against it is {seen}"
-    else:
-        text = seen if count == 1 else f"Of {count} comparisons it hangs on {seen}"
-    unheard = len(result.asked) - count
-    if unheard:
-        text += f". {unheard} more have no data"
-    text += _scope_text(lead)
-    if lead.measured.noise:
-        text += f". {lead.question.variants[0]}: {lead.measured.noise}"
+    assert test is not None
+    assert test.measurement is not None
+    observed = f"{test.hypothesis.text}: {figure_text(figure)}{_describe_origin(result)}"
+    lead_in = {
+        SUPPORTED: f"All {count} hypotheses hold; the least clear one is ",
+        CONTRADICTED: f"Of {count} hypotheses, this one is contradicted most clearly: ",
+        UNDECIDED: f"Of {count} hypotheses, this one decides: ",
+    }[result.verdict]
+    sentences = [observed if count == 1 else f"{lead_in}{observed}"]
+    without_data = len(result.required_tests) - count
+    if without_data:
+        sentences.append(f"{without_data} more have no data")
+    sentences += _describe_scope(test)
+    if test.measurement.noise:
+        sentences.append(f"{test.hypothesis.variants[0]} is {test.measurement.noise}")
     if result.plan:
-        text += f". To decide it at what was seen: {decides_text(result.plan, result.timed)}"
-    return f"{text}."
+        plan = result.plan.describe(result.timed)
+        sentences.append(f"Required to decide it, given the observed difference: {plan}")
+    return f"{'. '.join(sentences)}."
 
 
-def _scope_text(lead: Comparison) -> str:
-    """Where the figure says less than a test for new seeds would."""
-    assert lead.measured is not None
-    if lead.measured.same_predictions:
-        return (
-            ". Both made the same predictions in every seed: that holds for these trained networks on "
-            "new test images, and was not tested for new seeds"
-        )
-    if not lead.measured.exact and lead.measured.error.num_seeds < FEWEST_FOR_INTERVAL:
-        return ". Two of them give no interval and no verdict"
-    return ""
+def _describe_scope(test: HypothesisTest) -> list[str]:
+    """How the figure says less than a test for new seeds does."""
+    assert test.measurement is not None
+    if test.measurement.same_predictions:
+        return [
+            "Both made the same predictions in every seed. The verdict holds for these trained networks on "
+            "new test images; for new seeds it was not tested"
+        ]
+    if not test.measurement.exact and test.measurement.estimate.num_seeds < MIN_FOR_INTERVAL:
+        return ["Two seeds or rounds give no interval and no verdict"]
+    return []
 
 
-def _origin_text(result: ClaimResult) -> str:
-    """' (CIFAR-10, 10,000 test images, 5 seeds)' or ' (3 rounds, batch 1, on CPU NAME)'."""
-    assert result.lead is not None
-    assert result.lead.measured is not None
-    test, measured = result.claim.test, result.lead.measured
-    n = measured.error.num_seeds
-    stale = ["stale records"] if measured.stale else []
+def _describe_origin(result: ClaimResult) -> str:
+    """' (CIFAR-10, 10,000 test images, 5 seeds)' or ' (3 rounds, batch size 1, on CPU NAME)'."""
+    assert result.deciding_test is not None
+    assert result.deciding_test.measurement is not None
+    test, measurement = result.claim.test, result.deciding_test.measurement
+    n = measurement.estimate.num_seeds
+    stale = ["stale records"] if measurement.stale else []
     if test.metric == "accuracy":
         seeds = count_noun(n, "seed")
-        looks = measured.looks
-        looked = [f"look {looks.taken} of {looks.planned}"] if looks else []
-        parts = [str(result.label), f"{measured.num_images:,} test images", seeds, *looked]
+        looks = measurement.looks
+        look = [f"look {looks.taken} of {looks.planned}"] if looks else []
+        parts = [str(result.label), f"{measurement.num_images:,} test images", seeds, *look]
     elif test.metric == "latency":
-        rounds = count_noun(n, "round")
-        parts = [rounds, f"batch {test.batch_size}", f"on {measured.device or 'an unknown device'}"]
+        device = measurement.device or "an unknown device"
+        parts = [count_noun(n, "round"), f"batch size {test.batch_size}", f"on {device}"]
     else:
         return ""
     return f" ({', '.join(parts + stale)})"
 
 
-def _untested_text(result: ClaimResult, figure: Mapping[str, Any]) -> str:
-    if not result.comparisons:
-        return f"{_nothing_to_compare(result)}."
-    gaps = [c for c in result.comparisons if not c.tested]
-    reasons = list(dict.fromkeys(c.reason for c in gaps))
+def _explain_untested(result: ClaimResult, figure: Mapping[str, Any]) -> str:
+    if not result.tests:
+        return f"{_explain_no_hypothesis(result)}."
+    reasons = list(dict.fromkeys(test.reason for test in result.tests if not test.has_result))
     text = list_names(reasons, MAX_REASONS, "; ")
-    if len(result.asked) > 1:
-        text = f"{len(result.tested)} of {len(result.asked)} comparisons tested: {text}"
-    if result.lead and result.lead.measured:
-        seen = f"{result.lead.question.text}: {figure_text(figure)}{_origin_text(result)}"
-        text += f". Seen so far: {seen}"
+    if len(result.required_tests) > 1:
+        tested, required = len(result.completed_tests), len(result.required_tests)
+        text = f"{tested} of {required} hypotheses tested: {text}"
+    test = result.deciding_test
+    if test and test.measurement:
+        observed = f"{test.hypothesis.text}: {figure_text(figure)}{_describe_origin(result)}"
+        text += f". Observed so far: {observed}"
     return f"{text}."
 
 
-def _nothing_to_compare(result: ClaimResult) -> str:
+def _explain_no_hypothesis(result: ClaimResult) -> str:
     test = result.claim.test
-    assert isinstance(test, MonotoneTest), "all others name what they compare"
-    return f"no two variants measured here differ in {test.factor} alone"
+    assert isinstance(test, MonotoneTest), "all other tests name what they compare"
+    return f"no two measured variants differ only in {test.factor}"

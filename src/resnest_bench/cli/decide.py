@@ -5,8 +5,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from resnest_bench import files
-from resnest_bench.claims.next_seeds import decide, seeds_text
-from resnest_bench.formats import GAP, significant
+from resnest_bench.claims.next_seeds import decide, describe_seeds
+from resnest_bench.formats import GAP, format_significant
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import Look, StudySpec, read_looks
 
@@ -37,7 +37,7 @@ def look_text(look: Look) -> str:
             c.comparison,
             c.num_seeds,
             f"{c.look} of {look.num_looks}" if c.look else None,
-            None if c.holm_p is None else significant(c.holm_p, 2),
+            None if c.holm_p is None else format_significant(c.holm_p, 2),
             c.reason,
         ]
         for c in look.claims
@@ -58,6 +58,6 @@ def look_text(look: Look) -> str:
             "",
             f"Added so far: {budget.used_seeds} trainings, {budget.used_minutes:.3g} minutes; left: "
             f"{' and '.join(filter(None, left)) or 'no limit but max_seeds'}.",
-            f"Next: {seeds_text(look.jobs)}." if look.jobs else f"Stop: {look.stop}.",
+            f"Next: {describe_seeds(look.jobs)}." if look.jobs else f"Stop: {look.stop}.",
         ]
     )

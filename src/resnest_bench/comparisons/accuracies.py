@@ -1,4 +1,4 @@
-"""Each variant's accuracy with its intervals: for new seeds, for new images, for both."""
+"""The accuracy of each variant with its intervals: for new seeds, for new images and for both."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from resnest_bench.stats.intervals import (
     SEEDS,
     TWO_VALUES,
     Interval,
-    crossed_interval,
+    estimate_mean,
     image_interval,
-    mean_error,
     seed_interval,
+    two_way_interval,
     wilson_interval,
 )
-from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL, FRACTION
+from resnest_bench.stats.summary import FRACTION, MIN_FOR_INTERVAL
 
 ACCURACY_COLUMNS = {
     "variant": "str",
@@ -38,15 +38,15 @@ ACCURACY_COLUMNS = {
 
 
 def accuracy_intervals(correct: Correctness) -> pd.DataFrame:
-    """One row for each variant: mean accuracy in % over its `n` seeds, with 95 % intervals in %.
+    """One row per variant: mean accuracy in % over its `n` seeds, with 95 % intervals in %.
 
-    `seeds`: Student's on the logit scale, for new seeds on these test images. `all`: for new seeds on
-    new test images. Both are NaN below three seeds. `networks`: for these trained networks on new test
-    images; of one network it is the binomial interval of the test set (Wilson), and the only one there
-    is. `about` and `method` name the one to show: `networks` with one seed, else `seeds`, or why there
-    is none. Nothing is rounded.
+    `seeds` is Student's interval on the logit scale, for new seeds on these test images. `all` is for
+    new seeds on new test images. Both are NaN below three seeds. `networks` is for these trained
+    networks on new test images; for one network it is the binomial interval (Wilson), and the only one.
+    `about` and `method` name the interval to show: `networks` with one seed, else `seeds`; or they say
+    why there is none. Nothing is rounded.
     """
-    rows = [{"variant": name, **_intervals(correct.of(name))} for name in correct.variants]
+    rows = [{"variant": name, **_intervals(correct.select(name))} for name in correct.variants]
     return make_frame(rows, ACCURACY_COLUMNS)
 
 
@@ -58,12 +58,12 @@ def _intervals(bits_SN: np.ndarray) -> dict[str, Any]:
         binomial = wilson_interval(int(bits_SN.sum()), num_images)
         return {**row, **_ends("networks", binomial), "about": IMAGES, "method": binomial.method}
     seeds = seed_interval(bits_SN.mean(axis=1), bounds=FRACTION)
-    missing = TWO_VALUES if n < FEWEST_FOR_INTERVAL else ALL_ALIKE
+    missing = TWO_VALUES if n < MIN_FOR_INTERVAL else ALL_ALIKE
     return {
         **row,
         "std_points": per_seed.std(ddof=1),
         **_ends("seeds", seeds),
-        **_ends("all", crossed_interval(mean_error(bits_SN), bounds=FRACTION)),
+        **_ends("all", two_way_interval(estimate_mean(bits_SN), bounds=FRACTION)),
         **_ends("networks", image_interval(bits_SN, bounds=FRACTION)),
         "about": missing if np.isnan(seeds.low) else SEEDS,
         "method": seeds.method,

@@ -1,4 +1,4 @@
-"""Every two variants of one experiment: is the difference real, and what could these seeds show?"""
+"""All pairs of variants of one experiment: is the difference real, and what can these seeds show?"""
 
 import itertools
 import math
@@ -16,21 +16,20 @@ from resnest_bench.frames.correctness import Correctness, build_correctness
 from resnest_bench.frames.fresh import pick_counted
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job
-from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.tables import TableSpec
-from resnest_bench.stats.intervals import mean_error
-from resnest_bench.stats.power import ALPHA, least_detectable, plan_seeds
-from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL
+from resnest_bench.stats.intervals import estimate_mean
+from resnest_bench.stats.power import ALPHA, minimum_detectable_difference, plan_seeds
+from resnest_bench.stats.summary import MIN_FOR_INTERVAL
 from resnest_bench.status.outcomes import Outcome
 from resnest_bench.tables.selection import select
 
-# Every two of 16 are 120 pairs. Of more variants each is compared with one base alone.
+# 16 variants have 120 pairs. Of more variants each is compared with one base only.
 MAX_EVERY = 16
-# Of more, a table of their records' bits would keep the reader waiting.
+# Reading the per-image results of more variants takes too long.
 MAX_COMPARED = 200
 ABOVE, BELOW, UNDECIDED, UNTESTED = "above", "below", "not significant", "not tested"
-# One seed judges the two networks that it trained, and no variant.
+# With one seed the verdict is about the two trained networks, not about the variants.
 NETWORKS = {
     ABOVE: "these two networks: above",
     BELOW: "these two networks: below",
@@ -51,7 +50,7 @@ DIFFERENCE_COLUMNS = {
 
 @dataclass(frozen=True)
 class Trainings:
-    """Trainings (or fine-tunings) of some variants in one experiment."""
+    """The trainings (or fine-tunings) of some variants in one experiment."""
 
     experiment: Experiment
     variants: tuple[str, ...]
@@ -59,7 +58,10 @@ class Trainings:
 
 @dataclass(frozen=True, eq=False)
 class Differences:
-    """`pairs` has DIFFERENCE_COLUMNS, `accuracies` ACCURACY_COLUMNS; `notes` name what is left out."""
+    """Differences of variants. `pairs` has DIFFERENCE_COLUMNS and `accuracies` ACCURACY_COLUMNS.
+
+    `notes` say what is left out, and why.
+    """
 
     pairs: pd.DataFrame
     accuracies: pd.DataFrame
@@ -67,9 +69,9 @@ class Differences:
 
 
 def main_trainings(study: StudySpec) -> Trainings | None:
-    """What the study's ablation table is about, else its trade-off table, else its first training.
+    """The trainings of the study's ablation table, else of its trade-off table, else its first ones.
 
-    Of a study without a training it is the first fine-tuning; None without either.
+    Without a training they are the first fine-tunings; None without either.
     """
     spec = study.tables.ablation or study.tables.tradeoff or TableSpec()
     chosen = select(study, spec)
@@ -83,14 +85,14 @@ def main_trainings(study: StudySpec) -> Trainings | None:
 def find_trainings(
     study: StudySpec, experiment: Experiment, variants: Sequence[str] | None = None
 ) -> Trainings:
-    """The trainings of an experiment, of all its variants or of some."""
-    asked = {job.variant for job in study.jobs() if job.experiment == experiment}
+    """The trainings of an experiment, for all its variants or for some."""
+    trained = {job.variant for job in study.jobs() if job.experiment == experiment}
     names = study.variant_names if variants is None else variants
-    return Trainings(experiment, tuple(name for name in names if name in asked))
+    return Trainings(experiment, tuple(name for name in names if name in trained))
 
 
 def difference_jobs(study: StudySpec, trainings: Trainings) -> list[Job]:
-    """The jobs whose records tell single images apart: what `compute_differences` needs the outcomes of."""
+    """The jobs whose outcomes `compute_differences` needs: their records hold per-image results."""
     names = set(trainings.variants[:MAX_COMPARED])
     return [
         job
@@ -100,10 +102,10 @@ def difference_jobs(study: StudySpec, trainings: Trainings) -> list[Job]:
 
 
 def list_pairs(variants: Sequence[str], base: str | None = None) -> list[tuple[str, str]]:
-    """(variant, base): every two, the first to come as the base; or each against `base`.
+    """List pairs (variant, base): all pairs, with the earlier variant as the base; or each against `base`.
 
-    Of more than 16 without a `base` that is the first one: every two would be hundreds, and a
-    correction over hundreds of pairs leaves nothing to be found.
+    For more than 16 variants the default base is the first one. All pairs would be hundreds, and after
+    a correction over hundreds of pairs hardly anything is significant.
     """
     if base is None and len(variants) <= MAX_EVERY:
         return [(ours, first) for first, ours in itertools.combinations(variants, 2)]
@@ -112,132 +114,129 @@ def list_pairs(variants: Sequence[str], base: str | None = None) -> list[tuple[s
 
 
 def compute_differences(
-    trainings: Trainings, found: Iterable[Outcome], base: str | None = None
+    trainings: Trainings, job_outcomes: Iterable[Outcome], base: str | None = None
 ) -> Differences:
-    """Pairs of `list_pairs` with what they show and what they could, and each variant's accuracy.
+    """Compare the pairs of `list_pairs`, and plan the seeds that they require.
 
-    `pairs` are those of `pairs_table` (its columns are explained there), with:
-    `verdict`: above or below where Holm's p over this table is at most 5 %, for new seeds on new
-    images. Else 'not significant', or 'not tested' without a test, as with two seeds. Of one seed it is
-    about these two networks, by McNemar's p, and says so.
-    `least_detectable_points`: the true difference that as many seeds find in 80 % of all studies,
-    tested at 5 % as a pair by itself. `seeds_needed`: paired seeds in all that the difference seen
-    would need for that, `_low` and `_high` at the ends of its spread's 95 % interval; NA where no
-    number would do. Nothing is rounded.
+    `pairs` has the columns of `pairs_table`, and these. `verdict` is 'above' or 'below' if Holm's p over
+    this table is at most 5 %, for new seeds on new images; else 'not significant', or 'not tested'
+    without a test, as with two seeds. With one seed the verdict is about these two networks, by
+    McNemar's test, and says so. `least_detectable_points` is the minimum detectable difference at 80 %
+    power, for one pair tested alone at 5 %. `seeds_needed` is the required number of paired seeds, in
+    total, if the true difference is the observed one; `_low` and `_high` are for the limits of the 95 %
+    interval of its standard deviation; NA if no number is enough. Nothing is rounded.
 
-    `found` are the outcomes of `difference_jobs`. As in all tables stale records count only where a
+    `job_outcomes` are those of `difference_jobs`. As in all tables, stale records count only if a
     variant has no others.
     """
-    chosen, notes = _usable(trainings, found)
-    stale = {name for name, outcomes in chosen.items() if outcomes[0].status == "stale"}
-    records = [outcome.record for outcomes in chosen.values() for outcome in outcomes]
+    usable, notes = _select_usable(trainings, job_outcomes)
+    stale = {name for name, outcomes in usable.items() if outcomes[0].status == "stale"}
+    records = [outcome.record for outcomes in usable.values() for outcome in outcomes]
     try:
-        correct = build_correctness(_records(records))
-    except ValueError as problem:
-        notes.append(f"nothing is compared: {problem}")
+        correct = build_correctness(record for record in records if record is not None)
+    except ValueError as error:
+        notes.append(f"nothing is compared: {error}")
         nothing = make_frame([], DIFFERENCE_COLUMNS), make_frame([], ACCURACY_COLUMNS)
         return Differences(*nothing, tuple(notes))
     if base is not None and base not in correct.variants:
         notes.append(f"{base} has no training to compare with")
-        wanted: list[tuple[str, str]] = []
+        names: list[tuple[str, str]] = []
     else:
-        wanted = list_pairs(correct.variants, base)
+        names = list_pairs(correct.variants, base)
     # `build_correctness` takes no record without one.
     first = records[0]
     assert first is not None
     assert first.dataset is not None
-    pairs = pairs_table(correct, wanted)
-    plans = make_frame([_planned(correct, *pair) for pair in wanted], PLAN_COLUMNS)
+    pairs = pairs_table(correct, names)
+    plans = make_frame([_plan_columns(correct, *pair) for pair in names], PLAN_COLUMNS)
     pairs = pd.concat([pairs, plans], axis="columns").assign(
         verdict=[decide_verdict(row) for row in row_dicts(pairs)],
         stale=pairs["variant"].isin(stale) | pairs["base"].isin(stale),
         dataset_label=first.dataset.label,
         recipe=trainings.experiment.recipe,
-        status=[_status(correct, *pair) for pair in wanted],
+        status=[_status(correct, *pair) for pair in names],
     )
     pairs = make_frame(pairs, DIFFERENCE_COLUMNS)
     return Differences(pairs, accuracy_intervals(correct), tuple(notes))
 
 
 def decide_verdict(row: dict[str, Any]) -> str:
-    """ABOVE, BELOW, UNDECIDED or UNTESTED of a row of `pairs_table`; of one seed a value of NETWORKS."""
+    """ABOVE, BELOW, UNDECIDED or UNTESTED for a row of `pairs_table`; with one seed a value of NETWORKS."""
     one_seed = row["n"] == 1
     p = row["networks_holm_p"] if one_seed else row["all_holm_p"]
     if pd.isna(p):
         return UNTESTED
-    found = ABOVE if row["difference_points"] > 0 else BELOW
-    verdict = found if p <= ALPHA else UNDECIDED
+    direction = ABOVE if row["difference_points"] > 0 else BELOW
+    verdict = direction if p <= ALPHA else UNDECIDED
     return NETWORKS[verdict] if one_seed else verdict
 
 
-def _records(found: Iterable[Record | None]) -> list[Record]:
-    return [record for record in found if record is not None]
-
-
-def _usable(
-    trainings: Trainings, found: Iterable[Outcome]
+def _select_usable(
+    trainings: Trainings, job_outcomes: Iterable[Outcome]
 ) -> tuple[dict[str, list[Outcome]], list[str]]:
-    """Variant to its outcomes that count, in the trainings' order; and who is left out, and why."""
+    """The outcomes that count, by variant in the trainings' order; and notes on what is left out."""
     by_variant: dict[str, list[Outcome]] = {name: [] for name in trainings.variants}
-    for outcome in found:
+    for outcome in job_outcomes:
         by_variant.setdefault(outcome.job.variant, []).append(outcome)
-    chosen, notes = {}, []
+    usable, notes = {}, []
     for name, outcomes in by_variant.items():
         trained = [o for o in outcomes if o.record and o.record.train]
-        if used := pick_counted(trained, lambda outcome: outcome.status):
-            chosen[name] = used
+        if counted := pick_counted(trained, lambda outcome: outcome.status):
+            usable[name] = counted
         elif outcomes:
             notes.append(f"{name} is left out: {outcomes[0].reason or outcomes[0].status}")
     if len(trainings.variants) > MAX_COMPARED:
         notes.append(
-            f"the first {MAX_COMPARED} of {len(trainings.variants):,} variants are compared: name "
+            f"only the first {MAX_COMPARED} of {len(trainings.variants):,} variants are compared: name "
             "fewer in the study's ablation table"
         )
-    return chosen, notes
+    return usable, notes
 
 
 def _status(correct: Correctness, ours: str, base: str) -> str:
     n = len(correct.common_seeds([ours, base]))
     if n == 0:
-        return "no seed is in both"
+        return "no common seed"
     if n == 1:
-        return "one seed in common: it compares two networks, not two variants"
+        return "only one common seed: it compares two networks, not two variants"
     values = correct.differences(ours, base)
     if not values.any():
         return "the same predictions in every seed: p is for these networks, not for new seeds"
-    if n < FEWEST_FOR_INTERVAL:
-        return "two seeds in common: no interval and no test"
-    alike = np.ptp(values.sum(axis=1)) == 0
-    return "every seed has the same difference: nothing tells the spread" if alike else "ok"
+    if n < MIN_FOR_INTERVAL:
+        return "only two common seeds: no interval and no test"
+    equal = np.ptp(values.sum(axis=1)) == 0
+    return "every seed has the same difference, so its spread is unknown" if equal else "ok"
 
 
-def _planned(correct: Correctness, ours: str, base: str) -> dict[str, Any]:
-    """What n paired seeds could show, and how many this difference needs."""
+def _plan_columns(correct: Correctness, ours: str, base: str) -> dict[str, Any]:
+    """The minimum detectable difference of n paired seeds, and the seeds that this difference requires."""
     values = correct.differences(ours, base)
     n, num_images = values.shape
     if n < 2 or num_images < 2:
         return {}
-    error = mean_error(values)
-    sd, image_error = math.sqrt(float(error.seed_part) * n), math.sqrt(float(error.image_part))
+    estimate = estimate_mean(values)
+    sd = math.sqrt(float(estimate.seed_variance) * n)
+    image_error = math.sqrt(float(estimate.image_variance))
     if sd == 0:
         return {}
     row: dict[str, Any] = {}
-    if n >= FEWEST_FOR_INTERVAL:
-        row["least_detectable_points"] = 100 * least_detectable(sd, n, image_error)
-    if error.mean:
-        needed = plan_seeds(float(error.mean), sd, n, image_error)
+    if n >= MIN_FOR_INTERVAL:
+        row["least_detectable_points"] = 100 * minimum_detectable_difference(sd, n, image_error)
+    if estimate.mean:
+        required = plan_seeds(float(estimate.mean), sd, n, image_error)
         row |= {
-            "seeds_needed": needed.seeds,
-            "seeds_needed_low": needed.at_low_sd,
-            "seeds_needed_high": needed.at_high_sd,
+            "seeds_needed": required.seeds,
+            "seeds_needed_low": required.at_low_sd,
+            "seeds_needed_high": required.at_high_sd,
         }
     return row
 
 
-def typical_detectable(pairs: pd.DataFrame) -> tuple[int, float] | None:
-    """(seeds, points): the median least detectable difference of the pairs with the most seeds."""
+def median_detectable_difference(pairs: pd.DataFrame) -> tuple[int, float] | None:
+    """(seeds, points): the median minimum detectable difference of the pairs with the most seeds."""
     tested = pairs.dropna(subset=["least_detectable_points"])
     if not len(tested):
         return None
-    most = int(tested["n"].max())
-    return most, float(np.median(tested.loc[tested["n"] == most, "least_detectable_points"]))
+    num_seeds = int(tested["n"].max())
+    points = tested.loc[tested["n"] == num_seeds, "least_detectable_points"]
+    return num_seeds, float(np.median(points))

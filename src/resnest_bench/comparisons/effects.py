@@ -1,4 +1,4 @@
-"""The factors of a study, over all its variants at once: rows for `factor_effects`."""
+"""The effects of a study's factors over all its variants at once, by `factor_effects`."""
 
 from collections.abc import Iterable
 
@@ -11,18 +11,18 @@ from resnest_bench.specs import StudySpec
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.mixed_model import EFFECT_COLUMNS, FactorEffects, factor_effects
 from resnest_bench.tables.selection import RowGroups, select
-from resnest_bench.tables.values import RUN_COLUMNS, by_seed
+from resnest_bench.tables.values import RUN_COLUMNS, accuracies_by_seed
 
-# Beside the factors of the network itself, where they vary.
+# In addition to the factors of the network itself, if they vary.
 DROPOUT, RECIPE = "dropout", "recipe"
 
 
 def study_effects(study: StudySpec, runs: pd.DataFrame) -> FactorEffects | str:
-    """Effects on the test accuracy, in points, of radix, cardinality, width, stem, depth and recipe.
+    """Effects of radix, cardinality, width, stem, depth and recipe on the test accuracy, in points.
 
-    Over the variants of the ablation table (every trained one without it) and over all recipes that
-    train them on its dataset: with several, the recipe is a factor too. Each network counts once.
-    `notes` begin with whose values are left out. A text says why there is no estimate.
+    The rows are the variants of the ablation table (all trained ones without it) with all recipes that
+    train them on its dataset. With several recipes, the recipe is a factor too. Each network counts
+    once. `notes` begin with what is left out. A text says why there is no estimate.
     """
     chosen = select(study, study.tables.ablation or TableSpec())
     dataset = chosen.training and chosen.training.dataset
@@ -39,24 +39,24 @@ def study_effects(study: StudySpec, runs: pd.DataFrame) -> FactorEffects | str:
     factors = [f for f in frame.columns if f in FACTORS or len(frame[f].unique()) > 1]
     factors = [f for f in factors if f not in ("variant", "seed", "value")]
     try:
-        found = factor_effects(frame, factors)
-    except ValueError as problem:
-        return str(problem)
-    found.notes[:0] = left_out
-    return found
+        effects = factor_effects(frame, factors)
+    except ValueError as error:
+        return str(error)
+    effects.notes[:0] = left_out
+    return effects
 
 
-def effects_table(found: FactorEffects | str) -> pd.DataFrame:
+def effects_table(effects: FactorEffects | str) -> pd.DataFrame:
     """EFFECT_COLUMNS, without a row where there is no estimate."""
-    if isinstance(found, str):
+    if isinstance(effects, str):
         return make_frame([], EFFECT_COLUMNS)
-    return found.table
+    return effects.table
 
 
 def _rows(
     study: StudySpec, runs: pd.DataFrame, names: tuple[str, ...], experiments: list[Experiment]
 ) -> tuple[pd.DataFrame, list[str]]:
-    """A row for each training: variant, seed, value in %, and a column a factor."""
+    """One row per training: variant, seed, value in %, and one column per factor."""
     groups, rows = RowGroups(runs, RUN_COLUMNS), []
     networks: dict[str, Network] = {}
     for experiment in experiments:
@@ -64,7 +64,7 @@ def _rows(
         for name, network in distinct_networks(study, names, recipe).items():
             networks[name] = network
             label = name if len(experiments) == 1 else f"{name}, {recipe}"
-            accuracies = by_seed(groups.of(experiment, name))
+            accuracies = accuracies_by_seed(groups.select(experiment, name))
             levels = {factor: network.level(factor) for factor in FACTORS}
             shared = {"variant": label, **levels, DROPOUT: network.dropout, RECIPE: recipe}
             rows += [{**shared, "seed": s, "value": value} for s, value in accuracies.items()]
@@ -74,7 +74,7 @@ def _rows(
         frame[factor] = pd.Categorical(frame[factor], _ordered(factor, networks.values()))
     frame[RECIPE] = pd.Categorical(frame[RECIPE], [experiment.recipe for experiment in experiments])
     others = [name for name in names if name not in networks]
-    note = f"Without {', '.join(others)}: not of the family, or the same network as another."
+    note = f"Left out, as not of the family or the same network as another: {', '.join(others)}."
     return frame, [note] if others else []
 
 

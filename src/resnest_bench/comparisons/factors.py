@@ -1,4 +1,4 @@
-"""One factor at a time with the others held: pairs of variants that differ in nothing else."""
+"""One factor at a time with the others held fixed: pairs of variants that differ only in it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ from resnest_bench.tables.selection import RowGroups, Selection, select
 from resnest_bench.tables.values import (
     RUN_COLUMNS,
     Row,
+    accuracies_by_seed,
     any_stale,
-    by_seed,
-    devices_text,
+    counted_rows,
     first_known,
-    shown_rows,
+    join_devices,
     training_status,
 )
 
@@ -42,7 +42,7 @@ COLUMNS = {
 
 
 class Stem(NamedTuple):
-    """Stem and downsampling: a bundle that changes as a whole. Ordered: the lowest comes first."""
+    """Stem and downsampling, which change together. Ordered: the lowest comes first."""
 
     rank: int
     width: int
@@ -57,14 +57,14 @@ class Stem(NamedTuple):
         return ", ".join(parts + ["avg_down"] * self.avg_down + [pooling] * bool(pooling))
 
 
-# As the paper calls them, and the stem width that goes without saying.
+# As in the paper, with its default stem width.
 RESNET = Stem(STEMS.index("conv7"), 0, avg_down=False, avd=False, avd_first=False)
 RESNEST = Stem(STEMS.index("deep"), 32, avg_down=True, avd=True, avd_first=True)
 
 
 @dataclass(frozen=True)
 class Network:
-    """What a variant of the family is, apart from its name and note: equal means the same network."""
+    """The architecture of a variant of the family, without its name and note."""
 
     radix: int
     cardinality: int
@@ -83,31 +83,31 @@ class Network:
         return f"{self.depth} {list(value)}" if factor == "layers" else str(value)
 
     def order(self, factor: str) -> Any:
-        """By what the levels of a factor are sorted."""
+        """The sort key for the levels of a factor."""
         return (self.depth, self.layers) if factor == "layers" else getattr(self, factor)
 
     def held(self, factor: str) -> str:
-        """All but `factor`: 'ResNeSt-14, cardinality 1, width 64'."""
+        """Describe everything but `factor`: 'ResNeSt-14, cardinality 1, width 64'."""
         numbers = [n for n in ("radix", "cardinality", "width") if n != factor]
         parts = [self._architecture(factor), *(f"{n} {getattr(self, n)}" for n in numbers)]
         return ", ".join(parts)
 
     def _architecture(self, factor: str) -> str:
-        """'ResNeSt-14', without what `factor` changes of it."""
+        """'ResNeSt-14', without the parts that `factor` changes."""
         if factor == "stem":
             return f"depth {self.depth}"
         depth = "" if factor == "layers" else f"-{self.depth}"
         if self.stem == RESNET:
             return f"ResNet{depth}"
         if self.stem == RESNEST._replace(width=self.stem.width):
-            usual = self.stem.width == RESNEST.width
-            return f"ResNeSt{depth}" + ("" if usual else f", stem width {self.stem.width}")
+            is_default = self.stem.width == RESNEST.width
+            return f"ResNeSt{depth}" + ("" if is_default else f", stem width {self.stem.width}")
         return str(self.stem) if factor == "layers" else f"depth {self.depth}, {self.stem}"
 
 
 @dataclass(frozen=True)
 class FactorGroup:
-    """Variants that are equal in all but `factor`: one for each level, the lowest level first."""
+    """Variants that differ only in `factor`: one for each level, the lowest level first."""
 
     factor: str
     held: str
@@ -115,18 +115,17 @@ class FactorGroup:
     variants: tuple[str, ...]
 
     def pairs(self) -> Iterator[tuple[int, int]]:
-        """Indices of (base, variant): the lowest level against each, then each next level up."""
+        """Indices (base, variant): the lowest level against every other, then each against the next."""
         count = len(self.levels)
         yield from ((0, other) for other in range(1, count))
         yield from ((low, low + 1) for low in range(1, count - 1))
 
 
 def factor_groups(study: StudySpec, spec: TableSpec | None = None) -> list[FactorGroup]:
-    """Groups of two variants or more that differ in one factor only, by factor, in FACTORS' order.
+    """Groups of two or more variants that differ in only one factor, in the order of FACTORS.
 
-    The variants are those of the family `resnest` that `spec` selects; None takes the study's
-    ablation, and every trained variant where it has none. Of variants that are the same network the
-    first one stands for all.
+    The variants are those of the family `resnest` that `spec` selects. None takes the study's ablation
+    or, without one, every trained variant. Of several names of one network only the first is used.
     """
     chosen = _select(study, spec)
     networks = distinct_networks(study, chosen.variants, _recipe(chosen))
@@ -136,7 +135,7 @@ def factor_groups(study: StudySpec, spec: TableSpec | None = None) -> list[Facto
 def distinct_networks(
     study: StudySpec, names: tuple[str, ...] | list[str], recipe: str | None
 ) -> dict[str, Network]:
-    """Name to network of those of the family `resnest`; of equal networks the first one's name."""
+    """The networks of the family `resnest` by name; of equal networks only the first."""
     return _distinct(_networks(study, names, recipe))
 
 
@@ -157,7 +156,7 @@ def _networks(
 
 
 def _network(variant: ResNestVariant, recipe_dropout: float) -> Network:
-    # What has no effect must not tell two networks apart.
+    # Options without an effect must not make two networks differ.
     stem = Stem(
         rank=STEMS.index(variant.stem),
         width=variant.stem_width if variant.stem == "deep" else 0,
@@ -183,12 +182,12 @@ def _distinct(networks: Mapping[str, Network]) -> dict[str, Network]:
 
 
 def _groups(factor: str, networks: Mapping[str, Network]) -> Iterator[FactorGroup]:
-    alike: dict[Network, list[str]] = {}
-    left_open: dict[str, Any] = {factor: None}
+    names_by_rest: dict[Network, list[str]] = {}
+    without_factor: dict[str, Any] = {factor: None}
     for name, network in networks.items():
-        alike.setdefault(replace(network, **left_open), []).append(name)
+        names_by_rest.setdefault(replace(network, **without_factor), []).append(name)
     several_dropouts = len({network.dropout for network in networks.values()}) > 1
-    for names in alike.values():
+    for names in names_by_rest.values():
         if len(names) < 2:
             continue
         names.sort(key=lambda name: networks[name].order(factor))
@@ -201,18 +200,17 @@ def _groups(factor: str, networks: Mapping[str, Network]) -> Iterator[FactorGrou
 def factor_table(
     study: StudySpec, runs: pd.DataFrame, spec: TableSpec | None = None
 ) -> pd.DataFrame:
-    """One row for each pair of levels of a factor, with everything else held.
+    """One row per pair of levels of a factor, with everything else held fixed.
 
-    Each group (`factor_groups`, which says what `spec` selects) gives its lowest level, the base,
-    against every other level, then each level against the next one up. `adjacent`: no level of the
-    group lies between the two.
+    Each group of `factor_groups` gives its lowest level, the base, against every other level, then each
+    level against the next one up. `adjacent` says that no level of the group is between the two.
 
     `runs` is from `collect`. Differences are variant minus base in test accuracy, paired by seed, in
-    percentage points: mean, sample standard deviation, ends of the 95 % t-interval (NaN below three
-    seeds) over the `n` seeds that both have; `seeds` and `seed_differences_points` hold lists.
-    `params_ratio` is variant over base. The printed difference is NaN unless the selection shows the
-    paper's values and one of the paper's tables prints both networks. `stale`: one side or both have
-    stale values only. Nothing is rounded; a pair without a value has its reason in `status`.
+    percentage points: mean, sample standard deviation and 95 % t-interval (NaN below three seeds) over
+    the `n` seeds that both have. `seeds` and `seed_differences_points` hold lists. `params_ratio` is
+    variant over base. The printed difference is NaN unless the selection shows the paper's values and
+    one of the paper's tables prints both networks. `stale` says that a side has only stale values.
+    Nothing is rounded; a pair without a value has its reason in `status`.
     """
     chosen = _select(study, spec)
     twins = _twins(_networks(study, study.variant_names, _recipe(chosen)))
@@ -226,13 +224,13 @@ def factor_table(
 
 
 def _twins(networks: Mapping[str, Network]) -> dict[str, list[str]]:
-    """Name to the names of all variants that are the same network, its own first."""
-    alike: dict[Network, list[str]] = {}
+    """For each name the names of all variants of the same network, its own first."""
+    names_by_network: dict[Network, list[str]] = {}
     for name, network in networks.items():
-        alike.setdefault(network, []).append(name)
+        names_by_network.setdefault(network, []).append(name)
     return {
         name: [name, *(other for other in names if other != name)]
-        for names in alike.values()
+        for names in names_by_network.values()
         for name in names
     }
 
@@ -241,9 +239,9 @@ def _pair_row(
     runs: RowGroups, chosen: Selection, group: FactorGroup, low: int, high: int
 ) -> dict[str, Any]:
     names = group.variants[low], group.variants[high]
-    sides = [runs.of(chosen.training, name) for name in names]
-    used = [row for side in sides for row in shown_rows(side)]
-    base, ours = (by_seed(side) for side in sides)
+    sides = [runs.select(chosen.training, name) for name in names]
+    counted = [row for side in sides for row in counted_rows(side)]
+    base, ours = (accuracies_by_seed(side) for side in sides)
     dataset = chosen.training and chosen.training.dataset
     return {
         "factor": group.factor,
@@ -259,8 +257,8 @@ def _pair_row(
         "dataset": dataset,
         "dataset_label": runs.labels.get(dataset) if any(sides) else None,
         "recipe": _recipe(chosen),
-        "num_test": first_known(used, "num_test"),
-        "train_device": devices_text(used),
+        "num_test": first_known(counted, "num_test"),
+        "train_device": join_devices(counted),
         "status": _status(names, sides, bool(base.keys() & ours.keys())),
     }
 
@@ -280,7 +278,7 @@ def _difference(ours: Mapping[int, float], base: Mapping[int, float]) -> dict[st
 
 
 def _params_ratio(base: list[Row], ours: list[Row]) -> float | None:
-    over, under = (first_known(shown_rows(side), "num_params") for side in (ours, base))
+    over, under = (first_known(counted_rows(side), "num_params") for side in (ours, base))
     return None if over is None or under is None else float(over / under)
 
 
@@ -290,9 +288,9 @@ def _status(names: tuple[str, str], sides: list[list[Row]], any_pair: bool) -> s
         for name, side in zip(names, sides, strict=True)
         for problem in training_status(side)
     ]
-    # Both may have seeds, and none of them in common.
-    if not any_pair and all(map(shown_rows, sides)):
-        problems.append("no seed is in both")
+    # Both may have seeds, but no common one.
+    if not any_pair and all(map(counted_rows, sides)):
+        problems.append("no common seed")
     return "; ".join(problems) or "ok"
 
 
@@ -304,10 +302,10 @@ def _printed(
 
 
 def printed_difference(base: list[str], ours: list[str]) -> float | None:
-    """Printed accuracy of `ours` minus that of `base`, in points; None where no table has both.
+    """Printed accuracy of `ours` minus that of `base`, in points; None if no table has both.
 
-    Each side is the names of one network. Both figures are of one table, the ablation first: the
-    paper's two tables differ by a point in the very same network.
+    Each side is the list of names of one network. Both figures are from one table, the ablation first:
+    the paper's two tables print accuracies one point apart for the same network.
     """
     for table in (paper_values.ABLATION, paper_values.TRADEOFF):
         one, other = (next((table[n] for n in names if n in table), None) for names in (ours, base))

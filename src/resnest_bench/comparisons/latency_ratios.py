@@ -1,4 +1,4 @@
-"""Latencies of some variants against one: ratio, interval, and whether it is more than noise."""
+"""Latencies of several variants relative to one: ratio, interval, and comparison with the noise floor."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from resnest_bench.comparisons.evidence import Evidence, NotTestable
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import StudySpec
-from resnest_bench.stats.intervals import crossed_interval
+from resnest_bench.stats.intervals import two_way_interval
 
 RATIO_COLUMNS = {
     **dict.fromkeys(["variant", "base"], "str"),
@@ -29,11 +29,11 @@ def latency_ratios(
     variants: Sequence[str],
     batch_size: int,
 ) -> pd.DataFrame:
-    """One row for each of `variants`: its p50 over that of `base`, in the rounds that both have.
+    """One row per variant: its p50 divided by that of `base`, in the rounds that both have.
 
     `experiment` is one of latencies. `time_ratio` is a geometric mean over `n` rounds with its 95 %
-    interval (Student's, of the logarithms; NaN below three rounds and where all are alike). `noise`
-    sets it beside the noise floor. `status` is 'ok' or says why there is no ratio, such as several
+    interval (Student's, of the logarithms; NaN below three rounds and if all are equal). `noise`
+    compares it with the noise floor. `status` is 'ok' or says why there is no ratio, such as several
     devices or settings.
     """
     evidence = Evidence(study, runs, cells, ())
@@ -49,16 +49,16 @@ def _ratio(
     evidence: Evidence, experiment: Experiment, name: str, base: str, batch_size: int
 ) -> dict[str, Any]:
     try:
-        measured = evidence.latency(experiment, (name, base), batch_size)
-    except NotTestable as why:
-        return {"status": str(why)}
-    interval = crossed_interval(measured.error)
+        measurement = evidence.measure_latency(experiment, (name, base), batch_size)
+    except NotTestable as error:
+        return {"status": str(error)}
+    interval = two_way_interval(measurement.estimate)
     return {
-        "time_ratio": math.exp(measured.error.mean),
+        "time_ratio": math.exp(measurement.estimate.mean),
         "low_ratio": math.exp(interval.low),
         "high_ratio": math.exp(interval.high),
-        "n": measured.error.num_seeds,
-        "noise": measured.noise,
-        "device": measured.device,
-        "status": "; ".join(measured.notes) or "ok",
+        "n": measurement.estimate.num_seeds,
+        "noise": measurement.noise,
+        "device": measurement.device,
+        "status": "; ".join(measurement.notes) or "ok",
     }

@@ -1,4 +1,4 @@
-"""Two variants: is the difference real, and for whom? Seeds are paired, images are shared.
+"""Differences of two variants, and what they generalise to. Seeds are paired, images are shared.
 
 Differences are ours minus base, in percentage points.
 """
@@ -13,17 +13,15 @@ from resnest_bench.frames.correctness import Correctness
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.stats.intervals import (
     Interval,
-    crossed_interval,
-    crossed_p_value,
+    estimate_mean,
     image_interval,
-    mean_error,
-    probability_above,
     seed_interval,
-    seed_p_value,
+    two_way_interval,
 )
 from resnest_bench.stats.multiplicity import holm
+from resnest_bench.stats.p_values import probability_above, seed_p_value, two_way_p_value
 from resnest_bench.stats.paired import bonett_price_interval, mcnemar_p_value, pair_probability
-from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL
+from resnest_bench.stats.summary import MIN_FOR_INTERVAL
 
 POPULATIONS = ("seeds", "all", "networks")
 PAIR_COLUMNS = {
@@ -45,7 +43,7 @@ PAIR_COLUMNS = {
     ),
 }
 
-# No image distinguished these networks. That says nothing of what new seeds would give: no interval.
+# The networks agree on every image. That says nothing about new seeds, so there is no interval.
 SAME_PREDICTIONS = {
     **dict.fromkeys(["difference_points", "std_points"], 0.0),
     **dict.fromkeys(["seeds_p", "all_p"], 1.0),
@@ -57,21 +55,21 @@ NO_PROBABILITY = (math.nan, math.nan, math.nan)
 
 
 def pairs_table(correct: Correctness, pairs: list[tuple[str, str]] | None = None) -> pd.DataFrame:
-    """One row for each pair (variant, base): by default every two, the first to come as the base.
+    """One row per pair (variant, base): by default all pairs, with the earlier variant as the base.
 
     `n` is the number of seeds that both have. `difference_points` is their mean difference (variant
     minus base) in percentage points, `std_points` its sample standard deviation over seeds, and
     `seed_differences_points` lists the differences. 95 % intervals and p-values against 0 are for
     three populations: `seeds` (new seeds, these test images), `all` (new seeds, new test images) and
-    `networks` (these trained networks, new test images); the training images stay the same in all.
-    The first two need three seeds; the `networks` p-value is McNemar's and needs exactly one.
-    `holm_p` is corrected over the rows of this table that have a p-value of that kind.
+    `networks` (these trained networks, new test images). The training images stay the same in all.
+    The first two require three seeds. The `networks` p-value is McNemar's and requires exactly one seed.
+    `holm_p` is corrected over the rows of this table with a p-value of that kind.
 
-    `mean_better_*`: probability that the variant's mean is above the base's; `pair_better`: that the
-    next pair trained with one seed is, on these images, with its 95 % interval. Values that the
-    seeds can't give are NaN. Where both made the same predictions in every seed, p-values are 1, and
-    the only interval is that of `networks`: Bonett and Price's of no discordant image. Nothing is
-    rounded.
+    `mean_better_*` is the probability that the variant's mean is above the base's. `pair_better` is the
+    probability that the variant wins in the next pair trained with one seed, on these images, with its
+    95 % interval. Values that the seeds don't give are NaN. If both made the same predictions in every
+    seed, p-values are 1, and the only interval is that of `networks`: Bonett and Price's for no
+    discordant image. Nothing is rounded.
     """
     if pairs is None:
         pairs = [(ours, base) for base, ours in itertools.combinations(correct.variants, 2)]
@@ -99,19 +97,19 @@ def _pair(correct: Correctness, ours: str, base: str) -> dict[str, Any]:
     if not differences.any():
         networks = bonett_price_interval(0, 0, num_images)
         return {**row, **_same_predictions(n), **_ends("networks", networks)}
-    error = mean_error(differences)
-    p_seeds, p_all = seed_p_value(per_seed), crossed_p_value(error)
-    better, low, high = pair_probability(per_seed) if n >= FEWEST_FOR_INTERVAL else NO_PROBABILITY
+    estimate = estimate_mean(differences)
+    p_seeds, p_all = seed_p_value(per_seed), two_way_p_value(estimate)
+    better, low, high = pair_probability(per_seed) if n >= MIN_FOR_INTERVAL else NO_PROBABILITY
     return {
         **row,
         "std_points": 100 * per_seed.std(ddof=1),
         **_ends("seeds", seed_interval(per_seed)),
-        **_ends("all", crossed_interval(error)),
+        **_ends("all", two_way_interval(estimate)),
         **_ends("networks", image_interval(differences)),
         "seeds_p": p_seeds,
         "all_p": p_all,
-        "mean_better_seeds": float(probability_above(error.mean, p_seeds)),
-        "mean_better_all": float(probability_above(error.mean, p_all)),
+        "mean_better_seeds": float(probability_above(estimate.mean, p_seeds)),
+        "mean_better_all": float(probability_above(estimate.mean, p_all)),
         "pair_better": float(better),
         "pair_better_low": float(low),
         "pair_better_high": float(high),
@@ -119,8 +117,8 @@ def _pair(correct: Correctness, ours: str, base: str) -> dict[str, Any]:
 
 
 def _same_predictions(n: int) -> dict[str, float]:
-    """Below three seeds there is no test either, whatever they show."""
-    return SAME_PREDICTIONS if n >= FEWEST_FOR_INTERVAL else {"difference_points": 0.0}
+    """Below three seeds there is no test, as for other predictions."""
+    return SAME_PREDICTIONS if n >= MIN_FOR_INTERVAL else {"difference_points": 0.0}
 
 
 def _ends(about: str, interval: Interval) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a page is made of: figures, tables, lists and files. How they look is the template's matter."""
+"""The building blocks of a page: figures, tables, lists and files. The template decides how they look."""
 
 import base64
 import json
@@ -11,24 +11,24 @@ from typing import Any, ClassVar
 import altair as alt
 import pandas as pd
 
-from resnest_bench.charts import title_text
+from resnest_bench.charts import split_title
 
 MAX_ROWS = 1000
-MAX_LINE = 36  # letters of a cell that is not wrapped
+MAX_LINE = 36  # letters of a cell that does not wrap
 MAX_TEXT = 800
 MAX_FILE_BYTES = 2 * 2**20
 EMPTY = "no data yet"
-# Also with an interval or an n behind it, and two values.
+# Also followed by an interval or an n, and two values.
 NUMBER = re.compile(
     r"[<>]?[+\-−]?\d[\d,]*(\.\d+)?([eE][+-]?\d+)?[MkG]?(, [+\-−]?\d[\d,.]*)?( [\[(].*)?"
 )
 GAP = "–"
-CLICK_TEXT = "A click on a name in the legend shows it alone, with shift several."
+CLICK_TEXT = "Click a name in the legend to show only that network; shift-click to add others."
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart's title and subtitle as text, which wraps, and its Vega-Lite spec; None for no data."""
+    """A chart: its title and subtitle as text, and its Vega-Lite spec; None without data."""
 
     kind: ClassVar[str] = "figure"
     head: str
@@ -38,7 +38,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """Texts under headings. `name` is what a screen reader calls it."""
+    """A table of texts. `name` is its name for screen readers."""
 
     kind: ClassVar[str] = "table"
     name: str
@@ -49,7 +49,7 @@ class Table:
 
     @property
     def looks(self) -> tuple[str, ...]:
-        """By column: 'number' of numbers and gaps alone, 'long' of a text that must wrap, or ''."""
+        """The look of each column: 'number' for numbers and gaps, 'long' for texts that wrap, or ''."""
         columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.headings)
         return tuple(map(_look, columns))
 
@@ -62,7 +62,7 @@ def _look(cells: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names, each with one line or several."""
+    """Names, each with one or several lines."""
 
     kind: ClassVar[str] = "facts"
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -76,7 +76,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class File:
-    """A file to download from within the page. `href` is None where it is too large for that."""
+    """A download within the page. `href` is None if the file is too large for that."""
 
     name: str
     size: str
@@ -94,7 +94,7 @@ Block = Figure | Table | Facts | Bullets | Files
 
 @dataclass(frozen=True)
 class Section:
-    """`key` is its address within the page, `text` the paragraphs above its blocks."""
+    """A section. `key` is its address within the page, `text` the paragraphs above its blocks."""
 
     key: str
     title: str
@@ -103,12 +103,12 @@ class Section:
 
 
 def make_figure(chart: alt.Chart | alt.LayerChart | alt.VConcatChart) -> Figure:
-    """The figure of a chart of ours."""
+    """Make the figure of a chart."""
     spec = json.loads(chart.to_json(indent=None, ensure_ascii=False))
-    head, whole = title_text(chart.title)
-    # A line that names all that is missing has no end in a study that has just begun.
+    head, lines = split_title(chart.title)
+    # In a study that has just started, the line of missing values would be endless.
     short = (
-        textwrap.shorten(line, MAX_TEXT, placeholder=" … (all under Coverage)") for line in whole
+        textwrap.shorten(line, MAX_TEXT, placeholder=" … (all under Coverage)") for line in lines
     )
     return Figure(head, tuple(filter(None, short)), None if _is_empty(spec) else spec)
 
@@ -121,27 +121,27 @@ def _is_empty(spec: dict[str, Any]) -> bool:
 def make_table(
     name: str, display: pd.DataFrame, caption: str = "", notes: Iterable[str] = ()
 ) -> Table:
-    """The table of a frame of texts: its first 1,000 rows and notes. What is left out is counted."""
+    """Make a table of a frame of texts: its first 1,000 rows and notes, and the number of further ones."""
     rows = tuple(display.head(MAX_ROWS).astype(str).itertuples(index=False, name=None))
     notes = list(notes)
     shown = notes[:MAX_ROWS]
     if len(notes) > len(shown):
-        shown.append(f"and {len(notes) - len(shown):,} notes more")
+        shown.append(f"and {len(notes) - len(shown):,} more notes")
     if len(display) > len(rows):
         shown.insert(0, f"Only the first {len(rows):,} of {len(display):,} rows are shown")
     return Table(name, caption, tuple(display.columns), rows, tuple(shown))
 
 
 def make_file(name: str, text: str, mime: str) -> File:
-    """A file of UTF-8 within the page, up to 2 MiB."""
+    """Make a UTF-8 file within the page, up to 2 MiB."""
     content = text.encode()
     if len(content) > MAX_FILE_BYTES:
-        return File(name, size_text(len(content)), None)
+        return File(name, format_size(len(content)), None)
     encoded = base64.b64encode(content).decode()
-    return File(name, size_text(len(content)), f"data:{mime};charset=utf-8;base64,{encoded}")
+    return File(name, format_size(len(content)), f"data:{mime};charset=utf-8;base64,{encoded}")
 
 
-def size_text(num_bytes: int) -> str:
+def format_size(num_bytes: int) -> str:
     """'12.3 KiB' or '1.5 MiB'."""
     if num_bytes < 2**20:
         return f"{num_bytes / 2**10:.1f} KiB"

@@ -1,38 +1,38 @@
-"""Whether the differences are real, and what each factor does over all networks."""
+"""Whether the differences are real, and the effect of each factor over all networks."""
 
 from resnest_bench.charts import effects_chart, pairs_chart
 from resnest_bench.export.blocks import Block, Section, make_figure, make_table
 from resnest_bench.export.results import PageResults
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.report.differences import (
+    count_significant,
+    describe_power,
     differences_caption,
     differences_display,
     differences_notes,
     effects_caption,
     effects_display,
     effects_notes,
-    power_text,
-    significance_text,
 )
 
 
 def differences(results: PageResults) -> Section | None:
-    """The pairs of the study's main experiment; of an ablation the factors' effects too."""
-    found = results.main_differences
+    """The pairs of the study's main experiment; for an ablation also the effects of the factors."""
+    compared = results.main_differences
     ablation = results.spec.tables.ablation
-    if found is None or not (len(found.pairs) or ablation):
+    if compared is None or not (len(compared.pairs) or ablation):
         return None
     blocks: list[Block] = []
-    text = list(found.notes)
-    if len(found.pairs):
-        text = [f"{significance_text(found.pairs)}. {power_text(found.pairs)}".strip()]
-        blocks.append(make_figure(pairs_chart(found.pairs)))
+    text = list(compared.notes)
+    if len(compared.pairs):
+        text = [f"{count_significant(compared.pairs)}. {describe_power(compared.pairs)}".strip()]
+        blocks.append(make_figure(pairs_chart(compared.pairs)))
         blocks.append(
             make_table(
                 "Table: differences",
-                differences_display(found.pairs),
-                differences_caption(found, results.spec),
-                [*data_notes(results.spec, results.runs).values(), *differences_notes(found)],
+                differences_display(compared.pairs),
+                str(differences_caption(compared, results.spec)),
+                [*data_notes(results.spec, results.runs).values(), *differences_notes(compared)],
             )
         )
     if ablation:
@@ -41,7 +41,9 @@ def differences(results: PageResults) -> Section | None:
 
 
 def _effects(results: PageResults) -> list[Block]:
-    found = results.found_effects
-    display = effects_display(found)
-    table = make_table("Table: effects", display, effects_caption(found), effects_notes(found))
-    return [table] if isinstance(found, str) else [make_figure(effects_chart(found.table)), table]
+    effects = results.factor_effects
+    caption, notes = str(effects_caption(effects)), effects_notes(effects)
+    table = make_table("Table: effects", effects_display(effects), caption, notes)
+    return (
+        [table] if isinstance(effects, str) else [make_figure(effects_chart(effects.table)), table]
+    )

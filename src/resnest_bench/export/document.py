@@ -1,4 +1,4 @@
-"""A study's sections as Markdown with SVG figures beside it: for a forge, a wiki or a supplement."""
+"""A study's sections as Markdown with SVG figures: for a forge, a wiki or a supplement."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -23,7 +23,7 @@ def write_document(
 ) -> list[Path]:
     """Write `out` and its figures to a folder named after it; return the files.
 
-    `keys` are the sections to write, without them all. Raises UserError where a file can't be written.
+    `keys` are the sections to write, None for all. Raises UserError if a file can't be written.
     """
     sections = [
         s for s in list_sections(PageResults(study, paths)) if keys is None or s.key in keys
@@ -38,7 +38,7 @@ def write_document(
 def render_markdown(
     sections: Iterable[Section], folder: str, level: int = 2
 ) -> tuple[str, dict[str, str]]:
-    """The sections' text, and SVG by file name, in `folder` beside the text. Same sections, same text."""
+    """The sections' text, and the SVG figures in `folder` by file name. Same sections, same text."""
     parts, figures = [], {}
     for section in sections:
         texts = [plain(text) for text in section.text if text != CLICK_TEXT]
@@ -54,7 +54,7 @@ def render_markdown(
 
 
 def plain(text: str) -> str:
-    """`text` so that Markdown shows it letter by letter, on one line."""
+    """Escape `text` so that Markdown shows it literally, on one line."""
     return escape_paragraph(text)
 
 
@@ -64,12 +64,12 @@ def _svg(spec: dict[str, Any]) -> str:
 
 
 def _image(figure: Figure, name: str) -> str:
-    # The picture says its subtitle itself.
+    # The subtitle is in the picture.
     return f"![{plain(figure.head)}]({name})"
 
 
 def _block(block: Block) -> list[str]:
-    """Files are left out: they lie beside the text."""
+    """Render a block without its files, which are next to the text."""
     if isinstance(block, Table):
         return [plain(block.caption), _table(block), _bullets(block.notes)]
     if isinstance(block, Facts):

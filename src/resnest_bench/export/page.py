@@ -1,4 +1,4 @@
-"""A study as one HTML file: all that it needs is in it, and its policy forbids to load anything."""
+"""A study as one self-contained HTML file; its policy forbids loading anything."""
 
 import base64
 import functools
@@ -19,9 +19,9 @@ HERE = Path(__file__).parent
 
 
 def write_page(study: StudySpec, paths: StudyPaths, out: Path | None = None) -> Path:
-    """Write `page_html` to `out`, without one to <study>.html in the study's folder; return the file.
+    """Write `page_html` to `out`, by default <study>.html in the study's folder; return the file.
 
-    Raises UserError where it can't be written.
+    Raises UserError if it can't be written.
     """
     file = out or paths.root / f"{study.study}.html"
     files.write_text(file, page_html(study, paths))
@@ -29,7 +29,7 @@ def write_page(study: StudySpec, paths: StudyPaths, out: Path | None = None) -> 
 
 
 def page_html(study: StudySpec, paths: StudyPaths) -> str:
-    """The page of whatever records are there. Same records, same text."""
+    """The page of the current records. Same records, same text."""
     sections = list_sections(PageResults(study, paths))
     scripts = [vega_bundle(), _asset("page.js")]
     styles = _asset("page.css")
@@ -48,9 +48,9 @@ def _asset(name: str) -> str:
 
 @functools.cache
 def vega_bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, in the version that our charts are written for."""
+    """Vega, Vega-Lite and Vega-Embed as one script, in the version of our charts."""
     major, minor, _ = alt.SCHEMA_VERSION.removeprefix("v").split(".")
-    # Its stub asks for a snippet; the function doesn't.
+    # Its stub requires a snippet; the function doesn't.
     return vl_convert.javascript_bundle(  # type: ignore[call-arg]
         vl_version=f"{major}.{minor}"
     )
@@ -59,7 +59,7 @@ def vega_bundle() -> str:
 def _policy(scripts: list[str], styles: str) -> str:
     """The Content-Security-Policy: our own scripts and styles by their digests, and nothing else.
 
-    Whatever a record's text became in the page, it could neither run nor ask a server.
+    No text from a record can run in the page or contact a server.
     """
     hashes = " ".join(map(_digest, scripts))
     return (
@@ -81,7 +81,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    # `tojson` escapes <, >, & and ' as \u003c and the like: no text can close the script it is in.
+    # `tojson` escapes <, >, & and ' as \u003c and so on: no text can close its script element.
     environment.policies["json.dumps_kwargs"] = {
         "sort_keys": True,
         "separators": (",", ":"),

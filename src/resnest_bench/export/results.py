@@ -1,4 +1,4 @@
-"""What a page shows of a study: its results, without the place where they lie."""
+"""The results of a study for a page, without the path of their folder."""
 
 import os
 from functools import cached_property
@@ -13,7 +13,7 @@ MAX_VARIANTS = 60
 
 
 class PageResults(StudyResults):
-    """`StudyResults` whose paths are relative to the study's folder: a page is for other machines."""
+    """`StudyResults` with paths relative to the study's folder, since a page is for other machines."""
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -28,20 +28,20 @@ class PageResults(StudyResults):
 
     @cached_property
     def variants(self) -> list[str]:
-        """Names of all variants that have a job: those of the study's tables first, in their order."""
-        asked = [self.spec.tables.tradeoff, self.spec.tables.ablation]
-        first = [name for spec in asked if spec for name in select(self.spec, spec).variants]
-        known = dict.fromkeys(self.runs["variant"])
-        return list(dict.fromkeys([*(name for name in first if name in known), *known]))
+        """Names of all variants with a job, those of the study's tables first, in their order."""
+        tables = [self.spec.tables.tradeoff, self.spec.tables.ablation]
+        first = [name for spec in tables if spec for name in select(self.spec, spec).variants]
+        names = dict.fromkeys(self.runs["variant"])
+        return list(dict.fromkeys([*(name for name in first if name in names), *names]))
 
     @property
     def drawn(self) -> list[str]:
-        """The variants of all charts that have a row or a line for each."""
+        """The variants in charts with one row or line per variant."""
         return self.variants[:MAX_VARIANTS]
 
     @property
     def cut_text(self) -> tuple[str, ...]:
-        """What stands above charts that don't show every variant."""
+        """The text above charts that don't show every variant."""
         count = len(self.variants)
         if count <= MAX_VARIANTS:
             return ()
@@ -50,12 +50,13 @@ class PageResults(StudyResults):
             "the study's tables.",
         )
 
-    def of_drawn(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def select_drawn(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of the drawn variants."""
         return frame[frame["variant"].isin(self.drawn)]
 
 
 def _relative(frame: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """`frame` without the folder's own path in its reasons: the page is for other machines."""
+    """Remove the path of the folder from the reasons."""
     prefix = f"{root}{os.sep}" if root != Path() else ""
     columns = [name for name in ("reason", "unavailable_reason") if prefix and name in frame]
     return frame.assign(**{c: frame[c].str.replace(prefix, "", regex=False) for c in columns})

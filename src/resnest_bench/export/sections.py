@@ -1,4 +1,4 @@
-"""A study's results as sections of a page. What a study doesn't have, has no section."""
+"""A study's results as the sections of a page; there is no section without results."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,20 +35,20 @@ from resnest_bench.export.differences import differences
 from resnest_bench.export.results import PageResults
 from resnest_bench.formats import (
     GAP,
-    known,
+    format_cell,
+    format_mean,
+    format_signed,
+    format_significant,
+    is_known,
     row_dicts,
-    shown_text,
-    signed_text,
-    significant,
-    uncertain_text,
 )
 from resnest_bench.report.captions import caption, notes
 from resnest_bench.report.tables import display_frame
 from resnest_bench.tables.axes import Axis
-from resnest_bench.tables.fronts import front_lines, front_notes
-from resnest_bench.tables.noise import NOISE_PARTS, floor_sentence
+from resnest_bench.tables.fronts import describe_front, describe_front_probabilities
+from resnest_bench.tables.noise import NOISE_PARTS, describe_floor
 from resnest_bench.tables.paper_comparison import PRINTED_FACTS
-from resnest_bench.tables.points import TIED_TEXT, best_within, headline_points
+from resnest_bench.tables.points import TIED_TEXT, choose_best, headline_points
 from resnest_bench.tables.selection import Experiments, main_experiments
 from resnest_bench.words import list_names
 
@@ -58,7 +58,7 @@ MAX_PAIRS = 30
 MAX_NAMES = 12
 RATE, PARAMETERS = "images/s", "parameters"
 PAPER_TABLES = {"ablation": "Ablation", "tradeoff": "Trade-off", "transfer": "Transfer"}
-# Paragraphs above curves; the second holds where charts are alive.
+# Paragraphs above curves; the second one is only for interactive charts.
 CURVES_TEXT = (
     "Bold: mean over seeds. Band: lowest to highest seed. Thin: single seeds.",
     CLICK_TEXT,
@@ -66,7 +66,7 @@ CURVES_TEXT = (
 
 
 def list_sections(results: PageResults) -> list[Section]:
-    """All sections that the study has, in the page's order."""
+    """All sections of the study, in the page's order."""
     makers: list[Callable[[PageResults], Section | None]] = [
         about,
         tradeoff,
@@ -85,7 +85,7 @@ def list_sections(results: PageResults) -> list[Section]:
 
 
 def _rounded(name: str, results: PageResults) -> list[Table]:
-    """The table as the workflow prints it, with its caption and its notes."""
+    """The table as the workflow writes it, with its caption and notes."""
     if name not in results.tables:
         return []
     table = results.tables[name]
@@ -93,23 +93,23 @@ def _rounded(name: str, results: PageResults) -> list[Table]:
         make_table(
             f"Table: {name}",
             display_frame(table),
-            caption(name, table, results.spec),
+            str(caption(name, table, results.spec)),
             notes(table),
         )
     ]
 
 
 def tradeoff(results: PageResults) -> Section | None:
-    """Test accuracy against latency, or size where nothing is timed; what to choose; the table."""
+    """Test accuracy against latency (or size without latencies), the best choice, and the table."""
     study = results.spec
     blocks: list[Block] = []
     text: list[str] = []
     if study.train or study.finetune:
         points, x, y = headline_points(study, results.runs, results.cells)
-        text = _choice(results, points, x, y)
+        text = _describe_choice(results, points, x, y)
         if len(points) > MAX_POINTS:
             text.append(
-                f"The chart shows {MAX_POINTS:,} of {len(points):,} points, the front first."
+                f"The chart shows {MAX_POINTS:,} of {len(points):,} points, with all Pareto-optimal ones first."
             )
             points = points.sort_values("front", ascending=False, kind="stable").head(MAX_POINTS)
         data_label = headline_label(study, results.runs)
@@ -124,43 +124,42 @@ def tradeoff(results: PageResults) -> Section | None:
     return Section("tradeoff", title, tuple(text), tuple(blocks))
 
 
-def _choice(results: PageResults, points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
-    """The front, the network with the best mean, and those that aren't significantly below it."""
+def _describe_choice(results: PageResults, points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
+    """Sentences: the front, the network with the best mean, and those not significantly below it."""
     rows = Experiments(main_experiments(results.spec).training, None).runs(results.runs)
-    best = best_within(points, x, y, None, None, rows)
+    best = choose_best(points, x, y, None, None, rows)
     if best is None:
         return []
     row = best.row
     text = (
         f"Best {y.label.lower()}: {row['variant']}, {row['y']:.4g} {y.unit} at "
-        f"{significant(row['x'])} {x.unit}."
+        f"{format_significant(row['x'])} {x.unit}."
     )
     if best.tied:
         text += f" Not significantly below it: {list_names(best.tied, MAX_NAMES)} ({TIED_TEXT})."
-    return [*front_lines(points), *front_notes(points, x, y), text]
+    return [*describe_front(points), *describe_front_probabilities(points, x, y), text]
 
 
 def ablation(results: PageResults) -> Section | None:
-    """Accuracies of the ablation's networks, then what each factor does with the others held."""
+    """Accuracies of the ablation's networks, then the effect of each factor with the others fixed."""
     factors = results.factors
     if "ablation" not in results.tables and not len(factors):
         return None
     blocks: list[Block] = []
     if "ablation" in results.tables:
-        table = results.of_drawn(results.tables["ablation"])
+        table = results.select_drawn(results.tables["ablation"])
         blocks.append(make_figure(ablation_chart(table, results.spec.variant_names)))
         blocks += _rounded("ablation", results)
     for factor in dict.fromkeys(factors["factor"]):
-        # Of networks that are not drawn elsewhere either, the pairs stand in the table alone.
+        # Pairs of networks that no chart shows are only in the table.
         rows = factors[factors["factor"] == factor]
         drawn = rows[rows["base"].isin(results.drawn) & rows["variant"].isin(results.drawn)]
         blocks.append(make_figure(factor_chart(drawn.head(MAX_PAIRS), factor)))
     text = [*results.cut_text]
     if len(factors):
         text.append(
-            "A factor's difference is that of two networks that are alike but for it, paired by seed. "
-            "An interval that covers 0 says: with these seeds the difference is not distinguishable "
-            "from 0."
+            "Each difference is between two networks that differ in only one factor, paired by seed. If an "
+            "interval contains 0, these seeds can't distinguish the difference from 0."
         )
         blocks.append(_factor_rows(factors))
     return Section("ablation", "Ablation", tuple(text), tuple(blocks))
@@ -173,17 +172,17 @@ def _factor_rows(factors: pd.DataFrame) -> Table:
             "from": row["base"],
             "to": row["variant"],
             "levels": f"{row['base_level']} → {row['level']}",
-            "held": row["held"],
-            "difference (points)": uncertain_text(
+            "held fixed": row["held"],
+            "difference (points)": format_mean(
                 row["difference_mean_points"],
                 row["difference_low_points"],
                 row["difference_high_points"],
                 row["n"],
                 row["seed_differences_points"],
-                signed_text,
+                format_signed,
             ),
-            "paper's (points)": _signed(row["printed_difference_points"]),
-            "parameters, ratio": shown_text(row["params_ratio"]),
+            "paper's (points)": _format_printed(row["printed_difference_points"]),
+            "parameters, ratio": format_cell(row["params_ratio"]),
             "status": row["status"],
         }
         for row in factors.to_dict("records")
@@ -191,23 +190,23 @@ def _factor_rows(factors: pd.DataFrame) -> Table:
     display = pd.DataFrame(rows)
     if factors["printed_difference_points"].isna().all():
         display = display.drop(columns="paper's (points)")
-    note = [f"A factor's chart shows its first {MAX_PAIRS} pairs"]
+    note = [f"The chart of a factor shows its first {MAX_PAIRS} pairs"]
     longest = factors["factor"].value_counts().max()
     return make_table(
         "Table: factors",
         display,
-        "Second network minus first in test accuracy, in percentage points: mean over n paired seeds "
-        "with its 95 % t-interval; with n=2 both differences, without an interval.",
+        "Test accuracy of the second network minus the first, in percentage points: mean over n paired "
+        "seeds with its 95 % t-interval; with n=2 both differences, without an interval.",
         note if longest > MAX_PAIRS else [],
     )
 
 
-def _signed(value: float | None) -> str:
-    return GAP if value is None or not known(value) else signed_text(value)
+def _format_printed(value: float | None) -> str:
+    return GAP if value is None or not is_known(value) else format_signed(value)
 
 
 def _curves(results: PageResults, kind: str) -> list[Block]:
-    epochs = results.of_drawn(results.epochs)
+    epochs = results.select_drawn(results.epochs)
     panels = training_curves_panels(
         epochs[epochs["kind"] == kind], variants=results.spec.variant_names
     )
@@ -227,12 +226,12 @@ def latency(results: PageResults) -> Section | None:
     """Batch sizes, the raw samples at the smallest one, cold start, and drift of the machine."""
     if not results.spec.latency:
         return None
-    runs, cells = results.of_drawn(results.runs), results.of_drawn(results.cells)
+    runs, cells = results.select_drawn(results.runs), results.select_drawn(results.cells)
     samples = latency_distribution_panels(_smallest_batch(results))
     noise = results.noise
-    text = [*map(floor_sentence, row_dicts(noise)), *results.cut_text]
+    text = [*map(describe_floor, row_dicts(noise)), *results.cut_text]
     if len(samples) > 1:
-        text.append(f"The raw samples are of the first of {len(samples)} settings.")
+        text.append(f"The raw samples are those of the first of {len(samples)} settings.")
     sweep = batch_sweep_chart(cells, variants=results.spec.variant_names)
     charts = [sweep, samples[0], startup_chart(runs), drift_chart(runs)]
     blocks: list[Block] = [*map(make_figure, charts), _noise_rows(noise)]
@@ -249,13 +248,13 @@ def _noise_rows(noise: pd.DataFrame) -> Table:
     }
     rows = [
         {
-            "device": shown_text(row["device"]),
+            "device": format_cell(row["device"]),
             "protocol": row["protocol"],
             "images as in": row["dataset"],
-            "reference network": shown_text(row["reference_model"]),
-            "jobs": shown_text(row["num_jobs"]),
-            "rounds": shown_text(row["num_rounds"]),
-            **{text: significant(row[name], 2) for name, text in parts.items()},
+            "reference network": format_cell(row["reference_model"]),
+            "jobs": format_cell(row["num_jobs"]),
+            "rounds": format_cell(row["num_rounds"]),
+            **{text: format_significant(row[name], 2) for name, text in parts.items()},
         }
         for row in noise.to_dict("records")
     ]
@@ -263,17 +262,17 @@ def _noise_rows(noise: pd.DataFrame) -> Table:
 
 
 def _smallest_batch(results: PageResults) -> pd.DataFrame:
-    """Raw samples at the smallest batch size: read from the records, which alone have them."""
+    """Raw samples at the smallest batch size, read from the records."""
     samples = results.samples(results.drawn)
     smallest: pd.DataFrame = samples[samples["batch_size"] == samples["batch_size"].min()]
     return smallest
 
 
 def transfer(results: PageResults) -> Section | None:
-    """Fine-tunings by recipe, one chart a dataset, their table and their curves."""
+    """Fine-tunings by recipe: one chart per dataset, the table and the curves."""
     if not results.spec.finetune:
         return None
-    table = results.of_drawn(results.tables["transfer"])
+    table = results.select_drawn(results.tables["transfer"])
     charts = [transfer_chart(rows) for _, rows in table.groupby("dataset", sort=False)]
     curves = _curves(results, "finetune")
     text = (*results.cut_text, *(CURVES_TEXT if curves else []))
@@ -282,29 +281,29 @@ def transfer(results: PageResults) -> Section | None:
 
 
 def paper(results: PageResults) -> Section | None:
-    """The paper's printed figures beside ours, of the tables that ask for them."""
+    """The paper's printed figures next to ours, for the tables that show them."""
     tables = results.spec.tables
-    asked = [name for name in PAPER_TABLES if (spec := getattr(tables, name)) and spec.paper]
-    if not asked:
+    with_paper = [name for name in PAPER_TABLES if (spec := getattr(tables, name)) and spec.paper]
+    if not with_paper:
         return None
     rows = results.paper
     blocks: list[Block] = []
-    for key, of_one in rows.groupby(["table", "what"], sort=False):
+    for key, group in rows.groupby(["table", "what"], sort=False):
         table, what = cast("tuple[str, str]", key)
-        if table not in asked:
+        if table not in with_paper:
             continue
         name = f"{PAPER_TABLES[table]}, {what}"
-        # Images per second are the reciprocal of ms/image, and parameters are equal or not.
+        # Images per second are the reciprocal of ms/image, and parameters need no chart.
         if what not in (RATE, PARAMETERS):
-            blocks.append(replace(make_figure(paper_chart(of_one, what)), head=name))
-        blocks.append(_paper_rows(name, of_one))
+            blocks.append(replace(make_figure(paper_chart(group, what)), head=name))
+        blocks.append(_paper_rows(name, group))
     text = (
-        "Covers printed: our 95 % interval of the mean holds the printed figure. One more run would: so "
-        "does the wider interval of a single further run, which is what a paper prints. Where data, "
-        "recipe or device are not the paper's, the difference says little: the notes say what differs.",
+        "Contains printed: our 95 % interval of the mean contains the printed figure. One more run: so does "
+        "the wider interval of a single further run; a paper prints a single run. If data, recipe or "
+        "device are not the paper's, the difference says little; the notes say what differs.",
     )
     blocks.append(Bullets(PRINTED_FACTS))
-    return Section("paper", "The paper's figures beside ours", text, tuple(blocks))
+    return Section("paper", "The paper's figures and ours", text, tuple(blocks))
 
 
 def _paper_rows(name: str, rows: pd.DataFrame) -> Table:
@@ -313,53 +312,53 @@ def _paper_rows(name: str, rows: pd.DataFrame) -> Table:
             {
                 "variant": row["variant"],
                 "printed": row["printed_text"],
-                "ours": _ours_text(row),
-                "ours − printed": _difference_text(row),
-                "ours / printed": shown_text(row["ratio"]),
-                "covers printed": shown_text(row["covered"]),
-                "one more run would": shown_text(row["run_covered"]),
-                "comparable": shown_text(row["comparable"]),
+                "ours": _format_ours(row),
+                "ours − printed": _format_difference(row),
+                "ours / printed": format_cell(row["ratio"]),
+                "contains printed": format_cell(row["covered"]),
+                "one more run": format_cell(row["run_covered"]),
+                "comparable": format_cell(row["comparable"]),
                 "status": "ok" if row["status"] == "ok" else "see notes",
             }
             for row in rows.to_dict("records")
         ]
     )
-    empty = [c for c in ("ours / printed", "one more run would") if display[c].eq(GAP).all()]
+    empty = [c for c in ("ours / printed", "one more run") if display[c].eq(GAP).all()]
     caption = (
         f"{name}: mean of ours over n seeds or rounds with its 95 % interval; with n=2 both values, "
         "without an interval."
     )
-    notes = [*_shared_texts(rows, "differs"), *_shared_texts(rows, "status")]
+    notes = [*_group_texts(rows, "differs"), *_group_texts(rows, "status")]
     return make_table(f"Table: {name}, paper and ours", display.drop(columns=empty), caption, notes)
 
 
-def _ours_text(row: dict) -> str:
-    if not known(row["ours"]):
+def _format_ours(row: dict) -> str:
+    if not is_known(row["ours"]):
         return GAP
     if row["what"] == PARAMETERS:
         return f"{int(row['ours']):,}"
-    return uncertain_text(
+    return format_mean(
         row["ours"],
         row["low"],
         row["high"],
         row["n"],
         row["our_values"],
-        lambda value: significant(value, 4),
+        lambda value: format_significant(value, 4),
     )
 
 
-def _difference_text(row: dict) -> str:
+def _format_difference(row: dict) -> str:
     value = row["difference"]
-    if not known(value):
+    if not is_known(value):
         return GAP
-    text = f"{round(value):,}" if row["what"] == PARAMETERS else significant(value)
+    text = f"{round(value):,}" if row["what"] == PARAMETERS else format_significant(value)
     return text if value < 0 else f"+{text}"
 
 
-def _shared_texts(rows: pd.DataFrame, column: str) -> list[str]:
-    """'NAMES: TEXT' for each text of a column that says that something is not as it should be."""
-    said = rows[rows[column].notna() & ~rows[column].isin(["", "ok"])]
+def _group_texts(rows: pd.DataFrame, column: str) -> list[str]:
+    """'NAMES: TEXT' for each text of a column that reports a problem."""
+    problems = rows[rows[column].notna() & ~rows[column].isin(["", "ok"])]
     return [
         f"{'all' if len(names) == len(rows) > 1 else ', '.join(names)}: {text}"
-        for text, names in said.groupby(column, sort=False)["variant"]
+        for text, names in problems.groupby(column, sort=False)["variant"]
     ]

@@ -1,1 +1,1 @@
-"""Records to tidy DataFrames, and their cache."""
+"""Tidy DataFrames from records, and their cache."""

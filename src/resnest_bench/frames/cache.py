@@ -1,6 +1,6 @@
-"""A study's frames, kept: of ten thousand records only those that changed are read again.
+"""A cache of a study's frames: of ten thousand records only the changed ones are read again.
 
-`results/<study>/frames/` is a cache. Whatever is wrong with it, the records are read instead.
+It is in `results/<study>/frames/`. If anything is wrong with it, the records are read instead.
 """
 
 import dataclasses
@@ -31,18 +31,18 @@ __all__ = ["Frames", "frames_key", "load_frames", "read_frames", "scan_records",
 MAKERS = {"runs": build_runs, "cells": build_cells, "epochs": build_epochs}
 IDENTITY = ["kind", "dataset", "recipe", "variant", "seed"]
 _identity = operator.attrgetter(*IDENTITY)
-# A record takes ten times the memory of its rows, so that few are held at once.
+# A record takes ten times the memory of its rows, so few are in memory at once.
 RECORDS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """What the records of a study said when they had these stamps. Shared: change none of it.
+    """The frames of a study's records with these stamps. They are shared: don't modify them.
 
-    `key` is from `frames_key`; `stamps` are (modification time in ns, size in bytes) by the
-    record's path relative to the study's folder. `runs`, `cells` and `epochs` are as `build_runs`,
-    `build_cells` and `build_epochs` make them; `unlisted` is as from `unlisted_records`. `labels` holds
-    how each record calls its dataset, by the same path.
+    `key` is from `frames_key`. `stamps` are (modification time in ns, size in bytes) by the record's
+    path relative to the study's folder; `labels` are the datasets' labels by the same paths. `runs`,
+    `cells` and `epochs` are made by `build_runs`, `build_cells` and `build_epochs`. `unlisted` are
+    records of no job of the study.
     """
 
     key: str
@@ -55,7 +55,7 @@ class Frames:
 
 
 class _Index(BaseModel):
-    """index.json: all of Frames but the frames themselves, which it knows by their SHA-256 (hex)."""
+    """index.json: the fields of Frames, with the SHA-256 (hex) of each frame instead of the frame."""
 
     key: str
     stamps: Stamps
@@ -65,12 +65,12 @@ class _Index(BaseModel):
 
 
 def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, str]) -> str:
-    """Digest of all that decides a row besides the record files: study, data, code, schema."""
+    """Digest of everything that rows depend on besides the records: study, data, code, schema."""
     kinds = ("train", "finetune", "latency", "tables")
     return json_digest(
         {
             "study": study.digest,
-            # Of an adaptive study, those of its looks too.
+            # An adaptive study has the jobs of its looks too.
             "jobs": [paths.record_name(job) for job in study.jobs()] if study.adaptive else None,
             "code": [*(code_digest(kind) for kind in kinds), uncounted_digest()],
             "fingerprints": dict(fingerprints),
@@ -87,129 +87,130 @@ def load_frames(
     previous: Frames | None = None,
     read: Reader = records.read,
 ) -> Frames:
-    """The study's frames now. Records whose stamp is as in `previous`, else on disk, aren't read.
+    """The study's current frames. Only records whose stamp has changed are read.
 
-    `previous` and the stored frames count only where they have the same key. `fingerprints` and
-    `read` are those of `outcomes`. Writes nothing. Never raises for a bad record or a bad store.
+    The stamps are compared with `previous`, or with the stored frames, if their key is the same.
+    `fingerprints` and `read` are those of `outcomes`. Writes nothing. Never raises for a bad record or a
+    damaged cache.
     """
     key, jobs = frames_key(study, paths, fingerprints), study.jobs()
     names = [paths.record_name(job) for job in jobs]
     stamps = read_stamps(paths, names)
-    known = previous if previous and previous.key == key else read_frames(paths, key)
-    if known is None or len(known.runs) != len(jobs):
-        known, again = _nothing(key), list(range(len(jobs)))
+    cached = previous if previous and previous.key == key else read_frames(paths, key)
+    if cached is None or len(cached.runs) != len(jobs):
+        cached, changed = _empty_frames(key), list(range(len(jobs)))
     else:
-        moved = known.runs["record"].iloc[0] != str(paths.record(jobs[0]))
-        if stamps == known.stamps and not moved:
-            return known
-        again = _places_to_read(known, names, stamps, moved)
+        moved = cached.runs["record"].iloc[0] != str(paths.record(jobs[0]))
+        if stamps == cached.stamps and not moved:
+            return cached
+        changed = _find_changed(cached, names, stamps, moved)
         if moved:
-            known = _readdressed(known, [str(paths.record(job)) for job in jobs])
+            cached = _replace_paths(cached, [str(paths.record(job)) for job in jobs])
     unread: set[str] = set()
-    ask = functools.partial(outcomes, study, paths, fingerprints, _watched(read, paths, unread))
-    fresh = _rows(ask, paths, [jobs[place] for place in again])
+    read_jobs = functools.partial(outcomes, study, paths, fingerprints, _watch(read, paths, unread))
+    fresh = _read_rows(read_jobs, paths, [jobs[index] for index in changed])
     return dataclasses.replace(
-        _merged(known, fresh, jobs, names, again),
+        _merge(cached, fresh, jobs, names, changed),
         stamps={name: stamp for name, stamp in stamps.items() if name not in unread},
         unlisted=sorted(paths.root / name for name in stamps.keys() - set(names)),
     )
 
 
-def _nothing(key: str) -> Frames:
-    return Frames(key=key, stamps={}, unlisted=[], labels={}, **_frames([]))
+def _empty_frames(key: str) -> Frames:
+    return Frames(key=key, stamps={}, unlisted=[], labels={}, **_make_frames([]))
 
 
-def _frames(found: list[Outcome]) -> dict[str, pd.DataFrame]:
-    return {name: make(found) for name, make in MAKERS.items()}
+def _make_frames(job_outcomes: list[Outcome]) -> dict[str, pd.DataFrame]:
+    return {name: make(job_outcomes) for name, make in MAKERS.items()}
 
 
-def _readdressed(known: Frames, files: list[str]) -> Frames:
+def _replace_paths(cached: Frames, files: list[str]) -> Frames:
     record = pd.Series(files, dtype="str")
-    return dataclasses.replace(known, runs=known.runs.assign(record=record))
+    return dataclasses.replace(cached, runs=cached.runs.assign(record=record))
 
 
-def _places_to_read(known: Frames, names: list[str], stamps: Stamps, moved: bool) -> list[int]:
-    """Places in the list of jobs of those whose record is new, changed or gone."""
-    changed = np.array([stamps.get(name) != known.stamps.get(name) for name in names])
+def _find_changed(cached: Frames, names: list[str], stamps: Stamps, moved: bool) -> list[int]:
+    """Indices of the jobs whose record is new, changed or gone."""
+    changed = np.array([stamps.get(name) != cached.stamps.get(name) for name in names])
     if moved:
-        # What is wrong with an invalid record is said with its path.
-        changed |= (known.runs["status"] == "invalid").to_numpy()
+        # The reason of an invalid record names its path.
+        changed |= (cached.runs["status"] == "invalid").to_numpy()
     return np.flatnonzero(changed).tolist()
 
 
-def _watched(read: Reader, paths: StudyPaths, unread: set[str]) -> Reader:
-    """`read`, noting in `unread` the names of records that the system would not give."""
+def _watch(read: Reader, paths: StudyPaths, unread: set[str]) -> Reader:
+    """Wrap `read`: it adds to `unread` the names of records that the system can't read."""
 
     def watched(path: Path, job: Job) -> records.Record:
         try:
             return read(path, job)
         except OSError:
-            # It may well give them next time, and the stamp would be the same.
+            # It may be readable next time, with the same stamp.
             unread.add(paths.record_name(job))
             raise
 
     return watched
 
 
-def _rows(
-    ask: Callable[..., list[Outcome]], paths: StudyPaths, jobs: list[Job]
+def _read_rows(
+    read_jobs: Callable[..., list[Outcome]], paths: StudyPaths, jobs: list[Job]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
-    """The frames of these jobs alone, and how each record calls its dataset."""
-    parts = [_frames([])]
+    """The frames of these jobs alone, and the label of each record's dataset."""
+    parts = [_make_frames([])]
     labels: dict[str, str] = {}
     for start in range(0, len(jobs), RECORDS_AT_ONCE):
-        found = ask(jobs=jobs[start : start + RECORDS_AT_ONCE])
-        parts.append(_frames(found))
+        job_outcomes = read_jobs(jobs=jobs[start : start + RECORDS_AT_ONCE])
+        parts.append(_make_frames(job_outcomes))
         labels |= {
             paths.record_name(o.job): one_line(o.record.dataset.label)
-            for o in found
+            for o in job_outcomes
             if o.record and o.record.dataset
         }
-    whole = {n: pd.concat([part[n] for part in parts], ignore_index=True) for n in MAKERS}
-    return whole, labels
+    frames = {n: pd.concat([part[n] for part in parts], ignore_index=True) for n in MAKERS}
+    return frames, labels
 
 
-def _merged(
-    known: Frames,
+def _merge(
+    cached: Frames,
     fresh: tuple[dict[str, pd.DataFrame], dict[str, str]],
     jobs: list[Job],
     names: list[str],
-    again: list[int],
+    changed: list[int],
 ) -> Frames:
-    """`known` with the rows of the jobs at the places `again` replaced by the `fresh` ones."""
+    """Replace the rows of the `changed` jobs, given by their indices, by the `fresh` rows."""
     frames, labels = fresh
-    reread = {names[place] for place in again}
-    labels |= {name: label for name, label in known.labels.items() if name not in reread}
-    # As aggregate labels rows: the last record of a dataset says it for all of its rows.
-    of_dataset = {job.dataset: job.dataset for job in jobs}
+    reread = {names[index] for index in changed}
+    labels |= {name: label for name, label in cached.labels.items() if name not in reread}
+    # As when all records are read: the last record of a dataset labels all of its rows.
+    dataset_labels = {job.dataset: job.dataset for job in jobs}
     for job, name in zip(jobs, names, strict=True):
-        of_dataset[job.dataset] = labels.get(name, of_dataset[job.dataset])
-    places = {_identity(job): place for place, job in enumerate(jobs)}
+        dataset_labels[job.dataset] = labels.get(name, dataset_labels[job.dataset])
+    indices = {_identity(job): index for index, job in enumerate(jobs)}
     for name, new in frames.items():
-        frame = _spliced(getattr(known, name), new, places, again)
-        label = frame["dataset"].map(of_dataset).astype("str")
+        frame = _splice(getattr(cached, name), new, indices, changed)
+        label = frame["dataset"].map(dataset_labels).astype("str")
         frames[name] = frame.assign(dataset_label=label)
-    spliced: dict[str, Any] = frames
-    return dataclasses.replace(known, labels=labels, **spliced)
+    merged: dict[str, Any] = frames
+    return dataclasses.replace(cached, labels=labels, **merged)
 
 
-def _spliced(
-    old: pd.DataFrame, new: pd.DataFrame, places: Mapping[tuple, int], again: list[int]
+def _splice(
+    old: pd.DataFrame, new: pd.DataFrame, indices: Mapping[tuple, int], changed: list[int]
 ) -> pd.DataFrame:
-    where = _places(old, places)
-    kept = ~np.isin(where, again)
-    both = pd.concat([old[kept], new], ignore_index=True)
-    order = np.concatenate([where[kept], _places(new, places)]).argsort(kind="stable")
-    return both.take(order).reset_index(drop=True)
+    old_indices = _index_rows(old, indices)
+    unchanged = ~np.isin(old_indices, changed)
+    both = pd.concat([old[unchanged], new], ignore_index=True)
+    order = np.concatenate([old_indices[unchanged], _index_rows(new, indices)])
+    return both.take(order.argsort(kind="stable")).reset_index(drop=True)
 
 
-def _places(frame: pd.DataFrame, places: Mapping[tuple, int]) -> np.ndarray:
-    """For each row the place of its job in the study. The rows of a job stand together."""
+def _index_rows(frame: pd.DataFrame, indices: Mapping[tuple, int]) -> np.ndarray:
+    """The index of each row's job in the study. The rows of a job are consecutive."""
     identity = frame[IDENTITY]
     starts = (identity != identity.shift()).any(axis=1).to_numpy(dtype=bool)
-    firsts = [places[row] for row in identity[starts].itertuples(index=False, name=None)]
-    found: np.ndarray = np.array(firsts, dtype=int)[starts.cumsum() - 1]
-    return found
+    firsts = [indices[row] for row in identity[starts].itertuples(index=False, name=None)]
+    row_indices: np.ndarray = np.array(firsts, dtype=int)[starts.cumsum() - 1]
+    return row_indices
 
 
 def write_frames(paths: StudyPaths, frames: Frames) -> None:
@@ -226,12 +227,12 @@ def write_frames(paths: StudyPaths, frames: Frames) -> None:
         labels=frames.labels,
         sha256=sha256,
     )
-    # Last: until it is there, the old one's digests don't fit the new files.
+    # Last: until then the digests of the old index don't match the new files.
     files.write_text(paths.frames / "index.json", index.model_dump_json())
 
 
 def read_frames(paths: StudyPaths, key: str) -> Frames | None:
-    """The stored frames, or None where there are none with this key that are whole."""
+    """The stored frames, or None without complete frames of this key."""
     try:
         index = _Index.model_validate_json((paths.frames / "index.json").read_bytes())
         if index.key != key:
@@ -241,7 +242,7 @@ def read_frames(paths: StudyPaths, key: str) -> Frames | None:
             for name in MAKERS
         }
     except Exception:
-        # Anything may lie there, and nothing is lost: the records are read instead.
+        # Any file may be there, and nothing is lost: the records are read instead.
         return None
     return Frames(
         key=key,
@@ -253,7 +254,7 @@ def read_frames(paths: StudyPaths, key: str) -> Frames | None:
 
 
 def _read_parquet(path: Path, sha256: str) -> pd.DataFrame:
-    """Raises ValueError where the file is not that one, or not a frame of its name."""
+    """Read a stored frame. Raises ValueError for another file, or for other columns."""
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(f"{path} is not the file that the index names")

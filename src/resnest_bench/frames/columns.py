@@ -1,4 +1,4 @@
-"""What each column of the tidy tables means, with its unit: `docs/columns.md` is written from it."""
+"""What each column of the tidy tables means, with its unit; `docs/columns.md` is generated from it."""
 
 from typing import get_args
 
@@ -9,88 +9,88 @@ from resnest_bench.specs.latency import Layout, Mode, Precision
 
 TABLES = {
     "runs": (
-        "`runs.csv`, `runs.parquet`: a row for each training, fine-tuning and latency that the study "
-        "asks for, whatever became of it.",
+        "`runs.csv`, `runs.parquet`: one row per training, fine-tuning and latency job of the study, "
+        "finished or not.",
         RUN_COLUMNS,
     ),
     "latency_cells": (
-        "`latency_cells.csv`: a row for each latency job and setting (batch size, precision, layout, mode).",
+        "`latency_cells.csv`: one row per latency job and setting (batch size, precision, layout, mode).",
         CELL_COLUMNS,
     ),
-    "epochs": ("`epochs.csv`: a row for each epoch of a training or fine-tuning.", EPOCH_COLUMNS),
+    "epochs": ("`epochs.csv`: one row per epoch of a training or fine-tuning.", EPOCH_COLUMNS),
     "samples": (
-        "Samples of latencies (`resnest_bench.frames.rows.samples_frame`): a row for each timed call.",
+        "Latency samples (`resnest_bench.frames.rows.samples_frame`): one row per timed call.",
         SAMPLE_COLUMNS,
     ),
 }
 TEXTS = {
     "kind": "train, finetune or latency",
-    "dataset": "Name of the data set in the config",
-    "dataset_label": "Its label",
-    "recipe": "Name of the recipe; of a latency the name of its protocol",
+    "dataset": "Name of the dataset in the config",
+    "dataset_label": "Label of the dataset",
+    "recipe": "Name of the recipe; for a latency job, of its protocol",
     "variant": "Name of the network in the config",
-    "seed": "Seed of a training; of a latency its round",
+    "seed": "Seed of a training; for a latency job, its round",
     "status": "ok, stale (made by another config, code or data), failed, missing or invalid",
-    "reason": "Why the status isn't ok",
+    "reason": "Why the status is not ok",
     "device_kind": "cpu or cuda",
     "device_name": "Name of the GPU, or of the CPU with its logical cores",
-    "num_cpu_threads": "Threads of torch",
+    "num_cpu_threads": "Number of torch's CPU threads",
     "torch": "Version of torch",
-    "num_test": "Images that it was tested on",
-    "num_train": "Images that it was trained on",
+    "num_test": "Number of test images",
+    "num_train": "Number of training images",
     "data_fingerprint": "SHA-256 of the prepared data",
-    "git_commit": "Commit of the code that made it",
-    "git_dirty": "Whether files had been edited since that commit",
-    "code_digest": "Digest of the code that a result depends on",
-    "started_at": "Start, UTC",
-    "finished_at": "End, UTC",
-    "micro_batch_size": "Images that went through the network at once, where a whole batch didn't fit",
-    "remark": "What a reader must know of the result although it counts",
-    "leakage_note": "Copies of test images among the training images",
-    "data_note": "What else was found in the data: images left out, and the like",
-    "to_do": "Whether the next run makes it (again)",
-    "record": "File that holds it",
+    "git_commit": "Git commit of the code",
+    "git_dirty": "Whether the code had uncommitted changes",
+    "code_digest": "Digest of the code that the result depends on",
+    "started_at": "Start time, UTC",
+    "finished_at": "End time, UTC",
+    "micro_batch_size": "Images per forward pass, if a whole batch did not fit into memory",
+    "remark": "A caveat about a result that counts",
+    "leakage_note": "Test images that are also training images",
+    "data_note": "Other findings about the data, such as images left out",
+    "to_do": "Whether the next run of the workflow runs the job (again)",
+    "record": "File of the record",
     "reference_before_ms": "Median time of the reference network before the job, ms",
-    "reference_after_ms": "The same after the job, ms",
-    "reference_model": "Which network that is",
-    "reference_batch_size": "Its batch size",
-    "batch_size": "Images in one call",
+    "reference_after_ms": "Median time of the reference network after the job, ms",
+    "reference_model": "Name of the reference network",
+    "reference_batch_size": "Batch size of the reference network",
+    "batch_size": "Images per call",
     "precision": " / ".join(get_args(Precision)),
     "layout": " / ".join(get_args(Layout)),
     "mode": " / ".join(get_args(Mode)),
     "available": "Whether it was measured",
-    "unavailable_reason": "Why it was not",
-    "does_not_fit": "Whether memory was too small for it",
+    "unavailable_reason": "Why it was not measured",
+    "does_not_fit": "Whether it did not fit into memory",
     "primary": "Whether its median is the variant's latency in tables",
-    "n": "Timed calls",
+    "n": "Number of timed calls",
     "mean_ms": "Mean time of a call, ms",
     "p50_ms": "Median time of a call, ms",
-    "p90_ms": "90th percentile, ms",
-    "p99_ms": "99th percentile, ms",
-    "iqr_ms": "Interquartile range, ms",
-    "noisy": "Whether the interquartile range is above a tenth of the median",
-    "ms_per_image": "Median time of a call over the batch size, ms",
-    "throughput_images_per_second": "Batch size over the median time, images/s",
-    "device_p50_ms": "Median time on the GPU's own clock, ms",
-    "first_call_ms": "Time of the very first call, ms",
-    "peak_memory_bytes": "Most memory of the GPU in use, bytes",
-    "output_error": "Largest difference between this mode's outputs and eager's",
-    "peak_rss_bytes": "Most memory of the process in use, bytes",
-    "reference_drift": "Change of the reference network's time over the job, as a share",
+    "p90_ms": "90th percentile of the times, ms",
+    "p99_ms": "99th percentile of the times, ms",
+    "iqr_ms": "Interquartile range of the times, ms",
+    "noisy": "Whether the interquartile range exceeds 10 % of the median",
+    "ms_per_image": "Median time of a call divided by the batch size, ms",
+    "throughput_images_per_second": "Batch size divided by the median time of a call, images/s",
+    "device_p50_ms": "Median time of a call by the GPU's clock, ms",
+    "first_call_ms": "Time of the first call, ms",
+    "peak_memory_bytes": "Peak GPU memory, bytes",
+    "output_error": "Largest difference between the outputs in this mode and in eager mode",
+    "peak_rss_bytes": "Peak resident memory of the process, bytes",
+    "reference_drift": "Relative change of the reference network's time over the job",
     "sample": "Number of the call, from 0",
-    "wall_ms": "Time of the call by the wall clock, ms",
-    "device_ms": "Time of the call on the GPU's own clock, ms",
+    "wall_ms": "Wall-clock time of the call, ms",
+    "device_ms": "Time of the call by the GPU's clock, ms",
     "epoch": "Number of the epoch, from 1",
-    "train_seconds": "Time of the epoch's training, s",
-    "evaluation_seconds": "Time of the test after the epoch, s",
-    "images_per_second": "Training images a second",
-    "validation_accuracy": "Accuracy on the images held out of the training, as a fraction",
+    "train_seconds": "Training time without evaluations, s",
+    "evaluation_seconds": "Time of the evaluation after the epoch, s",
+    "images_per_second": "Training throughput, images/s",
+    "validation_accuracy": "Accuracy on the held-out training images, as a fraction",
     "test_accuracy": "Accuracy on the test images, as a fraction",
 }
 
 
 def describe_column(name: str) -> str:
-    """A phrase with the unit. Raises KeyError for a column that no table has."""
+    """Describe a column in a phrase with its unit. Raises KeyError for a column that no table has."""
     if name in TEXTS:
         return TEXTS[name]
     if name in METRICS:
@@ -104,14 +104,15 @@ def describe_column(name: str) -> str:
 
 
 def columns_page() -> str:
-    """The page `docs/columns.md`."""
+    """Text of the page `docs/columns.md`."""
     parts = [
         "# Columns of the tables",
         "",
-        "The tidy tables of a study; files are in `results/<study>/tables/`. Values are not rounded; what does not "
-        "apply is empty. `make generated` writes this page.",
+        "These are the tidy tables of a study, in `results/<study>/tables/`.",
+        "Values are not rounded; a value that does not apply is empty.",
+        "`make generated` writes this page.",
     ]
     for title, (text, columns) in TABLES.items():
         rows = [f"| `{name}` | {describe_column(name)} |" for name in columns]
-        parts += ["", f"## {title}", "", text, "", "| column | what it is |", "|---|---|", *rows]
+        parts += ["", f"## {title}", "", text, "", "| column | meaning |", "|---|---|", *rows]
     return "\n".join(parts) + "\n"

@@ -1,7 +1,7 @@
-"""What a reader must know of the data itself: sentences from what the records say of it.
+"""Caveats about the data: sentences that follow from the dataset's description in the records.
 
-Add a sentence: a function of a DatasetIdentity, to LEAKAGE_SENTENCES if the dataset's `leakage: allow`
-must silence it, else to SENTENCES. Tables, dashboard and exported pages then have it.
+To add a sentence, write a function of a DatasetIdentity. Put it into LEAKAGE_SENTENCES if the dataset's
+`leakage: allow` silences it, else into SENTENCES. Tables, dashboard and exported pages show it.
 """
 
 from collections.abc import Callable
@@ -17,24 +17,24 @@ NOTE_COLUMNS = ["leakage_note", "data_note"]
 
 def _copies_sentence(data: DatasetIdentity) -> str:
     counts = data.duplicates
-    found = counts and counts.test_exact + (counts.test_near or 0)
-    if not counts or not found or not data.num_test:
+    num_copies = counts and counts.test_exact + (counts.test_near or 0)
+    if not counts or not num_copies or not data.num_test:
         return ""
-    near = "near copies were not looked for"
+    near = "near copies were not searched for"
     if counts.test_near is not None:
         near = f"{counts.test_near:,} nearly"
-    percent = 100 * found / data.num_test
+    percent = 100 * num_copies / data.num_test
     return (
-        f"{found:,} of {data.num_test:,} test images ({percent:.3g} %) are also training images "
-        f"({counts.test_exact:,} exactly, {near}); on new images in their place accuracy could be "
-        f"lower by {percent:.3g} points at most"
+        f"{num_copies:,} of {data.num_test:,} test images ({percent:.3g} %) are also training images "
+        f"({counts.test_exact:,} exactly, {near}); with new images instead of them, accuracy could be "
+        f"up to {percent:.3g} points lower"
     )
 
 
 def _labels_sentence(data: DatasetIdentity) -> str:
     if not data.duplicates or not data.duplicates.two_labels:
         return ""
-    return f"{data.duplicates.two_labels:,} images have a copy under another label"
+    return f"{data.duplicates.two_labels:,} images have a copy with another label"
 
 
 LEAKAGE_SENTENCES: tuple[Sentence, ...] = (_copies_sentence, _labels_sentence)
@@ -46,7 +46,7 @@ def _left_out_sentence(data: DatasetIdentity) -> str:
         f"{number:,} {what}"
         for number, what in (
             (reading.num_broken_images, "broken images"),
-            (reading.num_misnamed_images, "images under another ending"),
+            (reading.num_misnamed_images, "images with another file extension"),
             (sum(reading.unused_folders.values()), "images in other folders"),
         )
         if number
@@ -57,11 +57,13 @@ def _left_out_sentence(data: DatasetIdentity) -> str:
 def _pixels_sentence(data: DatasetIdentity) -> str:
     reading, parts = data.reading, []
     if reading.num_transparent_images:
-        parts.append(f"{reading.num_transparent_images:,} transparent images are shown on white")
+        parts.append(
+            f"{reading.num_transparent_images:,} transparent images were put on a white background"
+        )
     if reading.num_deep_images:
         parts.append(
-            f"{reading.num_deep_images:,} images of more than 8 bits are scaled, {reading.white_value or 0:g} "
-            "is white"
+            f"{reading.num_deep_images:,} images of more than 8 bits were scaled so that "
+            f"{reading.white_value or 0:g} is white"
         )
     return "; ".join(parts)
 
@@ -70,7 +72,7 @@ SENTENCES: tuple[Sentence, ...] = (_left_out_sentence, _pixels_sentence)
 
 
 def describe_data(data: DatasetIdentity | None) -> dict[str, str]:
-    """NOTE_COLUMNS of a record; '' where there is nothing to say."""
+    """The NOTE_COLUMNS of a record; '' without a caveat."""
     if data is None:
         return {}
     kinds = (LEAKAGE_SENTENCES, SENTENCES)
@@ -81,17 +83,17 @@ def describe_data(data: DatasetIdentity | None) -> dict[str, str]:
 
 
 def data_notes(study: StudySpec, runs: pd.DataFrame) -> dict[str, str]:
-    """Dataset's name to 'LABEL: SENTENCES', of the data of trainings, where there is anything to say.
+    """Caveats about the data of trainings: 'LABEL: SENTENCES' by the dataset's name.
 
-    `runs` is from `collect`. Records that say different things are all heard. The sentences on copies
-    are left out where the dataset says `leakage: allow`.
+    `runs` is from `collect`. Sentences of all records are joined. Those on copies are left out if the
+    dataset says `leakage: allow`.
     """
     trained = runs[runs["kind"].ne("latency") & runs["status"].isin(["ok", "stale"])]
-    found: dict[str, str] = {}
+    notes: dict[str, str] = {}
     for key, rows in trained.groupby("dataset", sort=False):
         name = str(key)
         columns = NOTE_COLUMNS if study.dataset(name).leakage != "allow" else NOTE_COLUMNS[1:]
         texts = [text for column in columns for text in rows[column].dropna().unique() if text]
         if texts:
-            found[name] = f"{rows['dataset_label'].iloc[0]}: {'; '.join(texts)}"
-    return found
+            notes[name] = f"{rows['dataset_label'].iloc[0]}: {'; '.join(texts)}"
+    return notes

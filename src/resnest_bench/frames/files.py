@@ -1,4 +1,4 @@
-"""Writing tables at once or not at all."""
+"""Write tables atomically: whole files or none."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ from resnest_bench import files
 
 
 def write_csv(path: Path, frame: pd.DataFrame) -> None:
-    """Unrounded: a number reads back as the same double. A list is joined by spaces."""
+    """Write an unrounded CSV: a number reads back as the same double. A list is joined by spaces."""
     flat = frame.copy()
     for column in flat.columns:
         if flat[column].dtype == object:
@@ -20,11 +20,12 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 
 def write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    """Write a Parquet file without the index."""
     files.write_bytes(path, parquet_bytes(frame))
 
 
 def parquet_bytes(frame: pd.DataFrame) -> bytes:
-    """The frame as a Parquet file; its index is left out."""
+    """Content of a Parquet file of the frame, without its index."""
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""A study that still runs: its jobs' states by its frames, and the trainings without a record yet."""
+"""A study that is still running: the states of its jobs, and trainings without a record yet."""
 
 from collections.abc import Iterable
 
@@ -24,12 +24,12 @@ TRAINING_COLUMNS = [
 
 
 def list_states(study: StudySpec, runs: pd.DataFrame) -> list[JobState]:
-    """What `read_states` reads from all records, from the frame of runs: in the study's order."""
-    begun, ended = (
+    """The state of each job from the frame of runs, in the study's order, as `read_states` gives it."""
+    started, finished = (
         pd.to_datetime(runs[c], utc=True, errors="coerce", format="ISO8601")
         for c in ("started_at", "finished_at")
     )
-    seconds = runs["wall_seconds"].astype(float).fillna((ended - begun).dt.total_seconds())
+    seconds = runs["wall_seconds"].astype(float).fillna((finished - started).dt.total_seconds())
     columns = (
         runs["status"],
         runs["reason"],
@@ -38,13 +38,13 @@ def list_states(study: StudySpec, runs: pd.DataFrame) -> list[JobState]:
         seconds,
     )
     return [
-        JobState(job, status, reason, bool(to_do), finished, None if pd.isna(took) else took)
-        for job, status, reason, to_do, finished, took in zip(study.jobs(), *columns, strict=True)
+        JobState(job, status, reason, bool(to_do), end, None if pd.isna(duration) else duration)
+        for job, status, reason, to_do, end, duration in zip(study.jobs(), *columns, strict=True)
     ]
 
 
 def trainings_frame(trainings: Iterable[Training]) -> pd.DataFrame:
-    """One row for each seed without a record: whether it runs, its epochs, when it last spoke."""
+    """One row per seed without a record: its state, its epochs and its last progress report."""
     rows = [
         {
             **vars(one.job),
@@ -60,7 +60,7 @@ def trainings_frame(trainings: Iterable[Training]) -> pd.DataFrame:
 
 
 def live_epochs(trainings: Iterable[Training]) -> pd.DataFrame:
-    """One row for each epoch of each seed without a record; status is 'running'."""
+    """One row per epoch of each seed without a record; the status is 'running'."""
     rows = [
         {
             **vars(one.job),

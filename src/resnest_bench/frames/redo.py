@@ -1,4 +1,4 @@
-"""Which records the workflow makes anew, though they are there."""
+"""Which existing records the workflow replaces."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from resnest_bench.status.fingerprints import read_fingerprints
 
 
 def list_redo(study: StudySpec, paths: StudyPaths) -> dict[Job, str]:
-    """Each job whose record is stale or invalid and is to be made again, and why. Writes nothing."""
-    whole = study_with_looks(study, paths)
-    runs = load_frames(whole, paths, read_fingerprints(whole)).runs
+    """Jobs whose record is stale or invalid and will be replaced, with the reason. Writes nothing."""
+    current = study_with_looks(study, paths)
+    runs = load_frames(current, paths, read_fingerprints(current)).runs
     due = runs["to_do"] & (runs["status"] != "missing")
-    jobs = whole.jobs()
+    jobs = current.jobs()
     return {
-        jobs[place]: f"{runs['status'].iloc[place]}: {runs['reason'].iloc[place]}"
-        for place in np.flatnonzero(due)
+        jobs[row]: f"{runs['status'].iloc[row]}: {runs['reason'].iloc[row]}"
+        for row in np.flatnonzero(due)
     }

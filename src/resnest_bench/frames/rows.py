@@ -1,4 +1,4 @@
-"""Records to tidy frames: one row a job, one a latency cell, one an epoch, one a sample."""
+"""Tidy frames from records: one row per job, per latency cell, per epoch or per sample."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -42,7 +42,7 @@ ORIGIN_COLUMNS = [
     "to_do",
     "record",
 ]
-# Medians of the reference network that a latency job times, and which network that is.
+# Median times of the reference network of a latency job, and which network it is.
 REFERENCE_COLUMNS = [
     "reference_before_ms",
     "reference_after_ms",
@@ -95,7 +95,7 @@ SAMPLE_COLUMNS = [
     "device_name",
 ]
 
-# Nullable types: a missing count stays a gap, and the others stay whole numbers.
+# Nullable types: with a missing count the other counts stay integers.
 INTEGERS = {
     "seed",
     "num_cpu_threads",
@@ -133,32 +133,34 @@ FLOATS = {
 def collect(
     study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """One row for each job that `study` asks for, in its order, whatever became of it.
+    """One row per job of `study`, in its order, finished or not.
 
-    `status` is ok, stale, failed, missing or invalid, with its `reason`; then every metric in its
-    unit, unrounded, NaN where it doesn't apply; then origin: device, software, data, code, times.
-    `fingerprints` maps a dataset's name to its data's SHA-256 now. Never raises for a bad record.
+    The columns are: `status` (ok, stale, failed, missing or invalid) with its `reason`; every metric
+    in its unit, unrounded, NaN where it doesn't apply; and the origin: device, software, data, code
+    and times. `fingerprints` maps a dataset's name to the current SHA-256 of its data. Never raises
+    for a bad record.
     """
     return build_runs(outcomes(study, paths, fingerprints))
 
 
 def cells_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
-    """One row for each variant and latency cell. What was not measured has a row with its reason."""
+    """One row per variant and latency cell; a cell that was not measured has its reason."""
     return build_cells(outcomes(study, paths))
 
 
 def epochs_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
-    """One row for each training or fine-tuning and epoch: all fields of EpochObservation."""
+    """One row per epoch of each training or fine-tuning, with all fields of EpochObservation."""
     return build_epochs(outcomes(study, paths))
 
 
 def samples_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
-    """One row for each raw latency sample, in ms of wall clock and, on a GPU, of the device."""
+    """One row per raw latency sample, in ms by the wall clock and, on a GPU, by the device's clock."""
     return build_samples(outcomes(study, paths))
 
 
-def build_runs(found: list[Outcome]) -> pd.DataFrame:
-    labels = _labels(found)
+def build_runs(job_outcomes: list[Outcome]) -> pd.DataFrame:
+    """The frame of runs for these outcomes."""
+    labels = _labels(job_outcomes)
     rows = [
         {
             **_job_row(o, labels),
@@ -168,47 +170,50 @@ def build_runs(found: list[Outcome]) -> pd.DataFrame:
             "to_do": o.to_do,
             "record": str(o.path),
         }
-        for o in found
+        for o in job_outcomes
     ]
     return make_frame(rows, column_types(RUN_COLUMNS))
 
 
-def build_cells(found: list[Outcome]) -> pd.DataFrame:
-    labels = _labels(found)
+def build_cells(job_outcomes: list[Outcome]) -> pd.DataFrame:
+    """The frame of latency cells for these outcomes."""
+    labels = _labels(job_outcomes)
     rows = [
         {**_job_row(o, labels), **cell, **_origin(o.record)}
-        for o in found
+        for o in job_outcomes
         if o.job.kind == "latency"
         for cell in _cell_rows(o)
     ]
     return make_frame(rows, column_types(CELL_COLUMNS))
 
 
-def build_epochs(found: list[Outcome]) -> pd.DataFrame:
-    labels = _labels(found)
+def build_epochs(job_outcomes: list[Outcome]) -> pd.DataFrame:
+    """The frame of epochs for these outcomes."""
+    labels = _labels(job_outcomes)
     rows = [
         {**_job_row(o, labels), **epoch.model_dump(), **_origin(o.record)}
-        for o in found
+        for o in job_outcomes
         if o.record and o.record.train
         for epoch in o.record.train.epochs
     ]
     return make_frame(rows, column_types(EPOCH_COLUMNS))
 
 
-def build_samples(found: list[Outcome]) -> pd.DataFrame:
-    labels = _labels(found)
-    # A frame a cell: there can be a million samples, and a dict for each would take a minute.
+def build_samples(job_outcomes: list[Outcome]) -> pd.DataFrame:
+    """The frame of latency samples for these outcomes."""
+    labels = _labels(job_outcomes)
+    # One frame per cell: there can be a million samples, and one dict each would take a minute.
     cells = [
         pd.DataFrame(_sample_columns(cell)).assign(
             **_job_row(o, labels), **_axes(cell), **_origin(o.record)
         )
-        for o in found
+        for o in job_outcomes
         if o.usable and o.record and o.record.latency
         for cell in o.record.latency.cells
         if cell.samples_ms
     ]
-    whole = pd.concat(cells, ignore_index=True) if cells else pd.DataFrame()
-    return make_frame(whole, column_types(SAMPLE_COLUMNS))
+    samples = pd.concat(cells, ignore_index=True) if cells else pd.DataFrame()
+    return make_frame(samples, column_types(SAMPLE_COLUMNS))
 
 
 def column_types(columns: Iterable[str]) -> dict[str, str]:
@@ -225,15 +230,15 @@ def _column_type(column: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` without line ends of any kind: Vega can't read a name with a U+2028 in its expressions."""
+    """Replace line ends of any kind: Vega's expressions can't contain a name with a U+2028."""
     return " ".join(text.split())
 
 
-def _labels(found: Iterable[Outcome]) -> dict[str, str]:
-    """Dataset's name to its label, as far as any record says it: gaps are labelled alike."""
+def _labels(job_outcomes: Iterable[Outcome]) -> dict[str, str]:
+    """Labels by the dataset's name, from any record of it: missing records get the same label."""
     return {
         o.job.dataset: one_line(o.record.dataset.label)
-        for o in found
+        for o in job_outcomes
         if o.record and o.record.dataset
     }
 
@@ -253,7 +258,7 @@ def _job_row(outcome: Outcome, labels: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _metric_values(outcome: Outcome) -> dict[str, float | None]:
-    # A failed job's last epoch is no result, however well it looked.
+    # The last epoch of a failed job is not a result.
     if not outcome.usable or outcome.record is None:
         return {}
     return {
@@ -270,8 +275,8 @@ def _reference(outcome: Outcome) -> dict[str, Any]:
     if not reference.before_ms or not reference.after_ms:
         return {}
     medians = map(float, map(np.median, (reference.before_ms, reference.after_ms)))
-    which = one_line(reference.model), reference.batch_size
-    return dict(zip(REFERENCE_COLUMNS, (*medians, *which), strict=True))
+    network = one_line(reference.model), reference.batch_size
+    return dict(zip(REFERENCE_COLUMNS, (*medians, *network), strict=True))
 
 
 def _origin(record: Record | None) -> dict[str, Any]:
@@ -303,12 +308,9 @@ def _micro_batch_size(record: Record) -> int | None:
 
 
 def find_remark(record: Record) -> str:
-    """What else a reader must know of values that count: memory ran out, or they are chance.
-
-    '' for nothing.
-    """
+    """A caveat about values that count: memory ran out, or accuracy is at chance; '' without one."""
     if record.latency and record.latency.paper_does_not_fit:
-        return "the batch of the paper's figure does not fit into memory"
+        return "the paper's batch size does not fit into memory"
     return "; ".join(filter(None, [describe_chance(record), _describe_micro_batches(record)]))
 
 
@@ -317,12 +319,10 @@ def _describe_micro_batches(record: Record) -> str:
     size = execution.micro_batch_size if execution else None
     if execution is None or size is None:
         return ""
-    # A later seed starts with the size that an earlier one has found.
+    # A later seed starts with the size that an earlier seed ended with.
     later = [s for s in execution.shortages if (s.epoch, s.step) != (1, 1)]
     since = f" from epoch {later[0].epoch}, step {later[0].step}" if later else ""
-    return (
-        f"batch norm saw {size} images at once{since}, since whole batches do not fit into memory"
-    )
+    return f"batch norm used micro-batches of {size} images{since}, since whole batches do not fit into memory"
 
 
 def _axes(cell: LatencyCell | UnavailableCell) -> dict[str, Any]:
@@ -359,16 +359,16 @@ def _gap_row(cell: UnavailableCell) -> dict[str, Any]:
 
 
 def _cell_row(cell: LatencyCell) -> dict[str, Any]:
-    seen = summarise_samples(cell.samples_ms)
+    summary = summarise_samples(cell.samples_ms)
     on_device = summarise_samples(cell.device_samples_ms or ())
     return {
         **_axes(cell),
         "available": True,
         "does_not_fit": False,
-        "n": seen["n"],
-        **{f"{name}_ms": seen[name] for name in ("mean", "p50", "p90", "p99", "iqr")},
-        "noisy": seen["noisy"],
-        "ms_per_image": seen["p50"] / cell.batch_size,
+        "n": summary["n"],
+        **{f"{name}_ms": summary[name] for name in ("mean", "p50", "p90", "p99", "iqr")},
+        "noisy": summary["noisy"],
+        "ms_per_image": summary["p50"] / cell.batch_size,
         "throughput_images_per_second": images_per_second(cell),
         "device_p50_ms": on_device["p50"],
         "first_call_ms": cell.first_call_ms,
@@ -379,6 +379,6 @@ def _cell_row(cell: LatencyCell) -> dict[str, Any]:
 
 def _sample_columns(cell: LatencyCell) -> dict[str, Any]:
     count = len(cell.samples_ms)
-    # A record doesn't promise as many device samples as wall samples.
+    # A record may hold fewer device samples than wall-clock samples.
     device = [*(cell.device_samples_ms or ()), *([float("nan")] * count)]
     return {"sample": range(count), "wall_ms": cell.samples_ms, "device_ms": device[:count]}

@@ -1,1 +1,1 @@
-"""What people read: captions, rounded tables, markup, files."""
+"""Tables for readers: captions, rounded values, markup and files."""

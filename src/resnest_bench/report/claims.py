@@ -1,4 +1,4 @@
-"""Claims for readers: as files beside the other tables, and as lines on a terminal."""
+"""Claims for readers: as files next to the other tables, and as lines on a terminal."""
 
 from pathlib import Path
 
@@ -10,15 +10,16 @@ from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
     escape_paragraph,
-    known,
+    format_p_value,
+    is_known,
     latex_table,
     markdown_bullets,
     markdown_table,
-    p_value_text,
     row_dicts,
 )
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.frames.files import write_csv
+from resnest_bench.report.captions import STALE, Caption
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.looks import planned_looks
@@ -27,12 +28,12 @@ from resnest_bench.words import count_noun
 
 
 def write_claims(results: StudyResults) -> list[Path]:
-    """claims.csv (unrounded), .md and .tex, and claim_comparisons.csv; return the files."""
+    """Write claims.csv (unrounded), .md and .tex, and claim_comparisons.csv; return the files."""
     study, folder = results.spec, results.paths.tables
-    claims, comparisons = results.claim_tables
+    claims, hypotheses = results.claim_tables
     files = [folder / f"claims.{ending}" for ending in ("csv", "md", "tex")]
     files.append(folder / "claim_comparisons.csv")
-    display, above = claims_display(claims), claims_caption(claims, study)
+    display, above = claims_display(claims), str(claims_caption(claims, study))
     below = [*data_notes(study, results.runs).values(), *claims_notes(claims)]
     write_csv(files[0], claims)
     lines = ["## Claims", "", escape_paragraph(above), "", markdown_table(display), ""]
@@ -40,60 +41,68 @@ def write_claims(results: StudyResults) -> list[Path]:
     write_text(files[1], "\n".join([*lines, ""]))
     label = f"{study.study}-claims"
     write_text(files[2], latex_table(display, above, label, below))
-    write_csv(files[3], comparisons)
+    write_csv(files[3], hypotheses)
     return files
 
 
-def counts_text(table: pd.DataFrame) -> str:
+def count_verdicts(table: pd.DataFrame) -> str:
     """'12 claims: 3 supported, 1 contradicted, 8 undecided'."""
     counts = table["verdict"].value_counts()
     parts = [f"{counts[word]} {word}" for word in VERDICTS if word in counts]
     return f"{count_noun(len(table), 'claim')}: {', '.join(parts)}"
 
 
-def claims_caption(table: pd.DataFrame, study: StudySpec) -> str:
-    """One paragraph above the table: what verdicts and intervals mean."""
+def claims_caption(table: pd.DataFrame, study: StudySpec) -> Caption:
+    """The caption of the claims: what verdicts and intervals mean."""
     num_tested = int(table["holm_p"].notna().sum())
-    return (
-        f"Claims, study {study.study}. Verdicts at {100 * ALPHA:.0f} % for all claims together (Holm's "
-        f"correction over the {num_tested} that could be tested): the probability that any of them is "
-        "wrong is at most that. Figure: of the comparison that the verdict hangs on, with its 95 % "
-        "interval, not corrected; accuracies for new seeds on new test images (the training images stay "
-        "the same), latencies for new rounds on this machine. Two seeds or rounds give no interval and "
-        "no verdict. What would decide a claim is an estimate: for 80 % power at the difference seen, in "
-        "brackets as far as these seeds tell their own spread." + _adaptive_text(table, study)
+    level = f"{100 * ALPHA:.0f} %"
+    line = (
+        f"Claims, study {study.study}: the probability that any verdict is wrong is at most {level}"
     )
+    method = [
+        f"Verdicts are at {level} for all claims together, by Holm's correction over the {num_tested} "
+        "tested claims",
+        "The hypothesis is the one that decides the verdict; a claim holds only if all its hypotheses do",
+        "The figure is its observed value with the 95 % interval, not corrected",
+        "Accuracies are for new seeds on new test images, with the same training images; latencies are "
+        "for new rounds on this machine",
+        "Two seeds or rounds give no interval and no verdict",
+        "'Required to decide' is an estimate for 80 % power, if the true difference is the observed one",
+        "Its range in brackets is for the 95 % interval of the spread",
+    ]
+    return Caption(line, (*method, *_explain_looks(table, study)))
 
 
-def _adaptive_text(table: pd.DataFrame, study: StudySpec) -> str:
-    """What the looks of an adaptive study change; empty where the seeds are fixed."""
+def _explain_looks(table: pd.DataFrame, study: StudySpec) -> list[str]:
+    """How the interim analyses of an adaptive study change verdicts; empty if the seeds are fixed."""
     if study.adaptive is None:
-        return ""
+        return []
     planned, taken = planned_looks(study), table["look"].max()
     schedule = study.adaptive.schedule(len(study.seeds))
     counts = f"{', '.join(map(str, schedule[:-1]))} and {schedule[-1]}"
     level = 100 * ALPHA / planned
-    return (
-        f" The study was adaptive: seeds were added where a claim on a trained accuracy was undecided. "
-        f"{planned} looks were planned, at {counts} seeds; "
-        f"{f'{taken} at most were taken' if known(taken) else 'none was taken yet'}. Each is at the "
-        f"nominal level of {level:.3g} % (Bonferroni over looks, then Holm over claims); p-values allow "
-        f"for all looks, and the 95 % intervals of such claims hold at all looks together ({100 - level:.4g} "
-        "% at each one). A verdict stays from the look that made it."
-    )
+    so_far = f"up to {taken} were taken" if is_known(taken) else "none was taken yet"
+    return [
+        "The study is adaptive: seeds were added while a claim on a trained accuracy was undecided",
+        f"{planned} interim analyses (looks) were planned, at {counts} seeds; {so_far}",
+        f"Each look has the nominal level {level:.3g} % (Bonferroni over looks, then Holm over claims)",
+        f"The p-values allow for all looks; the intervals of such claims hold for all looks together at 95 %, "
+        f"and at each look at {100 - level:.4g} %",
+        "No later look changes a verdict",
+    ]
 
 
 def claims_display(table: pd.DataFrame) -> pd.DataFrame:
-    """The claims as texts under readable headings."""
+    """The claims as texts with readable headings."""
     rows = [
         {
             "verdict": row["verdict"] + (" (stale)" if row["stale"] is True else ""),
             "claim": row["claim"],
-            "comparison": row["comparison"] if known(row["comparison"]) else GAP,
+            "hypothesis": row["comparison"] if is_known(row["comparison"]) else GAP,
             "figure": figure_text(row),
-            "n": str(row["n"]) if known(row["n"]) else GAP,
-            "p (Holm)": p_value_text(row["holm_p"]),
-            "would decide": row["decides"] if known(row["decides"]) else GAP,
+            "n": str(row["n"]) if is_known(row["n"]) else GAP,
+            "p (Holm)": format_p_value(row["holm_p"]),
+            "required to decide": row["decides"] if is_known(row["decides"]) else GAP,
             "source": row["source"] or GAP,
         }
         for row in row_dicts(table)
@@ -102,16 +111,16 @@ def claims_display(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def claims_notes(table: pd.DataFrame, explained: pd.DataFrame | None = None) -> list[str]:
-    """Why each claim (or those of `explained` alone) has its verdict, then what the marks mean."""
+    """The reason for each verdict (or for those in `explained`), and the meaning of the marks."""
     rows = table if explained is None else explained
-    found = [f"{row['name']}: {row['explanation']}" for row in rows.to_dict("records")]
+    lines = [f"{row['name']}: {row['explanation']}" for row in rows.to_dict("records")]
     if table["stale"].fillna(False).any():
-        found.append("(stale): made by another spec, code or data than the study's is now")
-    return found
+        lines.append(STALE)
+    return lines
 
 
 def claims_summary(table: pd.DataFrame) -> str:
-    """The verdicts for a terminal: a count, then a line a claim that was tested."""
+    """The verdicts for a terminal: a count, then one line per tested claim."""
     lines = markdown_bullets(
         [
             f"{row['verdict']}: {row['claim']} {row['explanation']}"
@@ -119,5 +128,5 @@ def claims_summary(table: pd.DataFrame) -> str:
             for row in table[table["verdict"] == word].to_dict("records")
         ]
     )
-    head = f"{counts_text(table)} ({100 * ALPHA:.0f} % for all together)"
+    head = f"{count_verdicts(table)} ({100 * ALPHA:.0f} % for all together)"
     return "\n".join(["## Claims", "", head, *(["", *lines] if lines else []), ""])

@@ -1,4 +1,4 @@
-"""Tables to files: CSV unrounded for programs, Markdown and LaTeX rounded for readers."""
+"""Tables as files: unrounded CSV for programs, rounded Markdown and LaTeX for readers."""
 
 import logging
 from collections.abc import Mapping
@@ -10,19 +10,19 @@ import pandas as pd
 from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
-    binomial_text,
     escape_paragraph,
-    known,
+    format_binomial,
+    format_mean,
+    format_millions,
+    format_points,
+    format_probability,
+    format_signed,
+    format_significant,
+    is_known,
     latex_table,
     markdown_bullets,
     markdown_table,
-    millions,
-    points_text,
-    probability_text,
     row_dicts,
-    signed_text,
-    significant,
-    uncertain_text,
 )
 from resnest_bench.frames.cache import write_frames
 from resnest_bench.frames.files import write_csv, write_parquet
@@ -41,9 +41,9 @@ MAX_LOGGED = 50
 def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     """Write all tables of a study to `paths.tables`; return the files. Same records, same bytes.
 
-    The frames behind them are kept in `paths.frames`, so that unchanged records aren't read again.
-    Whatever is missing, failed, invalid or stale is named in them. Raises UserError where a file
-    can't be written.
+    The frames behind them are cached in `paths.frames`, so that unchanged records aren't read again. The
+    tables name everything that is missing, failed, invalid or stale. Raises UserError if a file can't be
+    written.
     """
     results = StudyResults(study, paths)
     _log_gaps(study, results.runs)
@@ -51,8 +51,10 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     for name, table in results.tables.items():
         written += _write_table(name, name, table, study, paths.tables)
     for table in results.other_tables:
-        place = "-".join(str(table[name].iloc[0]) for name in ("dataset", "recipe"))
-        written += _write_table("accuracies", f"accuracies-{place}", table, study, paths.tables)
+        experiment = "-".join(str(table[name].iloc[0]) for name in ("dataset", "recipe"))
+        written += _write_table(
+            "accuracies", f"accuracies-{experiment}", table, study, paths.tables
+        )
     if study.claims:
         written += write_claims(results)
     written += write_differences(results)
@@ -68,7 +70,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
 
 
 def _comparisons(results: StudyResults) -> dict[str, pd.DataFrame]:
-    """Noise floors, differences by factor, the paper beside ours: where the study asks for them."""
+    """Noise floors, differences by factor, and the paper next to ours, if the study has them."""
     made, study = {}, results.spec
     if study.latency:
         made["noise"] = results.noise
@@ -81,14 +83,14 @@ def _comparisons(results: StudyResults) -> dict[str, pd.DataFrame]:
 
 
 def _log_gaps(study: StudySpec, runs: pd.DataFrame) -> None:
-    """A line for each job that is not ok; one line for all where hundreds have the same reason."""
+    """Log one line per job that is not ok, or a single line for hundreds with the same reason."""
     bad = runs[runs["status"] != "ok"]
     for (status, reason), rows in bad.groupby(["status", "reason"], sort=False):
         if len(rows) > MAX_LOGGED:
             log.warning("%d jobs: %s: %s", len(rows), status, reason)
             continue
-        for place in rows.index:
-            log.warning("%s: %s: %s", study.jobs()[place], status, reason)
+        for row in rows.index:
+            log.warning("%s: %s: %s", study.jobs()[row], status, reason)
 
 
 def _write_table(
@@ -98,45 +100,45 @@ def _write_table(
     write_csv(files[0], table)
     write_text(files[1], table_markdown(name, table, study))
     display = display_frame(table)
-    text = latex_table(display, caption(name, table, study), f"{study.study}-{file}", notes(table))
-    write_text(files[2], text)
+    above, label = str(caption(name, table, study)), f"{study.study}-{file}"
+    write_text(files[2], latex_table(display, above, label, notes(table)))
     return files
 
 
 def summary_text(study: StudySpec, paths: StudyPaths) -> str:
-    """All tables of a study as Markdown for a terminal, its verdicts, and how many jobs are not ok."""
+    """All tables of a study as Markdown for a terminal, with its verdicts and the counts of its jobs."""
     results = StudyResults(study, paths)
     parts = [table_markdown(name, table, study) for name, table in results.tables.items()]
     parts += [table_markdown("accuracies", table, study) for table in results.other_tables]
-    found = results.main_differences
-    if found and len(found.pairs):
-        parts.append(differences_summary(found))
+    differences = results.main_differences
+    if differences and len(differences.pairs):
+        parts.append(differences_summary(differences))
     if study.claims:
         parts.append(claims_summary(results.claims()))
-    unlisted = _unlisted_text(results.frames.unlisted)
-    return "\n".join([*parts, _counts_text(results.runs), *unlisted])
+    unlisted = _count_unlisted(results.frames.unlisted)
+    return "\n".join([*parts, _count_jobs(results.runs), *unlisted])
 
 
-def _counts_text(runs: pd.DataFrame) -> str:
+def _count_jobs(runs: pd.DataFrame) -> str:
     counts = runs["status"].value_counts()
     return f"{len(runs)} jobs: " + ", ".join(f"{n} {status}" for status, n in counts.items())
 
 
-def _unlisted_text(unlisted: list[Path]) -> list[str]:
+def _count_unlisted(unlisted: list[Path]) -> list[str]:
     count = len(unlisted)
-    return [f"{count} records are of no job of the study, and in no table"] if count else []
+    return [f"{count} records belong to no job of the study and are in no table"] if count else []
 
 
 def table_markdown(name: str, table: pd.DataFrame, study: StudySpec) -> str:
     """Heading, caption, the rounded table and its notes."""
-    lines = [f"## {TITLES[name]}", "", escape_paragraph(caption(name, table, study)), ""]
+    lines = [f"## {TITLES[name]}", "", escape_paragraph(str(caption(name, table, study))), ""]
     lines.append(markdown_table(display_frame(table)))
-    found = markdown_bullets(notes(table))
-    return "\n".join([*lines, *(["", *found] if found else []), ""])
+    bullets = markdown_bullets(notes(table))
+    return "\n".join([*lines, *(["", *bullets] if bullets else []), ""])
 
 
 def display_frame(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as rounded texts under readable headings: no aggregate without its n."""
+    """The table as rounded texts with readable headings: no mean without its n."""
     rows = [
         {
             **_identity(row),
@@ -149,7 +151,7 @@ def display_frame(table: pd.DataFrame) -> pd.DataFrame:
         for row in row_dicts(table)
     ]
     display = pd.DataFrame(rows or [{"variant": "no variant of this study", "status": GAP}])
-    # A setting belongs to one family: without it, the column says nothing.
+    # Only one family has settings: without it the column is empty.
     empty = [c for c in ("setting", "MACs") if c in display and (display[c] == GAP).all()]
     return display.drop(columns=empty)
 
@@ -159,35 +161,32 @@ def _identity(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "variant": row["variant"],
         **transfer,
-        "setting": row["setting"] if known(row["setting"]) else GAP,
-        "parameters": millions(row["num_params"]),
-        **({"MACs": millions(row["num_macs"], 1)} if "num_macs" in row else {}),
+        "setting": row["setting"] if is_known(row["setting"]) else GAP,
+        "parameters": format_millions(row["num_params"]),
+        **({"MACs": format_millions(row["num_macs"], 1)} if "num_macs" in row else {}),
     }
 
 
 def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
     stale = " (stale)" if row["stale"] is True else ""
     std = row["accuracy_std_points"]
-    # Two values say it themselves.
-    shown_std = points_text(std) if known(std) and row["n"] > 2 else GAP
-    cells = {"accuracy %": accuracy_text(row) + stale, "std": shown_std}
+    # Two values are shown themselves.
+    shown_std = format_points(std) if is_known(std) and row["n"] > 2 else GAP
+    cells = {"accuracy %": format_accuracy(row) + stale, "std": shown_std}
     if "gain_n" in row:
         mean, low, high = (row[f"gain_{name}_points"] for name in ("mean", "low", "high"))
-        cells["gain over scratch"] = uncertain_text(
-            mean, low, high, row["gain_n"], row["gain_seed_points"], signed_text
+        cells["gain over scratch"] = format_mean(
+            mean, low, high, row["gain_n"], row["gain_seed_points"], format_signed
         )
     return cells
 
 
-def accuracy_text(row: Mapping[str, Any]) -> str:
-    """'62.64 [62.10, 63.18] (n=5)'; of one seed '62.64 [61.69, 63.58] (n=1, binomial)'.
-
-    Otherwise as `uncertain_text`.
-    """
+def format_accuracy(row: Mapping[str, Any]) -> str:
+    """Format like `format_mean`, for one seed '62.64 [61.69, 63.58] (n=1, binomial)'."""
     mean, low, high = (row[f"accuracy_{name}_percent"] for name in ("mean", "low", "high"))
     if row["accuracy_interval_about"] == IMAGES:
-        return binomial_text(mean, low, high)
-    return uncertain_text(mean, low, high, row["n"], row["seed_accuracies_percent"])
+        return format_binomial(mean, low, high)
+    return format_mean(mean, low, high, row["n"], row["seed_accuracies_percent"])
 
 
 def _latency(row: Mapping[str, Any]) -> dict[str, str]:
@@ -198,32 +197,34 @@ def _latency(row: Mapping[str, Any]) -> dict[str, str]:
     )
     p50 = row["latency_p50_ms"]
     gap = "does not fit" if row["latency_does_not_fit"] is True else GAP
-    text = uncertain_text(
+    text = format_mean(
         p50,
         row["latency_low_ms"],
         row["latency_high_ms"],
         row["latency_rounds"],
         row["latency_round_p50_ms"],
-        significant,
+        format_significant,
     )
-    kinds = str(row["latency_device"]).split(" ")[0] if known(row["latency_device"]) else GAP
+    kinds = str(row["latency_device"]).split(" ")[0] if is_known(row["latency_device"]) else GAP
     throughput, batch = row["throughput_images_per_second"], row["throughput_batch_size"]
-    fastest = f"{significant(throughput)} (batch {batch})" if known(throughput) else GAP
+    fastest = f"{format_significant(throughput)} (batch {batch})" if is_known(throughput) else GAP
     return {
-        "latency p50 ms": text + marks if known(p50) else gap,
-        "IQR ms": significant(row["latency_iqr_ms"]),
+        "latency p50 ms": text + marks if is_known(p50) else gap,
+        "IQR ms": format_significant(row["latency_iqr_ms"]),
         "on": kinds,
         "images/s": fastest,
-        "ms/image, paper's protocol": significant(row["paper_ms_per_image"]),
+        "ms/image, paper's protocol": format_significant(row["paper_ms_per_image"]),
     }
 
 
 def _front(row: Mapping[str, Any]) -> dict[str, str]:
-    """Whether it is on the front by the means, and how probably."""
+    """Whether the row is Pareto-optimal by its means, and the probability of that."""
     if "front_probability" not in row:
         return {}
-    place = ("yes" if row["front"] else "no") if known(row["front"]) else GAP
-    return {"on the front": place, "P(on the front)": probability_text(row["front_probability"])}
+    return {
+        "Pareto-optimal": ("yes" if row["front"] else "no") if is_known(row["front"]) else GAP,
+        "P(Pareto-optimal)": format_probability(row["front_probability"]),
+    }
 
 
 def _printed(row: Mapping[str, Any]) -> dict[str, str]:
@@ -231,10 +232,10 @@ def _printed(row: Mapping[str, Any]) -> dict[str, str]:
         return {}
     printed, minus = row["printed_accuracy_percent"], row["accuracy_minus_printed_points"]
     cells = {
-        "printed accuracy %": f"{printed:.2f}" if known(printed) else GAP,
-        "ours − printed": f"{minus:+.2f}" if known(minus) else GAP,
+        "printed accuracy %": f"{printed:.2f}" if is_known(printed) else GAP,
+        "ours − printed": f"{minus:+.2f}" if is_known(minus) else GAP,
     }
     if "printed_ms_per_image" in row:
         ms = row["printed_ms_per_image"]
-        cells["printed ms/image (T4)"] = f"{ms:.4f}" if known(ms) else GAP
+        cells["printed ms/image (T4)"] = f"{ms:.4f}" if is_known(ms) else GAP
     return cells

@@ -1,6 +1,6 @@
-"""What a set of variants can say about factors: which effects are there, which can't be separated.
+"""What a set of variants can say about factors: which effects it can estimate and which it can't.
 
-`settings` has a row for each distinct variant and a column for each factor.
+`settings` is a frame with a row for each distinct variant and a column for each factor.
 """
 
 import itertools
@@ -14,7 +14,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Effect:
-    """One level of a factor against its lowest level, the base."""
+    """The effect of one level of a factor, compared with the factor's lowest level, the base."""
 
     factor: str
     base: Any
@@ -25,14 +25,36 @@ class Effect:
 
 
 def list_levels(column: pd.Series) -> list[Any]:
-    """Levels that occur, the lowest first: in a categorical's order, else sorted."""
+    """List the levels that occur, the lowest first.
+
+    Args:
+        column: the levels of one factor, one for each variant.
+
+    Returns:
+        Distinct levels in the order of the categories, if the column is categorical, else sorted.
+
+    >>> list_levels(pd.Series(["small", "deep", "small"]))
+    ['deep', 'small']
+    """
     if isinstance(column.dtype, pd.CategoricalDtype):
         return [level for level in column.cat.categories if (column == level).any()]
     return sorted(column.unique())
 
 
 def list_effects(settings: pd.DataFrame, factors: Sequence[str]) -> list[Effect]:
-    """Every level of every factor against that factor's base; none for a factor with one level."""
+    """List every level of every factor against that factor's base.
+
+    Args:
+        settings: a row for each variant, a column for each factor.
+        factors: names of columns.
+
+    Returns:
+        The effects by factor; a factor with one level has none.
+
+    >>> settings = pd.DataFrame({"radix": [0, 1, 2], "width": [64, 64, 64]})
+    >>> [str(effect) for effect in list_effects(settings, ["radix", "width"])]
+    ['radix 1 against 0', 'radix 2 against 0']
+    """
     return [
         Effect(factor, base, level)
         for factor in factors
@@ -42,73 +64,148 @@ def list_effects(settings: pd.DataFrame, factors: Sequence[str]) -> list[Effect]
 
 
 def design_matrix(settings: pd.DataFrame, effects: Iterable[Effect]) -> np.ndarray:
-    """Floats (rows, 1 + effects): a constant, then 1 where the row has the effect's level."""
+    """Design matrix of a linear model with treatment coding.
+
+    Args:
+        settings: a row for each variant, a column for each factor.
+        effects: from `list_effects`.
+
+    Returns:
+        Floats (rows, 1 + effects): a constant, then 1 where the row has the level of the effect.
+
+    >>> settings = pd.DataFrame({"radix": [0, 1, 2]})
+    >>> design_matrix(settings, list_effects(settings, ["radix"])).tolist()
+    [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
+    """
     columns = [(settings[e.factor] == e.level).to_numpy(dtype=float) for e in effects]
     return np.column_stack([np.ones(len(settings)), *columns])
 
 
 def independent_columns(matrix: np.ndarray) -> list[int]:
-    """Indices of the columns that are no combination of those before them."""
-    kept: list[int] = []
+    """Indices of the columns that are no linear combination of the columns before them.
+
+    Args:
+        matrix: (rows, columns).
+
+    >>> independent_columns(np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]))
+    [0, 2]
+    """
+    independent: list[int] = []
     for column in range(matrix.shape[1]):
-        if np.linalg.matrix_rank(matrix[:, [*kept, column]]) > len(kept):
-            kept.append(column)
-    return kept
+        if np.linalg.matrix_rank(matrix[:, [*independent, column]]) > len(independent):
+            independent.append(column)
+    return independent
 
 
-def aliases(settings: pd.DataFrame, effects: Sequence[Effect]) -> list[list[Effect]]:
-    """Groups of effects of which only a combination can be estimated; empty where all can be.
+def find_aliases(settings: pd.DataFrame, effects: Sequence[Effect]) -> list[list[Effect]]:
+    """Find groups of effects of which only a combination can be estimated (aliases).
 
-    For each column of the design that is a combination of others: its effect, with theirs.
+    Args:
+        settings: a row for each variant, a column for each factor.
+        effects: from `list_effects`.
+
+    Returns:
+        For each dependent column of the design matrix: its effect with those that it depends on.
+        Empty where every effect can be estimated.
+
+    >>> settings = pd.DataFrame({"radix": [0, 1], "stem": ["conv7", "deep"]})
+    >>> groups = find_aliases(settings, list_effects(settings, ["radix", "stem"]))
+    >>> [str(effect) for effect in groups[0]]
+    ['radix 1 against 0', 'stem deep against conv7']
     """
     matrix = design_matrix(settings, effects)
-    kept = independent_columns(matrix)
+    independent = independent_columns(matrix)
     groups = []
-    for dropped in sorted(set(range(matrix.shape[1])) - set(kept)):
-        weights = np.linalg.lstsq(matrix[:, kept], matrix[:, dropped], rcond=None)[0]
-        partners = [k for k, weight in zip(kept, weights, strict=True) if abs(weight) > 1e-9 and k]
-        groups.append([effects[k - 1] for k in sorted([*partners, dropped])])
+    for dependent in sorted(set(range(matrix.shape[1])) - set(independent)):
+        weights = np.linalg.lstsq(matrix[:, independent], matrix[:, dependent], rcond=None)[0]
+        # Column 0 is the constant, no effect.
+        partners = [
+            column
+            for column, weight in zip(independent, weights, strict=True)
+            if abs(weight) > 1e-9 and column
+        ]
+        groups.append([effects[column - 1] for column in sorted([*partners, dependent])])
     return groups
 
 
-def seen_at(settings: pd.DataFrame, effect: Effect, factors: Sequence[str]) -> dict[str, list[Any]]:
-    """Other factor to those of its levels at which both the effect's level and its base occur."""
+def shared_levels(
+    settings: pd.DataFrame, effect: Effect, factors: Sequence[str]
+) -> dict[str, list[Any]]:
+    """Levels of the other factors at which both the level of `effect` and its base occur.
+
+    Args:
+        settings: a row for each variant, a column for each factor.
+        effect: the effect.
+        factors: names of columns.
+
+    Returns:
+        For each other factor its levels, the lowest first.
+
+    >>> settings = pd.DataFrame({"radix": [0, 1, 1], "stem": ["deep", "deep", "conv7"]})
+    >>> shared_levels(settings, Effect("radix", 0, 1), ["radix", "stem"])
+    {'stem': ['deep']}
+    """
     column = settings[effect.factor]
-    found = {}
+    levels_by_factor = {}
     for factor in factors:
         if factor == effect.factor:
             continue
         at_level = set(settings.loc[column == effect.level, factor])
         at_base = set(settings.loc[column == effect.base, factor])
-        found[factor] = [v for v in list_levels(settings[factor]) if v in at_level & at_base]
-    return found
+        shared = at_level & at_base
+        levels_by_factor[factor] = [v for v in list_levels(settings[factor]) if v in shared]
+    return levels_by_factor
 
 
 def interaction_ranks(
     settings: pd.DataFrame, effects: Sequence[Effect]
 ) -> dict[tuple[str, str], tuple[int, int]]:
-    """Pair of factors to (interaction effects that can be estimated beside main effects, all)."""
+    """How many interaction effects each pair of factors allows in addition to the main effects.
+
+    Args:
+        settings: a row for each variant, a column for each factor.
+        effects: from `list_effects`.
+
+    Returns:
+        For each pair of factors: how many interaction effects can be estimated, and how many there are.
+
+    >>> settings = pd.DataFrame({"radix": [0, 1, 0], "width": [40, 40, 64]})
+    >>> interaction_ranks(settings, list_effects(settings, ["radix", "width"]))
+    {('radix', 'width'): (0, 1)}
+    """
     main = design_matrix(settings, effects)
-    base_rank = np.linalg.matrix_rank(main)
-    by_factor: dict[str, list[int]] = {}
-    for place, effect in enumerate(effects, start=1):
-        by_factor.setdefault(effect.factor, []).append(place)
+    main_rank = np.linalg.matrix_rank(main)
+    columns_by_factor: dict[str, list[int]] = {}
+    for column, effect in enumerate(effects, start=1):
+        columns_by_factor.setdefault(effect.factor, []).append(column)
     ranks = {}
-    for one, other in itertools.combinations(by_factor, 2):
+    for one, other in itertools.combinations(columns_by_factor, 2):
         products = [
-            main[:, a] * main[:, b] for a, b in itertools.product(by_factor[one], by_factor[other])
+            main[:, a] * main[:, b]
+            for a, b in itertools.product(columns_by_factor[one], columns_by_factor[other])
         ]
         rank = np.linalg.matrix_rank(np.column_stack([main, *products]))
-        ranks[one, other] = int(rank - base_rank), len(products)
+        ranks[one, other] = int(rank - main_rank), len(products)
     return ranks
 
 
-def design_notes(settings: pd.DataFrame, factors: Sequence[str]) -> list[str]:
-    """What these variants can't say of these factors, a sentence each.
+def describe_design(settings: pd.DataFrame, factors: Sequence[str]) -> list[str]:
+    """Say in sentences what these variants can't tell about these factors.
 
-    The index of `settings` holds the variants' names. Factors with one level; effects that can't
-    be separated; levels that one variant alone has; effects seen at some levels of another factor
-    only; interactions that can't be estimated; whether anything is left to check the sum with.
+    The sentences name: factors with one level; effects that can't be separated; levels that only one
+    variant has; effects that are observed only at some levels of another factor; interactions that
+    can't be estimated; a design without degrees of freedom to check that effects add up.
+
+    Args:
+        settings: a row for each variant, named by the index; a column for each factor.
+        factors: names of columns.
+
+    Returns:
+        A list of sentences, empty for a complete design.
+
+    >>> settings = pd.DataFrame({"radix": [0, 1], "width": [64, 64]}, index=["A", "B"])
+    >>> describe_design(settings, ["radix", "width"])[0]
+    'width is 64 in every variant: it has no effect to estimate.'
     """
     effects = list_effects(settings, factors)
     varied = list(dict.fromkeys(effect.factor for effect in effects))
@@ -117,54 +214,59 @@ def design_notes(settings: pd.DataFrame, factors: Sequence[str]) -> list[str]:
         for factor in factors
         if factor not in varied
     ]
-    groups = aliases(settings, effects)
+    groups = find_aliases(settings, effects)
     notes += [
-        f"{_listed(group)} can't be separated: in these variants they only change together."
+        f"{_join(group)} can't be separated: in these variants they only change together."
         for group in groups
     ]
-    unclear = {effect for group in groups for effect in group}
+    aliased = {effect for group in groups for effect in group}
     if len(varied) > 1:
-        notes += [_support_note(settings, e, varied) for e in effects if e not in unclear]
+        notes += [_support_note(settings, e, varied) for e in effects if e not in aliased]
     notes += _interaction_notes(interaction_ranks(settings, effects))
-    left = len(settings.drop_duplicates(varied)) - np.linalg.matrix_rank(
+    degrees_of_freedom = len(settings.drop_duplicates(varied)) - np.linalg.matrix_rank(
         design_matrix(settings, effects)
     )
-    if effects and not left:
-        notes.append("As many effects as variants: nothing is left to check that they add up.")
+    if effects and not degrees_of_freedom:
+        notes.append(
+            "There are as many effects as variants: whether effects add up can't be checked."
+        )
     return [note for note in notes if note]
 
 
 def _support_note(settings: pd.DataFrame, effect: Effect, varied: Sequence[str]) -> str:
-    parts = []
+    sentences = []
     for level in (effect.level, effect.base):
-        alone = settings.index[settings[effect.factor] == level]
-        if len(alone) == 1:
-            parts.append(f"{effect.factor} {level} is in one variant only ({alone[0]})")
-    partly = []
-    for factor, seen in seen_at(settings, effect, varied).items():
-        every = list_levels(settings[factor])
-        if len(seen) < len(every):
-            where = " or ".join(map(str, seen)) or "no level in common"
-            partly.append(f"{factor} {where} (of {', '.join(map(str, every))})")
-    if partly:
-        parts.append(f"{effect} was seen at {'; '.join(partly)} only: elsewhere it may differ")
-    return "; ".join(parts) + "." if parts else ""
+        variants = settings.index[settings[effect.factor] == level]
+        if len(variants) == 1:
+            sentences.append(f"Only one variant has {effect.factor} {level} ({variants[0]}).")
+    partial = []
+    for factor, shared in shared_levels(settings, effect, varied).items():
+        levels = list_levels(settings[factor])
+        if len(shared) < len(levels):
+            where = " or ".join(map(str, shared)) or "no common level"
+            partial.append(f"{factor} {where} (of {', '.join(map(str, levels))})")
+    if partial:
+        sentences.append(
+            f"{effect} was observed only at {'; '.join(partial)}: elsewhere the effect may differ."
+        )
+    return " ".join(sentences)
 
 
 def _interaction_notes(ranks: dict[tuple[str, str], tuple[int, int]]) -> list[str]:
     none = [f"{a} with {b}" for (a, b), (rank, _) in ranks.items() if rank == 0]
-    partly = [f"{a} with {b}" for (a, b), (rank, every) in ranks.items() if 0 < rank < every]
+    partial = [f"{a} with {b}" for (a, b), (rank, count) in ranks.items() if 0 < rank < count]
     notes = []
     if none:
         notes.append(
-            f"Whether effects depend on each other can't be estimated for {_listed(none)}: "
-            "they are assumed to add up."
+            f"These variants can't show whether effects interact for {_join(none)}: the effects are "
+            "assumed to add up."
         )
-    if partly:
-        notes.append(f"It can be estimated in part only for {_listed(partly)}.")
+    if partial:
+        notes.append(f"They can show it only in part for {_join(partial)}.")
     return notes
 
 
-def _listed(items: Iterable[Any]) -> str:
-    *most, last = map(str, items)
-    return f"{', '.join(most)} and {last}" if most else last
+def _join(items: Iterable[Any]) -> str:
+    """'a, b and c'."""
+    *first, last = map(str, items)
+    return f"{', '.join(first)} and {last}" if first else last

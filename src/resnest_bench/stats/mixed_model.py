@@ -1,4 +1,7 @@
-"""What a factor does to the accuracy, over all variants at once: a mixed linear model."""
+"""The effect of each factor on the accuracy, over all variants at once: a mixed linear model.
+
+Arrays end in _VS (variants, seeds).
+"""
 
 import warnings
 from collections.abc import Sequence
@@ -10,19 +13,20 @@ from scipy.special import chdtrc, fdtrc, stdtr
 
 from resnest_bench.stats.design import (
     Effect,
-    aliases,
+    describe_design,
     design_matrix,
-    design_notes,
+    find_aliases,
     independent_columns,
     list_effects,
 )
-from resnest_bench.stats.intervals import seed_interval, seed_p_value
+from resnest_bench.stats.intervals import seed_interval
 from resnest_bench.stats.multiplicity import holm
+from resnest_bench.stats.p_values import seed_p_value
 from resnest_bench.stats.summary import t_quantile
 
 MIXED = "mixed linear model, random seed effect, REML"
 BLOCKED = "least squares with a constant for each seed"
-# A variance of seeds below this share of the rest's is at the boundary.
+# A seed variance below this share of the residual variance is at the boundary.
 SINGULAR_SHARE = 1e-6
 DOUBTFUL_P = 0.05
 EFFECT_COLUMNS = {
@@ -36,15 +40,16 @@ EFFECT_COLUMNS = {
 
 @dataclass(frozen=True, eq=False)
 class FactorEffects:
-    """Effects of factors, and what they rest on.
+    """Effects of factors, with the diagnostics of the model behind them.
 
-    `table` has EFFECT_COLUMNS; effects are in the unit of the values. `method` is MIXED or BLOCKED,
-    `reason` why it is not MIXED (or why there are no intervals). `seed_sd` and `rest_sd` are the
-    standard deviations of what a seed does to all variants and of what is left. `additivity_p` is
-    small where effects don't add up (None where nothing is left to tell), `spread_p` where variants
-    differ in how much they vary over seeds (None below three complete seeds). `spread_ratio` is the
-    largest standard deviation over seeds divided by the smallest, None where that is 0 or where there
-    is no such test. `notes` say in words what can't be separated, and which intervals not to trust.
+    `table` has EFFECT_COLUMNS; effects are in the unit of the values. `method` is MIXED or BLOCKED, and
+    `reason` says why it is not MIXED, or why there are no intervals. `seed_sd` is the standard
+    deviation of the effect that a seed has on all variants, `residual_sd` that of the residuals.
+
+    `additivity_p` is small if effects don't add up; None without degrees of freedom to test it.
+    `spread_p` is small if some variants vary more over seeds than others; None below three complete
+    seeds. `spread_ratio` is the largest standard deviation over seeds divided by the smallest, None
+    without that test. `notes` are sentences: what can't be separated, and which intervals not to trust.
     """
 
     table: pd.DataFrame
@@ -53,7 +58,7 @@ class FactorEffects:
     degrees_of_freedom: int
     num_seeds: int
     seed_sd: float | None
-    rest_sd: float | None
+    residual_sd: float | None
     additivity_p: float | None
     spread_p: float | None
     spread_ratio: float | None
@@ -62,86 +67,100 @@ class FactorEffects:
 
 @dataclass(frozen=True)
 class _Fit:
-    """Coefficients and their standard errors, in the order of the kept columns."""
+    """Coefficients and their standard errors, in the order of the estimable columns."""
 
     coefficients: np.ndarray
     errors: np.ndarray
     seed_sd: float | None
-    rest_sd: float
+    residual_sd: float
 
 
 def factor_effects(
     frame: pd.DataFrame, factors: Sequence[str], value: str = "value"
 ) -> FactorEffects:
-    """Main effects of `factors` on the column `value`, each level against the factor's lowest one.
+    """Estimate the main effects of factors, each level against the factor's lowest level.
 
-    `frame` has a row for each training, with `variant`, `seed`, `value` and a column a factor. The
-    model is value = constant + sum of effects + seed + rest, with seeds drawn at random and a rest
-    that is normal and equally wide for all variants: y ~ X b + Z u (Laird and Ware, Biometrics 38
-    (1982) 963), by REML. The 95 % intervals are Student's with rows - rank(X, seeds) degrees of
-    freedom, which is exact where every variant has every seed. They speak of new seeds, of these
-    test images, and of effects that add up.
+    The model is value = constant + sum of effects + seed + residual. Seeds are random; residuals are
+    normal, with one variance for all variants: y ~ X b + Z u (Laird and Ware, Biometrics 38 (1982)
+    963), fitted by REML. The 95 % intervals are Student's with rows - rank(X, seeds) degrees of
+    freedom, which is exact if every variant has every seed. They hold for new seeds on these test
+    images, assuming that effects add up. If the model does not converge, or estimates the seed
+    variance as 0, each seed gets a constant instead: the ordinary paired analysis.
 
-    Where the model does not converge, or the seeds' variance comes out as 0, seeds get a constant
-    each instead: the ordinary paired analysis. Effects that these variants can't separate are NaN,
-    with the reason. `holm_p` is over the estimable effects.
+    The columns `by_seed_*` fit the effects for each seed alone, and give Student's interval over the
+    seeds that every variant has (NaN below three). This needs no equal variance. If one variant varies
+    twice as much as the others, the model's interval of an effect that depends on it covers 85 %
+    instead of 95 %, while this one covers 95 %. So tables show it first. It has only n - 1 degrees of
+    freedom, and with three seeds it is twice as wide.
 
-    `by_seed_*` is Student's over the effects that each seed gives by itself, of the seeds that every
-    variant has (NaN below three). It needs no equal spread: where one variant varies twice as much as
-    the others, the model's interval of an effect that hangs on it covers 85 % instead of 95 %, and this
-    one 95 %. So tables lead with it. It has n - 1 degrees of freedom only, and is twice as wide at
-    three seeds.
+    Args:
+        frame: a row for each training, with the columns `variant`, `seed`, `value` and a column for
+            each factor.
+        factors: names of columns.
+        value: name of the column to explain.
 
-    Raises ValueError where one setting has two values for a seed (give each network once), where one
-    name has two settings (comparing recipes, put them into the name), and without a factor that varies.
+    Returns:
+        The effects. Those that these variants can't separate are NaN, with the reason. `holm_p` is
+        corrected over the effects that can be estimated.
+
+    Raises:
+        ValueError: if one setting has two values for a seed (give each network once), if one name has
+            two settings (to compare recipes, put them into the name), or if no factor varies.
+
+    >>> rows = [("A", 0, 1, 60.0), ("B", 0, 2, 61.0), ("A", 1, 1, 60.4), ("B", 1, 2, 61.8)]
+    >>> frame = pd.DataFrame(rows, columns=["variant", "seed", "radix", "value"])
+    >>> result = factor_effects(frame, ["radix"])
+    >>> [round(float(effect), 3) for effect in result.table["effect"]]
+    [1.2]
     """
     data = frame.dropna(subset=[value])
     data = data.assign(value=data[value].astype(float))
     settings = data.drop_duplicates(["variant", *factors]).set_index("variant")[list(factors)]
     effects = list_effects(settings, factors)
-    _check(data, settings, effects)
-    unclear = {e: group for group in aliases(settings, effects) for e in group}
+    _check_rows(data, settings, effects)
+    aliased = {e: group for group in find_aliases(settings, effects) for e in group}
     matrix = design_matrix(data, effects)
-    kept = independent_columns(matrix)
+    estimable = independent_columns(matrix)
     seeds = pd.get_dummies(data["seed"], dtype=float).to_numpy()
-    free = len(data) - int(np.linalg.matrix_rank(np.column_stack([matrix, seeds])))
-    fit, method, reason = _fit(data, matrix[:, kept], seeds, free)
-    complete = _complete(data)
-    table = _table(settings, effects, unclear, kept, fit, free)
-    table = _with_by_seed(table, complete, design_matrix(settings, effects)[:, kept], kept)
+    degrees_of_freedom = len(data) - int(np.linalg.matrix_rank(np.column_stack([matrix, seeds])))
+    fit, method, reason = _fit(data, matrix[:, estimable], seeds, degrees_of_freedom)
+    complete_VS = _complete_values(data)
+    table = _make_table(settings, effects, aliased, estimable, fit, degrees_of_freedom)
+    by_variant = design_matrix(settings, effects)[:, estimable]
+    table = _add_by_seed(table, complete_VS, by_variant, estimable)
     additivity_p = _additivity_p(data, matrix, seeds)
-    spread_p, spread_ratio = _spreads(complete)
+    spread_p, spread_ratio = _compare_spreads(complete_VS)
     return FactorEffects(
         table=table,
         method=method,
         reason=reason,
-        degrees_of_freedom=free,
+        degrees_of_freedom=degrees_of_freedom,
         num_seeds=len(data["seed"].unique()),
         seed_sd=fit.seed_sd,
-        rest_sd=fit.rest_sd if free else None,
+        residual_sd=fit.residual_sd if degrees_of_freedom else None,
         additivity_p=additivity_p,
         spread_p=spread_p,
         spread_ratio=spread_ratio,
-        notes=[*design_notes(settings, factors), *_doubts(additivity_p, spread_p)],
+        notes=[*describe_design(settings, factors), *_warn_of_assumptions(additivity_p, spread_p)],
     )
 
 
-def _doubts(additivity_p: float | None, spread_p: float | None) -> list[str]:
+def _warn_of_assumptions(additivity_p: float | None, spread_p: float | None) -> list[str]:
     notes = []
     if additivity_p is not None and additivity_p < DOUBTFUL_P:
         notes.append(
-            f"The effects don't add up (p = {additivity_p:.2g}): each is a mean over the settings "
-            "that it was seen at. Compare pairs of variants instead."
+            f"The effects don't add up (p = {additivity_p:.2g}): each is an average over the observed "
+            "settings. Compare pairs of variants instead."
         )
     if spread_p is not None and spread_p < DOUBTFUL_P:
         notes.append(
-            f"Some variants vary more over seeds than others (p = {spread_p:.2g}): the intervals "
-            "of the mixed model for effects that hang on them are too short. Those by seed don't assume it."
+            f"Some variants vary more over seeds than others (p = {spread_p:.2g}). The mixed model's "
+            "intervals are too short for effects that depend on them; the intervals by seed are not."
         )
     return notes
 
 
-def _check(data: pd.DataFrame, settings: pd.DataFrame, effects: list[Effect]) -> None:
+def _check_rows(data: pd.DataFrame, settings: pd.DataFrame, effects: list[Effect]) -> None:
     if not effects:
         raise ValueError(
             f"none of {', '.join(settings.columns)} varies: there is no effect to estimate"
@@ -159,71 +178,74 @@ def _check(data: pd.DataFrame, settings: pd.DataFrame, effects: list[Effect]) ->
 
 
 def _fit(
-    data: pd.DataFrame, matrix: np.ndarray, seeds: np.ndarray, free: int
+    data: pd.DataFrame, matrix: np.ndarray, seeds: np.ndarray, degrees_of_freedom: int
 ) -> tuple[_Fit, str, str]:
     values = data["value"].to_numpy()
-    if free and seeds.shape[1] > 1:
-        fit, problem = _mixed(values, matrix, data["seed"].to_numpy())
+    if degrees_of_freedom and seeds.shape[1] > 1:
+        fit, problem = _fit_mixed(values, matrix, data["seed"].to_numpy())
         if fit is not None:
             return fit, MIXED, ""
-    elif free:
-        problem = "there is one seed only"
+    elif degrees_of_freedom:
+        problem = "there is only one seed"
     else:
-        problem = "as many unknowns as values: no intervals"
-    return _blocked(values, matrix, seeds, free), BLOCKED, problem
+        problem = "there are as many unknowns as values: no intervals"
+    return _fit_blocked(values, matrix, seeds, degrees_of_freedom), BLOCKED, problem
 
 
-def _mixed(values: np.ndarray, matrix: np.ndarray, seed: np.ndarray) -> tuple[_Fit | None, str]:
-    # A second to import, and whoever looks at a table without effects needn't wait for it.
+def _fit_mixed(values: np.ndarray, matrix: np.ndarray, seed: np.ndarray) -> tuple[_Fit | None, str]:
+    # It takes a second to import, and a table without effects needn't wait for it.
     from statsmodels.regression.mixed_linear_model import MixedLM
 
     # The optimiser's steps suit values near 1, and accuracies may be fractions or points.
     unit = float(values.std()) or 1.0
     with warnings.catch_warnings():
-        # What they warn of is looked at below.
+        # The code below checks what they warn of.
         warnings.simplefilter("ignore")
         try:
-            # One variance is sought: without a gradient it is found even at the boundary.
-            found = MixedLM(values / unit, matrix, groups=seed).fit(reml=True, method="powell")
+            # One variance is fitted: a method without a gradient finds it even at the boundary.
+            fitted = MixedLM(values / unit, matrix, groups=seed).fit(reml=True, method="powell")
         except (np.linalg.LinAlgError, ValueError) as error:
             return None, f"the mixed model could not be fitted ({error})"
-    seed_variance = float(np.asarray(found.cov_re).item())
-    if not found.converged:
+    seed_variance = float(np.asarray(fitted.cov_re).item())
+    if not fitted.converged:
         return None, "the mixed model did not converge"
-    if seed_variance < SINGULAR_SHARE * found.scale:
-        return None, "the mixed model is singular: it puts the variance of seeds at 0"
+    if seed_variance < SINGULAR_SHARE * fitted.scale:
+        return None, "the mixed model is singular: it estimates the seed variance as 0"
     count = matrix.shape[1]
     return _Fit(
-        coefficients=unit * np.asarray(found.fe_params),
-        errors=unit * np.asarray(found.bse_fe)[:count],
+        coefficients=unit * np.asarray(fitted.fe_params),
+        errors=unit * np.asarray(fitted.bse_fe)[:count],
         seed_sd=unit * seed_variance**0.5,
-        rest_sd=unit * float(found.scale) ** 0.5,
+        residual_sd=unit * float(fitted.scale) ** 0.5,
     ), ""
 
 
-def _blocked(values: np.ndarray, matrix: np.ndarray, seeds: np.ndarray, free: int) -> _Fit:
-    # The constant is the seeds' own: of theirs, one is left out.
-    whole = np.column_stack([matrix, seeds[:, 1:]])
-    coefficients = np.linalg.lstsq(whole, values, rcond=None)[0]
-    variance = ((values - whole @ coefficients) ** 2).sum() / free if free else np.nan
-    covariance = variance * np.linalg.pinv(whole.T @ whole)
+def _fit_blocked(
+    values: np.ndarray, matrix: np.ndarray, seeds: np.ndarray, degrees_of_freedom: int
+) -> _Fit:
+    # `matrix` has a constant: so one seed needs no column of its own.
+    design = np.column_stack([matrix, seeds[:, 1:]])
+    coefficients = np.linalg.lstsq(design, values, rcond=None)[0]
+    squares = ((values - design @ coefficients) ** 2).sum()
+    variance = squares / degrees_of_freedom if degrees_of_freedom else np.nan
+    covariance = variance * np.linalg.pinv(design.T @ design)
     count = matrix.shape[1]
     return _Fit(
         coefficients[:count], np.sqrt(np.diag(covariance))[:count], None, float(np.sqrt(variance))
     )
 
 
-def _table(
+def _make_table(
     settings: pd.DataFrame,
     effects: list[Effect],
-    unclear: dict[Effect, list[Effect]],
-    kept: list[int],
+    aliased: dict[Effect, list[Effect]],
+    estimable: list[int],
     fit: _Fit,
-    free: int,
+    degrees_of_freedom: int,
 ) -> pd.DataFrame:
-    quantile = t_quantile(free) if free else np.nan
+    quantile = t_quantile(degrees_of_freedom) if degrees_of_freedom else np.nan
     rows = []
-    for place, effect in enumerate(effects, start=1):
+    for column, effect in enumerate(effects, start=1):
         row = {
             "factor": effect.factor,
             "base_level": str(effect.base),
@@ -231,19 +253,20 @@ def _table(
             "num_variants": int((settings[effect.factor] == effect.level).sum()),
             "reason": "",
         }
-        if effect in unclear:
-            others = " and ".join(str(other) for other in unclear[effect] if other != effect)
-            row["reason"] = f"can't be told from {others}"
+        if effect in aliased:
+            others = " and ".join(str(other) for other in aliased[effect] if other != effect)
+            row["reason"] = f"can't be separated from {others}"
         else:
-            size, error = (a[kept.index(place)] for a in (fit.coefficients, fit.errors))
-            half = quantile * error
+            size, error = (a[estimable.index(column)] for a in (fit.coefficients, fit.errors))
+            half_width = quantile * error
             row |= {
                 "effect": size,
                 "standard_error": error,
-                "low": size - half,
-                "high": size + half,
+                "low": size - half_width,
+                "high": size + half_width,
             }
-            row["p"] = 2 * stdtr(free, -abs(size) / error) if free and error > 0 else np.nan
+            testable = degrees_of_freedom and error > 0
+            row["p"] = 2 * stdtr(degrees_of_freedom, -abs(size) / error) if testable else np.nan
         rows.append(row)
     table = pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))
     table["holm_p"] = holm(table["p"].to_numpy(dtype=float))
@@ -251,39 +274,40 @@ def _table(
 
 
 def _additivity_p(data: pd.DataFrame, matrix: np.ndarray, seeds: np.ndarray) -> float | None:
-    """F test of the effects against a mean of its own for every variant, within seeds."""
+    """F-test of the additive model against one with a mean for every variant, within seeds."""
     values = data["value"].to_numpy()
     variants = pd.get_dummies(data["variant"], dtype=float).to_numpy()
-    small, large = np.column_stack([matrix, seeds]), np.column_stack([variants, seeds])
-    ranks = [int(np.linalg.matrix_rank(m)) for m in (small, large)]
-    more, free = ranks[1] - ranks[0], len(values) - ranks[1]
-    if not more or not free:
+    additive, full = np.column_stack([matrix, seeds]), np.column_stack([variants, seeds])
+    ranks = [int(np.linalg.matrix_rank(design)) for design in (additive, full)]
+    between, within = ranks[1] - ranks[0], len(values) - ranks[1]
+    if not between or not within:
         return None
-    rests = []
-    for m in (small, large):
-        rest = values - m @ np.linalg.lstsq(m, values, rcond=None)[0]
-        rests.append(float(rest @ rest))
-    if rests[1] <= 0:
+    squares = []
+    for design in (additive, full):
+        residuals = values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+        squares.append(float(residuals @ residuals))
+    if squares[1] <= 0:
         return None
-    return float(fdtrc(more, free, (rests[0] - rests[1]) / more / (rests[1] / free)))
+    statistic = (squares[0] - squares[1]) / between / (squares[1] / within)
+    return float(fdtrc(between, within, statistic))
 
 
-def _complete(data: pd.DataFrame) -> np.ndarray:
-    """Values (variants, seeds that every variant has), variants in the order in which they came."""
+def _complete_values(data: pd.DataFrame) -> np.ndarray:
+    """Values (variants, seeds that every variant has), variants in the order of the rows."""
     wide = data.pivot_table(index="variant", columns="seed", values="value", sort=False)
     return wide.dropna(axis="columns").to_numpy()
 
 
-def _with_by_seed(
-    table: pd.DataFrame, values_VS: np.ndarray, matrix: np.ndarray, kept: list[int]
+def _add_by_seed(
+    table: pd.DataFrame, values_VS: np.ndarray, matrix: np.ndarray, estimable: list[int]
 ) -> pd.DataFrame:
-    """`table` with the effects that each seed gives by least squares, as one Student's sample each."""
+    """Add intervals and p-values of the effects that least squares gives for each seed alone."""
     if values_VS.shape[1] < 2:
         return table
-    coefficients = dict(zip(kept, np.linalg.pinv(matrix) @ values_VS, strict=True))
+    coefficients = dict(zip(estimable, np.linalg.pinv(matrix) @ values_VS, strict=True))
     rows = [
-        coefficients[place] if known else np.full(values_VS.shape[1], np.nan)
-        for place, known in enumerate(table["effect"].notna(), start=1)
+        coefficients[column] if is_estimable else np.full(values_VS.shape[1], np.nan)
+        for column, is_estimable in enumerate(table["effect"].notna(), start=1)
     ]
     over_seeds, p = seed_interval(np.array(rows)), np.asarray(seed_p_value(np.array(rows)))
     return table.assign(
@@ -294,16 +318,15 @@ def _with_by_seed(
     )
 
 
-def _spreads(values_VS: np.ndarray) -> tuple[float | None, float | None]:
+def _compare_spreads(values_VS: np.ndarray) -> tuple[float | None, float | None]:
     """p of Bartlett's test of equal variances (Proc. R. Soc. A 160 (1937) 268), and the ratio of the
-    largest to the smallest standard deviation, of what is left of each variant beside its mean and
-    the seeds'."""
+    largest to the smallest standard deviation. The residuals are those of variant and seed means."""
     v, n = values_VS.shape
     if v < 3 or n < 3:
         return None, None
-    left = values_VS - values_VS.mean(axis=1, keepdims=True)
-    left -= left.mean(axis=0)
-    variances = (left**2).sum(axis=1) / (n - 1)
+    residuals = values_VS - values_VS.mean(axis=1, keepdims=True)
+    residuals -= residuals.mean(axis=0)
+    variances = (residuals**2).sum(axis=1) / (n - 1)
     if not variances.all():
         return None, None
     ratio = float(np.sqrt(variances.max() / variances.min()))

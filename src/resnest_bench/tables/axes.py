@@ -1,4 +1,4 @@
-"""What a chart's axis can show: each metric of the registry, and each cell metric at each batch size."""
+"""The choices for a chart's axis: each metric of the registry, and each cell metric at each batch size."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pandas as pd
 from resnest_bench.records.metrics import CELL_METRICS, METRICS, TRAINED, CellMetric, Metric
 from resnest_bench.stats.summary import POSITIVE, UNBOUNDED, Bounds
 
-# Units of the records to units that people read: (text, factor).
+# Unit in the records to unit for readers: (text, factor).
 SHOWN_UNITS = {
     "fraction": ("%", 100.0),
     "ratio": ("%", 100.0),
@@ -23,10 +23,10 @@ Source = Literal["training", "latency", "cell"]
 
 @dataclass(frozen=True)
 class Axis:
-    """One choice of an axis picker.
+    """One choice for an axis.
 
-    `key` stands in URLs. `column` of the frame of `source` (training and latency: `runs`; cell:
-    `cells`, at `batch_size`) times `factor` is the value in `unit`.
+    `key` identifies it in URLs. `column` is in the frame of `source`: `runs` for training and latency,
+    `cells` at `batch_size` for a cell. Times `factor` it gives the value in `unit`.
     """
 
     key: str
@@ -40,12 +40,12 @@ class Axis:
 
     @property
     def repeats(self) -> str:
-        """What its values are means over: 'seed' or 'round'."""
+        """What its values are averaged over: 'seed' or 'round'."""
         return "seed" if self.source == "training" else "round"
 
     @property
     def bounds(self) -> Bounds:
-        """What a value can be, in `unit`: from 0 to 100 %, above 0, or anything (a drift)."""
+        """Bounds of a value, in `unit`: 0 to 100 %, above 0, or none (a drift)."""
         metric = METRICS.get(self.column) or CELL_METRICS.get(self.column)
         if metric is not None and metric.unit == "fraction":
             return Bounds(0.0, self.factor)
@@ -66,42 +66,45 @@ def _axis(metric: Metric | CellMetric, source: Source, batch_size: int | None = 
 
 
 def metric_axis(name: str) -> Axis:
-    """The axis of an entry of METRICS, whether or not any record has a value."""
+    """The axis for an entry of METRICS, whether or not a record has a value."""
     metric = METRICS[name]
     return _axis(metric, "training" if set(metric.kinds) & set(TRAINED) else "latency")
 
 
-def _known(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
+def _with_values(frame: pd.DataFrame, names: Iterable[str]) -> list[str]:
     return [name for name in names if name in frame and frame[name].notna().any()]
 
 
 def list_axes(runs: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Axis]:
-    """By key every axis that has a value: trained metrics, latency metrics, cell metrics by batch.
+    """Every axis with a value, by key: trained metrics, latency metrics, cell metrics by batch size.
 
-    `runs` and `cells` are rows of the experiments that are shown.
+    `runs` and `cells` are rows of the displayed experiments.
     """
     trained = runs[runs["kind"].isin(TRAINED)]
     timed = runs[runs["kind"] == "latency"]
-    found = [_axis(METRICS[name], "training") for name in _known(trained, METRICS)]
-    names = {axis.key for axis in found}
-    found += [
-        _axis(METRICS[name], "latency") for name in _known(timed, METRICS) if name not in names
+    axes = [_axis(METRICS[name], "training") for name in _with_values(trained, METRICS)]
+    names = {axis.key for axis in axes}
+    axes += [
+        _axis(METRICS[name], "latency")
+        for name in _with_values(timed, METRICS)
+        if name not in names
     ]
     for batch in sorted(cells["batch_size"].dropna().unique()):
         at_batch = cells[cells["batch_size"] == batch]
-        found += [
-            _axis(CELL_METRICS[name], "cell", int(batch)) for name in _known(at_batch, CELL_METRICS)
+        axes += [
+            _axis(CELL_METRICS[name], "cell", int(batch))
+            for name in _with_values(at_batch, CELL_METRICS)
         ]
-    return {axis.key: axis for axis in found}
+    return {axis.key: axis for axis in axes}
 
 
 def default_axes(axes: dict[str, Axis]) -> tuple[str | None, str | None]:
-    """Keys of x and y: latency and test accuracy, or what comes next to them."""
+    """Keys of x and y: latency and test accuracy, or the closest alternatives."""
     x = ("latency_p50_ms", "num_macs", "num_params", "train_seconds")
     y = ("test_accuracy", "throughput_images_per_second", "num_params")
     return _first(axes, x, None), _first(axes, y, _first(axes, x, None))
 
 
 def _first(axes: dict[str, Axis], keys: tuple[str, ...], other: str | None) -> str | None:
-    known = [key for key in keys if key in axes and key != other]
-    return known[0] if known else next(iter(axes), None)
+    available = [key for key in keys if key in axes and key != other]
+    return available[0] if available else next(iter(axes), None)

@@ -1,7 +1,7 @@
-"""The noise floor of a latency run: how much the same network's latency varies from job to job.
+"""The noise floor of latencies: how much the latency of one network varies from job to job.
 
 Each latency job times a fixed reference network before and after its variant. That network is the
-same in every job, so whatever differs is noise.
+same in every job, so any difference is noise.
 """
 
 import math
@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from resnest_bench.formats import known
+from resnest_bench.formats import is_known
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.stats.summary import CONFIDENCE, ROUNDING
-from resnest_bench.tables.values import device_texts
+from resnest_bench.tables.values import name_devices
+from resnest_bench.words import count_noun
 
-# By the names that they have in `runs`.
+# Column of `runs` to column of the frame of reference timings.
 REFERENCE_COLUMNS = {
     "dataset": "dataset",
     "recipe": "protocol",
@@ -46,19 +47,19 @@ NOISE_COLUMNS = {
 NO_RECORD = "no record yet"
 NO_REFERENCE = "no latency job timed a reference network"
 SEVERAL = "its rounds ran on several devices"
-ONE_JOB = "each round has one job only"
-ALL_ALIKE = "all timings of a round are the very same"
+ONE_JOB = "each round has only one job"
+ALL_ALIKE = "all timings of a round are equal"
 
 
 @dataclass(frozen=True)
 class NoiseFloor:
-    """Spreads of the reference network's latency, each a standard deviation of its logarithm.
+    """Standard deviations of the logarithm of the reference network's latency; 0.01 means 1 %.
 
-    A value of 0.01 means 1 %. `job` is within a round, from one job to the next: what a comparison
-    of two variants suffers from. `round` is between the means of rounds: what all variants of a
-    round share, so that it cancels between them. `drift` is within a job, of one timing: from
-    before to after, divided by sqrt(2). `bias` is the mean of log(after / before) over jobs: a
-    machine that slows down has one. None where there are too few jobs or rounds for it.
+    `job` is the spread from job to job within a round: the noise in a comparison of two variants.
+    `round` is the spread between the means of rounds. All variants of a round share it, so it cancels
+    between them. `drift` is the spread of one timing within a job, from before to after, divided by
+    sqrt(2). `bias` is the mean of log(after / before) over jobs; a machine that slows down has one.
+    None with too few jobs or rounds.
     """
 
     job: float | None
@@ -70,124 +71,153 @@ class NoiseFloor:
     num_rounds: int
 
     @property
-    def unknown(self) -> str:
-        """Why the floor isn't known; '' where it is."""
+    def reason(self) -> str:
+        """Why the floor is unknown; '' if it is known."""
         if self.job is None:
             return ONE_JOB
-        # As with seeds: that all timings are alike is no sign that nothing varies.
+        # As with seeds: equal timings don't show that nothing varies.
         return ALL_ALIKE if self.job < ROUNDING else ""
 
-    def least_ratio(self, num_rounds: int, confidence: float = CONFIDENCE) -> float | None:
-        """The ratio of two latencies above which the same network hardly ever comes out.
+    def noise_ratio(self, num_rounds: int, confidence: float = CONFIDENCE) -> float | None:
+        """The ratio of two latencies that noise alone hardly ever exceeds: exp(t job sqrt(2 / R)).
 
-        exp(t job sqrt(2 / R)), both measured in `num_rounds` rounds: the same network timed twice
-        gives a larger ratio, up or down, in 1 - confidence of all comparisons. 1.02: differences
-        below 2 % are not distinguishable from noise. None where the floor isn't known.
+        Both are measured in `num_rounds` rounds, R. The same network timed twice gives a larger ratio,
+        up or down, in a share of 1 - confidence of all comparisons. A value of 1.02 means: differences
+        below 2 % are not distinguishable from noise. None if the floor is unknown.
         """
-        if self.job is None or self.unknown:
+        if self.job is None or self.reason:
             return None
         t = float(stdtrit(self.degrees_of_freedom, (1 + confidence) / 2))
         return math.exp(t * self.job * math.sqrt(2 / num_rounds))
 
+    def percent(self, num_rounds: int) -> float | None:
+        """100 (`noise_ratio` - 1): smaller differences are not distinguishable from noise.
+
+        None if the floor is unknown.
+        """
+        ratio = self.noise_ratio(num_rounds)
+        return None if ratio is None else 100 * (ratio - 1)
+
+    def covers(self, ours_ms: float, base_ms: float, num_rounds: int) -> bool | None:
+        """Whether the difference of two mean latencies is below the floor; None if that is unknown."""
+        ratio = self.noise_ratio(num_rounds)
+        return None if ratio is None else max(ours_ms / base_ms, base_ms / ours_ms) < ratio
+
+    def describe_difference(self, ours_ms: float, base_ms: float, num_rounds: int) -> str:
+        """'1.3 % slower: below the noise floor of 2.1 %' or '... above ...', for two mean latencies.
+
+        The floor is that of the reference network; a variant with more noise has a higher one.
+        """
+        change = ours_ms / base_ms - 1
+        text = f"{format_floor(abs(100 * change))} % {'slower' if change > 0 else 'faster'}"
+        percent = self.percent(num_rounds)
+        if percent is None:
+            return f"{text}: the noise floor is unknown, since {self.reason}"
+        word = "below" if self.covers(ours_ms, base_ms, num_rounds) else "above"
+        return f"{text}: {word} the noise floor of {format_floor(percent)} %"
+
 
 def reference_frame(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each latency job of `runs`: medians in ms of the reference before and after.
+    """One row per latency job of `runs`: median times of the reference network before and after, in ms.
 
-    Jobs without such timings, or whose medians are 0, are left out. Stale ones count only where an
-    experiment has no others, as in every table. Batch size and model are the reference's own.
+    Jobs without such timings, or with medians of 0, are left out. Stale jobs count only if an
+    experiment has no others, as in every table. Batch size and model are those of the reference.
     """
     timed = runs[runs["kind"] == "latency"]
     timed = timed[timed["reference_before_ms"].gt(0) & timed["reference_after_ms"].gt(0)]
-    used = keep_counted(timed, ["dataset", "recipe"])
-    used = used.assign(device=device_texts(used).astype("str"))
-    return used[list(REFERENCE_COLUMNS)].rename(columns=REFERENCE_COLUMNS).reset_index(drop=True)
+    counted = keep_counted(timed, ["dataset", "recipe"])
+    counted = counted.assign(device=name_devices(counted).astype("str"))
+    return counted[list(REFERENCE_COLUMNS)].rename(columns=REFERENCE_COLUMNS).reset_index(drop=True)
 
 
 def noise_floor(reference: pd.DataFrame) -> NoiseFloor:
-    """Noise floor from the rows of `reference_frame` of one device and protocol.
+    """Estimate the noise floor from the rows of `reference_frame` of one device and protocol.
 
-    `job`^2 is the variance within rounds of one timing's logarithm, the mean of that before and that
-    after; it has (jobs - rounds) degrees of freedom. It holds what differs between processes and
-    what one timing varies by. `round`^2 is the variance of the rounds' means. Raises ValueError for
-    no row, for two reference networks, and for two devices: their spread would not be noise.
+    `job`^2 is the variance within rounds of the logarithm of one timing, averaged over before and
+    after. It has (jobs - rounds) degrees of freedom, and includes the spread between processes and that
+    of a single timing. `round`^2 is the variance of the rounds' means. Raises ValueError without a row,
+    for two reference networks and for two devices: their spread is not noise.
     """
     if not len(reference):
-        raise ValueError("no latency job timed a reference network")
+        raise ValueError(NO_REFERENCE)
     for column in ("device_name", "model", "batch_size"):
-        found = reference[column].unique()
-        if len(found) > 1:
+        values = reference[column].unique()
+        if len(values) > 1:
             raise ValueError(
-                f"a noise floor is of one {column}, but came {', '.join(map(str, found))}"
+                f"a noise floor needs one {column}, but got {', '.join(map(str, values))}"
             )
-    # numpy's functions give a frame for a frame.
+    # numpy's functions return a frame for a frame.
     logs = cast(pd.DataFrame, np.log(reference[["before_ms", "after_ms"]]))
     by_round = logs.groupby(reference["round"])
     num_jobs, num_rounds = len(logs), by_round.ngroups
-    free = num_jobs - num_rounds
-    residual = (logs - by_round.transform("mean")).to_numpy()
+    degrees_of_freedom = num_jobs - num_rounds
+    residuals = (logs - by_round.transform("mean")).to_numpy()
     change = (logs["after_ms"] - logs["before_ms"]).to_numpy()
     means = by_round.mean().mean(axis="columns").to_numpy()
     return NoiseFloor(
-        job=math.sqrt((residual**2).sum() / (2 * free)) if free else None,
+        job=math.sqrt((residuals**2).sum() / (2 * degrees_of_freedom))
+        if degrees_of_freedom
+        else None,
         round=float(means.std(ddof=1)) if num_rounds > 1 else None,
         drift=float(change.std(ddof=1)) / math.sqrt(2) if num_jobs > 1 else None,
         bias=float(change.mean()),
-        degrees_of_freedom=free,
+        degrees_of_freedom=degrees_of_freedom,
         num_jobs=num_jobs,
         num_rounds=num_rounds,
     )
 
 
 NOISE_PARTS = (
-    "Every latency job times the same network before and after its own: what those times differ by is "
-    "noise. Job to job: standard deviation within a round, which the floor is made of. Round to round: of "
-    "the rounds' means; all networks of a round share it, so that it cancels between them. Within a job: "
-    "from before to after. Before to after: mean change; a machine that slows down has one. The floor is of "
-    "that network: one that is noisier itself needs more."
+    "Every latency job times the same reference network before and after its own network; differences "
+    "between those times are noise. Job to job: standard deviation within a round, the source of the "
+    "floor. Round to round: standard deviation of the rounds' means, which cancels between the networks "
+    "of a round. Within a job: standard deviation from before to after. Before to after: mean change, "
+    "which shows a machine that slows down. A network with more noise than the reference network has a "
+    "higher floor."
 )
-Place = tuple[str, str, str]  # dataset, protocol and device, as `device_texts` names it
+FloorKey = tuple[str, str, str]  # dataset, protocol and device, as `name_devices` names it
 
 
-def noise_floors(runs: pd.DataFrame) -> dict[Place, NoiseFloor | str]:
-    """The floor of each dataset, protocol and device that reference timings are of, or why none is."""
-    floors: dict[Place, NoiseFloor | str] = {}
+def noise_floors(runs: pd.DataFrame) -> dict[FloorKey, NoiseFloor | str]:
+    """The floor of each dataset, protocol and device with reference timings, or why it is unknown."""
+    floors: dict[FloorKey, NoiseFloor | str] = {}
     groups = reference_frame(runs).groupby(["dataset", "protocol", "device"], sort=False)
     for key, rows in groups:
-        place = cast(Place, key)
+        floor_key = cast(FloorKey, key)
         try:
-            floors[place] = noise_floor(rows)
-        except ValueError as why:
-            floors[place] = str(why)
+            floors[floor_key] = noise_floor(rows)
+        except ValueError as error:
+            floors[floor_key] = str(error)
     return floors
 
 
 def noise_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each dataset, protocol and device of the latencies: the floor and its parts.
+    """One row per dataset, protocol and device of the latencies: the floor and its components.
 
-    `floor_percent` is 100 (`least_ratio` - 1) for as many rounds as there were; `job_percent`,
-    `round_percent` and `drift_percent` are standard deviations, `bias_percent` a mean change, all of
-    logarithms times 100, as in `NoiseFloor`. A floor that is not known has its `reason`.
+    `floor_percent` is `NoiseFloor.percent` for the rounds that there are. `job_percent`,
+    `round_percent` and `drift_percent` are standard deviations and `bias_percent` is a mean change, of
+    logarithms times 100. An unknown floor has a `reason`.
     """
     timed = runs[runs["kind"] == "latency"]
     measured = timed[timed["device_kind"].notna()]
-    places = measured[["dataset", "recipe"]].assign(device=device_texts(measured).astype("str"))
-    whole = dict.fromkeys(places.itertuples(index=False, name=None))
-    begun = {place[:2] for place in whole}
-    asked = dict.fromkeys(timed[["dataset", "recipe"]].itertuples(index=False, name=None))
-    empty = [(*place, None) for place in asked if place not in begun]
+    devices = measured[["dataset", "recipe"]].assign(device=name_devices(measured).astype("str"))
+    measured_keys = dict.fromkeys(devices.itertuples(index=False, name=None))
+    started = {key[:2] for key in measured_keys}
+    protocols = dict.fromkeys(timed[["dataset", "recipe"]].itertuples(index=False, name=None))
+    missing = [(*protocol, None) for protocol in protocols if protocol not in started]
     reference, floors = reference_frame(runs), noise_floors(runs)
-    rows = [_noise_row(place, floors.get(place), reference) for place in [*whole, *empty]]
+    rows = [_noise_row(key, floors.get(key), reference) for key in [*measured_keys, *missing]]
     return make_frame(rows, NOISE_COLUMNS)
 
 
 def _noise_row(
-    place: tuple[str, str, str | None], floor: NoiseFloor | str | None, reference: pd.DataFrame
+    key: tuple[str, str, str | None], floor: NoiseFloor | str | None, reference: pd.DataFrame
 ) -> dict[str, Any]:
-    row: dict[str, Any] = dict(zip(("dataset", "protocol", "device"), place, strict=True))
+    row: dict[str, Any] = dict(zip(("dataset", "protocol", "device"), key, strict=True))
     if not isinstance(floor, NoiseFloor):
-        return {**row, "reason": floor or (NO_REFERENCE if place[2] else NO_RECORD)}
-    keys = ["dataset", "protocol", "device"]
-    first = reference[(reference[keys] == list(place)).all(axis="columns")].iloc[0]
+        return {**row, "reason": floor or (NO_REFERENCE if key[2] else NO_RECORD)}
+    columns = ["dataset", "protocol", "device"]
+    first = reference[(reference[columns] == list(key)).all(axis="columns")].iloc[0]
     parts = {"job": floor.job, "round": floor.round, "drift": floor.drift, "bias": floor.bias}
     return {
         **row,
@@ -196,58 +226,29 @@ def _noise_row(
         "num_jobs": floor.num_jobs,
         "num_rounds": floor.num_rounds,
         "degrees_of_freedom": floor.degrees_of_freedom,
-        "floor_percent": floor_percent(floor, floor.num_rounds),
+        "floor_percent": floor.percent(floor.num_rounds),
         **{f"{name}_percent": None if s is None else 100 * s for name, s in parts.items()},
-        "reason": floor.unknown,
+        "reason": floor.reason,
     }
 
 
-def floor_percent(floor: NoiseFloor, num_rounds: int) -> float | None:
-    """100 (`least_ratio` - 1): of 2 % smaller differences can't be distinguished from noise.
-
-    None where it isn't known.
-    """
-    ratio = floor.least_ratio(num_rounds)
-    return None if ratio is None else 100 * (ratio - 1)
-
-
-def floor_sentence(row: Mapping[str, Any]) -> str:
-    """A row of `noise_table` in words: which differences could be noise, on which device."""
+def describe_floor(row: Mapping[str, Any]) -> str:
+    """A row of `noise_table` as a sentence: which differences could be noise, and on which device."""
     where = f"Noise floor of protocol {row['protocol']} (images as in {row['dataset']})"
-    where += f" on {row['device']}" if known(row["device"]) else ""
-    return f"{where}: {floor_clause(row['floor_percent'], row['num_rounds'], row['reason'])}."
+    where += f" on {row['device']}" if is_known(row["device"]) else ""
+    return f"{where}: {explain_floor(row['floor_percent'], row['num_rounds'], row['reason'])}."
 
 
-def floor_clause(percent: float | None, num_rounds: int, reason: str) -> str:
-    """What follows 'Noise floor: ': which differences could be noise, or why that isn't known."""
-    if percent is None or not known(percent):
-        return f"not known, since {reason}"
+def explain_floor(percent: float | None, num_rounds: int, reason: str) -> str:
+    """What follows 'Noise floor: ': which differences could be noise, or why that is unknown."""
+    if percent is None or not is_known(percent):
+        return f"unknown, since {reason}"
     return (
-        f"the same network timed twice in {num_rounds} round{'' if num_rounds == 1 else 's'} differs by "
-        f"up to {percent_text(percent)} % (95 %); smaller differences are not distinguishable from noise"
+        f"the same network, timed twice in {count_noun(num_rounds, 'round')}, differs by up to "
+        f"{format_floor(percent)} % (95 %); smaller differences are not distinguishable from noise"
     )
 
 
-def percent_text(percent: float) -> str:
-    """'2.1', and '0.04' below 0.1: a floor is never said to be 0."""
+def format_floor(percent: float) -> str:
+    """'2.1', or '0.04' below 0.1: a floor is never shown as 0."""
     return f"{percent:.1f}" if percent >= 0.095 else f"{percent:.1g}"
-
-
-def noise_text(floor: NoiseFloor, ours_ms: float, base_ms: float, num_rounds: int) -> str:
-    """'1.3 % slower: below the noise floor of 2.1 %' or '... above ...', of two mean latencies.
-
-    The floor is of the reference network: a variant that is noisier itself needs more.
-    """
-    change = ours_ms / base_ms - 1
-    said = f"{percent_text(abs(100 * change))} % {'slower' if change > 0 else 'faster'}"
-    ratio = floor.least_ratio(num_rounds)
-    if ratio is None:
-        return f"{said}: the noise floor is not known, since {floor.unknown}"
-    word = "below" if is_noise(floor, ours_ms, base_ms, num_rounds) else "above"
-    return f"{said}: {word} the noise floor of {percent_text(100 * (ratio - 1))} %"
-
-
-def is_noise(floor: NoiseFloor, ours_ms: float, base_ms: float, num_rounds: int) -> bool | None:
-    """Whether two mean latencies are nearer than the floor; None where the floor isn't known."""
-    ratio = floor.least_ratio(num_rounds)
-    return None if ratio is None else max(ours_ms / base_ms, base_ms / ours_ms) < ratio

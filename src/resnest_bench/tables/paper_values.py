@@ -1,4 +1,4 @@
-"""The values that the paper prints: the only results in this package that no record stands for.
+"""The values that the paper prints: the only results in this package without a record.
 
 CIFAR-10, batch 256, 20 epochs, an NVIDIA T4, no number of runs given. Its "ms" is
 1000 / (images per second) in every row but one: a latency was never measured.

@@ -15,11 +15,11 @@ from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS, wilson_interval
 from resnest_bench.stats.multiplicity import holm
 from resnest_bench.stats.pareto import pareto_front
 from resnest_bench.stats.power import ALPHA
-from resnest_bench.stats.summary import FEWEST_FOR_INTERVAL, ROUNDING, mean_ends
+from resnest_bench.stats.summary import MIN_FOR_INTERVAL, ROUNDING, confidence_limits
 from resnest_bench.tables.axes import Axis, metric_axis
 from resnest_bench.tables.fronts import FRONT_COLUMNS, PANEL, estimate_front_probabilities
 from resnest_bench.tables.selection import Experiments, main_experiments, select
-from resnest_bench.tables.values import DEVICE, device_texts, training_status
+from resnest_bench.tables.values import DEVICE, name_devices, training_status
 
 SETTING = ["precision", "layout", "mode"]
 COLUMNS = [
@@ -59,8 +59,8 @@ def headline_points(
 ) -> tuple[pd.DataFrame, Axis, Axis]:
     """`points_frame` of test accuracy against p50 for the rows of the trade-off table, and its axes.
 
-    The front is among these rows. A study that times nothing has its parameters in place of p50, and
-    one whose table has no row, since it fine-tunes alone, all its variants.
+    The front is among these rows. A study without latencies has parameters instead of p50. A study
+    whose table has no row, since it only fine-tunes, has all its variants.
     """
     chosen = main_experiments(study)
     x = metric_axis("latency_p50_ms" if chosen.latency else "num_params")
@@ -74,28 +74,28 @@ def headline_points(
 def points_frame(
     study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame, chosen: Experiments, x: Axis, y: Axis
 ) -> pd.DataFrame:
-    """One row for each variant of the experiments, and for each device and setting it was timed in.
+    """One row per variant of the experiments, and per device and setting in which it was timed.
 
-    `x` and `y` are means over seeds (trainings) or rounds (latencies) in the axis' unit, with the
-    ends of a 95 % interval, what that is about, and their n. It is that of `mean_ends` within the
-    axis' bounds (NaN below three values and where all are alike); of a test accuracy of one seed the
-    binomial one. `_min` and `_max` are the smallest and the largest value: of two, both. A variant that
-    lacks a value has a row with NaN and its reason in `status`. `front` is over the rows of one
-    device and setting, and so is what `estimate_front_probabilities` adds.
+    `x` and `y` are means over seeds (trainings) or rounds (latencies) in the unit of the axis, with a
+    95 % interval, its population and n. The interval is that of `confidence_limits` within the bounds of
+    the axis (NaN below three values and if all are equal). For the test accuracy of one seed it is the
+    binomial interval. `_min` and `_max` are the smallest and the largest value. A variant without a value
+    has a row with NaN, and the reason in `status`. `front` and the columns of
+    `estimate_front_probabilities` compare the rows of one device and setting.
     """
     runs, cells = chosen.runs(runs), chosen.runs(cells)
     names = list(dict.fromkeys(runs["variant"]))
     if not names:
         return pd.DataFrame(columns=COLUMNS)
     sides = [_side(axis, runs, cells) for axis in (x, y)]
-    rows = _joined_sides(names, *(_summaries(*side) for side in sides))
+    rows = _join_sides(names, *(_summaries(*side) for side in sides))
     rows = rows.merge(_facts(runs), how="left", on="variant").reindex(
         columns=[*COLUMNS, *MARKS, "trained_on"]
     )
-    # Without a latency all of them are gaps, which pandas takes for numbers.
-    places = rows[["device", "measured_in", "trained_on"]].astype("str")
-    rows["device"] = places["device"].fillna(places["trained_on"]).fillna("")
-    rows["measured_in"] = places["measured_in"].fillna("")
+    # Without a latency all are missing, and pandas would make numbers of them.
+    texts = rows[["device", "measured_in", "trained_on"]].astype("str")
+    rows["device"] = texts["device"].fillna(texts["trained_on"]).fillna("")
+    rows["measured_in"] = texts["measured_in"].fillna("")
     rows["noisy"] = rows["x_noisy"].eq(True) | rows["y_noisy"].eq(True)
     rows["stale"] = rows["x_stale"].eq(True) | rows["y_stale"].eq(True)
     specs = {v.name: v for v in study.variants}
@@ -105,15 +105,15 @@ def points_frame(
     rows["status"] = [problems.get(name, "ok") for name in rows["variant"]]
     for name, axis in (("y", y), ("x", x)):
         absent = rows[name].isna() & rows["status"].eq("ok")
-        rows.loc[absent, "status"] = f"the study asks for no {axis.label.lower()} of it"
+        rows.loc[absent, "status"] = f"the study does not measure its {axis.label.lower()}"
     rows["front"] = _fronts(rows, x, y)
     values = [_values(*side) for side in sides]
     rows[FRONT_COLUMNS] = estimate_front_probabilities(rows, x, y, *values)
     return rows[COLUMNS]
 
 
-def _joined_sides(names: list[str], x: pd.DataFrame, y: pd.DataFrame) -> pd.DataFrame:
-    """A row a variant, and for each device and setting that both sides know, or one of them."""
+def _join_sides(names: list[str], x: pd.DataFrame, y: pd.DataFrame) -> pd.DataFrame:
+    """One row per variant, and per device and setting in which either side has values."""
     rows = pd.DataFrame({"variant": names})
     for name, side in (("x", x), ("y", y)):
         renamed = side.rename(
@@ -128,7 +128,7 @@ _Side = tuple[pd.DataFrame, list[str], Axis]
 
 
 def _side(axis: Axis, runs: pd.DataFrame, cells: pd.DataFrame) -> _Side:
-    """Rows of one axis, and what distinguishes them: variant; of a time also device and setting."""
+    """The rows of one axis and their keys: variant and, for a time, also device and setting."""
     if axis.source == "training":
         rows = keep_counted(runs[runs["kind"] != "latency"], ["variant"])
         return rows, ["variant"], axis
@@ -138,21 +138,21 @@ def _side(axis: Axis, runs: pd.DataFrame, cells: pd.DataFrame) -> _Side:
         texts = _setting_texts(primary).groupby([primary["variant"], primary["seed"]]).first()
         keys = pd.MultiIndex.from_frame(rows[["variant", "seed"]])
         rows = rows.assign(
-            device=device_texts(rows),
+            device=name_devices(rows),
             measured_in=texts.reindex(keys).to_numpy() if len(texts) else "",
             noisy=_noisy_rounds(primary).reindex(keys).eq(True).to_numpy(),
         )
         return rows, ["variant", *PANEL], axis
     rows = cells[cells["available"].eq(True) & (cells["batch_size"] == axis.batch_size)]
     rows = keep_counted(rows, ["variant"])
-    rows = rows.assign(device=device_texts(rows), measured_in=_setting_texts(rows))
+    rows = rows.assign(device=name_devices(rows), measured_in=_setting_texts(rows))
     return rows, ["variant", *PANEL], axis
 
 
 def _values(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
-    """A row for each of `keys` and a column a seed or round, in the axis' unit."""
-    known = rows.dropna(subset=[axis.column])
-    values = known.assign(value=known[axis.column].astype(float) * axis.factor)
+    """One row per combination of `keys` and one column per seed or round, in the unit of the axis."""
+    complete = rows.dropna(subset=[axis.column])
+    values = complete.assign(value=complete[axis.column].astype(float) * axis.factor)
     return values.pivot_table(index=keys, columns="seed", values="value", sort=False)
 
 
@@ -165,33 +165,33 @@ def _noisy_rounds(primary: pd.DataFrame) -> pd.Series:
 
 
 def _summaries(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
-    """`statistics.summarise` of a column for all groups at once.
+    """`summarise` of a column for all groups at once.
 
-    Columns '', '_low', '_high', '_about', '_n', '_min' and '_max'.
+    The columns are '', '_low', '_high', '_about', '_n', '_min' and '_max'.
     """
-    known = rows.dropna(subset=[axis.column])
-    grouped = known.assign(value=known[axis.column].astype(float) * axis.factor).groupby(
+    complete = rows.dropna(subset=[axis.column])
+    grouped = complete.assign(value=complete[axis.column].astype(float) * axis.factor).groupby(
         keys, sort=False
     )
-    found = grouped["value"].agg(["mean", "std", "count", "min", "max"])
-    mean, std, count = (found[c].to_numpy(dtype=float) for c in ("mean", "std", "count"))
-    low, high = mean_ends(mean, std, count, axis.bounds)
-    marks = known.assign(
-        _stale=known["status"].eq("stale"), _noisy=known.get("noisy", False)
+    moments = grouped["value"].agg(["mean", "std", "count", "min", "max"])
+    mean, std, count = (moments[c].to_numpy(dtype=float) for c in ("mean", "std", "count"))
+    low, high = confidence_limits(mean, std, count, axis.bounds)
+    marks = complete.assign(
+        _stale=complete["status"].eq("stale"), _noisy=complete.get("noisy", False)
     ).groupby(keys, sort=False)[["_stale", "_noisy"]]
     about = np.where(np.isnan(low), "", SEEDS if axis.source == "training" else ROUNDS)
     frame = pd.DataFrame(
         {
-            "": found["mean"],
+            "": moments["mean"],
             "_low": low,
             "_high": high,
             "_about": about,
-            "_n": found["count"],
-            "_min": found["min"],
-            "_max": found["max"],
+            "_n": moments["count"],
+            "_min": moments["min"],
+            "_max": moments["max"],
             **marks.any(),
         },
-        index=found.index,
+        index=moments.index,
     )
     if axis.column == "test_accuracy":
         _add_binomial(frame, grouped["num_test"].first(), axis.factor)
@@ -199,24 +199,24 @@ def _summaries(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
 
 
 def _add_binomial(frame: pd.DataFrame, num_test: pd.Series, factor: float) -> None:
-    """Of one seed alone the interval of its network on new test images: better than no bar."""
+    """For a single seed, use the interval of its network on new test images: better than none."""
     single = num_test[frame["_n"].eq(1) & num_test.gt(0).eq(True)].astype(int)
     for size, rows in single.groupby(single):
         correct = (frame.loc[rows.index, ""] / factor * size).round()
-        found = wilson_interval(correct.to_numpy(), int(size))
-        frame.loc[rows.index, "_low"] = factor * found.low
-        frame.loc[rows.index, "_high"] = factor * found.high
+        binomial = wilson_interval(correct.to_numpy(), int(size))
+        frame.loc[rows.index, "_low"] = factor * binomial.low
+        frame.loc[rows.index, "_high"] = factor * binomial.high
         frame.loc[rows.index, "_about"] = IMAGES
 
 
 def _facts(runs: pd.DataFrame) -> pd.DataFrame:
-    """Parameters, memory in MiB and the device of the training, by variant."""
+    """Parameters, memory in MiB and training device by variant."""
     by_variant = runs.groupby("variant", sort=False)
     memory = by_variant["peak_memory_bytes"].max().astype(float)
     memory = memory.fillna(by_variant["peak_rss_bytes"].max().astype(float)) / 2**20
     trained = runs[(runs["kind"] != "latency") & runs["device_kind"].notna()]
-    places = trained[["variant", *DEVICE]].drop_duplicates()
-    devices = device_texts(places).groupby(places["variant"]).agg(" and ".join)
+    used = trained[["variant", *DEVICE]].drop_duplicates()
+    devices = name_devices(used).groupby(used["variant"]).agg(" and ".join)
     return (
         pd.DataFrame(
             {
@@ -231,14 +231,14 @@ def _facts(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _statuses(runs: pd.DataFrame) -> Mapping[str, str]:
-    """What is wrong with a variant, for those with which something is."""
+    """Problems by variant, for the variants that have any."""
     remarked = runs["remark"].fillna("") != ""
     bad = runs.loc[(runs["status"] != "ok") | remarked, "variant"].unique()
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in bad}
     columns = ["variant", "kind", "seed", "status", "reason", "remark"]
     for row in row_dicts(runs.loc[runs["variant"].isin(bad), columns]):
         rows[row["variant"]].append(row)
-    return {name: _status(found) for name, found in rows.items()}
+    return {name: _status(problems) for name, problems in rows.items()}
 
 
 def _status(rows: list[dict[str, Any]]) -> str:
@@ -255,27 +255,27 @@ def _status(rows: list[dict[str, Any]]) -> str:
 def _fronts(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
     if x.better is None or y.better is None:
         return pd.Series(False, index=rows.index)
-    turned = rows.assign(
+    oriented = rows.assign(
         x=rows["x"] if x.better == "lower" else -rows["x"],
         y=rows["y"] if y.better == "higher" else -rows["y"],
     )
-    fronts = [pareto_front(group, "x", "y") for _, group in turned.groupby(PANEL, sort=False)]
+    fronts = [pareto_front(group, "x", "y") for _, group in oriented.groupby(PANEL, sort=False)]
     front: pd.Series = pd.concat(fronts).reindex(rows.index)
     return front
 
 
-# What "not significantly below the best" rests on, for whoever shows such a list.
+# The method behind "not significantly below the best", for pages that show such a list.
 TIED_TEXT = (
-    "paired t-tests on the seeds in common, nominal 5 % with Holm's correction; the best was picked by "
-    "the same seeds, which is not corrected for"
+    "paired t-tests on the common seeds at a nominal 5 %, with Holm's correction; the best network was "
+    "chosen with the same seeds, for which nothing is corrected"
 )
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The best variant within a budget, and those that aren't significantly below it.
+    """The best variant within a budget, and those that are not significantly below it.
 
-    `unsure` names the variants whose mean keeps the limit of x while their interval reaches beyond it.
+    `unsure` names the variants whose mean is within the limit of x but whose interval is not.
     """
 
     row: Mapping[str, Any]
@@ -283,7 +283,7 @@ class Choice:
     unsure: list[str] = field(default_factory=list)
 
 
-def best_within(
+def choose_best(
     points: pd.DataFrame,
     x: Axis,
     y: Axis,
@@ -292,55 +292,55 @@ def best_within(
     trained: pd.DataFrame,
     whole_interval: bool = False,
 ) -> Choice | None:
-    """The row with the best mean y whose x and memory keep the limits; None where none does.
+    """Choose the variant with the best mean y whose x and memory are within the limits; None without one.
 
-    A limit of None is no limit; a variant whose memory is unknown keeps no memory limit. The mean of x
-    has to keep its limit; with `whole_interval` the interval's far end too, which one repeat alone does
-    not have. `trained`
-    holds the rows of `runs` of the trainings: where y is the test accuracy, `tied` names
-    the other candidates that are not significantly below the best: by the paired t-test of each, with
-    Holm's correction over the candidates, at a nominal 5 %. So too those with fewer than three seeds in
-    common with it, or with the very same difference in each: there nothing tells the spread.
+    None stands for no limit. A variant of unknown memory is within no memory limit. The mean of x must
+    be within the limit; with `whole_interval` its whole interval, which a single repeat does not have.
 
-    The best was picked by these same seeds, which the correction does not know of. So the list leaves
-    out a network that is as good as the best more often than in 5 % of all studies.
+    `trained` holds the rows of `runs` of the trainings. If y is the test accuracy, `tied` names the
+    other candidates that are not significantly below the best. The tests are paired t-tests at a
+    nominal 5 %, with Holm's correction over the candidates. Candidates with fewer than three common
+    seeds, or with the same difference in each, are tied too, since their spread is unknown.
+
+    The same seeds chose the best, and nothing corrects for that. So the list omits a network that is
+    as good as the best in more than 5 % of all studies.
     """
     fits = points.dropna(subset=["x", "y"])
     unsure: list[str] = []
     if x_limit is not None:
-        fits = fits[_within(fits["x"], x, x_limit)]
+        fits = fits[_is_within(fits["x"], x, x_limit)]
         ends = fits["x_low" if x.better == "higher" else "x_high"]
-        sure = _within(ends, x, x_limit)
+        sure = _is_within(ends, x, x_limit)
         unsure = list(dict.fromkeys(fits.loc[ends.notna() & ~sure, "variant"]))
         fits = fits[sure] if whole_interval else fits
     if memory_limit_mib is not None:
         fits = fits[fits["memory_mib"] <= memory_limit_mib]
     if not len(fits):
         return None
-    place: Any = fits["y"].idxmin() if y.better == "lower" else fits["y"].idxmax()
-    best = fits.loc[place]
+    label: Any = fits["y"].idxmin() if y.better == "lower" else fits["y"].idxmax()
+    best = fits.loc[label]
     others = fits.loc[fits["variant"] != best["variant"], "variant"].unique()
-    alike = []
+    tied = []
     if y.column == "test_accuracy" and len(others):
-        alike = _find_tied(trained, best["variant"], others)
-    return Choice(best.to_dict(), alike, unsure)
+        tied = _find_tied(trained, best["variant"], others)
+    return Choice(best.to_dict(), tied, unsure)
 
 
-def _within(values: pd.Series, x: Axis, limit: float) -> pd.Series:
-    """Whether each value keeps the limit; NaN keeps none."""
+def _is_within(values: pd.Series, x: Axis, limit: float) -> pd.Series:
+    """Whether each value is within the limit; NaN is not."""
     return values >= limit if x.better == "higher" else values <= limit
 
 
 def _find_tied(trained: pd.DataFrame, best: str, others: Sequence[str]) -> list[str]:
-    """`intervals.seed_p_value` of `best` minus each of `others` at once, with Holm's correction."""
+    """`seed_p_value` of `best` minus each of `others` at once, with Holm's correction."""
     fresh = keep_counted(trained, ["variant"])
     accuracy = fresh.pivot_table(index="variant", columns="seed", values="test_accuracy")
     gaps = -accuracy.loc[list(others)].sub(accuracy.loc[best], axis="columns")
     n, mean = gaps.notna().sum(axis="columns"), gaps.mean(axis="columns")
     std = gaps.std(axis="columns", ddof=1)
-    seen = n.ge(FEWEST_FOR_INTERVAL) & std.gt(ROUNDING * mean.abs())
-    t = mean.abs() / (std / np.sqrt(n)).where(seen)
+    testable = n.ge(MIN_FOR_INTERVAL) & std.gt(ROUNDING * mean.abs())
+    t = mean.abs() / (std / np.sqrt(n)).where(testable)
     p_values = holm(2 * stdtr((n - 1).clip(lower=1), -t).to_numpy())
-    # A NaN is no p-value: such a candidate isn't significant either.
-    alike: list[str] = gaps.index[~((p_values <= ALPHA) & (mean > 0))].tolist()
-    return alike
+    # A NaN is not significant either.
+    tied: list[str] = gaps.index[~((p_values <= ALPHA) & (mean > 0))].tolist()
+    return tied

@@ -1,4 +1,4 @@
-"""Which jobs a table is about: what its spec leaves out is taken from the first block of its kind."""
+"""Which jobs a table shows: what its spec leaves out comes from the first block of its kind."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from resnest_bench.paths import Experiment
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.tables import TableSpec
 
-PLACE = ["kind", "dataset", "recipe", "variant"]
+KEY = ["kind", "dataset", "recipe", "variant"]
 
 
 @dataclass(frozen=True)
 class Experiments:
-    """The trainings (or fine-tunings) and the latencies that something is about; None for none."""
+    """One experiment of trainings (or fine-tunings) and one of latencies; None for none."""
 
     training: Experiment | None
     latency: Experiment | None
 
     def runs(self, frame: pd.DataFrame, kinds: Sequence[str] = ()) -> pd.DataFrame:
-        """Rows of `frame` (runs or cells) that belong here, or those of some kinds of them."""
+        """Rows of `frame` (runs or cells) of these experiments, or only of some kinds of jobs."""
         keep = pd.Series(False, index=frame.index)
         for one in filter(None, (self.training, self.latency)):
             if not kinds or one.kind in kinds:
@@ -36,14 +36,14 @@ class Experiments:
 
 @dataclass(frozen=True)
 class Selection(Experiments):
-    """Rows and experiments of one table."""
+    """The variants and experiments of one table."""
 
     variants: tuple[str, ...] = ()
     paper: bool = False
 
 
 def select(study: StudySpec, spec: TableSpec) -> Selection:
-    """Fill in what `spec` leaves out. 'all' takes every variant that one of the experiments has."""
+    """Fill in what `spec` leaves out. 'all' selects every variant of the experiments."""
     train = _first_block(study.train, dataset=spec.dataset, recipe=spec.recipe)
     latency = _first_block(study.latency, dataset=spec.dataset, protocol=spec.protocol)
     dataset = spec.dataset or (train and train.dataset)
@@ -53,20 +53,20 @@ def select(study: StudySpec, spec: TableSpec) -> Selection:
         Experiment("train", dataset, recipe) if dataset and recipe else None,
         timed and Experiment("latency", *timed),
     )
-    names = _asked_variants(study, chosen) if spec.variants == "all" else spec.variants
+    names = _list_variants(study, chosen) if spec.variants == "all" else spec.variants
     return Selection(chosen.training, chosen.latency, tuple(names), spec.paper)
 
 
-def _first_block(blocks: tuple, **wanted: str | None) -> Any | None:
-    """The first block that fits what is given, else the first one of all, else None."""
+def _first_block(blocks: tuple, **values: str | None) -> Any | None:
+    """The first block with the given values, else the first block, else None."""
     for block in blocks:
-        if all(value in (None, getattr(block, field)) for field, value in wanted.items()):
+        if all(value in (None, getattr(block, field)) for field, value in values.items()):
             return block
     return blocks[0] if blocks else None
 
 
-def _asked_variants(study: StudySpec, chosen: Experiments) -> list[str]:
-    """Variants that are trained in this experiment; without a training, those that are timed."""
+def _list_variants(study: StudySpec, chosen: Experiments) -> list[str]:
+    """Variants that are trained in this experiment or, without a training, timed."""
     jobs = study.jobs()
     trained = {job.variant for job in jobs if job.experiment == chosen.training}
     timed = {job.variant for job in jobs if job.experiment == chosen.latency}
@@ -74,9 +74,9 @@ def _asked_variants(study: StudySpec, chosen: Experiments) -> list[str]:
 
 
 def list_experiments(study: StudySpec) -> tuple[list[Experiment], list[Experiment]]:
-    """All experiments of trainings and fine-tunings, and all of latencies.
+    """All experiments of trainings and fine-tunings, and all experiments of latencies.
 
-    The ones that the study's trade-off table is about come first.
+    Those of the study's trade-off table come first.
     """
     every = list(dict.fromkeys(job.experiment for job in study.jobs()))
     trained = [one for one in every if one.kind != "latency"]
@@ -89,26 +89,26 @@ def list_experiments(study: StudySpec) -> tuple[list[Experiment], list[Experimen
 
 
 def main_experiments(study: StudySpec) -> Experiments:
-    """The first ones of `list_experiments`."""
+    """The first two experiments of `list_experiments`."""
     trained, timed = list_experiments(study)
     return Experiments(trained[0] if trained else None, timed[0] if timed else None)
 
 
 class RowGroups:
-    """Rows of `runs` or `cells`, to be asked for one variant after another.
+    """Rows of `runs` or `cells`, grouped for fast selection of one variant after another.
 
-    A row is a dict of `columns`. `labels` is each dataset's name to its label.
+    A row is a dict of `columns`. `labels` maps each dataset's name to its label.
     """
 
     def __init__(self, frame: pd.DataFrame, columns: list[str]) -> None:
-        places = frame[PLACE].itertuples(index=False, name=None)
+        keys = frame[KEY].itertuples(index=False, name=None)
         self._rows: dict[tuple, list[dict[str, Any]]] = {}
-        for place, row in zip(places, row_dicts(frame[columns]), strict=True):
-            self._rows.setdefault(place, []).append(row)
+        for key, row in zip(keys, row_dicts(frame[columns]), strict=True):
+            self._rows.setdefault(key, []).append(row)
         self.labels = dict(zip(frame["dataset"], frame["dataset_label"], strict=True))
 
-    def of(self, experiment: Experiment | None, variant: str) -> list[dict[str, Any]]:
-        """What `select_rows` gives, but without a look at every row."""
+    def select(self, experiment: Experiment | None, variant: str) -> list[dict[str, Any]]:
+        """The rows of `select_rows`, without a scan of the frame."""
         return self._rows.get((*experiment, variant), []) if experiment else []
 
 
@@ -116,4 +116,4 @@ def select_rows(frame: pd.DataFrame, experiment: Experiment | None, variant: str
     """Rows of `runs` or `cells` of one variant in one experiment."""
     if experiment is None:
         return frame.iloc[:0]
-    return frame[(frame[PLACE] == [*experiment, variant]).all(axis=1)]
+    return frame[(frame[KEY] == [*experiment, variant]).all(axis=1)]

@@ -1,4 +1,4 @@
-"""The three tables: ablation, trade-off, transfer. A row is never dropped: a gap has its reason."""
+"""The three tables: ablation, trade-off, transfer. No row is dropped: a gap has its reason."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,16 +13,16 @@ from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.summary import paired_difference
 from resnest_bench.tables import paper_values
 from resnest_bench.tables.fronts import PANEL
-from resnest_bench.tables.noise import NO_REFERENCE, SEVERAL, Place, floor_percent, noise_floors
+from resnest_bench.tables.noise import NO_REFERENCE, SEVERAL, FloorKey, NoiseFloor, noise_floors
 from resnest_bench.tables.points import headline_points
 from resnest_bench.tables.selection import RowGroups, Selection, select
 from resnest_bench.tables.values import (
     CELL_COLUMNS,
     RUN_COLUMNS,
     Rows,
+    accuracies_by_seed,
     accuracy_values,
     any_stale,
-    by_seed,
     latency_status,
     latency_values,
     training_status,
@@ -133,11 +133,11 @@ TEXTS = {
 
 
 def ablation_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """One row for each variant of `study.tables.ablation`, in its order; empty where that is null.
+    """One row per variant of `study.tables.ablation`, in its order; empty if that is null.
 
-    `runs` is from `collect`, `cells` from `cells_frame`. Accuracies are in %, their spread in
-    percentage points, times in ms; nothing is rounded. `seeds` and `seed_accuracies_percent` hold
-    lists, and so does `latency_round_p50_ms`. Stale values are shown only where there is no fresh one, with `stale` set.
+    `runs` is from `collect`, `cells` from `cells_frame`. Accuracies are in %, their spread is in
+    percentage points, and times are in ms; nothing is rounded. `seeds`, `seed_accuracies_percent` and
+    `latency_round_p50_ms` hold lists. Stale values are used only without a fresh one, with `stale` set.
     """
     return _variants_table(study, study.tables.ablation, runs, cells, paper_values.ABLATION)
 
@@ -145,48 +145,49 @@ def ablation_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) ->
 def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """Like `ablation_table`, for `study.tables.tradeoff`.
 
-    `front` says whether the row is on the Pareto front of its device and setting, among this table's
-    rows, and `front_probability` how sure that is (`front_probabilities_of`), from `front_seeds` seeds
-    and `front_rounds` rounds; NaN with its `front_reason`.
+    `front` says whether the row is Pareto-optimal among this table's rows of its device and setting.
+    `front_probability` is the probability of that (`estimate_front_probabilities`), from `front_seeds`
+    seeds and `front_rounds` rounds; NaN with a `front_reason`.
     """
     table = _variants_table(study, study.tables.tradeoff, runs, cells, paper_values.TRADEOFF)
     if not (study.train and study.latency and len(table)):
         return table
-    places = _front_places(study, runs, cells).set_index(["variant", *PANEL])
+    fronts = _front_columns(study, runs, cells).set_index(["variant", *PANEL])
     keys = pd.MultiIndex.from_frame(table[["variant", "latency_device", "latency_setting"]])
-    found = make_frame(places.reindex(keys).reset_index(drop=True), _column_types(FRONT_COLUMNS))
-    at = table.columns.tolist().index(LAST_COLUMNS[0])
+    fronts = make_frame(fronts.reindex(keys).reset_index(drop=True), _column_types(FRONT_COLUMNS))
+    position = table.columns.tolist().index(LAST_COLUMNS[0])
     for column in reversed(FRONT_COLUMNS):
-        table.insert(at, column, found[column])
+        table.insert(position, column, fronts[column])
     return table
 
 
 def other_tables(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> list[pd.DataFrame]:
-    """A table for each training experiment that neither the ablation nor the trade-off table shows.
+    """One table per training experiment that neither the ablation nor the trade-off table shows.
 
-    So that no training of a study goes unseen, whatever its `tables` say. Columns are those of
-    `ablation_table`; those of latencies only where the study times networks on the same data set.
+    So every training of a study is in a table, whatever its `tables` say. Columns are those of
+    `ablation_table`, with latencies only if the study times networks on the same dataset.
     """
-    asked = [select(study, spec) for spec in (study.tables.ablation, study.tables.tradeoff) if spec]
-    shown = {chosen.training for chosen in asked}
+    selections = [
+        select(study, spec) for spec in (study.tables.ablation, study.tables.tradeoff) if spec
+    ]
+    shown = {chosen.training for chosen in selections}
     trained = dict.fromkeys(Experiment("train", b.dataset, b.recipe) for b in study.train)
     timed = {block.dataset for block in study.latency}
-    found = []
+    tables = []
     for experiment in trained:
         if experiment not in shown:
             is_timed = experiment.dataset in timed
             one = study if is_timed else study.model_copy(update={"latency": ()})
             spec = TableSpec(dataset=experiment.dataset, recipe=experiment.recipe)
-            found.append(_variants_table(one, spec, runs, cells, {}))
-    return [table for table in found if len(table)]
+            tables.append(_variants_table(one, spec, runs, cells, {}))
+    return [table for table in tables if len(table)]
 
 
-def _front_places(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+def _front_columns(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     points, _, _ = headline_points(study, runs, cells)
-    # Of a row without both values there is nothing to say.
-    whole = points.dropna(subset=["x", "y"])
-    named = {"front_y_n": "front_seeds", "front_x_n": "front_rounds"}
-    return whole.rename(columns=named)[["variant", *PANEL, *FRONT_COLUMNS]]
+    complete = points.dropna(subset=["x", "y"])
+    names = {"front_y_n": "front_seeds", "front_x_n": "front_rounds"}
+    return complete.rename(columns=names)[["variant", *PANEL, *FRONT_COLUMNS]]
 
 
 def _variants_table(
@@ -207,18 +208,18 @@ def _variants_table(
     if chosen.paper:
         columns += PRINTED_COLUMNS
         rows = [{**row, **_printed(row, printed.get(row["variant"]))} for row in rows]
-    noted = _with_data_notes(study, runs, rows)
+    noted = _add_data_notes(study, runs, rows)
     return make_frame(noted, _column_types([*columns, *LAST_COLUMNS]))
 
 
 def _variant_row(
     study: StudySpec, chosen: Selection, name: str, runs: RowGroups, cells: RowGroups
 ) -> dict[str, Any]:
-    trained = runs.of(chosen.training, name)
+    trained = runs.select(chosen.training, name)
     status = training_status(trained) if chosen.training else []
     latency: dict[str, Any] = {}
     if chosen.latency:
-        timed, measured = (rows.of(chosen.latency, name) for rows in (runs, cells))
+        timed, measured = (rows.select(chosen.latency, name) for rows in (runs, cells))
         latency = {
             "latency_dataset": chosen.latency.dataset,
             "protocol": chosen.latency.recipe,
@@ -236,17 +237,19 @@ def _variant_row(
     }
 
 
-def _floor_columns(row: Mapping[str, Any], floors: Mapping[Place, Any]) -> dict[str, Any]:
-    """The noise floor of two latencies like this one, in %; or why it isn't known."""
+def _floor_columns(
+    row: Mapping[str, Any], floors: Mapping[FloorKey, NoiseFloor | str]
+) -> dict[str, Any]:
+    """The noise floor of two latencies like this one, in %; or why it is unknown."""
     if not row.get("latency_device"):
         return {}
-    place = (row["latency_dataset"], row["protocol"], row["latency_device"])
-    floor = floors.get(place) or (SEVERAL if " and " in place[2] else NO_REFERENCE)
+    key = (row["latency_dataset"], row["protocol"], row["latency_device"])
+    floor = floors.get(key) or (SEVERAL if " and " in key[2] else NO_REFERENCE)
     if isinstance(floor, str):
         return {"noise_floor_reason": floor}
     return {
-        "noise_floor_percent": floor_percent(floor, row["latency_rounds"]),
-        "noise_floor_reason": floor.unknown or None,
+        "noise_floor_percent": floor.percent(row["latency_rounds"]),
+        "noise_floor_reason": floor.reason or None,
     }
 
 
@@ -258,11 +261,11 @@ def _variant_columns(variant: VariantSpec) -> dict[str, Any]:
     }
 
 
-def _with_data_notes(
+def _add_data_notes(
     study: StudySpec, runs: pd.DataFrame, rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    found = data_notes(study, runs)
-    return [{**row, "data_note": found.get(row["dataset"])} for row in rows]
+    notes = data_notes(study, runs)
+    return [{**row, "data_note": notes.get(row["dataset"])} for row in rows]
 
 
 def _data_columns(runs: RowGroups, experiment: Experiment | None) -> dict[str, Any]:
@@ -287,20 +290,20 @@ def _printed(row: Mapping[str, Any], printed: paper_values.PrintedRow | None) ->
 def transfer_table(
     study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """One row for each fine-tuned variant and recipe, in the study's order; empty without any.
+    """One row per fine-tuned variant and recipe, in the study's order; empty without any.
 
-    The gain is the test accuracy minus that from scratch of the same variant on the same data,
-    paired by seed, in percentage points: `gain_n` seeds have both. `cells` is not used: the
-    signature is that of the other tables.
+    The gain is the test accuracy minus that of training the same variant from scratch on the same
+    data, paired by seed, in percentage points. `gain_n` is the number of seeds that have both. `cells`
+    is not used; the signature is that of the other tables.
     """
     printed = study.tables.transfer.paper
     columns = [*ACCURACY_COLUMNS, *GAIN_COLUMNS, *(PRINTED_COLUMNS[1:3] if printed else [])]
     groups = dict.fromkeys(
         (job.experiment, job.variant) for job in study.jobs() if job.kind == "finetune"
     )
-    by_place = RowGroups(runs, RUN_COLUMNS)
-    rows = [_transfer_row(study, by_place, *group) for group in groups]
-    noted = _with_data_notes(study, runs, rows)
+    row_groups = RowGroups(runs, RUN_COLUMNS)
+    rows = [_transfer_row(study, row_groups, *group) for group in groups]
+    noted = _add_data_notes(study, runs, rows)
     return make_frame(noted, _column_types([*columns, *LAST_COLUMNS]))
 
 
@@ -308,22 +311,22 @@ def _transfer_row(
     study: StudySpec, runs: RowGroups, experiment: Experiment, variant: str
 ) -> dict[str, Any]:
     dataset, recipe = experiment.dataset, experiment.recipe
-    tuned = runs.of(experiment, variant)
+    tuned = runs.select(experiment, variant)
     values = accuracy_values(tuned)
     status = training_status(tuned)
     row = {
         **_variant_columns(study.variant(variant)),
         **_data_columns(runs, experiment),
         "recipe": recipe,
-        "weights": _weights_text(study, dataset, variant, recipe),
+        "weights": _describe_weights(study, dataset, variant, recipe),
         **values,
     }
     scratch = _scratch_recipe(study, dataset, variant)
     if scratch and scratch != recipe:
-        base = runs.of(experiment._replace(recipe=scratch), variant)
+        base = runs.select(experiment._replace(recipe=scratch), variant)
         row |= _gain(tuned, base)
         if any_stale(base):
-            status.append(f"the gain is over stale values of {scratch}")
+            status.append(f"the gain is relative to stale values of {scratch}")
     if study.tables.transfer.paper:
         row |= _printed_transfer(variant, recipe, values["accuracy_mean_percent"])
     return {**row, "status": "; ".join(status) or "ok"}
@@ -339,7 +342,7 @@ def _printed_transfer(variant: str, recipe: str, ours: float | None) -> dict[str
 
 
 def _scratch_recipe(study: StudySpec, dataset: str, variant: str) -> str | None:
-    """The fine-tuning recipe of this variant that starts from random weights, if there is one."""
+    """The fine-tuning recipe of this variant that starts from random weights, or None."""
     names = (
         recipe
         for block in study.finetune
@@ -350,7 +353,7 @@ def _scratch_recipe(study: StudySpec, dataset: str, variant: str) -> str | None:
 
 
 def _gain(tuned: Rows, scratch: Rows) -> dict[str, Any]:
-    gain = paired_difference(by_seed(tuned), by_seed(scratch))
+    gain = paired_difference(accuracies_by_seed(tuned), accuracies_by_seed(scratch))
     return {
         "gain_n": gain.n,
         "gain_mean_points": gain.mean,
@@ -361,7 +364,7 @@ def _gain(tuned: Rows, scratch: Rows) -> dict[str, Any]:
     }
 
 
-def _weights_text(study: StudySpec, dataset: str, variant: str, recipe: str) -> str:
+def _describe_weights(study: StudySpec, dataset: str, variant: str, recipe: str) -> str:
     weights = study.weights(Job("finetune", dataset, recipe, variant, study.seeds[0]))
     if weights is None:
         return "random"

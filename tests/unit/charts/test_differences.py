@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from resnest_bench.charts import effects_chart, pairs_chart, svg_text
+from resnest_bench.charts import effects_chart, pairs_chart, render_svg
 from resnest_bench.charts.differences import BY_SEED, MODEL
 from resnest_bench.comparisons.differences import DIFFERENCE_COLUMNS
 from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
@@ -76,7 +76,7 @@ def test_against_one_base_each_has_a_row_with_its_interval():
     assert points.loc["B", ["low", "high"]].tolist() == [1.5, 3.5]
     colour = next(p for p in spec["layer"] if p["mark"]["type"] == "point")["encoding"]["color"]
     assert colour["scale"]["domain"] == ["above", "not significant"]
-    assert svg_text(pairs_chart(rows))
+    assert render_svg(pairs_chart(rows))
 
 
 def test_of_one_seed_the_interval_is_that_of_the_two_networks():

@@ -47,5 +47,5 @@ def test_two_values_are_drawn_themselves():
 
 def test_without_any_of_ours_the_printed_ones_stand_alone():
     drawn = paper_chart(ROWS.tail(1), "ms/image").to_dict()
-    assert "none of these figures yet" in " ".join(drawn["title"]["subtitle"])
+    assert "no such figure" in " ".join(drawn["title"]["subtitle"])
     assert "no data yet" in json.dumps(paper_chart(ROWS.head(0), "ms/image").to_dict())

@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from resnest_bench.claims.hypotheses import band_p_values, one_sided_p
-from resnest_bench.stats.intervals import MeanError
+from resnest_bench.stats.intervals import MeanEstimate
 from support.claims_study import claim, claims_study, make_results
 
 VALUES = np.array([1.2, 0.4, 2.2, 1.0, -0.3])
-STUDENT = MeanError(VALUES.mean(), VALUES.var(ddof=1) / 5, 0.0, 5)
+STUDENT = MeanEstimate(VALUES.mean(), VALUES.var(ddof=1) / 5, 0.0, 5)
 
 
 @pytest.mark.parametrize("limit", [-1.0, 0.0, 0.9, 3.0])
@@ -41,14 +41,14 @@ def test_a_band_is_two_one_sided_tests():
 
 
 def test_two_seeds_decide_nothing_however_clear_they_look():
-    error = MeanError(100.0, 1e-6, 0.0, 2)
+    error = MeanEstimate(100.0, 1e-6, 0.0, 2)
     assert band_p_values(error, 0.0, math.inf) == (1, 1)
-    many = MeanError(np.array([100.0, -100.0]), np.array([1e-6, 1e-6]), np.zeros(2), 2)
+    many = MeanEstimate(np.array([100.0, -100.0]), np.array([1e-6, 1e-6]), np.zeros(2), 2)
     assert np.asarray(band_p_values(many, 0.0, math.inf)).tolist() == [[1, 1], [1, 1]]
 
 
 def test_arrays_are_studies():
-    error = MeanError(np.array([1.0, -1.0]), np.array([0.04, 0.04]), np.array([0.02, 0.02]), 5)
+    error = MeanEstimate(np.array([1.0, -1.0]), np.array([0.04, 0.04]), np.array([0.02, 0.02]), 5)
     p_for, p_against = band_p_values(error, 0.0, math.inf)
     assert p_for[0] == pytest.approx(p_against[1])
     assert p_for.shape == p_against.shape == (2,)
@@ -82,6 +82,6 @@ def test_arrays_are_studies():
 )
 def test_what_is_asked(made, text, low, high):
     (result,) = make_results(claims_study(made), {})
-    (comparison,) = result.comparisons
-    assert comparison.question.text == text
-    assert (comparison.question.low, comparison.question.high) == pytest.approx((low, high))
+    (comparison,) = result.tests
+    assert comparison.hypothesis.text == text
+    assert (comparison.hypothesis.low, comparison.hypothesis.high) == pytest.approx((low, high))

@@ -7,7 +7,14 @@ import pytest
 
 from resnest_bench import files, records
 from resnest_bench.claims import next_seeds
-from resnest_bench.claims.next_seeds import ALL_DECIDED, NO_BUDGET, NONE_WORTH, WAITING, decide
+from resnest_bench.claims.next_seeds import (
+    ALL_DECIDED,
+    NO_BUDGET,
+    NONE_WORTH,
+    WAITING,
+    WAITS,
+    decide,
+)
 from resnest_bench.claims.tables import claims_table
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
@@ -94,14 +101,14 @@ def test_where_the_images_leave_too_much_the_reason_is_said():
     bits["A"] = np.roll(bits["A"], 1, axis=0)
     study = build_study(BETTER)
     fields = decision(study, trained(study, bits))
-    assert "no number of seeds would" in by_name(fields)["better"].reason
+    assert "300 test images" in by_name(fields)["better"].reason
     assert fields["stop"] == NONE_WORTH
 
 
 def test_an_untested_claim_says_why():
     study = build_study(claim("greater", name="gone", a=["Gone"], b=["A"]), BETTER)
     fields = decision(study, {})
-    assert by_name(fields)["gone"].reason == "can't be tested: Gone is not in this study"
+    assert "Gone is not in this study" in by_name(fields)["gone"].reason
     assert fields["stop"] == NONE_WORTH
 
 
@@ -155,10 +162,10 @@ def test_a_missing_record_makes_a_claim_wait(unclear):
     del made[place("A", 4)]
     fields = decision(study, made)
     assert (fields["wanted"], fields["stop"]) == ((), WAITING)
-    assert "has to wait" in by_name(fields)["better"].reason
+    assert by_name(fields)["better"].reason.startswith(WAITS)
     # One that failed is not waited for.
     made[place("A", 4)] = make_failed_record(place("A", 4), study.job_spec(place("A", 4)), "inf")
-    assert "has to wait" not in by_name(decision(study, made))["better"].reason
+    assert not by_name(decision(study, made))["better"].reason.startswith(WAITS)
 
 
 def test_stale_records_get_no_company(unclear):

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import ndtri
 
 from resnest_bench.claims.hypotheses import band_p_values
-from resnest_bench.claims.verdicts import conjunction_p, verdicts
-from resnest_bench.stats.intervals import MeanError, mean_error
+from resnest_bench.claims.verdicts import combine_p_values, decide_verdicts
+from resnest_bench.stats.intervals import MeanEstimate, estimate_mean
 
 STUDIES, SEEDS, IMAGES = 600, 4, 150
 IMAGE_SD, SEED_SD, REST_SD = 1.0, 0.1, 0.7
@@ -40,17 +40,19 @@ def claim_p_values(bits, pairs, band):
     """p for and against of one claim in each study, by the functions that make the table."""
     found = []
     for first, second in pairs:
-        error = mean_error(bits[:, first].astype(np.int8) - bits[:, second])
-        points = MeanError(100 * error.mean, 1e4 * error.seed_part, 1e4 * error.image_part, SEEDS)
+        error = estimate_mean(bits[:, first].astype(np.int8) - bits[:, second])
+        points = MeanEstimate(
+            100 * error.mean, 1e4 * error.seed_variance, 1e4 * error.image_variance, SEEDS
+        )
         found.append(band_p_values(points, *band))
     p_for, p_against = (np.stack(p, axis=-1) for p in zip(*found, strict=True))
-    return conjunction_p(p_for, p_against)
+    return combine_p_values(p_for, p_against)
 
 
 def list_words(bits, claims):
     p = [claim_p_values(bits, pairs, band) for pairs, band in claims]
     p_for, p_against = (np.stack(each, axis=-1) for each in zip(*p, strict=True))
-    return verdicts(p_for, p_against)[1]
+    return decide_verdicts(p_for, p_against)[1]
 
 
 def test_where_all_variants_are_alike_a_wrong_verdict_is_rare():
@@ -91,8 +93,8 @@ def wrong_verdicts(num_rounds):
     rng = np.random.default_rng(3)
     logs = 0.02 * rng.standard_normal((20_000, 12, num_rounds))
     variance = logs.var(axis=-1, ddof=1) / num_rounds
-    error = MeanError(logs.mean(axis=-1), variance, np.zeros_like(variance), num_rounds)
-    words = verdicts(*band_p_values(error, *ABOVE))[1]
+    error = MeanEstimate(logs.mean(axis=-1), variance, np.zeros_like(variance), num_rounds)
+    words = decide_verdicts(*band_p_values(error, *ABOVE))[1]
     return (words != "undecided").any(axis=1)
 
 

@@ -16,14 +16,14 @@ from resnest_bench.comparisons.differences import (
     find_trainings,
     list_pairs,
     main_trainings,
-    typical_detectable,
+    median_detectable_difference,
 )
 from resnest_bench.report.differences import (
+    count_significant,
+    describe_power,
     differences_caption,
     differences_display,
     differences_notes,
-    power_text,
-    significance_text,
 )
 from support.claims_study import TRAIN, claims_study, make_outcomes, trained
 
@@ -66,7 +66,7 @@ def test_a_large_difference_is_significant_and_a_small_one_is_not():
     assert pair(found, "T", "B")["verdict"] == BELOW
     assert pair(found, "T", "A")["verdict"] == UNDECIDED
     assert pair(found, "B", "A")["difference_points"] == pytest.approx(20.0)
-    assert significance_text(found.pairs) == "2 of 3 differences are significant"
+    assert count_significant(found.pairs) == "2 of 3 differences are significant"
     assert found.accuracies["variant"].tolist() == ["A", "B", "T"]
 
 
@@ -110,9 +110,9 @@ def test_one_seed_compares_two_networks_by_mcnemars_test():
     assert "two networks, not two variants" in row["status"]
     assert differences_display(found.pairs).iloc[0]["n"] == "1, these networks"
     # No count of pairs of variants: two seeds, which decide nothing, must not look less sure.
-    assert "no variant" in significance_text(found.pairs)
-    assert "significant" not in significance_text(found.pairs)
-    assert power_text(found.pairs) == ""
+    assert "no variant" in count_significant(found.pairs)
+    assert "significant" not in count_significant(found.pairs)
+    assert describe_power(found.pairs) == ""
 
 
 def test_the_least_detectable_difference_is_that_of_the_paired_t_test():
@@ -127,8 +127,8 @@ def test_the_least_detectable_difference_is_that_of_the_paired_t_test():
     power = stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift)
     # The images' part makes it need a larger difference, never a smaller one.
     assert power >= 0.80 - 1e-3
-    assert typical_detectable(found.pairs)[0] == 5
-    assert "With 5 seeds" in power_text(found.pairs)
+    assert median_detectable_difference(found.pairs)[0] == 5
+    assert "With 5 seeds" in describe_power(found.pairs)
 
 
 def test_seeds_needed_are_few_for_a_large_difference_and_none_for_no_difference():
@@ -189,8 +189,8 @@ def test_a_pair_without_a_common_seed_is_not_tested():
     kept = {j: r for j, r in made.items() if (j.seed < 2) == (j.variant == "A")}
     found = compute_differences(find_trainings(study, TRAIN), make_outcomes(study, kept))
     row = found.pairs.iloc[0]
-    assert (row["verdict"], row["n"], row["status"]) == (UNTESTED, 0, "no seed is in both")
-    assert significance_text(found.pairs) == "None of 1 pair is tested"
+    assert (row["verdict"], row["n"], row["status"]) == (UNTESTED, 0, "no common seed")
+    assert count_significant(found.pairs) == "None of 1 pair is tested"
 
 
 def test_two_seeds_reach_no_verdict_and_both_differences_are_shown():
@@ -204,9 +204,9 @@ def test_two_seeds_reach_no_verdict_and_both_differences_are_shown():
     shown = differences_display(found.pairs).iloc[0]
     assert shown["difference (points)"] == values
     assert (shown["P(better)"], shown["p (Holm)"]) == ("–", "–")
-    assert "two seeds" in row["status"]
-    assert "third seed" in power_text(found.pairs)
-    assert significance_text(found.pairs) == "None of 1 pair is tested"
+    assert "no test" in row["status"]
+    assert "third seed" in describe_power(found.pairs)
+    assert count_significant(found.pairs) == "None of 1 pair is tested"
 
 
 def test_differences_without_a_spread_are_not_tested_and_say_so():

@@ -92,7 +92,7 @@ def test_networks_of_other_families_are_named():
     names = [v["name"] for v in VARIANTS] + ["T"]
     study = build_study(variants=[*VARIANTS, timm], tables={"ablation": {"variants": names}})
     found = study_effects(study, runs_with_timm(study))
-    assert effects_notes(found)[0].startswith("Without T:")
+    assert effects_notes(found)[0].endswith(": T.")
 
 
 def runs_with_timm(study):

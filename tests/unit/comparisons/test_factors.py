@@ -204,7 +204,7 @@ def test_one_seed_gives_no_interval_and_none_in_common_no_difference(table):
     assert pd.isna(none["difference_mean_points"])
     assert none["status"] == (
         "ResNeSt-14-1s1x64d: seed 2 missing: no record yet; "
-        "ResNeSt-14-1s2x64d: seeds 0, 1 missing: no record yet; no seed is in both"
+        "ResNeSt-14-1s2x64d: seeds 0, 1 missing: no record yet; no common seed"
     )
 
 
@@ -287,5 +287,5 @@ def test_without_a_training_every_pair_says_so():
     timed = study.model_copy(update={"train": ()})
     table = factor_table(timed, make_frames(timed, {})[0])
     assert table["status"].tolist() == [
-        "A: training not asked for by the study; B: training not asked for by the study"
+        "A: the study does not train it; B: the study does not train it"
     ]

@@ -76,4 +76,4 @@ def test_what_can_not_be_compared_says_why(study, paths, ratios):
     assert "several devices" in table.loc["B", "status"]
     assert table["time_ratio"].isna().all()
     assert "no record yet" in table.loc["T", "status"]
-    assert "no latency of batch 3" in ratios(batch_size=3).loc["B", "status"]
+    assert "B has no latency" in ratios(batch_size=3).loc["B", "status"]

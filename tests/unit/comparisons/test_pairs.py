@@ -4,7 +4,7 @@ from scipy import stats
 
 from resnest_bench.comparisons.pairs import pairs_table
 from resnest_bench.frames.correctness import Correctness
-from resnest_bench.stats.paired import discordant
+from resnest_bench.stats.paired import count_discordant
 
 
 def some_correct(num_seeds=3, num_images=500, names=("A", "B", "C"), gaps=()):
@@ -49,7 +49,7 @@ def test_a_pairs_figures_are_students_on_the_seeds_that_both_have():
 def test_one_seed_has_mcnemars_p_and_the_interval_of_the_test_images_alone():
     correct = some_correct(1, 200)
     row = pairs_table(correct, [("C", "A")]).iloc[0]
-    counts = discordant(correct.bits_VSN[2, 0], correct.bits_VSN[0, 0])
+    counts = count_discordant(correct.bits_VSN[2, 0], correct.bits_VSN[0, 0])
     assert row["networks_p"] == pytest.approx(stats.binomtest(counts[0], sum(counts)).pvalue)
     assert row["networks_low_points"] < row["difference_points"] < row["networks_high_points"]
     gaps = ["seeds_p", "all_p", "seeds_low_points", "all_high_points", "pair_better", "std_points"]

@@ -14,6 +14,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.export import blocks, page_html, results, write_page
 from resnest_bench.frames.cache import load_frames
 from resnest_bench.paths import Job
+from resnest_bench.tables.noise import ALL_ALIKE, NOISE_PARTS
 from resnest_bench.tables.points import headline_points
 from support.claims_study import SOME_CLAIMS
 from support.hostile_study import write_hostile_study
@@ -135,7 +136,7 @@ def test_claims_have_a_section_with_a_chart_for_each(tmp_path):
     assert page.sections[:3] == ["about", "tradeoff", "differences"]
     text = page.list_texts("section")[3]
     assert "5 claims: 1 supported, 2 contradicted, 2 untested." in text
-    assert "Supported: B > A: +11.00 points, 95 % from" in text
+    assert "Supported: B > A: +11.00 points, 95 %" in text
     assert "gone: Gone is not in this study." in text
     assert "better: B > A" not in text  # its chart says so
     titles = [spec["title"]["text"] for spec in page.specs]
@@ -166,8 +167,8 @@ def test_the_front_and_what_cannot_be_told_from_the_best_are_said(study, paths):
             job = Job("train", "low", "quick", variant, seed)
             records.write(paths.record(job), make_record(study, job, accuracy=percent / 100))
     text = build_page(study, paths).list_texts("section")[1]
-    assert "On the Pareto front (3 of 3): A, B, T." in text
-    assert "No probability: one round of latency, p50: nothing tells the spread." in text
+    assert " (3 of 3): A, B, T." in text
+    assert re.search(r"No probability: .*latency, p50.* one round", text)
     assert "Best test accuracy: T, 81 % at 6.00 ms." in text
     assert "Not significantly below" not in text
     job = Job("train", "low", "quick", "B", 0)
@@ -178,11 +179,10 @@ def test_the_front_and_what_cannot_be_told_from_the_best_are_said(study, paths):
 def test_the_latency_section_says_the_noise_floor(study, paths):
     sections = build_page(study, paths)
     text = sections.list_texts("section")[sections.sections.index("latency")]
-    assert (
-        "Noise floor of protocol fast (images as in low) on CPU Testium 3000 (2 logical cores), 2 threads: "
-        "not known, since all timings of a round are the very same."
-    ) in text
-    assert "Every latency job times the same network before and after its own" in text
+    place = "protocol fast (images as in low) on CPU Testium 3000 (2 logical cores), 2 threads"
+    assert place in text
+    assert ALL_ALIKE in text
+    assert NOISE_PARTS in text
     # 10 ms before and 11 ms after: the mean change of the logarithm is 9.5 %.
     assert "9.5" in text
 
@@ -331,7 +331,7 @@ def test_a_long_table_is_cut_and_it_says_so():
     table = blocks.make_table("t", frame, notes=[str(k) for k in range(1001)])
     assert len(table.rows) == 1000
     assert table.notes[0] == "Only the first 1,000 of 1,200 rows are shown"
-    assert table.notes[-1] == "and 1 notes more"
+    assert table.notes[-1] == "and 1 more notes"
 
 
 def test_numbers_are_set_flush_right():

@@ -32,17 +32,17 @@ def test_the_matrix_holds_the_bits_and_knows_its_gaps():
     made = [record("B", 1), record("A", 5), record("B", 5)]
     seen = build_correctness(with_bits(r, b) for r, b in zip(made, bits, strict=True))
     assert (seen.variants, seen.seeds) == (("B", "A"), (1, 5))
-    assert seen.known_VS.tolist() == [[True, True], [False, True]]
+    assert seen.is_trained_VS.tolist() == [[True, True], [False, True]]
     np.testing.assert_array_equal(seen.bits_VSN[:, 1], bits[[2, 1]])
     assert seen.accuracies_VS[0, 0] == pytest.approx(bits[0].mean())
     assert np.isnan(seen.accuracies_VS[1, 0])
     assert seen.common_seeds(["A", "B"]) == (5,)
-    np.testing.assert_array_equal(seen.of("B"), bits[[0, 2]])
+    np.testing.assert_array_equal(seen.select("B"), bits[[0, 2]])
     np.testing.assert_array_equal(
         seen.differences("A", "B"), [bits[1].astype(int) - bits[2].astype(int)]
     )
     with pytest.raises(ValueError, match="only of B, A"):
-        seen.of("C")
+        seen.select("C")
 
 
 def test_a_name_tells_recipes_apart():
@@ -63,9 +63,9 @@ def other_data(made):
         ([record(), other_data(record(seed=1))], "only trainings on the same data"),
         ([record(), record(seed=1, num_test=90)], "can't be matched"),
         ([record(), record()], "two records of 'A' with seed 0"),
-        ([record(), record(seed=1, recipe="tune")], "`name` that tells them apart"),
-        ([make_failed_record(Job("train", "low", "quick", "A", 0), {}, "gone")], "no finished"),
-        ([make_latency_record(Job("latency", "low", "fast", "A", 0), {})], "no finished"),
+        ([record(), record(seed=1, recipe="tune")], "`name`"),
+        ([make_failed_record(Job("train", "low", "quick", "A", 0), {}, "gone")], "not a finished"),
+        ([make_latency_record(Job("latency", "low", "fast", "A", 0), {})], "not a finished"),
     ],
 )
 def test_what_can_not_be_compared(made, message):

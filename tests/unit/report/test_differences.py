@@ -1,6 +1,6 @@
 from resnest_bench.report.differences import (
+    count_significant,
     differences_summary,
-    significance_text,
     write_differences,
 )
 from resnest_bench.results import StudyResults
@@ -15,7 +15,7 @@ def test_the_files_hold_what_the_records_say(study, paths):
     found = results.main_differences
     assert len(found.pairs)
     assert "Holm's p over" in text
-    assert significance_text(found.pairs) in differences_summary(found)
+    assert count_significant(found.pairs) in differences_summary(found)
     before = [path.read_bytes() for path in files]
     write_differences(StudyResults(study, paths))
     assert [path.read_bytes() for path in files] == before

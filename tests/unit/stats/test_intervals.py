@@ -9,16 +9,14 @@ from resnest_bench.stats.intervals import (
     IMAGES,
     SEEDS,
     SEEDS_AND_IMAGES,
-    MeanError,
-    crossed_interval,
-    crossed_p_value,
+    MeanEstimate,
+    estimate_mean,
     image_interval,
-    mean_error,
-    probability_above,
     seed_interval,
-    seed_p_value,
+    two_way_interval,
     wilson_interval,
 )
+from resnest_bench.stats.p_values import probability_above, seed_p_value, two_way_p_value
 from resnest_bench.stats.summary import FRACTION
 
 # Extra sleep of ten patients by one drug over another: Student, Biometrika 6 (1908) 1.
@@ -54,7 +52,7 @@ def test_wilsons_interval_as_newcombe_prints_it(correct, images, low, high):
     # Newcombe, Statistics in Medicine 17 (1998) 857, table I, method 3.
     seen = wilson_interval(correct, images)
     assert (seen.low, seen.high) == pytest.approx((low, high), abs=5e-5)
-    assert seen.about == IMAGES
+    assert seen.population == IMAGES
     assert "binomial" in seen.method
 
 
@@ -75,7 +73,7 @@ def test_students_own_interval_and_p():
     seen = seed_interval(SLEEP)
     assert (seen.low, seen.high) == pytest.approx((0.7001142, 2.4598858), abs=1e-7)
     assert seed_p_value(SLEEP) == pytest.approx(0.002833, abs=5e-7)
-    assert seen.about == SEEDS
+    assert seen.population == SEEDS
 
 
 def test_many_studies_at_once_are_what_they_are_one_by_one():
@@ -97,20 +95,20 @@ def test_two_seeds_have_no_interval_and_no_test():
     assert np.isnan(seed_interval([0.6, 0.64]).low)
     assert np.isnan(seed_p_value([0.02, 0.04]))
     assert seed_p_value(np.zeros((4, 2))).shape == (4,)
-    error = mean_error(bits(2, 200))
-    assert np.isnan([crossed_interval(error).low, crossed_p_value(error)]).all()
-    many = mean_error(bits(5, 2, 200))
-    assert np.isnan(crossed_p_value(many)).tolist() == [True] * 5
+    error = estimate_mean(bits(2, 200))
+    assert np.isnan([two_way_interval(error).low, two_way_p_value(error)]).all()
+    many = estimate_mean(bits(5, 2, 200))
+    assert np.isnan(two_way_p_value(many)).tolist() == [True] * 5
 
 
 def test_an_accuracys_intervals_stay_below_100_percent():
     correct = np.ones((3, 50), dtype=bool)
     correct[0, :2] = correct[1, 0] = False
-    error = mean_error(correct)
-    assert crossed_interval(error).high > 1
+    error = estimate_mean(correct)
+    assert two_way_interval(error).high > 1
     for seen in (
         seed_interval(correct.mean(axis=-1), bounds=FRACTION),
-        crossed_interval(error, bounds=FRACTION),
+        two_way_interval(error, bounds=FRACTION),
         image_interval(correct, bounds=FRACTION),
     ):
         assert 0 < seen.low < 0.98 < seen.high < 1
@@ -121,10 +119,10 @@ def test_networks_that_make_no_error_at_all_have_no_interval_here():
 
 
 def test_the_parts_of_the_error_as_in_a_published_analysis_of_variance():
-    seen = mean_error(GRAFTS)
+    seen = estimate_mean(GRAFTS)
     assert seen.mean == pytest.approx(89.796, abs=5e-4)
-    assert seen.seed_part == pytest.approx(59.39 / 24, abs=5e-4)
-    assert seen.image_part == pytest.approx((38.45 - 7.33) / 24, abs=1e-3)
+    assert seen.seed_variance == pytest.approx(59.39 / 24, abs=5e-4)
+    assert seen.image_variance == pytest.approx((38.45 - 7.33) / 24, abs=1e-3)
 
 
 def test_the_parts_of_the_error_of_bits_as_statsmodels_finds_them():
@@ -135,66 +133,70 @@ def test_the_parts_of_the_error_of_bits_as_statsmodels_finds_them():
     )
     table = anova_lm(ols("y ~ C(seed) + C(image)", frame).fit())
     squares = table["mean_sq"]
-    seen = mean_error(correct)
-    assert seen.seed_part == pytest.approx(squares["C(seed)"] / 120)
-    assert seen.image_part == pytest.approx((squares["C(image)"] - squares["Residual"]) / 120)
+    seen = estimate_mean(correct)
+    assert seen.seed_variance == pytest.approx(squares["C(seed)"] / 120)
+    assert seen.image_variance == pytest.approx((squares["C(image)"] - squares["Residual"]) / 120)
     # Differences of bits, as small integers, and many studies at once.
     apart = bits(5, 3, 40).astype(np.int8) - bits(5, 3, 40, seed=1).astype(np.int8)
-    assert mean_error(apart).seed_part[4] == pytest.approx(mean_error(apart[4] * 1.0).seed_part)
-    assert mean_error(apart).image_part[4] == pytest.approx(mean_error(apart[4] * 1.0).image_part)
+    assert estimate_mean(apart).seed_variance[4] == pytest.approx(
+        estimate_mean(apart[4] * 1.0).seed_variance
+    )
+    assert estimate_mean(apart).image_variance[4] == pytest.approx(
+        estimate_mean(apart[4] * 1.0).image_variance
+    )
 
 
 def test_one_seed_or_one_image_can_not_be_separated_from_the_rest():
     with pytest.raises(ValueError, match="two seeds"):
-        mean_error(bits(1, 40))
+        estimate_mean(bits(1, 40))
     with pytest.raises(ValueError, match="two images"):
-        mean_error(bits(3, 1))
+        estimate_mean(bits(3, 1))
 
 
 def test_without_an_image_part_it_is_students_interval():
-    error = MeanError(SLEEP.mean(), SLEEP.var(ddof=1) / 10, 0.0, 10)
-    seen, student = crossed_interval(error), seed_interval(SLEEP)
+    error = MeanEstimate(SLEEP.mean(), SLEEP.var(ddof=1) / 10, 0.0, 10)
+    seen, student = two_way_interval(error), seed_interval(SLEEP)
     assert (seen.low, seen.high) == pytest.approx((student.low, student.high))
-    assert crossed_p_value(error) == pytest.approx(0.002833, abs=5e-7)
-    assert seen.about == SEEDS_AND_IMAGES
+    assert two_way_p_value(error) == pytest.approx(0.002833, abs=5e-7)
+    assert seen.population == SEEDS_AND_IMAGES
 
 
 def test_with_hardly_a_seed_part_it_is_the_normal_interval():
-    seen = crossed_interval(MeanError(0.1, 1e-12, 0.0016, 3))
+    seen = two_way_interval(MeanEstimate(0.1, 1e-12, 0.0016, 3))
     assert (seen.low, seen.high) == pytest.approx((0.1 - 1.959964 * 0.04, 0.1 + 1.959964 * 0.04))
-    assert crossed_p_value(MeanError(0.1, 1e-12, 0.0016, 3)) == pytest.approx(
+    assert two_way_p_value(MeanEstimate(0.1, 1e-12, 0.0016, 3)) == pytest.approx(
         2 * stats.norm.sf(2.5), rel=1e-4
     )
 
 
 def test_in_between_each_part_has_its_own_quantile():
     # t(0.975, 4) = 2.776445, z = 1.959964 (tables), parts 3 and 1: 2.572325 times an error of 2.
-    seen = crossed_interval(MeanError(0.0, 3.0, 1.0, 5))
+    seen = two_way_interval(MeanEstimate(0.0, 3.0, 1.0, 5))
     assert seen.high == pytest.approx(2 * (0.75 * 2.776445 + 0.25 * 1.959964), rel=1e-6)
 
 
 def test_images_never_make_an_interval_shorter():
-    alone = crossed_interval(MeanError(0.0, 1.0, 0.0, 3)).high
+    alone = two_way_interval(MeanEstimate(0.0, 1.0, 0.0, 3)).high
     assert alone == pytest.approx(4.302653, abs=1e-6)
     for part in (0.01, 0.1, 0.5):
-        assert crossed_interval(MeanError(0.0, 1.0, part, 3)).high > alone * (1 - 1e-12)
+        assert two_way_interval(MeanEstimate(0.0, 1.0, part, 3)).high > alone * (1 - 1e-12)
 
 
 @pytest.mark.parametrize("num_seeds", [3, 5, 10])
 def test_the_interval_at_the_p_value_ends_at_zero(num_seeds):
-    error = mean_error(
+    error = estimate_mean(
         bits(num_seeds, 200).astype(int) - bits(num_seeds, 200, seed=4, p=0.5).astype(int)
     )
-    p = crossed_p_value(error)
+    p = two_way_p_value(error)
     assert 0 < p < 1
-    seen = crossed_interval(error, confidence=1 - p)
+    seen = two_way_interval(error, confidence=1 - p)
     assert min(abs(seen.low), abs(seen.high)) == pytest.approx(0, abs=1e-9)
 
 
 def test_equal_seeds_give_no_interval_for_new_ones():
     alike = np.tile([True, False, True, False], (3, 1))
-    assert np.isnan(crossed_interval(mean_error(alike)).low)
-    assert np.isnan(crossed_p_value(mean_error(alike)))
+    assert np.isnan(two_way_interval(estimate_mean(alike)).low)
+    assert np.isnan(two_way_p_value(estimate_mean(alike)))
 
 
 def test_these_networks_on_new_images():

@@ -6,7 +6,12 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.stats.multitest import multipletests
 
 from resnest_bench.report.differences import effects_caption, effects_display
-from resnest_bench.stats.design import aliases, design_notes, interaction_ranks, list_effects
+from resnest_bench.stats.design import (
+    describe_design,
+    find_aliases,
+    interaction_ranks,
+    list_effects,
+)
 from resnest_bench.stats.mixed_model import BLOCKED, MIXED, factor_effects
 
 FACTORS = ["radix", "cardinality", "width", "stem"]
@@ -43,7 +48,7 @@ GRAFTS = {
 }
 
 
-def trainings(means=PRINTED, num_seeds=4, seed_sd=0.5, rest_sd=0.3, settings=ABLATION, seed=0):
+def trainings(means=PRINTED, num_seeds=4, seed_sd=0.5, residual_sd=0.3, settings=ABLATION, seed=0):
     rng = np.random.default_rng(seed)
     shared = rng.normal(0, seed_sd, num_seeds)
     return pd.DataFrame(
@@ -52,7 +57,7 @@ def trainings(means=PRINTED, num_seeds=4, seed_sd=0.5, rest_sd=0.3, settings=ABL
                 "variant": name,
                 **settings.loc[name],
                 "seed": k,
-                "value": mean + shared[k] + rng.normal(0, rest_sd),
+                "value": mean + shared[k] + rng.normal(0, residual_sd),
             }
             for name, mean in zip(settings.index, means, strict=True)
             for k in range(num_seeds)
@@ -79,7 +84,7 @@ def test_a_published_analysis_of_blocks():
     # Error mean square 7.33; variance of batches (38.45 - 7.33) / 4 = 7.78; means 92.82 and 85.77.
     found = factor_effects(grafts(), ["pressure"])
     assert found.method == MIXED
-    assert found.rest_sd**2 == pytest.approx(7.33, abs=5e-3)
+    assert found.residual_sd**2 == pytest.approx(7.33, abs=5e-3)
     assert found.seed_sd**2 == pytest.approx(7.78, abs=5e-3)
     assert found.degrees_of_freedom == 15
     row = find_row(found, "pressure", 9100)
@@ -96,7 +101,7 @@ def test_without_noise_the_effects_are_those_that_were_put_in():
         60 - r + (r == 2) * 3 + 0.5 * (c == 2) + 4 * (s == "deep")
         for r, c, _, s in ABLATION.itertuples(index=False)
     ]
-    found = factor_effects(trainings(means, rest_sd=1e-6), FACTORS)
+    found = factor_effects(trainings(means, residual_sd=1e-6), FACTORS)
     effects = found.table.set_index(["factor", "level"])["effect"]
     assert effects.to_dict() == pytest.approx(
         {
@@ -117,7 +122,7 @@ def test_points_and_fractions_give_the_same(unit):
     seen = factor_effects(frame.assign(value=frame["value"] * unit), FACTORS)
     assert seen.method == MIXED
     np.testing.assert_allclose(seen.table["low"], unit * whole.table["low"], rtol=1e-4)
-    assert seen.rest_sd == pytest.approx(unit * whole.rest_sd, rel=1e-4)
+    assert seen.residual_sd == pytest.approx(unit * whole.residual_sd, rel=1e-4)
 
 
 def test_where_every_variant_has_every_seed_it_is_the_paired_analysis():
@@ -137,7 +142,7 @@ def test_seeds_that_share_nothing_fall_back_to_constants_with_the_reason():
     shared = frame.groupby("seed")["value"].transform("mean") - frame["value"].mean()
     found = factor_effects(frame.assign(value=frame["value"] - shared), FACTORS)
     assert found.method == BLOCKED
-    assert "variance of seeds at 0" in found.reason
+    assert "singular" in found.reason
     assert found.table["low"].notna().all()
     assert found.degrees_of_freedom == 28 - 6 - 3
 
@@ -152,21 +157,23 @@ def test_a_model_that_does_not_converge_falls_back_too(monkeypatch):
 
     monkeypatch.setattr(MixedLM, "fit", unfinished)
     found = factor_effects(grafts(), ["pressure"])
-    assert (found.method, found.reason) == (BLOCKED, "the mixed model did not converge")
-    assert found.rest_sd**2 == pytest.approx(7.33, abs=5e-3)
+    assert found.method == BLOCKED
+    assert "converge" in found.reason
+    assert found.residual_sd**2 == pytest.approx(7.33, abs=5e-3)
 
     def singular(self, **options):
         raise np.linalg.LinAlgError("Singular matrix")
 
     monkeypatch.setattr(MixedLM, "fit", singular)
     found = factor_effects(grafts(), ["pressure"])
-    assert found.reason == "the mixed model could not be fitted (Singular matrix)"
+    assert found.method == BLOCKED
+    assert "Singular matrix" in found.reason
 
 
 def test_one_seed_leaves_one_degree_of_freedom_or_none():
     found = factor_effects(trainings(num_seeds=1), FACTORS)
     assert (found.method, found.degrees_of_freedom) == (BLOCKED, 1)
-    assert found.reason == "there is one seed only"
+    assert "one seed" in found.reason
     few = trainings(num_seeds=1)
     found = factor_effects(few[few["stem"] == "deep"], FACTORS)
     assert "no intervals" in found.reason
@@ -205,18 +212,17 @@ def test_additivity_as_an_f_test_by_hand():
 
 
 def test_the_papers_ablation_says_what_it_can_not_separate():
-    notes = " ".join(design_notes(ABLATION, FACTORS))
-    assert "cardinality 2 is in one variant only (1s2x64d)" in notes
-    assert "width 40 is in one variant only (1s1x40d)" in notes
-    assert (
-        "cardinality 2 against 1 was seen at radix 1 (of 0, 1, 2); width 64 (of 40, 64); "
-        "stem deep (of conv7, deep) only" in notes
-    )
+    notes = describe_design(ABLATION, FACTORS)
+    # Levels of one variant alone are named with it.
+    assert any("cardinality 2 (1s2x64d)" in note for note in notes)
+    assert any("width 40 (1s1x40d)" in note for note in notes)
+    support = "radix 1 (of 0, 1, 2); width 64 (of 40, 64); stem deep (of conv7, deep)"
+    assert any("cardinality 2 against 1" in note and support in note for note in notes)
     ranks = interaction_ranks(ABLATION, list_effects(ABLATION, FACTORS))
     assert ranks["radix", "cardinality"] == (0, 2)
     # Radix 0 and 1 have both stems, radix 2 has one.
     assert ranks["radix", "stem"] == (1, 2)
-    assert "in part only for radix with stem" in notes
+    assert [note for note in notes if "in part" in note and "radix with stem" in note]
 
 
 def test_effects_that_change_together_are_no_effects():
@@ -226,19 +232,20 @@ def test_effects_that_change_together_are_no_effects():
     for factor, level in (("stem", "deep"), ("recipe", "old")):
         row = find_row(found, factor, level)
         assert np.isnan(row["effect"])
-        assert "can't be told from" in row["reason"]
+        assert ("stem deep" if factor == "recipe" else "recipe old") in row["reason"]
     assert found.table["effect"].notna().sum() == 4
-    text = "stem deep against conv7 and recipe old against new can't be separated"
+    text = "stem deep against conv7 and recipe old against new"
     assert any(note.startswith(text) for note in found.notes)
-    group = aliases(settings, list_effects(settings, factors))
+    group = find_aliases(settings, list_effects(settings, factors))
     assert [[effect.factor for effect in effects] for effects in group] == [["stem", "recipe"]]
 
 
 def test_a_factor_without_two_levels_is_said_to_have_no_effect():
     deep = ABLATION[ABLATION["stem"] == "deep"]
-    notes = design_notes(deep, FACTORS)
-    assert "stem is deep in every variant: it has no effect to estimate." in notes
-    assert "As many effects as variants: nothing is left to check that they add up." in notes
+    notes = describe_design(deep, FACTORS)
+    assert any(note.startswith("stem is deep") for note in notes)
+    assert any("as many effects as variants" in note for note in notes)
+    assert not any("as many effects" in note for note in describe_design(ABLATION, FACTORS))
     with pytest.raises(ValueError, match="none of stem varies"):
         factor_effects(trainings(settings=deep, means=PRINTED[2:]), ["stem"])
 

@@ -6,7 +6,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from resnest_bench.stats.intervals import IMAGES, ROUNDS
 from resnest_bench.stats.paired import (
     bonett_price_interval,
-    discordant,
+    count_discordant,
     mcnemar_p_value,
     pair_probability,
     probability_of_improvement,
@@ -32,9 +32,9 @@ def test_mcnemars_exact_p_as_statsmodels_has_it(counts):
 
 def test_discordant_images_are_counted_on_both_sides():
     ours, base = [True, True, False, True, False], [True, False, False, False, True]
-    assert discordant(ours, base) == (2, 1)
+    assert count_discordant(ours, base) == (2, 1)
     with pytest.raises(ValueError, match="same images"):
-        discordant([True], [True, False])
+        count_discordant([True], [True, False])
 
 
 def test_bonett_and_prices_interval_by_hand():
@@ -44,7 +44,7 @@ def test_bonett_and_prices_interval_by_hand():
     assert (seen.low, seen.high) == pytest.approx(
         (-0.260870 - 1.959964 * 0.126273, -0.260870 + 1.959964 * 0.126273), abs=5e-6
     )
-    assert seen.about == IMAGES
+    assert seen.population == IMAGES
     with pytest.raises(ValueError, match="discordant"):
         bonett_price_interval(3, 4, 5)
 
@@ -76,7 +76,7 @@ def test_the_probability_of_improvement_is_mann_and_whitneys_share():
     ours, base = rng.integers(0, 9, 7), rng.integers(0, 9, 5)  # with ties
     u = stats.mannwhitneyu(ours, base).statistic
     assert probability_of_improvement(ours, base) == pytest.approx(u / 35)
-    with pytest.raises(ValueError, match="run on each side"):
+    with pytest.raises(ValueError, match="on each side"):
         probability_of_improvement([], [1])
 
 
@@ -89,6 +89,6 @@ def test_what_slows_down_a_whole_round_cancels():
     logs = np.log([2.0, 2.1, 1.9])
     t = stats.ttest_1samp(logs, 0).confidence_interval()
     assert (seen.low, seen.high) == pytest.approx((np.exp(t.low), np.exp(t.high)))
-    assert seen.about == ROUNDS
+    assert seen.population == ROUNDS
     with pytest.raises(ValueError, match="above 0"):
         ratio_interval([0.0], [1.0])

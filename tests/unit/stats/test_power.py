@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from resnest_bench.stats.intervals import MeanError, crossed_p_value
+from resnest_bench.stats.intervals import MeanEstimate
+from resnest_bench.stats.p_values import two_way_p_value
 from resnest_bench.stats.power import (
-    SeedsNeeded,
-    least_detectable,
+    RequiredSeeds,
+    minimum_detectable_difference,
     paired_power,
     plan_seeds,
+    required_seeds,
     sd_interval,
-    seeds_needed,
 )
 
 
@@ -39,38 +40,38 @@ def test_power_with_test_images_is_what_simulated_studies_find():
     n, difference, image_error = 4, 1.5, 0.5
     seeds = rng.normal(difference, 1.0, (20_000, n))
     mean = seeds.mean(axis=1) + rng.normal(0, image_error, 20_000)
-    image_part = np.full(20_000, image_error**2)
-    p = crossed_p_value(MeanError(mean, seeds.var(axis=1, ddof=1) / n, image_part, n))
+    image_variance = np.full(20_000, image_error**2)
+    p = two_way_p_value(MeanEstimate(mean, seeds.var(axis=1, ddof=1) / n, image_variance, n))
     expected = paired_power(difference, 1.0, n, image_error)
     assert (p < 0.05).mean() == pytest.approx(expected, abs=0.011)  # three standard errors
 
 
 def test_the_least_detectable_difference_has_the_wanted_power():
     for n, error in itertools.product((2, 3, 10), (0.0, 0.3)):
-        found = least_detectable(0.5, n, error)
+        found = minimum_detectable_difference(0.5, n, error)
         assert paired_power(found, 0.5, n, error) == pytest.approx(0.8, abs=1e-6)
     # TTestPower().solve_power(nobs=3, alpha=0.05, power=0.8)
-    assert least_detectable(1.0, 3) == pytest.approx(3.2635, abs=2e-3)
+    assert minimum_detectable_difference(1.0, 3) == pytest.approx(3.2635, abs=2e-3)
 
 
 def test_images_make_small_differences_harder_to_see():
     for n in (2, 3, 5, 50):
-        least = [least_detectable(1.0, n, error) for error in (0, 0.1, 0.3, 1)]
+        least = [minimum_detectable_difference(1.0, n, error) for error in (0, 0.1, 0.3, 1)]
         assert least == sorted(least)
 
 
 @pytest.mark.parametrize(("effect", "n"), [(0.2, 199), (0.5, 34), (0.8, 15)])
 def test_seeds_needed_for_cohens_effects(effect, n):
     # Known sizes for a paired t-test at 0.05 and 80 % (G*Power).
-    assert seeds_needed(effect, 1.0) == n
+    assert required_seeds(effect, 1.0) == n
 
 
 def test_no_number_of_seeds_makes_up_for_few_images():
     # In the end the error is that of the images: a difference of 2 errors has a power of 0.52.
-    assert seeds_needed(0.02, 0.01, image_error=0.01) is None
-    assert seeds_needed(0.04, 0.01, image_error=0.01) is not None
+    assert required_seeds(0.02, 0.01, image_error=0.01) is None
+    assert required_seeds(0.04, 0.01, image_error=0.01) is not None
     # Two are not tested.
-    assert seeds_needed(100.0, 1.0) == 3
+    assert required_seeds(100.0, 1.0) == 3
 
 
 def test_how_far_a_spread_over_few_seeds_can_be_trusted():
@@ -80,7 +81,7 @@ def test_how_far_a_spread_over_few_seeds_can_be_trusted():
 
 
 def test_a_plan_says_how_uncertain_it_is():
-    assert plan_seeds(0.5, 0.5, 10) == SeedsNeeded(10, seeds_needed(0.5, 0.34392), 29)
+    assert plan_seeds(0.5, 0.5, 10) == RequiredSeeds(10, required_seeds(0.5, 0.34392), 29)
     assert plan_seeds(0.02, 0.01, 3, image_error=0.01).seeds is None
 
 
@@ -95,4 +96,4 @@ def test_what_has_no_power(arguments, message):
 
 def test_a_difference_of_nothing_is_never_found():
     with pytest.raises(ValueError, match="difference of 0"):
-        seeds_needed(0.0, 1.0)
+        required_seeds(0.0, 1.0)

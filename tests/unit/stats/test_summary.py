@@ -11,8 +11,8 @@ from resnest_bench.stats.summary import (
     UNBOUNDED,
     Summary,
     binomial_standard_error,
-    interval_ends,
-    mean_ends,
+    bounded_limits,
+    confidence_limits,
     paired_difference,
     summarise,
 )
@@ -27,7 +27,7 @@ def test_two_values_have_a_spread_but_no_interval():
     seen = summarise([43.0, 45.0])
     assert (seen.mean, seen.std) == (44, pytest.approx(math.sqrt(2)))
     assert (seen.low, seen.high, seen.observed) == (None, None, (43.0, 45.0))
-    assert np.isnan(mean_ends(44.0, math.sqrt(2), 2)).all()
+    assert np.isnan(confidence_limits(44.0, math.sqrt(2), 2)).all()
 
 
 def test_three_values_by_hand():
@@ -69,8 +69,8 @@ def test_no_interval_leaves_its_bounds_and_each_holds_its_mean(n, bounds, low, h
     drawn = np.clip(top * rng.beta(0.3, 0.3, (200, n)), 0, top)
     drawn[:5, 0], drawn[:5, 1:] = top, 0.999 * top
     mean, std = drawn.mean(axis=1), drawn.std(axis=1, ddof=1)
-    ends = mean_ends(mean, std, np.full(200, n), bounds)
-    plain = mean_ends(mean, std, np.full(200, n))
+    ends = confidence_limits(mean, std, np.full(200, n), bounds)
+    plain = confidence_limits(mean, std, np.full(200, n))
     assert (low <= ends[0]).all()
     assert (ends[1] <= high).all()
     assert ((ends[0] < mean) & (mean < ends[1])).all()
@@ -86,7 +86,7 @@ def test_a_small_interval_is_students_whatever_the_bounds(bounds):
 
 @pytest.mark.parametrize("mean", [0.0, 100.0, -1.0])
 def test_a_mean_at_a_bound_or_beyond_has_no_interval(mean):
-    assert np.isnan(interval_ends(mean, 1.0, PERCENT)).all()
+    assert np.isnan(bounded_limits(mean, 1.0, PERCENT)).all()
 
 
 @pytest.mark.parametrize("values", [[0.62, 0.62, 0.62], [0.9 - 0.8, 0.7 - 0.6, 0.1], [0, 0, 0]])
@@ -95,7 +95,7 @@ def test_values_that_are_alike_have_no_interval(values):
     assert (seen.std, seen.low, seen.high) == (0, None, None)
     assert np.isnan(seed_interval(np.array(values)).low)
     stds = np.array([np.std(values, ddof=1), math.sqrt(7)])
-    low, _ = mean_ends(np.array([seen.mean, 62.0]), stds, np.array([len(values), 3]))
+    low, _ = confidence_limits(np.array([seen.mean, 62.0]), stds, np.array([len(values), 3]))
     assert np.isnan(low).tolist() == [True, False]
     assert low[1] == pytest.approx(62 - 4.302653 * math.sqrt(7 / 3), rel=1e-6)
 

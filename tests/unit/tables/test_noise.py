@@ -8,13 +8,15 @@ from resnest_bench import records
 from resnest_bench.frames.rows import collect
 from resnest_bench.paths import Job
 from resnest_bench.tables.noise import (
-    floor_sentence,
-    is_noise,
+    ALL_ALIKE,
+    NO_RECORD,
+    NO_REFERENCE,
+    ONE_JOB,
+    describe_floor,
+    format_floor,
     noise_floor,
     noise_floors,
     noise_table,
-    noise_text,
-    percent_text,
     reference_frame,
 )
 from support.records_factory import GPU, make_record, make_study
@@ -41,7 +43,7 @@ def test_the_floor_by_hand():
     assert (floor.drift, floor.bias) == (pytest.approx(0), pytest.approx(0))
     # t(0.975, 2) = 4.302653 (tables), both in three rounds.
     expected = math.exp(4.302653 * math.sqrt(2e-4) * math.sqrt(2 / 3))
-    assert floor.least_ratio(3) == pytest.approx(expected, rel=1e-6)
+    assert floor.noise_ratio(3) == pytest.approx(expected, rel=1e-6)
 
 
 def test_drift_and_bias_are_from_before_to_after():
@@ -54,37 +56,40 @@ def test_drift_and_bias_are_from_before_to_after():
 
 def test_differences_are_said_to_be_below_or_above():
     floor = noise_floor(STEADY)
-    assert floor.least_ratio(2) == pytest.approx(1.0627, abs=1e-4)
-    assert noise_text(floor, 1.02, 1.0, 2) == "2.0 % slower: below the noise floor of 6.3 %"
-    assert noise_text(floor, 0.9, 1.0, 2) == "10.0 % faster: above the noise floor of 6.3 %"
-    assert is_noise(floor, 1.0, 1.05, 2)
-    assert not is_noise(floor, 1.0, 1.07, 2)
+    assert floor.noise_ratio(2) == pytest.approx(1.0627, abs=1e-4)
+    below, above = floor.describe_difference(1.02, 1.0, 2), floor.describe_difference(0.9, 1.0, 2)
+    assert below.startswith("2.0 % slower, below")
+    assert above.startswith("10.0 % faster, above")
+    assert below.endswith(" 6.3 %")
+    assert above.endswith(" 6.3 %")
+    assert floor.covers(1.0, 1.05, 2)
+    assert not floor.covers(1.0, 1.07, 2)
 
 
 def test_a_job_a_round_tells_no_floor():
     floor = noise_floor(STEADY.iloc[[0, 2]])
-    assert (floor.job, floor.least_ratio(2), floor.degrees_of_freedom) == (None, None, 0)
-    assert is_noise(floor, 1.0, 1.1, 2) is None
-    assert "not known" in noise_text(floor, 1.0, 1.1, 2)
+    assert (floor.job, floor.noise_ratio(2), floor.degrees_of_freedom) == (None, None, 0)
+    assert floor.covers(1.0, 1.1, 2) is None
+    assert floor.describe_difference(1.0, 1.1, 2).endswith(ONE_JOB)
     one = noise_floor(STEADY.iloc[:1])
     assert (one.round, one.drift, one.num_jobs) == (None, None, 1)
 
 
 def test_what_is_no_noise():
-    with pytest.raises(ValueError, match="no latency job"):
+    with pytest.raises(ValueError, match=NO_REFERENCE):
         noise_floor(STEADY.iloc[:0])
-    with pytest.raises(ValueError, match="of one device_name"):
+    with pytest.raises(ValueError, match="one device_name"):
         noise_floor(STEADY.assign(device_name=["a", "a", "b", "b"]))
-    with pytest.raises(ValueError, match="of one model"):
+    with pytest.raises(ValueError, match="one model"):
         noise_floor(STEADY.assign(model=["a", "a", "b", "b"]))
 
 
 def test_timings_that_never_differ_tell_no_floor():
     floor = noise_floor(STEADY.assign(before_ms=10.0, after_ms=10.0))
-    assert (floor.job, floor.least_ratio(3)) == (0, None)
-    assert noise_text(floor, 1.1, 1.0, 3) == (
-        "10.0 % slower: the noise floor is not known, since all timings of a round are the very same"
-    )
+    assert (floor.job, floor.noise_ratio(3)) == (0, None)
+    text = floor.describe_difference(1.1, 1.0, 3)
+    assert text.startswith("10.0 % slower")
+    assert text.endswith(ALL_ALIKE)
 
 
 def latency(variant, number):
@@ -144,10 +149,8 @@ def test_the_floor_of_runs_is_that_of_their_timings(runs_of_rounds):
     )
     assert row["round_percent"] == pytest.approx(100 * 0.1 / math.sqrt(2))
     assert row[["num_jobs", "num_rounds", "degrees_of_freedom"]].tolist() == [4, 2, 2]
-    assert floor_sentence(row) == (
-        f"Noise floor of protocol fast (images as in low) on {device}: the same network timed twice in 2 "
-        "rounds differs by up to 6.3 % (95 %); smaller differences are not distinguishable from noise."
-    )
+    text = describe_floor(row)
+    assert all(part in text for part in ("protocol fast", "in low", device, "2 rounds", "6.3 %"))
 
 
 def test_every_device_has_a_floor_of_its_own(runs_of_rounds, study, paths):
@@ -162,9 +165,9 @@ def test_every_device_has_a_floor_of_its_own(runs_of_rounds, study, paths):
     ]
     # One job a round is left on each.
     assert table["floor_percent"].isna().all()
-    assert floor_sentence(table.iloc[1]).endswith(
-        "on GPU NVIDIA Testla: not known, since each round has one job only."
-    )
+    text = describe_floor(table.iloc[1])
+    assert "on GPU NVIDIA Testla" in text
+    assert text.endswith(f"{ONE_JOB}.")
 
 
 def test_why_a_floor_is_not_known(runs_of_rounds, study, paths):
@@ -175,18 +178,18 @@ def test_why_a_floor_is_not_known(runs_of_rounds, study, paths):
         update={"latency": other.latency.model_copy(update={"reference": reference})}
     )
     records.write(paths.record(job), other)
-    assert "of one model, but came" in noise_table(runs_of_rounds())["reason"].item()
+    assert "one model" in noise_table(runs_of_rounds())["reason"].item()
     for variant, number in ((v, n) for v in "AB" for n in (0, 1)):
         job = latency(variant, number)
         records.write(paths.record(job), timed(study, job, [], []))
     row = noise_table(runs_of_rounds()).iloc[0]
-    assert row["reason"] == "no latency job timed a reference network"
+    assert row["reason"] == NO_REFERENCE
     for variant, number in ((v, n) for v in "AB" for n in (0, 1)):
         paths.record(latency(variant, number)).unlink()
     row = noise_table(runs_of_rounds()).iloc[0]
-    assert floor_sentence(row) == (
-        "Noise floor of protocol fast (images as in low): not known, since no record yet."
-    )
+    text = describe_floor(row)
+    assert "protocol fast (images as in low): " in text
+    assert text.endswith(f"{NO_RECORD}.")
 
 
 def test_stale_timings_count_only_where_there_are_no_others(runs_of_rounds, study, paths):
@@ -196,7 +199,7 @@ def test_stale_timings_count_only_where_there_are_no_others(runs_of_rounds, stud
 
 
 def test_small_percentages_are_not_said_to_be_none():
-    assert [percent_text(p) for p in (12.34, 0.1, 0.0951, 0.04, 0.0012)] == [
+    assert [format_floor(p) for p in (12.34, 0.1, 0.0951, 0.04, 0.0012)] == [
         "12.3",
         "0.1",
         "0.1",

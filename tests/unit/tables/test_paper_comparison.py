@@ -5,7 +5,7 @@ import pytest
 
 from resnest_bench.paths import Job
 from resnest_bench.tables import paper_values
-from resnest_bench.tables.paper_comparison import COLUMNS, PRINTED_FACTS, paper_table
+from resnest_bench.tables.paper_comparison import ABSENT, COLUMNS, PRINTED_FACTS, paper_table
 from support.paper_study import CIFAR, T4, make_frames, paper_study, train_job, train_records
 from support.records_factory import make_record, make_study
 
@@ -171,10 +171,10 @@ def test_times_of_another_device_batch_or_image_are_not_comparable():
     job = Job("latency", "cifar10", "small", NET, 0)
     made = {job: make_record(study, job, num_params=EXACT)}
     row = list_rows(study, made).loc[("ablation", NET, "ms/image")]
-    assert row["differs"] == (
-        "on CPU Testium 3000 (2 logical cores), 2 threads, not a T4; "
-        "batches of 8 instead of 256; images of 64 pixels instead of 32"
-    )
+    device, batch, image = row["differs"].split("; ")
+    assert "CPU Testium 3000 (2 logical cores), 2 threads, not" in device
+    assert "8 instead of 256" in batch
+    assert "64 pixels instead of 32" in image
     assert not row["comparable"]
     assert row["ratio"] == pytest.approx(0.5 / 0.1545)
     assert pd.isna(row["covered"])
@@ -187,10 +187,12 @@ def test_other_data_are_named_and_the_difference_is_still_shown():
     row = list_rows(study, made).loc[("ablation", NET, "accuracy %")]
     assert row["difference"] == pytest.approx(45.5 - 62.64)
     assert not row["comparable"]
-    assert row["differs"] == (
-        "data are CIFAR-10 subset, not CIFAR-10's archive; "
-        "5,000 training images instead of 50,000; 1,000 test images instead of 10,000"
-    )
+    data, *sizes = row["differs"].split("; ")
+    assert "CIFAR-10 subset" in data
+    assert sizes == [
+        "5,000 training images instead of 50,000",
+        "1,000 test images instead of 10,000",
+    ]
 
 
 def test_another_recipe_or_dropout_is_named(study):
@@ -220,7 +222,8 @@ def test_parameters_must_round_to_the_printed_text(study):
     # The one printed count that is ours cut off, not rounded.
     row = table.loc[("ablation", "ResNet-14-0s1x64d", "parameters")]
     assert (row["covered"], row["comparable"]) == (False, True)
-    assert row["status"] == "rounds to 8.04M, printed is 8.03M"
+    assert "8.04M" in row["status"]
+    assert "8.03M" in row["status"]
 
 
 def test_parameters_come_from_a_latency_where_nothing_is_trained(study):
@@ -231,10 +234,13 @@ def test_parameters_come_from_a_latency_where_nothing_is_trained(study):
 def test_a_network_of_the_same_name_but_another_size_is_said_to_be_one(study):
     made = train_records(study, {NET: (0.62, 0.63, None)}, num_params=1_000_000)
     table = list_rows(study, made)
-    network = "another network: 1,000,000 parameters, the paper's has 8.58M"
     accuracy = table.loc[("ablation", NET, "accuracy %")]
-    assert accuracy["status"] == f"same name, {network}; seed 2 missing: no record yet"
-    assert (accuracy["differs"], accuracy["comparable"]) == (network, False)
+    network = accuracy["differs"]
+    assert "1,000,000 parameters" in network
+    assert "8.58M" in network
+    assert network in accuracy["status"]
+    assert accuracy["status"].endswith("; seed 2 missing: no record yet")
+    assert not accuracy["comparable"]
     params = table.loc[("ablation", NET, "parameters")]
     assert (params["covered"], params["comparable"]) == (False, False)
 
@@ -247,17 +253,15 @@ def test_what_the_study_does_not_do_is_said(study):
     )
     status = list_rows(small, {})["status"]
     assert status["ablation", NET, "accuracy %"] == "seeds 0, 1, 2 missing: no record yet"
-    assert status["ablation", NET, "ms/image"] == "this study does not time it"
-    assert status["tradeoff", "ResNet-18", "accuracy %"] == "this study does not train it"
+    assert "not time it" in status["ablation", NET, "ms/image"]
+    assert "not train it" in status["tradeoff", "ResNet-18", "accuracy %"]
     assert "no record yet" in status["tradeoff", "ResNet-18", "parameters"]
-    assert status["tradeoff", "ResNeSt-50", "parameters"] == (
-        "this study neither trains nor times it"
-    )
-    assert status["transfer", "ResNet-50-ImageNet", "accuracy %"] == (
-        "this study does not fine-tune it by paper_finetune"
-    )
+    assert "neither trains nor times" in status["tradeoff", "ResNeSt-50", "parameters"]
+    tuned = status["transfer", "ResNet-50-ImageNet", "accuracy %"]
+    assert "not fine-tune it" in tuned
+    assert "paper_finetune" in tuned
     other = make_study()
-    assert set(list_rows(other, {})["status"]) == {"this study does not have it"}
+    assert set(list_rows(other, {})["status"]) == {ABSENT}
 
 
 def test_a_protocol_without_the_papers_time_says_so(study):
@@ -268,7 +272,7 @@ def test_a_protocol_without_the_papers_time_says_so(study):
         for job, record in latency_records(study, (256.0, 256.0, 256.0)).items()
     }
     row = list_rows(study, made).loc[("ablation", NET, "ms/image")]
-    assert row["status"] == "its protocol leaves out the paper's time"
+    assert "protocol" in row["status"]
     assert pd.isna(row["ours"])
 
 
@@ -295,10 +299,9 @@ def test_transfer_by_hand_and_with_other_photos(study):
     )
     made = finetune_records(changed, variant, (0.94,))
     row = list_rows(changed, made).loc[("transfer", variant, "accuracy %")]
-    assert row["differs"] == (
-        "data are hotdog photos (D2L), not the D2L archive; "
-        "weights are those of w.safetensors, not the hub's"
-    )
+    data, weights = row["differs"].split("; ")
+    assert "hotdog photos (D2L)" in data
+    assert "w.safetensors" in weights
 
 
 def test_the_facts_are_those_of_the_printed_rows():

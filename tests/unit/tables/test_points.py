@@ -7,7 +7,8 @@ from resnest_bench import records
 from resnest_bench.frames.rows import cells_frame, collect
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.tables.axes import list_axes
-from resnest_bench.tables.points import best_within, headline_points, points_frame
+from resnest_bench.tables.fronts import ALONE, NO_DIRECTION
+from resnest_bench.tables.points import choose_best, headline_points, points_frame
 from resnest_bench.tables.selection import Experiments, list_experiments
 from support.records_factory import (
     GPU,
@@ -148,7 +149,7 @@ def test_fine_tunings_are_experiments_too(study, draw):
     frame = draw(chosen=Experiments(Experiment("finetune", "high", "fresh"), TIMED))
     assert frame.loc["A", "y"] == pytest.approx(41)
     assert pd.isna(frame.loc["T", "y"])
-    assert frame.loc["T", "status"] == "the study asks for no test accuracy of it"
+    assert "test accuracy" in frame.loc["T", "status"]
 
 
 def test_the_headline_holds_the_rows_of_the_table(paths):
@@ -174,7 +175,7 @@ def choose(study, paths, draw):
         runs, cells = collect(study, paths), cells_frame(study, paths)
         axes = list_axes(runs, cells)
         trained = CHOSEN.runs(runs, ("train",))
-        found = best_within(draw(x, y), axes[x], axes[y], limit, memory, trained)
+        found = choose_best(draw(x, y), axes[x], axes[y], limit, memory, trained)
         return found and (found.row["variant"], found.tied)
 
     return choice
@@ -205,11 +206,11 @@ def test_a_budget_looks_at_the_interval_too(paths):
     points = points_frame(study, runs, cells, CHOSEN, x, y)
     trained = CHOSEN.runs(runs, ("train",))
     # With t(0.975, 2) = 4.302653 B's mean is 5 ms, and its interval is far wider than 0.1 ms.
-    found = best_within(points, x, y, 5.1, None, trained)
+    found = choose_best(points, x, y, 5.1, None, trained)
     assert (found.row["variant"], found.unsure) == ("B", ["B"])
-    surely = best_within(points, x, y, 5.1, None, trained, whole_interval=True)
+    surely = choose_best(points, x, y, 5.1, None, trained, whole_interval=True)
     assert (surely.row["variant"], surely.unsure) == ("A", ["B"])
-    assert best_within(points, x, y, 2.011, None, trained, whole_interval=True) is None
+    assert choose_best(points, x, y, 2.011, None, trained, whole_interval=True) is None
 
 
 @pytest.fixture
@@ -298,7 +299,7 @@ def test_two_devices_are_two_fronts_also_in_their_probabilities(paths, timed_poi
         records.write(paths.record(job), made)
     frame = timed_points()
     # Slower and worse than B and T, but alone on its device.
-    assert frame.loc["A", "front_reason"] == "no other row can be compared with it"
+    assert frame.loc["A", "front_reason"] == ALONE
     assert (frame.loc[["B", "T"], "front_probability"] > 0.95).all()
 
 
@@ -307,14 +308,9 @@ def test_a_row_without_seeds_or_rounds_says_so(study, paths, timed_points, train
     paths.record(Job("train", "low", "quick", "A", 0)).unlink()
     paths.record(Job("train", "low", "quick", "A", 1)).unlink()
     frame = timed_points()
-    assert frame["front_reason"].to_dict() == {
-        "A": "one seed of test accuracy: nothing tells the spread",
-        "B": "no other row can be compared with it",
-        "T": "every seed has the same test accuracy: nothing tells the spread",
-    }
+    reasons = frame["front_reason"]
+    assert all(part in reasons["A"] for part in ("test accuracy", "one seed"))
+    assert reasons["B"] == ALONE
+    assert all(part in reasons["T"] for part in ("test accuracy", "every seed"))
     assert frame["front_probability"].isna().all()
-    assert (
-        timed_points(x="reference_drift")["front_reason"]
-        .eq("neither direction of an axis is better")
-        .all()
-    )
+    assert timed_points(x="reference_drift")["front_reason"].eq(NO_DIRECTION).all()
