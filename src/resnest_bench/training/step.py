@@ -261,7 +261,8 @@ class TrainStep:
         if self.execution.layout == "channels_last":
             images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
         # Another shape would be compiled anew: an epoch's last, smaller batch is not worth that.
-        whole = len(images_BCHW) == self._at_once(self.recipe.batch_size)
+        usual = math.ceil(self.recipe.batch_size / self.recipe.accumulation_steps)
+        whole = len(images_BCHW) == usual
         network = self.network if whole else self.model
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"

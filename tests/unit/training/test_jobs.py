@@ -180,9 +180,9 @@ def test_variants_of_one_seed_see_the_same_batches(make_context, config, monkeyp
         batches = seen.setdefault(name, [])
         original = step.compute_loss
 
-        def spy(logits, target, recipe, batches=batches, original=original):
+        def spy(logits, target, *rest, batches=batches, original=original):
             batches.append(target.clone())
-            return original(logits, target, recipe)
+            return original(logits, target, *rest)
 
         monkeypatch.setattr(step, "compute_loss", spy)
         run_seed(make_context(config), Job("train", "low", "r", name, 1))
