@@ -56,9 +56,9 @@ def test_a_ratio_by_hand_beside_the_noise_floor(ratios):
     squares = 3 * 2 * (2 * (step / 3) ** 2 + (2 * step / 3) ** 2)
     floor = math.exp(2.446912 * math.sqrt(squares / 12) * math.sqrt(2 / 3)) - 1
     assert row["noise"] == (
-        f"{100 * (math.exp(mean) - 1):.1f} % slower: above the noise floor of {100 * floor:.1f} %"
+        f"{100 * (math.exp(mean) - 1):.1f} % slower, above the noise floor of {100 * floor:.1f} %"
     )
-    assert ratios().loc["T", "noise"].startswith("1.0 % slower: below the noise floor")
+    assert ratios().loc["T", "noise"].startswith("1.0 % slower, below the noise floor")
 
 
 def test_rounds_that_are_all_alike_have_no_interval(ratios):
