@@ -7,9 +7,7 @@ folder that RESNEST_BENCH_SCREENSHOTS names, else to pytest's own.
 import os
 import re
 import shutil
-import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -19,6 +17,7 @@ import pytest
 from support import records_factory
 from support.chromium import NEEDS_CHROMIUM
 from support.claims_study import SOME_CLAIMS
+from support.dashboard_server import dashboard_command
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -53,20 +52,7 @@ def results(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(results):
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "dashboard/app.py",
-        "--server.headless",
-        "true",
-        "--server.port",
-        str(port),
-    ]
+    command, port = dashboard_command()
     environ = {**os.environ, "RESNEST_BENCH_RESULTS": str(results)}
     process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL)
     address = f"http://localhost:{port}"

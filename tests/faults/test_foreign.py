@@ -5,9 +5,7 @@ import io
 import os
 import pickle
 import shutil
-import socket
 import subprocess
-import sys
 import tarfile
 import time
 import zipfile
@@ -25,6 +23,7 @@ from resnest_bench.data.prepared import open_prepared
 from resnest_bench.errors import UserError
 from resnest_bench.models.weight_files import load_weights_file
 from resnest_bench.specs import load_study, study_from_config
+from support.dashboard_server import dashboard_command
 from support.faults_study import CONFIG, TRAIN, read_records
 
 ROOT = Path(__file__).parents[2]
@@ -200,20 +199,7 @@ def test_a_name_that_a_shell_would_run(name, place):
 @pytest.mark.slow
 def test_the_dashboard_listens_on_this_machine_alone():
     """As the README starts it, with no option that says so."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "dashboard/app.py",
-        "--server.headless",
-        "true",
-        "--server.port",
-        str(port),
-    ]
+    command, _ = dashboard_command()
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

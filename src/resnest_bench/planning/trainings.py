@@ -66,8 +66,8 @@ class TrainingSpeed:
         """One seed, from its network to its last evaluation."""
         held_out = round(data.num_train * recipe.validation_fraction)
         epoch = (data.num_train - held_out) * self.train_image + self.save
-        epoch += (data.num_test + held_out) * self.test_image
-        return self.build + recipe.epochs * epoch
+        evaluation = (data.num_test + held_out) * self.test_image
+        return self.build + recipe.epochs * epoch + recipe.num_evaluations * evaluation
 
 
 def measure_training(

@@ -231,6 +231,14 @@ class RecipeSpec(Spec):
             return f"vary names a part twice: {', '.join(self.vary)}"
         return None
 
+    def is_evaluated(self, epoch: int) -> bool:
+        """Whether epoch 1, 2, ... is followed by an evaluation."""
+        return epoch % self.evaluate_every == 0 or epoch == self.epochs
+
+    @property
+    def num_evaluations(self) -> int:
+        return -(-self.epochs // self.evaluate_every)
+
     def part_seed(self, part: Part, seed: int) -> int:
         """`seed` where `part` (one of `vary`'s) follows it, else 0."""
         return seed if part in self.vary else 0
@@ -261,9 +269,9 @@ RECIPES: dict[str, RecipeSpec] = {
     # The paper's other reading: the official configuration of ResNeSt has 0.025 for each GPU, and
     # one GPU with its "original optimizer settings" can well mean that.
     "lr025": RecipeSpec(epochs=20, batch_size=256, learning_rate=0.025, dropout=0.2),
-    # The usual fine-tuning of a network of today, transformers too: He et al., arXiv:2111.06377, table 9
-    # (its rate of 5e-4 at batch 256, scaled to 64; its decays), for few epochs and without its mixing
-    # of images.
+    # The usual fine-tuning of a network of today, transformers too: the reference implementation of
+    # He et al. (arXiv:2111.06377; facebookresearch/mae, FINETUNE.md) for a ViT-Base, with its rate of
+    # 5e-4 for 256 images scaled to 64, for few epochs, without mixing or erasing.
     "finetune_adamw": RecipeSpec(
         epochs=10,
         batch_size=64,
@@ -271,15 +279,16 @@ RECIPES: dict[str, RecipeSpec] = {
         learning_rate=5e-4 * 64 / 256,
         weight_decay=0.05,
         decay_norm_and_bias=False,
-        layer_decay=0.75,
+        layer_decay=0.65,
         warmup_epochs=1,
         label_smoothing=0.1,
         crop="random_resized",
         flip=True,
         init="pretrained",
     ),
-    # A transformer from scratch on a small dataset: Lee et al., arXiv:2112.13492, section 5.1, with the
-    # alphas of mixup and CutMix of Touvron et al., arXiv:2012.12877, table 9.
+    # A transformer from scratch on a small dataset: the code of Lee et al. (arXiv:2112.13492;
+    # aanna0701/SPT_LSA_ViT). It leaves half of the batches unmixed and repeats augmentations; its
+    # stochastic depth of 0.1 belongs to the network (args: {drop_path_rate: 0.1}).
     "vit_small_data": RecipeSpec(
         epochs=100,
         batch_size=128,
@@ -289,7 +298,7 @@ RECIPES: dict[str, RecipeSpec] = {
         decay_norm_and_bias=False,
         warmup_epochs=10,
         label_smoothing=0.1,
-        mixup_alpha=0.8,
+        mixup_alpha=1.0,
         cutmix_alpha=1.0,
         crop="pad4",
         flip=True,

@@ -198,10 +198,6 @@ def observe_epoch(
     return seen, test
 
 
-def is_evaluated(recipe: RecipeSpec, epoch: int) -> bool:
-    return epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs
-
-
 def note_smaller(progress: Progress, step: TrainStep) -> None:
     """A resumed run takes the micro-batch that was found in an epoch which it does over."""
     size = step.execution.micro_batch_size
@@ -253,7 +249,7 @@ def train_model(
                 trained = train_epoch(step, batches, seed, epoch, reporter, state)
                 release_memory()
                 seen, test = observe_epoch(
-                    evaluator if is_evaluated(recipe, epoch) else None, batches, epoch, trained
+                    evaluator if recipe.is_evaluated(epoch) else None, batches, epoch, trained
                 )
             except stopping.Interrupted:
                 progress.wall_seconds += _since(start)

@@ -98,3 +98,11 @@ def test_what_does_not_vary_follows_seed_0():
         0,
         7,
     ]
+
+
+@pytest.mark.parametrize(("epochs", "every"), [(1, 1), (7, 1), (7, 2), (6, 3), (5, 100)])
+def test_the_number_of_evaluations_is_that_of_the_epochs_that_are(epochs, every):
+    asked = recipe(epochs=epochs, evaluate_every=every)
+    evaluated = [epoch for epoch in range(1, epochs + 1) if asked.is_evaluated(epoch)]
+    assert len(evaluated) == asked.num_evaluations
+    assert evaluated[-1] == epochs
