@@ -15,6 +15,7 @@ from resnest_bench import records
 from resnest_bench.specs import load_study
 from support.faults_study import CONFIG, read_records
 from support.jobs import PATIENCE_SECONDS, hidden_files
+from support.waiting import has_file
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -137,7 +138,7 @@ def session_is_gone(process, seconds=20.0):
 def ended_in_a_training(start, folder, number):
     """Send a signal to the whole group, as a terminal does, when the first epoch is over."""
     process = start(folder, "config.yaml")
-    wait_until(lambda: any(folder.rglob("state.safetensors")), process)
+    wait_until(lambda: has_file(folder, "state.safetensors"), process)
     os.killpg(process.pid, number)
     finished(process, code=None)
     assert process.returncode != 0

@@ -70,7 +70,7 @@ def test_it_goes_on_until_the_claim_is_decided_and_then_does_nothing(adaptive):
     claims = pd.read_csv(adaptive.results / "tables/claims.csv")
     assert claims["n"][0] == 2 + len(added)
     assert tuple(claims.loc[0, ["look", "num_looks"]]) == (len(looks), 3)
-    assert "study was adaptive" in (adaptive.results / "tables/claims.md").read_text()
+    assert "study is adaptive" in (adaptive.results / "tables/claims.md").read_text()
     assert has_nothing_to_do(adaptive)
     plan = adaptive.command("resnest-bench", "plan", "--decide", "--study", "config.yaml").stdout
     assert looks[-1].stop in plan
