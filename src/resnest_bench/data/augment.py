@@ -16,7 +16,11 @@ from torch.nn.functional import pad
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from resnest_bench.errors import UserError
 from resnest_bench.specs import RecipeSpec
+
+# Colour spaces and palettes are of RGB. torchvision's tables also hold saturation and sharpness.
+COLOR_KEYS = ("random_augment", "auto_augment")
 
 SCALE = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
@@ -71,6 +75,16 @@ class Draws:
             values = [getattr(part, field.name) for part in parts]
             together[field.name] = None if values[0] is None else np.concatenate(values)
         return cls(**together)
+
+
+def check_channels(recipe: RecipeSpec, channels: int, dataset: str) -> None:
+    """Raise UserError where a recipe changes colours and images have none, or more than three."""
+    asked = [key for key in COLOR_KEYS if getattr(recipe, key) not in (False, "none")]
+    if asked and channels != 3:
+        raise UserError(
+            f"{' and '.join(asked)} change colours of RGB images, but the images of {dataset} have "
+            f"{channels} channel{'s' * (channels != 1)}: leave it out of the recipe, or set channels: 3"
+        )
 
 
 def augment_batch(
@@ -209,7 +223,7 @@ def random_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, 
 
 
 def random_resized_crop(image_HWC: np.ndarray, side: int, rng: np.random.Generator) -> Tensor:
-    """A random crop, scaled to (side, side, 3) uint8; bilinear, antialiased."""
+    """A random crop, scaled to (side, side, C) uint8; bilinear, antialiased."""
     top, left, height, width = random_box(image_HWC.shape[0], image_HWC.shape[1], rng)
     # A copy of the crop alone: torch takes no read-only memory map.
     crop_HWC = torch.from_numpy(image_HWC[top : top + height, left : left + width].copy())
@@ -218,7 +232,7 @@ def random_resized_crop(image_HWC: np.ndarray, side: int, rng: np.random.Generat
 
 
 def center_crop(image_HWC: np.ndarray, side: int) -> np.ndarray:
-    """The central (side, side, 3) of an image that is at least as large."""
+    """The central (side, side, C) of an image that is at least as large."""
     top, left = ((length - side) // 2 for length in image_HWC.shape[:2])
     assert top >= 0 <= left, f"an image of {image_HWC.shape} is smaller than the crop, {side}"
     return image_HWC[top : top + side, left : left + side]

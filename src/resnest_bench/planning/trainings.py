@@ -65,7 +65,11 @@ class TrainingSpeed:
     def seconds_per_record(self, recipe: RecipeSpec, data: DatasetFacts) -> float:
         """One seed, from its network to its last evaluation."""
         held_out = round(data.num_train * recipe.validation_fraction)
-        epoch = (data.num_train - held_out) * self.train_image + self.save
+        trained = data.num_train - held_out
+        if data.num_given_validation:
+            trained = data.num_train - data.num_given_validation
+            held_out = data.num_given_validation if recipe.validation_fraction else 0
+        epoch = trained * self.train_image + self.save
         evaluation = (data.num_test + held_out) * self.test_image
         return self.build + recipe.epochs * epoch + recipe.num_evaluations * evaluation
 

@@ -6,12 +6,17 @@ from resnest_bench.specs.data import (
     Cifar10Dataset,
     DatasetSpec,
     DigitsDataset,
+    HuggingFaceDataset,
     ImageFolderDataset,
+    MedmnistDataset,
+    TableDataset,
+    TorchvisionDataset,
     WeightsSpec,
     describe_missing,
     expand_path,
     local_path,
 )
+from resnest_bench.specs.images import PhotoDataset, SplitSpec
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.load import dump_study, load_study, study_from_config, variant_line
 from resnest_bench.specs.looks import Look, read_looks, study_with_looks
@@ -35,14 +40,20 @@ __all__ = [
     "ClassicVariant",
     "DatasetSpec",
     "DigitsDataset",
+    "HuggingFaceDataset",
     "ImageFolderDataset",
     "LatencySpec",
     "Look",
+    "MedmnistDataset",
+    "PhotoDataset",
     "PythonVariant",
     "RecipeSpec",
     "ResNestVariant",
+    "SplitSpec",
     "StudySpec",
+    "TableDataset",
     "TimmVariant",
+    "TorchvisionDataset",
     "VariantSpec",
     "WeightsSpec",
     "describe_missing",

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.progress import Progress as Bars
 from torch import nn
@@ -68,16 +67,19 @@ class Context:
 
 
 def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple | None) -> Batches:
-    """Loaders of the three parts. The held-out part depends on the seed alone."""
+    """Loaders of the three parts. The held-out part depends on the seed alone, or is the data's own."""
     data, device = context.data, context.device
     training = BatchLoader(data.train, data.meta, recipe, device, stats)
     plain = BatchLoader(data.train, data.meta, None, device, stats)
     testing = BatchLoader(data.test, data.meta, None, device, stats)
-    train_indices, held_out = np.arange(len(data.train)), None
-    if recipe.validation_fraction:
-        train_indices, held_out = train_validation_split(
-            data.train.labels, recipe.validation_fraction, seed, data.meta.classes
-        )
+    train_indices, validation_indices = train_validation_split(
+        data.train.labels,
+        recipe.validation_fraction,
+        seed,
+        data.meta.classes,
+        data.meta.reading.num_given_validation,
+    )
+    held_out = validation_indices if recipe.validation_fraction else None
     if "data" in recipe.vary:
         train_indices = bootstrap(train_indices, seed)
     batch = evaluation_batch(recipe.batch_size, data.meta.image_size)
