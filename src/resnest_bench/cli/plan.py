@@ -21,6 +21,7 @@ from resnest_bench.models import build_model, check_buildable, check_image, fit_
 from resnest_bench.models.weight_files import load_weights_file
 from resnest_bench.models.weights import apply_weights
 from resnest_bench.paths import Job
+from resnest_bench.planning.classes import describe_classes
 from resnest_bench.planning.clock import Clock
 from resnest_bench.planning.cores import Work
 from resnest_bench.planning.datasets import find_side, find_sizes, inspect_dataset
@@ -113,6 +114,8 @@ def describe_plan(
     renamed = find_renamed(study, paths, found)
     todo = list_to_do(found, renamed)
     text = [f"Study {study.study!r}", "", describe_to_do(found, renamed)]
+    if classes := describe_classes(study):
+        text += ["", *classes]
     short = describe_short_trainings(study, _count_train_images(study))
     if short:
         text += ["", *short]

@@ -105,6 +105,22 @@ def inspect_dataset(study: StudySpec, name: str, clock: Clock) -> DatasetFacts:
     )
 
 
+def count_images(study: StudySpec, name: str) -> Mapping[str, Mapping[str, int]]:
+    """Part to class to images, without decoding any; empty where it takes an unpacked archive.
+
+    Raises UserError for data that can't be prepared.
+    """
+    spec = study.dataset(name)
+    if is_prepared(study, name):
+        return open_prepared(study.prepared(name)).meta.counts_per_class
+    path = local_path(spec)
+    if isinstance(spec, TableDataset):
+        return _count_tree(table.list_images(spec, name))
+    if isinstance(spec, ImageFolderDataset) and path is not None and path.is_dir():
+        return _count_tree(imagefolder.list_images(spec, path))
+    return medmnist.count_images(spec, name)[0] if isinstance(spec, MedmnistDataset) else {}
+
+
 def find_sizes(spec: DatasetSpec) -> tuple[int, int, int] | None:
     """Train images, test images and side of a source whose sizes are the same for everybody."""
     sizes = SOURCES[spec.source].sizes
@@ -225,12 +241,15 @@ def _list_tree(spec: PhotoDataset, tree: Tree, clock: Clock) -> Listing:
     every = [file for part in PARTS for file, _ in tree.paths(part)]
     sample = every[:: max(1, len(every) // SAMPLE_IMAGES)][:SAMPLE_IMAGES]
     seconds, shape = measure_decoding(sample, spec, clock)
-    counts = {
-        part: Counter(dict.fromkeys(tree.classes, 0))
-        + Counter(tree.classes[label] for _, label in tree.paths(part))
+    return Listing(_count_tree(tree), seconds, shape, sum(map(len, tree.held_out.values())))
+
+
+def _count_tree(tree: Tree) -> dict[str, dict[str, int]]:
+    labels = {part: Counter(label for _, label in tree.paths(part)) for part in PARTS}
+    return {
+        part: {name: labels[part][number] for number, name in enumerate(tree.classes)}
         for part in PARTS
     }
-    return Listing(counts, seconds, shape, sum(map(len, tree.held_out.values())))
 
 
 def _list_archive(path: Path, folder: Path) -> tuple[dict[str, Counter[str]], list[Path]]:

@@ -124,6 +124,12 @@ class HuggingFaceDataset(PhotoDataset):
         return self
 
 
+# Sets of torchvision that are arrays of one size, and those with a validation part.
+TORCHVISION_ARRAYS = ("cifar100", "mnist", "fashion_mnist", "kmnist", "svhn")
+WITH_VALIDATION = ("flowers102", "dtd", "fgvc_aircraft", "country211")
+WITHOUT_PARTS = ("eurosat",)
+
+
 class TorchvisionDataset(PhotoDataset):
     """A data set that torchvision knows by its name: from files on this machine, or downloaded."""
 
@@ -159,6 +165,29 @@ class TorchvisionDataset(PhotoDataset):
     std: tuple[PositiveFloat, ...] | None = Field(
         default=None, description="Of each channel in 0 to 1; null: as the training images have it"
     )
+
+    @model_validator(mode="after")
+    def _keys_fit_the_set(self) -> "TorchvisionDataset":
+        name, photos = self.name, self.name not in TORCHVISION_ARRAYS
+        if photos and self.image_size is None:
+            raise ValueError(f"{name} is of photos of many sizes: state image_size, like 224")
+        stated = [k for k in ("resize", "max_value") if getattr(self, k) is not None]
+        if stated and not photos:
+            raise ValueError(f"{stated[0]} is for photos, but {name} has none: remove it")
+        if name in WITHOUT_PARTS and self.split is None:
+            raise ValueError(
+                f"{name} has no test part: state split, like {{test_fraction: 0.2, seed: 0}}"
+            )
+        if name not in WITHOUT_PARTS and self.split is not None:
+            raise ValueError(f"split is for data without parts, but {name} has them: remove it")
+        if self.validation == "test" or (
+            self.validation != "ignore" and name not in WITH_VALIDATION
+        ):
+            raise ValueError(
+                f"validation must be ignore for {name}, or hold_out or train for those with a "
+                f"validation part ({', '.join(WITH_VALIDATION)}), but came {self.validation!r}"
+            )
+        return self
 
 
 class MedmnistDataset(ImageDataset):
