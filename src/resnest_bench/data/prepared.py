@@ -50,6 +50,11 @@ class PreparedMeta(BaseModel):
     duplicates: DuplicateCounts | None = None  # None: not looked for yet
     reading: ImageReading = ImageReading()
 
+    @property
+    def num_channels(self) -> int:
+        """Channels of an image, which every network follows (`in_chans`)."""
+        return len(self.mean)
+
 
 @dataclass(frozen=True)
 class Split:

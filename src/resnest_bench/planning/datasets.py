@@ -41,6 +41,7 @@ class DatasetFacts:
     num_classes: int
     stored_shape: tuple[int, int]
     uniform: bool = True
+    num_channels: int = 3
     prepare_seconds: float | None = 0.0
     prepare_bytes: int = 0
 
@@ -76,8 +77,9 @@ def inspect_dataset(study: StudySpec, name: str, clock: Clock) -> DatasetFacts:
         num_classes=max(len(listing.classes), 2),
         stored_shape=listing.shape,
         uniform=side == spec.image_size and height == width,
+        num_channels=spec.num_channels,
         prepare_seconds=num * listing.image_seconds,
-        prepare_bytes=num * height * width * 3,
+        prepare_bytes=num * height * width * spec.num_channels,
     )
 
 
@@ -96,6 +98,7 @@ def _inspect_prepared(folder: Path) -> DatasetFacts:
         num_classes=len(data.meta.classes),
         stored_shape=shape,
         uniform=data.meta.uniform,
+        num_channels=data.meta.num_channels,
     )
 
 
@@ -116,9 +119,10 @@ def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
         image_size=side,
         num_classes=num_classes,
         stored_shape=(side, side),
+        num_channels=spec.num_channels,
         # The digits take a second; of CIFAR-10 nobody knows how long the download takes.
         prepare_seconds=0.0 if spec.source == "digits" else None,
-        prepare_bytes=(num_train + num_test) * side * side * 3,
+        prepare_bytes=(num_train + num_test) * side * side * spec.num_channels,
     )
 
 

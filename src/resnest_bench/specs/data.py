@@ -39,6 +39,11 @@ POLICIES = ("leakage",)
 
 
 class _Dataset(Spec):
+    @property
+    def num_channels(self) -> int:
+        """Channels of an image, which every network follows (`in_chans`)."""
+        return 3
+
     def as_dict(self) -> dict[str, Any]:
         """As of every spec, but for POLICIES: changing one leaves arrays and records as they are."""
         return {key: value for key, value in super().as_dict().items() if key not in POLICIES}
