@@ -125,13 +125,15 @@ def describe(
         int, typer.Option(min=8, help="Side of the square image, in pixels")
     ] = 32,
     classes: Annotated[int, typer.Option(min=2, help="Number of classes")] = 10,
+    in_chans: Annotated[int, typer.Option(min=1, help="Channels of an image: 3 for RGB")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, unrounded")] = False,
 ) -> None:
     """List the variants with parameters, multiply-accumulates and activations of one image."""
     from resnest_bench.cli.describe import describe_variants, variants_text
 
-    rows = describe_variants(load_study(study), image_size, classes)
-    typer.echo(json.dumps(rows, indent=1) if as_json else variants_text(rows, image_size, classes))
+    rows = describe_variants(load_study(study), image_size, classes, in_chans)
+    text = variants_text(rows, image_size, classes, in_chans)
+    typer.echo(json.dumps(rows, indent=1) if as_json else text)
 
 
 @app.command()

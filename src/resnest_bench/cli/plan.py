@@ -50,7 +50,7 @@ def check_weights(study: StudySpec, dataset: str, variant: str, weights: Weights
         )
     if weights.file:
         fitted, _ = fit_to_image(study.variant(variant), find_side(study, dataset))
-        model = build_model(fitted, 2)
+        model = build_model(fitted, 2, in_chans=study.dataset(dataset).num_channels)
         apply_weights(model, load_weights_file(Path(weights.file), weights.key), weights.file)
 
 
@@ -59,7 +59,8 @@ def check_study(study: StudySpec, results: Path) -> None:
     for variant in study.variants:
         check_buildable(variant)
     for name, dataset in sorted({(job.variant, job.dataset) for job in study.jobs()}):
-        check_image(study.variant(name), find_side(study, dataset))
+        channels = study.dataset(dataset).num_channels
+        check_image(study.variant(name), find_side(study, dataset), channels)
     for block in study.finetune:
         for name, weights in block.weights.items():
             check_weights(study, block.dataset, name, weights)

@@ -16,11 +16,7 @@ from torch.nn.functional import pad
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from resnest_bench.errors import UserError
 from resnest_bench.specs import RecipeSpec
-
-# Colour spaces and palettes are of RGB. torchvision's tables also hold saturation and sharpness.
-COLOR_KEYS = ("random_augment", "auto_augment")
 
 SCALE = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
@@ -75,16 +71,6 @@ class Draws:
             values = [getattr(part, field.name) for part in parts]
             together[field.name] = None if values[0] is None else np.concatenate(values)
         return cls(**together)
-
-
-def check_channels(recipe: RecipeSpec, channels: int, dataset: str) -> None:
-    """Raise UserError where a recipe changes colours and images have none, or more than three."""
-    asked = [key for key in COLOR_KEYS if getattr(recipe, key) not in (False, "none")]
-    if asked and channels != 3:
-        raise UserError(
-            f"{' and '.join(asked)} change colours of RGB images, but the images of {dataset} have "
-            f"{channels} channel{'s' * (channels != 1)}: leave it out of the recipe, or set channels: 3"
-        )
 
 
 def augment_batch(

@@ -17,7 +17,6 @@ from resnest_bench.data.augment import (
     Draws,
     augment_batch,
     center_crop,
-    check_channels,
     random_resized_crop,
 )
 from resnest_bench.data.prepared import ChannelValues, PreparedMeta, Split
@@ -48,8 +47,6 @@ class BatchLoader:
     ) -> None:
         self.split, self.recipe, self.device = split, recipe, device
         self.side = meta.image_size
-        if recipe:
-            check_channels(recipe, meta.num_channels, meta.name)
         self.mean, std = mean_std or (meta.mean, meta.std)
         self.mean_C11 = torch.tensor(self.mean, device=device).view(-1, 1, 1)
         self.std_C11 = torch.tensor(std, device=device).view(-1, 1, 1)

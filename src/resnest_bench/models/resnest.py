@@ -74,9 +74,9 @@ def _attention(plain: nn.Conv2d, radix: int, norm_layer: type[nn.Module]) -> Spl
 
 
 def build_resnest(
-    variant: ResNestVariant, num_classes: int, dropout: float, zero_last_gamma: bool
+    variant: ResNestVariant, num_classes: int, dropout: float, zero_last_gamma: bool, in_chans: int
 ) -> nn.Module:
-    """Images (B, 3, H, W) to logits (B, num_classes).
+    """Images (B, in_chans, H, W) to logits (B, num_classes).
 
     Args:
         dropout: probability before the classifier.
@@ -92,6 +92,7 @@ def build_resnest(
         # of blocks minus one, and its forward names four stages.
         layers=(*variant.layers, *[1] * missing),
         num_classes=num_classes,
+        in_chans=in_chans,
         cardinality=variant.cardinality,
         base_width=variant.width,
         stem_type=STEM_TYPES[variant.stem],
@@ -102,7 +103,7 @@ def build_resnest(
         block_args={"radix": variant.radix, "avd": variant.avd, "avd_first": variant.avd_first},
     )
     if variant.stem == "small":
-        _use_small_stem(net)
+        _use_small_stem(net, in_chans)
     _cut_stages(net, len(variant.layers))
     return net
 
@@ -127,11 +128,11 @@ def _check_groups(variant: ResNestVariant) -> None:
             )
 
 
-def _use_small_stem(net: nn.Module) -> None:
+def _use_small_stem(net: nn.Module, in_chans: int) -> None:
     """One 3x3 with stride 1 and no max-pool: 32x32 images keep their resolution."""
     native = net.get_submodule("conv1")
     assert isinstance(native, nn.Conv2d)
-    small = nn.Conv2d(3, native.out_channels, 3, padding=1, bias=False)
+    small = nn.Conv2d(in_chans, native.out_channels, 3, padding=1, bias=False)
     nn.init.kaiming_normal_(small.weight, mode="fan_out", nonlinearity="relu")
     net.conv1 = small
     net.maxpool = nn.Identity()

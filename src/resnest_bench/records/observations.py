@@ -161,6 +161,10 @@ class WeightsObservation(RecordModel):
     ignored: list[str] = Field(
         default=[], description="Tensors of the file that lie outside the renamed network"
     )
+    converted: list[str] = Field(
+        default=[],
+        description="First convolutions that were made for RGB, and converted to the dataset's channels",
+    )
 
 
 class ProbeObservation(RecordModel):
@@ -308,6 +312,9 @@ class UnavailableCell(RecordModel):
 
 class LatencyObservations(RecordModel):
     image_size: Positive
+    in_chans: Positive = Field(
+        default=3, description="Channels of an image, as the dataset has them"
+    )
     num_classes: Positive
     size_args: dict[str, JsonValue] = Field(default={}, description=SIZE_ARGS)
     num_params: Count

@@ -27,6 +27,7 @@ from resnest_bench.specs.tables import TablesSpec
 from resnest_bench.specs.variants import TimmVariant, VariantSpec
 
 MAX_JOBS = 200_000
+COLOR_KEYS = ("random_augment", "auto_augment")
 PROTOCOLS: dict[str, LatencySpec] = {"default": LatencySpec()}
 
 
@@ -186,6 +187,7 @@ class StudySpec(Extendable):
                     f"train: recipe {block.recipe!r} starts from weights: use it in a finetune block"
                 )
             self._check_tags(block)
+        self._check_colors()
         if (number := self._num_jobs()) > MAX_JOBS:
             raise ValueError(
                 f"a study has at most {MAX_JOBS:,} jobs, but this one has {number:,}: make several "
@@ -199,6 +201,20 @@ class StudySpec(Extendable):
             if job in seen:
                 raise ValueError(f"two blocks ask for {job}: remove it from one of them")
             seen.add(job)
+
+    def _check_colors(self) -> None:
+        """Augmentations by policies change saturation, posterize and so on: they are made for RGB."""
+        pairs = [(block.dataset, block.recipe) for block in self.train]
+        pairs += [(block.dataset, name) for block in self.finetune for name in block.recipes]
+        for dataset, name in pairs:
+            channels, recipe = self.dataset(dataset).num_channels, self.recipe(name)
+            asked = [k for k in COLOR_KEYS if getattr(recipe, k) not in (False, "none")]
+            if asked and channels != 3:
+                raise ValueError(
+                    f"recipe {name}: {asked[0]} changes colours of RGB images, but images of "
+                    f"{dataset} have channels: {channels}: take a recipe without it, or set "
+                    "channels: 3"
+                )
 
     def _check_tags(self, block: TrainBlock) -> None:
         """A tag promises weights, but a training starts from random ones."""

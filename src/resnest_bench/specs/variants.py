@@ -158,7 +158,8 @@ class PythonVariant(VariantBase):
         default="build",
         pattern=r"^[A-Za-z_]\w*$",
         description="Its function or class: called with num_classes and args, it gives an nn.Module of "
-        "logits (B, num_classes). It gets drop_rate too if it takes that",
+        "logits (B, num_classes). It gets drop_rate and in_chans (the channels of an image) too if it "
+        "takes them",
     )
     args: dict[str, JsonValue] = Field(default_factory=dict, description="More keyword arguments")
     source_digest: str | None = Field(
@@ -179,7 +180,7 @@ class PythonVariant(VariantBase):
     @field_validator("args")
     @classmethod
     def _no_clash(cls, args: dict[str, Any]) -> dict[str, Any]:
-        taken = {"num_classes", "drop_rate"} & set(args)
+        taken = {"num_classes", "drop_rate", "in_chans"} & set(args)
         if taken:
             raise ValueError(f"args must not set {', '.join(sorted(taken))}: the workflow does")
         return args

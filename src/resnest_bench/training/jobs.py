@@ -119,10 +119,11 @@ def open_checkpoint(context: Context, job: Job) -> Checkpoint:
 
 def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
     study, recipe, device = context.study, context.study.recipe(job.recipe), context.device
-    num_classes = len(context.data.meta.classes)
-    image_size = context.data.meta.image_size
-    model, initial = build_initial(study, job, context.paths, num_classes, image_size)
-    batches = make_batches(context, recipe, job.seed, expected_stats(study, job, model))
+    meta = context.data.meta
+    num_classes, sizes = len(meta.classes), (meta.image_size, meta.num_channels)
+    model, initial = build_initial(study, job, context.paths, num_classes, *sizes)
+    stats = expected_stats(study, job, model, meta.num_channels)
+    batches = make_batches(context, recipe, job.seed, stats)
     seen = _choose_execution(context, job, checkpoint, model, len(batches.train_indices))
     file = _execution_file(checkpoint)
 
@@ -155,7 +156,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     seen_by = observe_training(
         step.final_model, progress, test, num_classes, initial, sha256, execution
     )
-    size_args = fit_to_image(study.variant(job.variant), image_size)[1]
+    size_args = fit_to_image(study.variant(job.variant), meta.image_size)[1]
     return seen_by.model_copy(update={"size_args": size_args}), batches
 
 
@@ -175,9 +176,8 @@ def _choose_execution(
     num_images = recipe.epochs * num_train * len(context.study.seeds)
 
     def decide() -> ExecutionObservation:
-        maker, crash = probe_steps(
-            model, context.device, recipe, batch, meta.image_size, len(meta.classes)
-        )
+        sizes = (batch, meta.image_size, len(meta.classes), meta.num_channels)
+        maker, crash = probe_steps(model, context.device, recipe, *sizes)
         chosen = choose(recipe, context.device, maker, num_images, batch, crash)
         return chosen.model_copy(update={"num_threads": count_threads(context.device)})
 
