@@ -107,17 +107,17 @@ def _choose_groups(
     """Deal groups into folds of about equal class shares, and take as many as make `fraction`."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    most = min(MOST_FOLDS, len(np.unique(groups_N)), int(np.bincount(labels_N).max()))
-    share = Fraction(fraction).limit_denominator(max(most, 2))
-    # 0 and 1 leave a part empty.
-    taken, num_folds = (share.numerator, share.denominator) if 0 < share < 1 else (1, most)
-    if fraction > 0.5 and not 0 < share < 1:
-        taken = most - 1
-    if num_folds < 2:
+    num_groups = len(np.unique(groups_N))
+    if num_groups < 2:
         raise UserError(
             "split needs at least two groups, but column group has one value alone: give groups, or "
             "leave the column out"
         )
+    most = max(2, min(MOST_FOLDS, num_groups, int(np.bincount(labels_N).max())))
+    share = Fraction(fraction).limit_denominator(most)
+    # Neither part may be empty.
+    share = min(max(share, Fraction(1, most)), Fraction(most - 1, most))
+    taken, num_folds = share.numerator, share.denominator
     folds = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
     chosen_N = np.zeros(len(labels_N), dtype=bool)
     with warnings.catch_warnings():
