@@ -12,6 +12,7 @@ from resnest_bench.data.images import MAX_ASPECT, WHITE_16, Header, ImageError, 
 from resnest_bench.data.pixels import resize_channels, set_channels
 from resnest_bench.data.ranges import Extremes
 from resnest_bench.data.ranges import find_extremes as find_photo_extremes
+from resnest_bench.errors import first_line
 
 ARRAY_ENDING = ".npy"
 # What Pillow reads as a photo: it becomes RGB, and then gray where that is wanted.
@@ -94,12 +95,15 @@ def load_values(path: Path, channels: int) -> np.ndarray:
 
     Raises ImageError.
     """
+    is_array = path.suffix.lower() == ARRAY_ENDING
     try:
-        values = _load_array(path) if path.suffix.lower() == ARRAY_ENDING else _load_bands(path)
+        values = _load_array(path) if is_array else _load_bands(path)
     except ImageError:
         raise
     except Exception as error:  # of foreign bytes
-        raise ImageError(path, images.describe_problem(path, error)) from error
+        words = f"it cannot be read ({first_line(error)})"
+        reason = words if is_array else images.describe_problem(path, error)
+        raise ImageError(path, reason) from error
     if values.ndim == 2:
         values = values[..., None]
     if values.ndim != 3 or not values.size:

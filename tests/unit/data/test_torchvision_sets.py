@@ -128,10 +128,9 @@ def test_damaged_and_missing_files_are_said(tmp_path):
     (tmp_path / "raw" / "train-images-idx3-ubyte").write_bytes(idx(PIXELS)[:-1])
     with pytest.raises(UserError, match="must be a whole idx file.*holds 3135 bytes"):
         prepare_at("mnist", tmp_path, tmp_path)
+    (tmp_path / "data").mkdir()
     with pytest.raises(UserError, match=r"datasets\.some\.path must hold train-images.*lacks them"):
-        prepare_at("kmnist", tmp_path / "data", tmp_path) if (tmp_path / "data").mkdir() else prepare_at(
-            "kmnist", tmp_path / "data", tmp_path
-        )
+        prepare_at("kmnist", tmp_path / "data", tmp_path)
 
 
 # SVHN
@@ -164,7 +163,7 @@ def write_cifar100(tmp_path, monkeypatch, meta=None):
     archive = tmp_path / "cifar-100-python.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         for name, value in members.items():
-            content = pickle.dumps(value, protocol=2)
+            content = pickle.dumps(value, protocol=4)
             info = tarfile.TarInfo(f"cifar-100-python/{name}")
             info.size = len(content)
             tar.addfile(info, io.BytesIO(content))
