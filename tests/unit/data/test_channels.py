@@ -107,7 +107,9 @@ def test_a_tiff_of_many_samples_is_read_by_tifffile(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, values, photometric="minisblack", planarconfig="contig")
     assert (load_values(path, 7) == values).all()
-    tifffile.imwrite(path, np.moveaxis(values, 2, 0), photometric="minisblack", planarconfig="separate")
+    tifffile.imwrite(
+        path, np.moveaxis(values, 2, 0), photometric="minisblack", planarconfig="separate"
+    )
     assert (load_values(path, 7) == values).all()
 
 

@@ -56,7 +56,10 @@ def save_to_disk(folder, table):
     names = [f"data-{number:05d}-of-00002.arrow" for number in range(2)]
     half = len(table) // 2
     for name, part in zip(names, (table[:half], table[half:]), strict=True):
-        with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_stream(file, table.schema) as out:
+        with (
+            pa.OSFile(str(folder / name), "wb") as file,
+            pa.ipc.new_stream(file, table.schema) as out,
+        ):
             out.write_table(part)
     (folder / "dataset_info.json").write_text(json.dumps({"features": FEATURES}))
     state = {"_data_files": [{"filename": name} for name in names], "_format_type": None}

@@ -76,7 +76,10 @@ def test_paths_begin_at_the_root_and_may_be_absolute(folder, tmp_path):
 
 
 def test_numbers_are_ordered_as_numbers(folder):
-    rows = [(image, label, part) for (image, _, part), label in zip(ROWS, "10 2 2 10".split(), strict=True)]
+    rows = [
+        (image, label, part)
+        for (image, _, part), label in zip(ROWS, ["10", "2", "2", "10"], strict=True)
+    ]
     assert list_images(make_spec(write_csv(folder / "l.csv", rows)), "x").classes == ("2", "10")
 
 
@@ -148,7 +151,7 @@ def test_what_is_wrong_with_a_table_is_said(message, folder):
 def test_many_missing_images_are_listed_in_one_file(folder, tmp_path):
     rows = [*ROWS, *((f"c/{number}.png", "cat", "train") for number in range(12))]
     path = write_csv(folder / "labels.csv", rows)
-    with pytest.raises(UserError, match="12 of 16 are missing.* and 2 more, all in "):
+    with pytest.raises(UserError, match=r"12 of 16 are missing.* and 2 more, all in "):
         list_images(make_spec(path), "pets", tmp_path)
     assert len((tmp_path / "pets-missing.txt").read_text().splitlines()) == 12
 

@@ -30,9 +30,7 @@ LABELS = np.array([3, 0, 9, 3], dtype=np.uint8)
 
 
 def make_spec(name, path=None, **more):
-    return TorchvisionDataset(
-        source="torchvision", name=name, path=path and str(path), **more
-    )
+    return TorchvisionDataset(source="torchvision", name=name, path=path and str(path), **more)
 
 
 def prepare_at(name, path, tmp_path, **more):
@@ -112,7 +110,11 @@ def test_packed_files_have_the_official_md5(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (PIXELS[:, :20, :20], LABELS, r"28x28 pixels with a label each, but train is \(4, 20, 20\)"),
+        (
+            PIXELS[:, :20, :20],
+            LABELS,
+            r"28x28 pixels with a label each, but train is \(4, 20, 20\)",
+        ),
         (PIXELS, LABELS[:3], r"with labels \(3,\)"),
         (PIXELS, LABELS + 7, r"from 0 to 9, but train has 16"),
     ],
@@ -126,7 +128,7 @@ def test_what_is_not_mnist_is_said(images, labels, message, tmp_path):
 def test_damaged_and_missing_files_are_said(tmp_path):
     write_mnist(tmp_path / "raw")
     (tmp_path / "raw" / "train-images-idx3-ubyte").write_bytes(idx(PIXELS)[:-1])
-    with pytest.raises(UserError, match="must be a whole idx file.*holds 3135 bytes"):
+    with pytest.raises(UserError, match=r"must be a whole idx file.*holds 3135 bytes"):
         prepare_at("mnist", tmp_path, tmp_path)
     (tmp_path / "data").mkdir()
     with pytest.raises(UserError, match=r"datasets\.some\.path must hold train-images.*lacks them"):
@@ -189,7 +191,7 @@ class Command:
 
 def test_no_code_of_cifar100_is_run(tmp_path, monkeypatch, capsys):
     archive, _ = write_cifar100(tmp_path, monkeypatch, {"fine_label_names": [Command()]})
-    with pytest.raises(UserError, match="meta is damaged: .*refused"):
+    with pytest.raises(UserError, match=r"meta is damaged: .*refused"):
         prepare_at("cifar100", archive, tmp_path)
     assert "ran" not in capsys.readouterr().out
 

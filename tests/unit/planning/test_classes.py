@@ -20,7 +20,7 @@ COUNTS = {("train", "cat"): 9, ("train", "dog"): 3, ("test", "cat"): 4, ("test",
 def table(tmp_path):
     rows = []
     for (part, name), num in COUNTS.items():
-        for index in range(num):
+        for _ in range(num):
             pixels = np.random.default_rng(len(rows)).integers(0, 256, (16, 16, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / f"{len(rows)}.png")
             rows.append((f"{len(rows)}.png", name, part))
