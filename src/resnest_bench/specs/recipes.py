@@ -58,7 +58,7 @@ class RecipeSpec(Spec):
     accumulation_steps: PositiveInt = Field(
         default=1,
         description="A batch goes through the network in this many parts, whose gradients add up: "
-        "less memory, and batch norm sees a part alone",
+        "less memory, and batch norm sees one part at a time",
     )
     ema_decay: Probability = Field(
         default=0.0,
@@ -139,12 +139,12 @@ class RecipeSpec(Spec):
     layout: Literal["auto", "contiguous", "channels_last"] = Field(
         default="auto",
         description="Memory layout of training, NCHW or NHWC. auto: which is faster for the variant "
-        "is measured at the start of its job. It changes results by rounding alone",
+        "is measured at the start of its job. It changes results only by rounding",
     )
     mode: Literal["auto", "eager", "compiled", "cudagraph"] = Field(
         default="auto",
         description="How a step is run. auto: on a GPU a CUDA graph, on a CPU eager, and compiled "
-        "where that pays for itself within the job. It changes results by rounding alone",
+        "where that pays for itself within the job. It changes results only by rounding",
     )
     evaluate_every: PositiveInt = Field(
         default=1, description="Epochs between two evaluations; the last epoch is always evaluated"
@@ -218,7 +218,7 @@ class RecipeSpec(Spec):
     def _other_rule(self) -> str | None:
         if self.accumulation_steps > self.batch_size // 2:
             return (
-                f"accumulation_steps must leave two images to each part, but {self.batch_size} images in "
+                f"accumulation_steps must leave each part at least two images, but {self.batch_size} images in "
                 f"{self.accumulation_steps} parts do not"
             )
         if self.ema_warmup and not self.ema_decay:

@@ -51,7 +51,7 @@ class LatencyBlock(Spec):
     variants: VariantNames = Field(default="all", description="Names, or all")
     rounds: PositiveInt = Field(
         default=3,
-        description="Processes that measure each variant anew, in random order: the interval of a "
+        description="Processes that each measure every variant, in random order: the interval of a "
         "latency is over them",
     )
 

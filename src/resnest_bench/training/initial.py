@@ -34,7 +34,7 @@ def _trained_weights(source: Job, paths: StudyPaths) -> tuple[dict, WeightsObser
     if not path.exists() or wanted is None:
         raise UserError(
             f"the weights of {source} are not at {path}: delete {paths.record(source)} and run the "
-            "workflow again, which trains them anew"
+            "workflow again, which trains them"
         )
     came = file_sha256(path)
     if came != wanted:
