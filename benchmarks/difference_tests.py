@@ -51,7 +51,8 @@ class Setting:
 
 def draw_heavy_tails(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Student's t with four degrees of freedom, with unit variance."""
-    return generator.standard_t(4, size=shape) / np.sqrt(2)
+    drawn: np.ndarray = generator.standard_t(4, size=shape) / np.sqrt(2)
+    return drawn
 
 
 def draw_failures(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -86,7 +87,8 @@ def simulate(
     common = np.sqrt(setting.common) * generator.normal(size=(studies, 1, num_seeds))
     scale_V = np.ones(len(means_V))
     scale_V[: setting.noisy] = NOISY
-    return means_V[:, None] + scale_V[:, None] * (own + common)
+    values: np.ndarray = means_V[:, None] + scale_V[:, None] * (own + common)
+    return values
 
 
 def paired_holm(values_KVS: np.ndarray, pairs: list[tuple[int, int]]) -> np.ndarray:

@@ -73,7 +73,7 @@ def inverse_trigamma(x: Array) -> Array:
     return y
 
 
-def moderate_variances(variances_V: np.ndarray, df_V: np.ndarray) -> tuple[Array, Array]:
+def moderate_variances(variances_V: np.ndarray, df_V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Variances moved towards what the other variants have, with their degrees of freedom.
 
     The prior of a variant is fitted to the others. It counts as min(d0, d) degrees of freedom times
