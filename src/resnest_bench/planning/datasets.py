@@ -222,9 +222,9 @@ def list_images(
     if path.is_dir():
         return _list_tree(spec, imagefolder.list_images(spec, path), clock)
     if not path.exists():
-        raise UserError("its images are counted once they are there")
+        raise UserError("its images can be counted once they are downloaded")
     if spec.split or spec.validation != "ignore":
-        raise UserError("its images are counted once it is unpacked (resnest-bench data)")
+        raise UserError("its images can be counted once it is unpacked (resnest-bench data)")
     with tempfile.TemporaryDirectory() as folder:
         try:
             counts, sample = _list_archive(path, Path(folder))

@@ -106,16 +106,18 @@ class HuggingFaceDataset(PhotoDataset):
     config: str = Field(default="default", description="With hub: the configuration's name")
     revision: str = Field(
         default="refs/convert/parquet",
-        description="With hub: a branch or, to have the same data for ever, a commit that holds "
-        "Parquet files. The default is the hub's own conversion, which most public data have",
+        description="With hub: a branch or, to pin the data, a commit that holds "
+        "Parquet files. The default is the hub's own conversion, which exists for most public data sets",
     )
-    image_column: Column = "image"
-    label_column: Column = "label"
+    image_column: Column = Field(default="image", description="The column of encoded images")
+    label_column: Column = Field(
+        default="label", description="The column of labels: class numbers, whole numbers or text"
+    )
     group_column: Column | None = Field(
         default=None, description="Images with the same value stay in one part"
     )
-    train_split: Column = "train"
-    test_split: Column = "test"
+    train_split: Column = Field(default="train", description="What the data call this part")
+    test_split: Column = Field(default="test", description="What the data call this part")
 
     @model_validator(mode="after")
     def _one_origin(self) -> "HuggingFaceDataset":
@@ -156,14 +158,14 @@ class TorchvisionDataset(PhotoDataset):
     )
     image_size: PositiveInt | None = Field(  # type: ignore[assignment]
         default=None,
-        description="Side of the square that a network sees, in pixels. null: 32 or 28, as cifar100, "
-        "svhn and those of MNIST's kind are; photos need it",
+        description="Side of the square that a network sees, in pixels. Photos need it; null: 32 for "
+        "cifar100 and svhn, 28 for mnist, fashion_mnist and kmnist",
     )
     mean: tuple[UnitFloat, ...] | None = Field(
-        default=None, description="Of each channel in 0 to 1; null: as the training images have it"
+        default=None, description="Of each channel in 0 to 1; null: measured on the training images"
     )
     std: tuple[PositiveFloat, ...] | None = Field(
-        default=None, description="Of each channel in 0 to 1; null: as the training images have it"
+        default=None, description="Of each channel in 0 to 1; null: measured on the training images"
     )
 
     @model_validator(mode="after")

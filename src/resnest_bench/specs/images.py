@@ -17,7 +17,7 @@ Leakage = Annotated[
     Field(
         description="Where test images are also training images, or one image is under two labels: "
         "error stops before anything is trained; warn says so in the log, under tables, on the "
-        "dashboard and in exported pages; allow keeps the counts in the records alone",
+        "dashboard and in exported pages; allow only counts them in the records",
     ),
 ]
 # What is done about the data, and changes no array and no result.
@@ -36,12 +36,12 @@ class Dataset(Spec):
 
 
 class SplitSpec(Spec):
-    """How images without a test part are divided: by class, and never through a group."""
+    """How data without a test part are split: by class, with every group in one part."""
 
     test_fraction: OpenFraction = Field(
         default=0.2,
-        description="Share of each class that becomes test images. With groups it is met as nearly "
-        "as whole groups allow",
+        description="Share of each class that becomes test images; approximate where groups must "
+        "stay whole",
     )
     seed: CountInt = Field(
         default=0, description="Decides which images; the same for all trainings"
@@ -63,23 +63,23 @@ class ImageDataset(Dataset):
     )
     mean: tuple[UnitFloat, ...] | None = Field(
         default=None,
-        description="Of each channel in 0 to 1; null: as the training images have it",
+        description="Of each channel in 0 to 1; null: measured on the training images",
     )
     std: tuple[PositiveFloat, ...] | None = Field(
         default=None,
-        description="Of each channel in 0 to 1; null: as the training images have it",
+        description="Of each channel in 0 to 1; null: measured on the training images",
     )
     channels: ChannelCount = Field(
         default=3,
-        description="3: colour, and gray images become RGB. 1: gray, and colour becomes gray. "
-        "Others: .npy files (H, W, channels) and TIFF files of so many pages or samples a pixel",
+        description="3: RGB; gray images are repeated. 1: gray; colour images become gray. Other "
+        "numbers: .npy files of shape (height, width, channels), or TIFF files with that many pages "
+        "or samples per pixel",
     )
     validation: Literal["ignore", "hold_out", "train", "test"] = Field(
         default="ignore",
-        description="What becomes of a validation part that the data have: ignore leaves it out; "
-        "hold_out measures on it where a recipe has a validation_fraction above 0, whatever the "
-        "fraction; train adds it to the training images; test takes it for the test images of data "
-        "that have none",
+        description="What to do with a validation part of the data. ignore: it is not used. hold_out: "
+        "recipes with any validation_fraction above 0 measure on it, and nothing trains on it. "
+        "train: it is added to the training images. test: it replaces a test part that is missing",
     )
     label: str = Field(
         default="", description="How figures must call the data; empty takes the dataset's name"
@@ -127,11 +127,11 @@ class PhotoDataset(ImageDataset):
     image_size: PositiveInt = Field(description="Side of the square that a network sees, in pixels")
     mean: tuple[UnitFloat, ...] | None = Field(
         default=RGB_MEAN,
-        description="Of each channel in 0 to 1 (ImageNet's RGB); null: as the training images have it",
+        description="Of each channel in 0 to 1 (ImageNet's RGB); null: measured on the training images",
     )
     std: tuple[PositiveFloat, ...] | None = Field(
         default=RGB_STD,
-        description="Of each channel in 0 to 1 (ImageNet's RGB); null: as the training images have it",
+        description="Of each channel in 0 to 1 (ImageNet's RGB); null: measured on the training images",
     )
     resize: PositiveInt | None = Field(
         default=None,
@@ -149,8 +149,8 @@ class PhotoDataset(ImageDataset):
     )
     split: SplitSpec | None = Field(
         default=None,
-        description="For data without a test part: which images become test images. null: the data "
-        "say so themselves",
+        description="For data without a test part: how test images are chosen. null: the data state "
+        "their parts",
     )
 
     @model_validator(mode="after")
