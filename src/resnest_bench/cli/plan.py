@@ -12,7 +12,7 @@ from resnest_bench.cli.cores import choose_for_study, list_rules
 from resnest_bench.cli.inputs import describe_missing_weights
 from resnest_bench.cli.steps import describe_short_trainings
 from resnest_bench.cli.todo import describe_to_do, find_renamed, list_to_do, read_outcomes
-from resnest_bench.data import open_prepared
+from resnest_bench.data import SOURCES, is_prepared, open_prepared
 from resnest_bench.device.allocator import keep_memory
 from resnest_bench.device.environment import describe
 from resnest_bench.device.lease import leased_device
@@ -71,6 +71,9 @@ def check_study(study: StudySpec, results: Path) -> None:
             raise UserError(
                 f"datasets.{name}.path: {describe_missing(path)}: put the data there, or change the path"
             )
+        check = SOURCES[spec.source].check
+        if check and not is_prepared(study, name):
+            check(spec, name)
     files.check_writable(study.paths(results).root)
 
 

@@ -55,6 +55,18 @@ def read(spec: HuggingFaceDataset, name: str, downloads: Path) -> Content:
     return read_photos(spec, name, tree, downloads)
 
 
+def check(spec: HuggingFaceDataset, name: str) -> None:
+    """Look at the files of a data set on this machine. Raises UserError."""
+    if spec.path:
+        shards = find_shards(spec, expand_path(spec.path), name)
+        _all_files(shards)
+        # The columns are looked for in each file; no image is read.
+        columns = [spec.label_column, *([spec.group_column] if spec.group_column else [])]
+        for files in shards.by_part.values():
+            for _ in read_rows(files[0], columns):
+                break
+
+
 def locate(spec: HuggingFaceDataset, name: str, downloads: Path) -> Path:
     """The folder with the data set's files, downloaded where it has to be. Raises UserError."""
     if spec.hub:

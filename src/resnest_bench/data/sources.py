@@ -46,6 +46,8 @@ class Source:
     sizes: tuple[int, int, int] | None = None  # train images, test images, side in pixels
     # Of a spec: whether two images that look alike are copies. Of handwritten digits they often aren't.
     look_for_near: Callable[..., bool] = lambda spec: True
+    # Of a spec and the name: raises UserError for what is wrong with local files, as far as a look shows.
+    check: Callable[..., object] | None = None
     # Of a spec with a path: its files on this machine by name; None: all at the path.
     list_files: Callable[..., Iterator[tuple[str, Path]]] | None = None
 
@@ -53,14 +55,14 @@ class Source:
 SOURCES = {
     "cifar10": Source(cifar.read, cifar.CLASSES, (50_000, 10_000, cifar.SIDE)),
     "imagefolder": Source(imagefolder.read),
-    "table": Source(table.read, list_files=table.list_files),
-    "huggingface": Source(huggingface.read),
+    "table": Source(table.read, check=table.list_images, list_files=table.list_files),
+    "huggingface": Source(huggingface.read, check=huggingface.check),
     "torchvision": Source(
         torchvision_sets.read,
         look_for_near=torchvision_sets.look_for_near,
         list_files=torchvision_sets.list_files,
     ),
-    "medmnist": Source(medmnist.read),
+    "medmnist": Source(medmnist.read, check=medmnist.count_images),
     # All ten digits; a subset has fewer.
     "digits": Source(
         digits.read,

@@ -188,7 +188,7 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
 def _read_parts(path: Path, words: Sequence[str]) -> list[str]:
     unknown = Counter(word for word in words if word.lower() not in PART_WORDS)
     if unknown:
-        shown = [f"{word or 'nothing'!r} ({num} rows)" for word, num in unknown.most_common()]
+        shown = [f"{word!r} ({count_noun(num, 'row')})" for word, num in unknown.most_common()]
         raise UserError(
             f"{path}: split is train, test or validation (val, valid), but there is "
             f"{list_names(shown, SHOWN)}: correct it, or remove the column and state split"

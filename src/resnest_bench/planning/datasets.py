@@ -28,6 +28,7 @@ from resnest_bench.specs import (
     StudySpec,
     TableDataset,
     TorchvisionDataset,
+    known_side,
     local_path,
 )
 
@@ -125,8 +126,8 @@ def find_sizes(spec: DatasetSpec) -> tuple[int, int, int] | None:
     """Train images, test images and side of a source whose sizes are the same for everybody."""
     sizes = SOURCES[spec.source].sizes
     if isinstance(spec, TorchvisionDataset) and spec.name in ARRAY_SETS:
-        sizes = ARRAY_SETS[spec.name].sizes
-        return (*sizes[:2], spec.image_size or sizes[2])
+        num_train, num_test, side = ARRAY_SETS[spec.name].sizes
+        return num_train, num_test, spec.image_size or side
     return sizes
 
 
@@ -136,16 +137,13 @@ def find_side(study: StudySpec, name: str) -> int:
     Raises UserError where the file that would say it can't be read.
     """
     spec = study.dataset(name)
-    side = getattr(spec, "image_size", None)
-    if isinstance(side, int):
+    side = known_side(spec)
+    if side is not None:
         return side
-    if sizes := find_sizes(spec):
-        return sizes[2]
     assert isinstance(spec, MedmnistDataset), "of the others the spec says it"
     if is_prepared(study, name):
         return open_prepared(study.prepared(name)).meta.image_size
-    shapes = medmnist.read_shapes(medmnist.find_file(spec, name))
-    return shapes["train_images"][1]
+    return medmnist.read_shapes(medmnist.find_file(spec, name))["train_images"][1]
 
 
 def _inspect_medmnist(spec: MedmnistDataset, name: str) -> DatasetFacts:

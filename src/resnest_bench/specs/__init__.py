@@ -14,6 +14,7 @@ from resnest_bench.specs.data import (
     WeightsSpec,
     describe_missing,
     expand_path,
+    known_side,
     local_path,
 )
 from resnest_bench.specs.images import PhotoDataset, SplitSpec
@@ -59,6 +60,7 @@ __all__ = [
     "describe_missing",
     "dump_study",
     "expand_path",
+    "known_side",
     "load_study",
     "local_path",
     "read_looks",

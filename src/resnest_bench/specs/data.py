@@ -126,8 +126,14 @@ class HuggingFaceDataset(PhotoDataset):
         return self
 
 
-# Sets of torchvision that are arrays of one size, and those with a validation part.
-TORCHVISION_ARRAYS = ("cifar100", "mnist", "fashion_mnist", "kmnist", "svhn")
+# Sets of torchvision that are arrays, with their side in pixels, and those with a validation part.
+TORCHVISION_ARRAYS = {
+    "cifar100": 32,
+    "mnist": 28,
+    "fashion_mnist": 28,
+    "kmnist": 28,
+    "svhn": 32,
+}
 WITH_VALIDATION = ("flowers102", "dtd", "fgvc_aircraft", "country211")
 WITHOUT_PARTS = ("eurosat",)
 
@@ -235,6 +241,15 @@ DatasetSpec = Annotated[
     | DigitsDataset,
     Field(discriminator="source"),
 ]
+
+
+def known_side(spec: DatasetSpec) -> int | None:
+    """The side of the images in pixels; None where only the data's file says it."""
+    if isinstance(spec, Cifar10Dataset | DigitsDataset):
+        return 32
+    if isinstance(spec, TorchvisionDataset) and spec.image_size is None:
+        return TORCHVISION_ARRAYS[spec.name]
+    return spec.image_size
 
 
 def local_path(spec: DatasetSpec) -> Path | None:

@@ -108,8 +108,8 @@ MISTAKES = {
     r"test has bird, which train lacks": (HEADER, replace_row(2, label="bird")),
     r"several: a/0\.png \(cat and dog\)": (HEADER, replace_row(1, image="./a/0.png")),
     r"column 'label', but 1 row \(.*: 3\) has none": (HEADER, replace_row(2, label=" ")),
-    r"'tests' \(1 rows\)": (HEADER, replace_row(2, split="tests")),
-    r"nothing' \(1 rows\)|'nothing'": (HEADER, replace_row(2, split="")),
+    r"'tests' \(1 row\)": (HEADER, replace_row(2, split="tests")),
+    r"there is '' \(1 row\)": (HEADER, replace_row(2, split="")),
     r"none of test: add them, or say validation: test": (
         HEADER,
         [(*row[:2], row[2].replace("test", "VAL")) for row in ROWS],

@@ -7,7 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from resnest_bench.cli.plan import check_study
 from resnest_bench.data import prepare
+from resnest_bench.errors import UserError
 from resnest_bench.planning.classes import describe_classes
 from resnest_bench.planning.clock import Clock
 from resnest_bench.planning.datasets import find_side, inspect_dataset
@@ -76,3 +78,11 @@ def test_named_sets_have_their_own_side(size, side, tmp_path):
     assert find_side(study, "low") == side
     facts = inspect_dataset(study, "low", Clock(torch.device("cpu")))
     assert (facts.num_train, facts.num_classes, facts.image_size) == (60_000, 10, side)
+
+
+def test_a_mistake_in_a_table_stops_the_plan(table, tmp_path):
+    study = make_table_study(tmp_path, source="table", path=str(table), image_size=32)
+    check_study(study, tmp_path / "results")
+    table.write_text(table.read_text().replace(",test", ",tset"))
+    with pytest.raises(UserError, match="there is 'tset'"):
+        check_study(study, tmp_path / "results")
