@@ -6,6 +6,7 @@ https://zenodo.org/records/10519652. Of its keys, the 2D sets with one label an 
 
 import logging
 import zipfile
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -173,8 +174,23 @@ def _broken(path: Path, error: Exception) -> UserError:
     return UserError(f"{path} must be a whole .npz file of arrays, but: {error}: get it again")
 
 
-def count_images(spec: MedmnistDataset, name: str) -> tuple[dict[str, dict[str, int]], int]:
-    """Part to class to images, and the side in the file. Raises UserError."""
+@dataclass(frozen=True)
+class Counts:
+    """Images of a file.
+
+    Attributes:
+        by_class: part to class to images.
+        num_given_validation: the last training images, which are the file's own validation part.
+        side: of the images in the file, in pixels.
+    """
+
+    by_class: dict[str, dict[str, int]]
+    num_given_validation: int
+    side: int
+
+
+def count_images(spec: MedmnistDataset, name: str) -> Counts:
+    """Count a file's images without reading a pixel. Raises UserError."""
     path = find_file(spec, name)
     shapes = read_shapes(path)
     parts = choose_parts(path, spec.validation, shapes)
@@ -185,5 +201,8 @@ def count_images(spec: MedmnistDataset, name: str) -> tuple[dict[str, dict[str, 
     num_classes = len(spec.class_names) or 1 + max(int(values.max()) for values in labels.values())
     check_labels(path, labels, num_classes)
     classes = spec.class_names or tuple(map(str, range(num_classes)))
-    counts = {part: counts_per_class(values, classes) for part, values in labels.items()}
-    return counts, shapes["train_images"][1]
+    return Counts(
+        by_class={part: counts_per_class(values, classes) for part, values in labels.items()},
+        num_given_validation=shapes["val_images"][0] if spec.validation == "hold_out" else 0,
+        side=shapes["train_images"][1],
+    )

@@ -91,7 +91,7 @@ def _balance_sentence(data: DatasetIdentity) -> str:
     if balance is None or balance.ratio < IMBALANCED:
         return ""
     return (
-        f"the classes are imbalanced ({balance.ratio:.3g} test images of {balance.largest} for each of "
+        f"the classes are imbalanced ({balance.ratio:.3g} test images of {balance.largest} for each one of "
         f"{balance.smallest}): always answering {balance.largest} is right in "
         f"{100 * balance.majority_share:.3g} % of the test images"
     )

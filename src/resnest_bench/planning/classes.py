@@ -5,10 +5,9 @@ from contextlib import suppress
 
 from resnest_bench.data import counts_text, is_prepared, open_prepared
 from resnest_bench.errors import UserError
-from resnest_bench.planning.datasets import count_images
+from resnest_bench.planning.datasets import ImageCounts, count_images
 from resnest_bench.records.balance import IMBALANCED, measure_balance
 from resnest_bench.specs import StudySpec
-from resnest_bench.words import count_noun
 
 # Of more classes, only the largest and the smallest are named.
 MOST_COUNTED = 6
@@ -21,22 +20,25 @@ def describe_classes(study: StudySpec) -> list[str]:
         # What is wrong with data is for the check, and for the job that prepares them, to say.
         with suppress(UserError):
             counts = count_images(study, name)
-            if counts:
+            if counts is not None:
                 lines.append(
                     f"Data {name}: {describe_counts(counts)}{_describe_copies(study, name)}."
                 )
     return lines
 
 
-def describe_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """'160 training and 40 test images of 2 classes (train: cat 120, dog 40; test: ...), ...'."""
+def describe_counts(images: ImageCounts) -> str:
+    """'160 training and 40 test images of 2 classes (train: cat 120, dog 40; test: ...). ...'."""
+    counts, num_given = images.by_class, images.num_given_validation
     totals = {part: sum(by_class.values()) for part, by_class in counts.items()}
     text = (
         f"{totals['train']:,} training and {totals['test']:,} test images of "
-        f"{count_noun(len(counts['train']), 'class').replace('classs', 'classes')}"
+        f"{len(counts['train']):,} classes"
     )
     parts = "; ".join(f"{part}: {_list_classes(by_class)}" for part, by_class in counts.items())
     text += f" ({parts})"
+    if num_given:
+        text += f". {num_given:,} of the training images are the data's own validation part"
     balance = measure_balance(counts["test"])
     train = measure_balance(counts["train"])
     if balance is None:

@@ -106,20 +106,33 @@ def inspect_dataset(study: StudySpec, name: str, clock: Clock) -> DatasetFacts:
     )
 
 
-def count_images(study: StudySpec, name: str) -> Mapping[str, Mapping[str, int]]:
-    """Part to class to images, without decoding any; empty where it takes an unpacked archive.
+@dataclass(frozen=True)
+class ImageCounts:
+    """Part to class to images; of the training images, how many are the data's own validation part."""
+
+    by_class: Mapping[str, Mapping[str, int]]
+    num_given_validation: int
+
+
+def count_images(study: StudySpec, name: str) -> ImageCounts | None:
+    """Images by part and class, without decoding any; None where it takes an unpacked archive.
 
     Raises UserError for data that can't be prepared.
     """
-    spec = study.dataset(name)
+    spec, path = study.dataset(name), local_path(study.dataset(name))
     if is_prepared(study, name):
-        return open_prepared(study.prepared(name)).meta.counts_per_class
-    path = local_path(spec)
+        meta = open_prepared(study.prepared(name)).meta
+        return ImageCounts(meta.counts_per_class, meta.reading.num_given_validation)
+    if isinstance(spec, MedmnistDataset):
+        counts = medmnist.count_images(spec, name)
+        return ImageCounts(counts.by_class, counts.num_given_validation)
     if isinstance(spec, TableDataset):
-        return _count_tree(table.list_images(spec, name))
-    if isinstance(spec, ImageFolderDataset) and path is not None and path.is_dir():
-        return _count_tree(imagefolder.list_images(spec, path))
-    return medmnist.count_images(spec, name)[0] if isinstance(spec, MedmnistDataset) else {}
+        tree = table.list_images(spec, name)
+    elif isinstance(spec, ImageFolderDataset) and path is not None and path.is_dir():
+        tree = imagefolder.list_images(spec, path)
+    else:
+        return None
+    return ImageCounts(_count_tree(tree), _count_held_out(tree))
 
 
 def find_sizes(spec: DatasetSpec) -> tuple[int, int, int] | None:
@@ -147,18 +160,19 @@ def find_side(study: StudySpec, name: str) -> int:
 
 
 def _inspect_medmnist(spec: MedmnistDataset, name: str) -> DatasetFacts:
-    counts, side = medmnist.count_images(spec, name)
-    totals = {part: sum(counts[part].values()) for part in PARTS}
-    side = spec.image_size or side
+    counts = medmnist.count_images(spec, name)
+    totals = {part: sum(counts.by_class[part].values()) for part in PARTS}
+    side = spec.image_size or counts.side
     return DatasetFacts(
         num_train=totals["train"],
         num_test=totals["test"],
         image_size=side,
-        num_classes=len(counts["train"]),
+        num_classes=len(counts.by_class["train"]),
         stored_shape=(side, side),
         num_channels=spec.num_channels,
         prepare_bytes=sum(totals.values()) * side * side * spec.num_channels,
-        counts=counts,
+        counts=counts.by_class,
+        num_given_validation=counts.num_given_validation,
     )
 
 
@@ -239,7 +253,7 @@ def _list_tree(spec: PhotoDataset, tree: Tree, clock: Clock) -> Listing:
     every = [file for part in PARTS for file, _ in tree.paths(part)]
     sample = every[:: max(1, len(every) // SAMPLE_IMAGES)][:SAMPLE_IMAGES]
     seconds, shape = measure_decoding(sample, spec, clock)
-    return Listing(_count_tree(tree), seconds, shape, sum(map(len, tree.held_out.values())))
+    return Listing(_count_tree(tree), seconds, shape, _count_held_out(tree))
 
 
 def _count_tree(tree: Tree) -> dict[str, dict[str, int]]:
@@ -248,6 +262,10 @@ def _count_tree(tree: Tree) -> dict[str, dict[str, int]]:
         part: {name: labels[part][number] for number, name in enumerate(tree.classes)}
         for part in PARTS
     }
+
+
+def _count_held_out(tree: Tree) -> int:
+    return sum(map(len, tree.held_out.values()))
 
 
 def _list_archive(path: Path, folder: Path) -> tuple[dict[str, Counter[str]], list[Path]]:

@@ -75,10 +75,9 @@ def test_validation_images_are_used_as_stated(arrays, tmp_path):
         prepare_at(path, tmp_path / "3", validation="test")
     path = save(tmp_path, arrays, test_images=None, test_labels=None)
     assert len(prepare_at(path, tmp_path / "4", validation="test").test) == 3
-    counts, side = count_images(
-        MedmnistDataset(source="medmnist", path=str(path), validation="test"), "med"
-    )
-    assert (counts["test"], side) == ({"0": 1, "1": 1, "2": 1}, 28)
+    spec = MedmnistDataset(source="medmnist", path=str(path), validation="test")
+    counts = count_images(spec, "med")
+    assert (counts.by_class["test"], counts.side) == ({"0": 1, "1": 1, "2": 1}, 28)
 
 
 MISTAKES = {
