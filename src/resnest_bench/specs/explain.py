@@ -18,7 +18,7 @@ from resnest_bench.specs.study import StudySpec
 # A key that is as near as this is probably meant; `class_weights` is no misspelt `weights`.
 NEAR = 0.75
 TAGS = {*variants.FAMILIES, *claims.TESTS, *OPTIMIZERS, "sgd", "cifar10", "imagefolder", "digits"}
-UNION_PARTS = ("literal", "tuple")
+UNION_PARTS = ("literal", "tuple", "constrained-int")
 
 
 def choose_problem(error: ValidationError) -> ErrorDetails:
