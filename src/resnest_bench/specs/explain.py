@@ -27,7 +27,7 @@ SOURCES = (
     "digits",
 )
 TAGS = {*variants.FAMILIES, *claims.TESTS, *OPTIMIZERS, "sgd", *SOURCES}
-UNION_PARTS = ("literal", "tuple")
+UNION_PARTS = ("literal", "tuple", "constrained-int")
 
 
 def choose_problem(error: ValidationError) -> ErrorDetails:
