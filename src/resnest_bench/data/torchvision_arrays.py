@@ -259,8 +259,10 @@ def find_files(spec: TorchvisionDataset, name: str, downloads: Path) -> list[Pat
     """The set's files on this machine, or downloaded. Raises UserError."""
     wanted = ARRAY_SETS[spec.name].list_files()
     if spec.path is None:
+        advice = f"Get the files on another machine, and give their folder as datasets.{name}.path"
+        folder = downloads / spec.name
         return [
-            fetch(file.urls, downloads / spec.name / file.name, Checksum("md5", file.md5))
+            fetch(file.urls, folder / file.name, Checksum("md5", file.md5), advice)
             for file in wanted
         ]
     files = find_local(spec)
