@@ -14,7 +14,7 @@ from resnest_bench.data.duplicates import find_duplicates
 from resnest_bench.data.pixel_files import load_values
 from resnest_bench.data.pixels import resize_channels, set_channels
 from resnest_bench.errors import UserError
-from resnest_bench.specs import ImageFolderDataset
+from resnest_bench.specs import ImageFolderDataset, TableDataset
 from support.records_factory import CONFIG, make_study
 
 SIDE = 16
@@ -176,3 +176,29 @@ def test_augmentations_of_colours_are_for_rgb(key):
     train = [{"dataset": "gray", "recipe": "colourful"}]
     with pytest.raises(ValueError, match=r"recipe colourful: .* gray have channels: 1"):
         make_study(datasets=datasets, recipes=recipes, train=train, tables={}, finetune=[])
+
+
+def test_sixteen_bits_of_gray_are_scaled_by_the_stated_white(tmp_path):
+    def save(path, number):
+        Image.fromarray(noise(number, (SIDE, SIDE), np.uint16, 1000)).save(path.with_suffix(".png"))
+
+    data = prepare_at(fill(tmp_path / "deep", save), tmp_path, channels=1, max_value=2000)
+    wanted_HW = np.rint(noise(0, (SIDE, SIDE), np.float64, 1000) * 255 / 2000)
+    assert (data.train.image(0)[..., 0] == wanted_HW).all()
+    assert data.meta.reading.num_deep_images == 8
+
+
+def test_arrays_may_be_mixed_with_photos_in_a_table(tmp_path):
+    rows = ["image,label,split"]
+    for number, (part, name) in enumerate(PLACES):
+        if number % 2:
+            np.save(tmp_path / f"{number}.npy", np.full((SIDE, SIDE), 60 * number, np.uint8))
+        else:
+            Image.new("RGB", (SIDE, SIDE), (60 * number,) * 3).save(tmp_path / f"{number}.bmp")
+        rows.append(f"{number}.{'npy' if number % 2 else 'bmp'},{name},{part}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    spec = TableDataset(source="table", path=str(tmp_path / "labels.csv"), image_size=SIDE)
+    prepare(spec, "some", tmp_path / "x", tmp_path / "downloads")
+    data = open_prepared(tmp_path / "x")
+    values = [int(image[0, 0, 2]) for image in (*data.train.images, *data.test.images)]
+    assert values == [0, 60, 120, 180]
