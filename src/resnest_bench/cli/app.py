@@ -335,6 +335,24 @@ def export(
         typer.echo(write_page(_study_in(folder), StudyPaths(folder), out))
 
 
+@app.command()
+def track(
+    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
+    to: Annotated[str, typer.Option("--to", help="tensorboard, wandb, mlflow or trackio")],
+    into: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where a tracker that writes files puts them"),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask a server")] = False,
+) -> None:
+    """Log a study to an experiment tracker: curves, figures, means and intervals."""
+    from resnest_bench.export.track import track_study
+    from resnest_bench.results import StudyResults
+
+    results = StudyResults(_study_in(folder), StudyPaths(folder))
+    typer.echo(f"{track_study(results, to, into, offline)} new runs in {to}")
+
+
 def _study_in(folder: Path) -> StudySpec:
     if not (folder / "study.json").exists():
         raise UserError(
