@@ -23,6 +23,12 @@ TABLES = {
         SAMPLE_COLUMNS,
     ),
 }
+UNITS = {
+    "fraction": "as a fraction",
+    "ratio": "as a ratio",
+    "kappa": "at most 1",
+    "score": "0 to 2",
+}
 TEXTS = {
     "kind": "train, finetune or latency",
     "dataset": "Name of the dataset in the config",
@@ -95,8 +101,7 @@ def describe_column(name: str) -> str:
         return TEXTS[name]
     if name in METRICS:
         metric = METRICS[name]
-        unit = {"fraction": "as a fraction", "ratio": "as a ratio"}.get(metric.unit)
-        return f"{metric.label}, {unit or 'in ' + metric.unit}"
+        return f"{metric.label}, {UNITS.get(metric.unit) or 'in ' + metric.unit}"
     text = EpochObservation.model_fields[name].description
     if text is None:
         raise KeyError(name)
