@@ -10,7 +10,7 @@ Command line, exported pages, figures, dashboard and this API read a study throu
 Everything is read or computed when it is first used, and only once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -26,10 +26,19 @@ from resnest_bench.comparisons.differences import (
     compute_differences,
     difference_jobs,
     find_trainings,
+    list_pairs,
     main_trainings,
 )
 from resnest_bench.comparisons.effects import effects_table, study_effects
 from resnest_bench.comparisons.factors import factor_table
+from resnest_bench.comparisons.scores import (
+    SCORE_COLUMNS,
+    SCORE_PAIR_COLUMNS,
+    all_scores,
+    compare_scores,
+    score_pairs,
+    scores_table,
+)
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import Frames, load_frames
 from resnest_bench.frames.rows import build_samples
@@ -160,6 +169,8 @@ class StudyResults:
     ) -> pd.DataFrame:
         """One row per pair of variants of an experiment: difference, interval, p-values, verdict.
 
+        They are of the study's headline metric.
+
         `experiment` is one of `experiments`; None takes the study's main one. With `base` each variant
         is compared with that one only. Columns: `compute_differences`. Raises UserError for an
         experiment or a base that the study doesn't have.
@@ -168,9 +179,35 @@ class StudyResults:
         return differences.pairs if differences else make_frame([], DIFFERENCE_COLUMNS)
 
     def accuracies(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
-        """One row per variant of an experiment: mean accuracy over seeds, with its intervals."""
+        """One row per variant of an experiment: mean of the headline metric, with its intervals."""
         differences = self.compare(self._find_trainings(experiment))
         return differences.accuracies if differences else make_frame([], ACCURACY_COLUMNS)
+
+    def scores(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
+        """One row per measure of the test images and variant: mean over seeds with its interval.
+
+        Measures that records don't have are left out: those from before predictions were kept have
+        accuracy and nll. Columns: `scores_table`.
+        """
+        trainings = self._find_trainings(experiment)
+        found = all_scores(trainings, self.runs) if trainings else []
+        return _stack(map(scores_table, found), SCORE_COLUMNS)
+
+    def score_differences(
+        self, experiment: tuple[str, str, str] | None = None, base: str | None = None
+    ) -> pd.DataFrame:
+        """One row per measure and pair of variants, for new seeds on these test images.
+
+        Holm's correction is for each measure separately. Columns: `score_pairs`.
+        """
+        trainings, base = self._find_trainings(experiment), self._check_base(base)
+        found = all_scores(trainings, self.runs) if trainings else []
+        tables = (
+            score_pairs(one, list_pairs(one.variants, base))
+            for one in found
+            if base is None or base in one.variants
+        )
+        return _stack(tables, SCORE_PAIR_COLUMNS)
 
     def effects(self) -> pd.DataFrame:
         """The effect of each level of each factor on the accuracy, over all variants; may be empty."""
@@ -187,8 +224,12 @@ class StudyResults:
         key = trainings, base
         differences = self._compared.get(key)
         if differences is None:
-            job_outcomes = self.read_outcomes(difference_jobs(self.spec, trainings))
-            differences = compute_differences(trainings, job_outcomes, base)
+            metric = self.spec.headline_metric
+            if metric == "accuracy":
+                job_outcomes = self.read_outcomes(difference_jobs(self.spec, trainings))
+                differences = compute_differences(trainings, job_outcomes, base)
+            else:
+                differences = compare_scores(trainings, self.runs, metric, base)
             self._compared[key] = differences
             for oldest in list(self._compared)[:-MAX_COMPARED]:
                 self._compared.pop(oldest, None)
@@ -243,6 +284,11 @@ class StudyResults:
             names = list_names(self.spec.variant_names, 10)
             raise UserError(f"base must be one of {names}, but is {base!r}")
         return base
+
+
+def _stack(tables: Iterable[pd.DataFrame], columns: Mapping[str, str]) -> pd.DataFrame:
+    frames = [table for table in tables if len(table)]
+    return pd.concat(frames, ignore_index=True) if frames else make_frame([], dict(columns))
 
 
 def open_study(folder: str | Path) -> StudyResults:

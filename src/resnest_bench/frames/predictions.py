@@ -74,7 +74,8 @@ def build_class_predictions(
         if outcome.job.variant in by_variant:
             by_variant[outcome.job.variant].append(outcome)
     first: Predictions | None = None
-    classes, fingerprint = (), ""
+    classes: tuple[str, ...] = ()
+    fingerprint = ""
     predicted: dict[str, np.ndarray] = {}
     seeds: dict[str, tuple[int, ...]] = {}
     notes: list[str] = []
@@ -87,8 +88,9 @@ def build_class_predictions(
             if found is None:
                 reasons[problem or NOT_KEPT] = None
                 continue
-            dataset = outcome.record and outcome.record.dataset
-            assert dataset is not None, "predictions are read with their record's classes"
+            assert outcome.record is not None, "predictions are read with their record's classes"
+            dataset = outcome.record.dataset
+            assert dataset is not None
             if first is None:
                 first, classes, fingerprint = found, tuple(dataset.classes), dataset.fingerprint
             if dataset.fingerprint != fingerprint:
