@@ -35,6 +35,7 @@ from resnest_bench.paths import Experiment, Job, StudyPaths
 from resnest_bench.records import Record
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
+from resnest_bench.specs.scores import metric_column
 from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.status.scan import scan_records
@@ -266,9 +267,10 @@ def points(loaded: Loaded, chosen: Experiments, x: Axis, y: Axis) -> pd.DataFram
 
 @keep
 def rank_by_accuracy(loaded: Loaded, place: Experiment, names: tuple[str, ...]) -> tuple[str, ...]:
-    """`names` by their mean test accuracy in the experiment, the highest first; without any last."""
+    """`names` by their mean headline metric in the experiment, the highest first; without any last."""
     runs = keep_counted(Experiments(place, None).runs(loaded.runs), ["variant"])
-    means = runs.groupby("variant", sort=False)["test_accuracy"].mean().dropna()
+    column = metric_column(loaded.study.headline_metric)
+    means = runs.groupby("variant", sort=False)[column].mean().dropna()
     best = means.sort_values(ascending=False, kind="stable").index
     return tuple(dict.fromkeys([*(name for name in best if name in set(names)), *names]))
 

@@ -10,7 +10,7 @@ import torch
 from resnest_bench import files
 from resnest_bench.cli.cores import choose_for_study, list_rules
 from resnest_bench.cli.inputs import describe_missing_weights
-from resnest_bench.cli.steps import describe_short_trainings
+from resnest_bench.cli.steps import describe_imbalances, describe_short_trainings
 from resnest_bench.cli.todo import describe_to_do, find_renamed, list_to_do, read_outcomes
 from resnest_bench.data import SOURCES, open_prepared
 from resnest_bench.device.allocator import keep_memory
@@ -125,6 +125,8 @@ def describe_plan(
     short = describe_short_trainings(study, _count_train_images(study))
     if short:
         text += ["", *short]
+    if uneven := describe_imbalances(study):
+        text += ["", *uneven]
     if study.claims:
         text += ["", _claims_text(study)]
     if any(job.kind == "finetune" for job in todo) and (lacks := describe_missing_weights(study)):

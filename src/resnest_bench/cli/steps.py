@@ -2,9 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
+from resnest_bench.data.prepared import read_meta
 from resnest_bench.data.splits import batch_slices
+from resnest_bench.errors import UserError
+from resnest_bench.frames.data_notes import describe_imbalance
 from resnest_bench.specs import RecipeSpec, StudySpec
 
 # Ten steps of a fine-tuning end at chance. Below about a hundred, momentum has hardly built up.
@@ -55,6 +59,18 @@ def describe_short_trainings(study: StudySpec, num_train: Mapping[str, int]) -> 
         )
         if found:
             lines.append(_describe(dataset, recipe, found))
+    return lines
+
+
+def describe_imbalances(study: StudySpec) -> list[str]:
+    """One line for each prepared data set that is trained on and whose classes differ much in size."""
+    lines = []
+    if study.headline_metric == "accuracy":
+        for name in dict.fromkeys(job.dataset for job in study.jobs() if job.kind != "latency"):
+            with suppress(UserError):
+                counts = read_meta(study.prepared(name)).counts_per_class["test"]
+                if text := describe_imbalance(counts):
+                    lines.append(f"{name}: {text}.")
     return lines
 
 

@@ -16,14 +16,13 @@ from resnest_bench.frames.correctness import Correctness, build_correctness
 from resnest_bench.frames.fresh import pick_counted
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job
-from resnest_bench.records.metrics import METRICS
 from resnest_bench.specs import StudySpec
-from resnest_bench.specs.scores import metric_column
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.intervals import estimate_mean
 from resnest_bench.stats.power import ALPHA, minimum_detectable_difference, plan_seeds
 from resnest_bench.stats.summary import MIN_FOR_INTERVAL
 from resnest_bench.status.outcomes import Outcome
+from resnest_bench.tables.headline import metric_words
 from resnest_bench.tables.selection import select
 
 # 16 variants have 120 pairs. Of more variants each is compared with one base only.
@@ -192,12 +191,6 @@ def describe_population(pairs: pd.DataFrame) -> str:
 def name_measure(pairs: pd.DataFrame) -> str:
     """'test accuracy', 'balanced accuracy' or another headline metric, in words."""
     return metric_words(pairs["metric"].iloc[0] if len(pairs) else "accuracy")
-
-
-def metric_words(metric: str) -> str:
-    """'test accuracy' for 'accuracy': its label within a sentence."""
-    label = METRICS[metric_column(metric)].label
-    return label if label[:2].isupper() else label[0].lower() + label[1:]
 
 
 def decide_verdict(row: dict[str, Any]) -> str:

@@ -33,7 +33,7 @@ from resnest_bench.specs.scores import (
     metric_factor,
     metric_units,
 )
-from resnest_bench.stats.intervals import ALL_ALIKE, SEEDS, TWO_VALUES, sample_variance
+from resnest_bench.stats.intervals import SEEDS, TWO_VALUES, sample_variance
 from resnest_bench.stats.multiplicity import holm
 from resnest_bench.stats.p_values import probability_above, seed_p_value
 from resnest_bench.stats.paired import pair_probability
@@ -43,6 +43,7 @@ from resnest_bench.tables.axes import metric_axis
 from resnest_bench.tables.selection import Experiments
 
 NO_IMAGES = "for new seeds on these test images: this measure is not tested for new images"
+ALIKE = "none: every seed has the same value"
 SCORE_COLUMNS = {
     **dict.fromkeys(["metric", "variant"], "str"),
     "n": "Int64",
@@ -128,7 +129,7 @@ def scores_table(found: ScoreValues) -> pd.DataFrame:
     rows = []
     for name, values in found.by_variant.items():
         summary = summarise(list(values.values()), bounds)
-        missing = TWO_VALUES if summary.n < MIN_FOR_INTERVAL else ALL_ALIKE
+        missing = TWO_VALUES if summary.n < MIN_FOR_INTERVAL else ALIKE
         about = SEEDS if summary.low is not None else missing
         rows.append(
             {

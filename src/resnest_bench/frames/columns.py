@@ -53,6 +53,7 @@ TEXTS = {
     "micro_batch_size": "Images per forward pass, if a whole batch did not fit into memory",
     "remark": "A caveat about a result that counts",
     "leakage_note": "Test images that are also training images",
+    "imbalance_note": "Classes of very different size among the test images",
     "data_note": "Other findings about the data, such as images left out",
     "to_do": "Whether the next run of the workflow runs the job (again)",
     "record": "File of the record",

@@ -4,7 +4,7 @@ To add a sentence, write a function of a DatasetIdentity. Put it into LEAKAGE_SE
 `leakage: allow` silences it, else into SENTENCES. Tables, dashboard and exported pages show it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -12,7 +12,26 @@ from resnest_bench.records.observations import DatasetIdentity
 from resnest_bench.specs import StudySpec
 
 Sentence = Callable[[DatasetIdentity], str]
-NOTE_COLUMNS = ["leakage_note", "data_note"]
+NOTE_COLUMNS = ["leakage_note", "data_note", "imbalance_note"]
+# The largest class has this many times the images of the smallest one, or more.
+IMBALANCED = 2.0
+
+
+def describe_imbalance(num_images: Mapping[str, int]) -> str:
+    """What classes of very different size do to the accuracy; '' where they are about alike.
+
+    `num_images` has the test images of each class.
+    """
+    known = {name: count for name, count in num_images.items() if count}
+    if len(known) < 2:
+        return ""
+    large, small = max(known, key=known.__getitem__), min(known, key=known.__getitem__)
+    if known[large] < IMBALANCED * known[small]:
+        return ""
+    return (
+        f"class {large!r} has {known[large]:,} test images and {small!r} has {known[small]:,}: the accuracy "
+        "is mostly that of the large classes (headline_metric: balanced_accuracy counts all alike)"
+    )
 
 
 def _copies_sentence(data: DatasetIdentity) -> str:
@@ -71,11 +90,16 @@ def _pixels_sentence(data: DatasetIdentity) -> str:
 SENTENCES: tuple[Sentence, ...] = (_left_out_sentence, _pixels_sentence)
 
 
+def _imbalance_sentence(data: DatasetIdentity) -> str:
+    counts = data.test_images_per_class
+    return describe_imbalance(dict(zip(data.classes, counts, strict=True))) if counts else ""
+
+
 def describe_data(data: DatasetIdentity | None) -> dict[str, str]:
     """The NOTE_COLUMNS of a record; '' without a caveat."""
     if data is None:
         return {}
-    kinds = (LEAKAGE_SENTENCES, SENTENCES)
+    kinds = (LEAKAGE_SENTENCES, SENTENCES, (_imbalance_sentence,))
     return {
         column: "; ".join(filter(None, (sentence(data) for sentence in sentences)))
         for column, sentences in zip(NOTE_COLUMNS, kinds, strict=True)
@@ -86,13 +110,17 @@ def data_notes(study: StudySpec, runs: pd.DataFrame) -> dict[str, str]:
     """Caveats about the data of trainings: 'LABEL: SENTENCES' by the dataset's name.
 
     `runs` is from `collect`. Sentences of all records are joined. Those on copies are left out if the
-    dataset says `leakage: allow`.
+    dataset says `leakage: allow`, those on imbalance if the headline metric isn't the accuracy.
     """
     trained = runs[runs["kind"].ne("latency") & runs["status"].isin(["ok", "stale"])]
     notes: dict[str, str] = {}
     for key, rows in trained.groupby("dataset", sort=False):
         name = str(key)
-        columns = NOTE_COLUMNS if study.dataset(name).leakage != "allow" else NOTE_COLUMNS[1:]
+        silenced = {
+            "leakage_note": study.dataset(name).leakage == "allow",
+            "imbalance_note": study.headline_metric != "accuracy",
+        }
+        columns = [column for column in NOTE_COLUMNS if not silenced.get(column)]
         texts = [text for column in columns for text in rows[column].dropna().unique() if text]
         if texts:
             notes[name] = f"{rows['dataset_label'].iloc[0]}: {'; '.join(texts)}"

@@ -106,10 +106,12 @@ def list_axes(runs: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Axis]:
     return {axis.key: axis for axis in axes}
 
 
-def default_axes(axes: dict[str, Axis]) -> tuple[str | None, str | None]:
-    """Keys of x and y: latency and test accuracy, or the closest alternatives."""
+def default_axes(
+    axes: dict[str, Axis], headline: str = "test_accuracy"
+) -> tuple[str | None, str | None]:
+    """Keys of x and y: latency and the column of the headline metric, or the closest alternatives."""
     x = ("latency_p50_ms", "num_macs", "num_params", "train_seconds")
-    y = ("test_accuracy", "throughput_images_per_second", "num_params")
+    y = (headline, "test_accuracy", "throughput_images_per_second", "num_params")
     return _first(axes, x, None), _first(axes, y, _first(axes, x, None))
 
 
