@@ -24,6 +24,7 @@ from resnest_bench.comparisons.latency_ratios import latency_ratios as compute_l
 from resnest_bench.digests import json_digest
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.live import list_states, live_epochs
+from resnest_bench.frames.predictions import ClassPredictions
 from resnest_bench.live.from_files import (
     JobState,
     StudyStatus,
@@ -292,6 +293,18 @@ def differences(
     """Pairs of variants; without any, why. Reads the records of one experiment."""
     trainings = find_trainings(loaded.study, place, variants)
     return loaded.results.compare(trainings, base) or compute_differences(trainings, [], base)
+
+
+@keep
+def scores(loaded: Loaded, place: Experiment) -> pd.DataFrame:
+    """A row for each measure of the test images and variant."""
+    return loaded.results.scores(place)
+
+
+@keep
+def class_predictions(loaded: Loaded, place: Experiment) -> ClassPredictions | None:
+    """What the networks of an experiment say of each test image."""
+    return loaded.results.class_predictions(find_trainings(loaded.study, place))
 
 
 @keep

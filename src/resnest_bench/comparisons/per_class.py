@@ -29,7 +29,7 @@ CLASS_DIFFERENCE_COLUMNS = {
     **dict.fromkeys(
         ["difference_points", "std_points", "low_points", "high_points", "p", "holm_p"], "float64"
     ),
-    "status": "str",
+    **dict.fromkeys(["dataset_label", "status"], "str"),
 }
 DISPUTED_COLUMNS = {
     **dict.fromkeys(["right", "wrong"], "str"),
@@ -63,6 +63,7 @@ def _pair_rows(
         "class": list(found.classes),
         "num_images": found.class_counts_K,
         "n": n,
+        "dataset_label": found.dataset_label,
         "status": _status(n),
     }
     if n:
@@ -147,7 +148,8 @@ def _one_way(
     ours, theirs = found.correct(right), found.correct(wrong)
     images = np.flatnonzero(_is_disputed(found, right, wrong))
     gaps = ours[:, images].mean(axis=0) - theirs[:, images].mean(axis=0)
-    images = images[np.argsort(-gaps, kind="stable")][:MAX_IMAGES]
+    # Gaps of 2/3 and of 1 - 1/3 are the same one.
+    images = images[np.argsort(-gaps.round(9), kind="stable")][:MAX_IMAGES]
     num = len(found.classes)
     classes = np.array(found.classes, dtype=object)
     mistakes = [

@@ -24,7 +24,7 @@ def load_predictions(outcome: Outcome) -> tuple[Predictions | None, str]:
     try:
         return read_predictions(predictions_file(outcome.path), outcome.record), ""
     except UserError as error:
-        return None, " ".join(str(error).split())
+        return None, _one_line(str(error))
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +41,7 @@ class ClassPredictions:
     predicted: dict[str, np.ndarray]
     seeds: dict[str, tuple[int, ...]]
     fingerprint: str
+    dataset_label: str
     notes: tuple[str, ...]
 
     @property
@@ -75,35 +76,48 @@ def build_class_predictions(
             by_variant[outcome.job.variant].append(outcome)
     first: Predictions | None = None
     classes: tuple[str, ...] = ()
-    fingerprint = ""
+    fingerprint = label = ""
     predicted: dict[str, np.ndarray] = {}
     seeds: dict[str, tuple[int, ...]] = {}
     notes: list[str] = []
     for name, outcomes in by_variant.items():
         trained = [one for one in outcomes if one.record and one.record.train]
         rows: dict[int, np.ndarray] = {}
-        reasons: dict[str, None] = {}
+        reasons: dict[str, list[int]] = {}
         for outcome in pick_counted(trained, lambda one: one.status):
             found, problem = load_predictions(outcome)
             if found is None:
-                reasons[problem or NOT_KEPT] = None
+                reasons.setdefault(problem or NOT_KEPT, []).append(outcome.job.seed)
                 continue
             assert outcome.record is not None, "predictions are read with their record's classes"
             dataset = outcome.record.dataset
             assert dataset is not None
             if first is None:
-                first, classes, fingerprint = found, tuple(dataset.classes), dataset.fingerprint
+                first, fingerprint = found, dataset.fingerprint
+                label = _one_line(dataset.label)
+                classes = tuple(map(_one_line, dataset.classes))
             if dataset.fingerprint != fingerprint:
-                reasons["its test images are others"] = None
+                reasons.setdefault("its test images are others", []).append(outcome.job.seed)
                 continue
             rows[outcome.job.seed] = found.predicted_N.astype(np.int32)
         if rows:
             seeds[name] = tuple(sorted(rows))
             predicted[name] = np.array([rows[seed] for seed in seeds[name]])
         elif outcomes and not trained:
-            reasons[outcomes[0].reason or outcomes[0].status] = None
-        notes += [f"{name}: {reason}" for reason in reasons]
+            reasons[outcomes[0].reason or outcomes[0].status] = []
+        notes += [f"{name}{_name_seeds(left)}: {why}" for why, left in reasons.items()]
     labels_N = np.zeros(0, dtype=np.int64) if first is None else first.labels_N
     return ClassPredictions(
-        tuple(predicted), classes, labels_N, predicted, seeds, fingerprint, tuple(notes)
+        tuple(predicted), classes, labels_N, predicted, seeds, fingerprint, label, tuple(notes)
     )
+
+
+def _one_line(text: str) -> str:
+    # A chart's expressions can't hold a line end of any kind.
+    return " ".join(text.split())
+
+
+def _name_seeds(seeds: list[int]) -> str:
+    """', seed 3' or ', seeds 2, 3'; empty without any."""
+    numbers = ", ".join(map(str, seeds))
+    return f", seed{'s' if len(seeds) > 1 else ''} {numbers}" if seeds else ""

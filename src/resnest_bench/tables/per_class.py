@@ -17,6 +17,7 @@ PER_CLASS_COLUMNS = {
         for name in MEASURES
         for part in ("mean_percent", "std_points", "low_percent", "high_percent")
     },
+    "dataset_label": "str",
 }
 CONFUSION_COLUMNS = {
     **dict.fromkeys(["variant", "label", "predicted"], "str"),
@@ -24,6 +25,8 @@ CONFUSION_COLUMNS = {
     **dict.fromkeys(
         ["images_mean", "images_std", "share_mean_percent", "share_std_points"], "float64"
     ),
+    "num_images": "Int64",
+    "dataset_label": "str",
 }
 
 
@@ -68,6 +71,7 @@ def per_class_table(found: ClassPredictions) -> pd.DataFrame:
                         for measure, parts in figures.items()
                         for part, values_K in parts.items()
                     },
+                    "dataset_label": found.dataset_label,
                 }
             )
     return make_frame(rows, PER_CLASS_COLUMNS)
@@ -89,7 +93,7 @@ def confusion_table(found: ClassPredictions) -> pd.DataFrame:
     """One row per variant, label and predicted class that any seed has: images and their share.
 
     `images_mean` and `images_std` are over the `n` seeds; shares are of the label's images, in % and points.
-    std is NaN for one seed. Nothing is rounded.
+    std is NaN for one seed; `num_images` counts all test images. Nothing is rounded.
     """
     parts = [_confusion_rows(found, name) for name in found.variants]
     frames = [part for part in parts if len(part)]
@@ -114,5 +118,7 @@ def _confusion_rows(found: ClassPredictions, name: str) -> pd.DataFrame:
             "images_std": std_I,
             "share_mean_percent": 100 * mean_I / counts_I,
             "share_std_points": 100 * std_I / counts_I,
+            "num_images": len(found.labels_N),
+            "dataset_label": found.dataset_label,
         }
     )
