@@ -44,7 +44,12 @@ from resnest_bench.training.adoption import adopt_record
 from resnest_bench.training.checkpoints import Checkpoint
 from resnest_bench.training.ending import keep_predictions, observe_training, warn_of_chance
 from resnest_bench.training.execution import Execution, choose, decided, keep, probe_batch
-from resnest_bench.training.initial import SourceFailedError, build_initial, expected_stats
+from resnest_bench.training.initial import (
+    SourceFailedError,
+    build_initial,
+    build_teacher,
+    expected_stats,
+)
 from resnest_bench.training.loop import Batches, DivergedError, train_model
 from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
@@ -121,6 +126,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     num_classes = len(context.data.meta.classes)
     image_size = context.data.meta.image_size
     model, initial = build_initial(study, job, context.paths, num_classes, image_size)
+    teacher, taught_by = build_teacher(study, job, context.paths, num_classes, image_size)
     batches = make_batches(context, recipe, job.seed, expected_stats(study, job, model))
     seen = _choose_execution(context, job, checkpoint, model, len(batches.train_indices))
     file = _execution_file(checkpoint)
@@ -136,6 +142,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
         Execution.of(seen),
         on_smaller=on_smaller,
         class_weights_K=_class_weights(recipe, batches),
+        teacher=teacher,
     )
     reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
     progress, test = train_model(
@@ -156,7 +163,8 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
         step.final_model, progress, test, num_classes, initial, sha256, execution, kept
     )
     size_args = fit_to_image(study.variant(job.variant), image_size)[1]
-    return seen_by.model_copy(update={"size_args": size_args}), batches
+    more = {"size_args": size_args, "teacher": taught_by}
+    return seen_by.model_copy(update=more), batches
 
 
 def _class_weights(recipe: RecipeSpec, batches: Batches) -> torch.Tensor | None:
@@ -385,8 +393,7 @@ def _write_seed(context: Context, job: Job) -> Record:
         return current
     record = run_seed(context, job)
     records.write(context.paths.record(job), record)
-    if record.status == "failed":
-        # Those of the record that this one replaces.
+    if record.status == "failed":  # those of the record that this one replaces
         context.paths.predictions(job).unlink(missing_ok=True)
     warn_of_chance(record)
     context.paths.progress(job).unlink(missing_ok=True)
