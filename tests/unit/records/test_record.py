@@ -41,6 +41,7 @@ def raw_record():
             "test_correct": records.pack_bits(correct),
             "test_predictions_per_class": [],
             "predictions": None,
+            "teacher": None,
             "wall_seconds": 1.1,
             "num_resumes": 0,
             "initial_weights": None,
