@@ -17,7 +17,12 @@ from resnest_bench.comparisons.per_class import (
 )
 from resnest_bench.frames.predictions import NOT_KEPT, ClassPredictions
 from resnest_bench.paths import Experiment
-from resnest_bench.report.per_class import per_class_caption, per_class_notes, scores_display
+from resnest_bench.report.per_class import (
+    per_class_caption,
+    per_class_notes,
+    scores_caption,
+    scores_display,
+)
 from resnest_bench.tables.per_class import confusion_table, per_class_table
 from resnest_bench.tables.selection import list_experiments
 from resnest_bench.words import count_noun
@@ -108,14 +113,10 @@ def show(one: data.Loaded, place: Experiment, names: list[str]) -> None:
 
 def show_measures(one: data.Loaded, place: Experiment, name: str) -> None:
     scores = data.scores(one, place)
+    views.show_caption(scores_caption(scores, find_trainings(one.study, place), one.study))
     if not len(scores):
-        st.info("No network of this experiment has a result yet.")
         return
     st.dataframe(scores_display(scores), hide_index=True, width="stretch", key=f"measures_{name}")
-    st.caption(
-        "Mean over n seeds with its 95 % interval, for new seeds on these test images (with n=2 both values). "
-        "Lower is better for calibration error, Brier score and test loss."
-    )
     if not {"balanced_accuracy", "macro_f1"} & set(scores["metric"]):
         st.caption(f"Other measures are missing: {NOT_KEPT}.")
     with st.expander("All values of the measures, unrounded"):

@@ -53,7 +53,7 @@ SCORE_COLUMNS = {
     "num_images": "Int64",
     "seeds": "object",
     "values": "object",
-    **dict.fromkeys(["about", "status"], "str"),
+    **dict.fromkeys(["about", "dataset_label", "status"], "str"),
 }
 SCORE_PAIR_COLUMNS = {
     **dict.fromkeys(["metric", "variant", "base", "verdict"], "str"),
@@ -67,7 +67,7 @@ SCORE_PAIR_COLUMNS = {
     **dict.fromkeys(["seeds_needed", "seeds_needed_low", "seeds_needed_high"], "Int64"),
     "seed_differences": "object",
     "stale": "boolean",
-    "status": "str",
+    **dict.fromkeys(["dataset_label", "status"], "str"),
 }
 
 
@@ -145,6 +145,7 @@ def scores_table(found: ScoreValues) -> pd.DataFrame:
                 "num_images": found.num_images,
                 "seeds": list(values),
                 "values": list(values.values()),
+                "dataset_label": found.dataset_label,
                 "about": about if summary.n > 1 else "none: one seed",
                 "status": "stale" if name in found.stale else "ok",
             }
@@ -188,6 +189,7 @@ def _pair_row(found: ScoreValues, ours: str, base: str) -> dict[str, Any]:
         "unit": metric_units(found.metric)[1],
         "seed_differences": values.tolist(),
         "stale": bool({ours, base} & found.stale),
+        "dataset_label": found.dataset_label,
         "status": _status(values),
     }
     if not len(values):

@@ -11,6 +11,7 @@ from resnest_bench.report.per_class import (
     per_class_caption,
     per_class_display,
     per_class_notes,
+    scores_caption,
     scores_display,
 )
 from resnest_bench.tables.per_class import confusion_table, per_class_table
@@ -33,8 +34,7 @@ def classes(results: PageResults) -> Section | None:
         make_table(
             "Table: measures",
             scores_display(scores),
-            "Every measure of the test images: mean over n seeds with its 95 % interval, for new seeds on these "
-            "test images. Lower is better for calibration error, Brier score and test loss.",
+            str(scores_caption(scores, trainings, results.spec)),
         )
     ]
     matrices = confusion_table(found)

@@ -100,7 +100,7 @@ def per_class_caption(
     if found is None or not found.variants:
         return Caption(f"Per class, study {study.study}: {dataset}, recipe {recipe}: {NOT_KEPT}")
     return Caption(
-        f"Per class, study {study.study}: {dataset}, {len(found.labels_N):,} test images of "
+        f"Per class, study {study.study}: {found.dataset_label}, {len(found.labels_N):,} test images of "
         f"{len(found.classes)} classes, recipe {recipe}",
         (
             "Recall is the share of a class's images that are found, precision the share of the images taken "
@@ -108,6 +108,22 @@ def per_class_caption(
             "In brackets: the 95 % interval of the mean over n seeds (t on the logit scale), for new seeds on "
             "these test images",
             "A class that is never predicted has precision 0",
+        ),
+    )
+
+
+def scores_caption(scores: pd.DataFrame, trainings: Trainings, study: StudySpec) -> Caption:
+    """The caption of the table of measures."""
+    if not len(scores):
+        return Caption(f"Measures, study {study.study}: no network has a result yet")
+    images = " or ".join(f"{int(n):,}" for n in scores["num_images"].dropna().unique())
+    return Caption(
+        f"Measures, study {study.study}: {scores['dataset_label'].iloc[0]}, {images} test images, recipe "
+        f"{trainings.experiment.recipe}",
+        (
+            "Means over n seeds with their 95 % interval, for new seeds on these test images; with n=2 both "
+            "values",
+            "Lower is better for calibration error, Brier score and test loss",
         ),
     )
 
