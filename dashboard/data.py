@@ -21,10 +21,12 @@ import streamlit as st
 from resnest_bench import records
 from resnest_bench.comparisons.differences import Differences, compute_differences, find_trainings
 from resnest_bench.comparisons.latency_ratios import latency_ratios as compute_latency_ratios
+from resnest_bench.comparisons.scores import SCORE_COLUMNS
 from resnest_bench.digests import json_digest
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.live import list_states, live_epochs
 from resnest_bench.frames.predictions import ClassPredictions
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.live.from_files import (
     JobState,
     StudyStatus,
@@ -42,7 +44,7 @@ from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.status.scan import scan_records
 from resnest_bench.tables.axes import Axis, list_axes
 from resnest_bench.tables.points import points_frame
-from resnest_bench.tables.selection import Experiments
+from resnest_bench.tables.selection import Experiments, list_experiments
 
 MAX_STUDIES = 20
 MAX_RECORDS = 400
@@ -297,7 +299,9 @@ def differences(
 
 @keep
 def scores(loaded: Loaded, place: Experiment) -> pd.DataFrame:
-    """A row for each measure of the test images and variant."""
+    """A row for each measure of the test images and variant; none of an experiment of another study."""
+    if place not in list_experiments(loaded.study)[0]:
+        return make_frame([], SCORE_COLUMNS)
     return loaded.results.scores(place)
 
 
