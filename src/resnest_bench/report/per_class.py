@@ -34,12 +34,13 @@ from resnest_bench.tables.selection import list_experiments
 
 # The Markdown table of a study with more would be read by nobody: its CSV has all rows.
 MAX_ROWS = 120
+CLASS_TABLES = ("per_class", "confusion", "class_differences", "disputed_images")
 
 
 def write_per_class(results: StudyResults) -> list[Path]:
-    """Write scores.csv, score_pairs.csv, the four tables of classes and per_class.md.
+    """Write scores.csv, score_pairs.csv, per_class.md and, if there are predictions, the CLASS_TABLES.
 
-    They hold every experiment of the study, the main one first; those without predictions have no rows.
+    They hold every experiment of the study, the main one first.
     """
     experiments = list_experiments(results.spec)[0]
     main = main_trainings(results.spec)
@@ -61,10 +62,16 @@ def write_per_class(results: StudyResults) -> list[Path]:
             parts.setdefault(name, []).append(table)
         texts.append(_render(results, trainings, tables["per_class"]))
     written = []
+    has_classes = any(map(len, parts.get("per_class", ())))
     for name, frames in parts.items():
+        file = results.paths.tables / f"{name}.csv"
+        if name in CLASS_TABLES and not has_classes:
+            # One of earlier records would be taken for that of these.
+            file.unlink(missing_ok=True)
+            continue
         filled = [frame for frame in frames if len(frame)] or frames[:1]
-        written.append(results.paths.tables / f"{name}.csv")
-        write_csv(written[-1], pd.concat(filled, ignore_index=True))
+        write_csv(file, pd.concat(filled, ignore_index=True))
+        written.append(file)
     if texts:
         written.append(results.paths.tables / "per_class.md")
         write_text(written[-1], "\n".join(texts))

@@ -64,11 +64,7 @@ def test_all_files_are_written_and_named(study, paths):
         "effects.md",
         "scores.csv",
         "score_pairs.csv",
-        "per_class.csv",
         "per_class.md",
-        "confusion.csv",
-        "class_differences.csv",
-        "disputed_images.csv",
     }
     assert names == tables | more
     assert names == {path.name for path in paths.tables.iterdir()}
