@@ -19,6 +19,7 @@ PAGES = [
         "app_pages/tradeoff.py", title="Trade-off", icon=":material/scatter_plot:", default=True
     ),
     st.Page("app_pages/differences.py", title="Differences", icon=":material/compare_arrows:"),
+    st.Page("app_pages/classes.py", title="Per class", icon=":material/grid_on:"),
     st.Page("app_pages/claims.py", title="Claims", icon=":material/gavel:"),
     st.Page("app_pages/ablation.py", title="Ablation", icon=":material/tune:"),
     st.Page("app_pages/training.py", title="Training", icon=":material/show_chart:"),

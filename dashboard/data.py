@@ -21,9 +21,12 @@ import streamlit as st
 from resnest_bench import records
 from resnest_bench.comparisons.differences import Differences, compute_differences, find_trainings
 from resnest_bench.comparisons.latency_ratios import latency_ratios as compute_latency_ratios
+from resnest_bench.comparisons.scores import SCORE_COLUMNS
 from resnest_bench.digests import json_digest
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.live import list_states, live_epochs
+from resnest_bench.frames.predictions import ClassPredictions
+from resnest_bench.frames.typed import make_frame
 from resnest_bench.live.from_files import (
     JobState,
     StudyStatus,
@@ -35,12 +38,13 @@ from resnest_bench.paths import Experiment, Job, StudyPaths
 from resnest_bench.records import Record
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
+from resnest_bench.specs.scores import metric_column
 from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.status.scan import scan_records
 from resnest_bench.tables.axes import Axis, list_axes
 from resnest_bench.tables.points import points_frame
-from resnest_bench.tables.selection import Experiments
+from resnest_bench.tables.selection import Experiments, list_experiments
 
 MAX_STUDIES = 20
 MAX_RECORDS = 400
@@ -266,9 +270,10 @@ def points(loaded: Loaded, chosen: Experiments, x: Axis, y: Axis) -> pd.DataFram
 
 @keep
 def rank_by_accuracy(loaded: Loaded, place: Experiment, names: tuple[str, ...]) -> tuple[str, ...]:
-    """`names` by their mean test accuracy in the experiment, the highest first; without any last."""
+    """`names` by their mean headline metric in the experiment, the highest first; without any last."""
     runs = keep_counted(Experiments(place, None).runs(loaded.runs), ["variant"])
-    means = runs.groupby("variant", sort=False)["test_accuracy"].mean().dropna()
+    column = metric_column(loaded.study.headline_metric)
+    means = runs.groupby("variant", sort=False)[column].mean().dropna()
     best = means.sort_values(ascending=False, kind="stable").index
     return tuple(dict.fromkeys([*(name for name in best if name in set(names)), *names]))
 
@@ -290,6 +295,20 @@ def differences(
     """Pairs of variants; without any, why. Reads the records of one experiment."""
     trainings = find_trainings(loaded.study, place, variants)
     return loaded.results.compare(trainings, base) or compute_differences(trainings, [], base)
+
+
+@keep
+def scores(loaded: Loaded, place: Experiment) -> pd.DataFrame:
+    """A row for each measure of the test images and variant; none of an experiment of another study."""
+    if place not in list_experiments(loaded.study)[0]:
+        return make_frame([], SCORE_COLUMNS)
+    return loaded.results.scores(place)
+
+
+@keep
+def class_predictions(loaded: Loaded, place: Experiment) -> ClassPredictions | None:
+    """What the networks of an experiment say of each test image."""
+    return loaded.results.class_predictions(find_trainings(loaded.study, place))
 
 
 @keep

@@ -25,6 +25,8 @@ UNIT_FORMATS = {
     "ms": "%.3f",
     "s": "%.1f",
     "nats": "%.4f",
+    "kappa": "%.3f",
+    "score": "%.4f",
     "images/s": "%.0f",
     "parameters": "localized",
     "multiply-accumulates": "localized",
@@ -52,7 +54,7 @@ def _column(values: pd.Series, label: str | None) -> Any:
         long = values.dropna().astype(str).str.len().max() > LONG_TEXT
         return st.column_config.Column(label or _words(name), width="large" if long else None)
     if metric:
-        said = metric.unit in ("fraction", "ratio", "bytes", metric.label.lower())
+        said = metric.unit in ("fraction", "ratio", "bytes", "kappa", "score", metric.label.lower())
         unit = "" if said else f" ({metric.unit})"
         return st.column_config.NumberColumn(
             label or metric.label + unit, format=UNIT_FORMATS.get(metric.unit)

@@ -12,6 +12,8 @@ from resnest_bench.comparisons.differences import (
     Differences,
     find_trainings,
     main_trainings,
+    name_measure,
+    show_population,
 )
 from resnest_bench.paths import Experiment
 from resnest_bench.report.differences import (
@@ -46,7 +48,7 @@ COLUMNS = {
 }
 ACCURACIES = {
     "variant": None,
-    "mean_percent": "accuracy (%)",
+    "mean_percent": "mean (%)",
     "n": "n (seeds)",
     "std_points": "std (points)",
     "seeds_low_percent": "new seeds: from",
@@ -129,11 +131,13 @@ def show(one: data.Loaded, place: Experiment, base: str | None, chosen: list[str
 
 def show_rows(found: Differences, name: str) -> None:
     labels = {column: text for column, text in COLUMNS.items() if text}
-    views.table(found.pairs[list(COLUMNS)], f"pairs_{name}", labels, "Differences")
+    views.table(show_population(found.pairs)[list(COLUMNS)], f"pairs_{name}", labels, "Differences")
     for note in differences_notes(found):
         st.caption(f"- {views.plain(note)}")
-    with st.expander("Accuracy of each network, with its intervals"):
+    measure = name_measure(found.pairs)
+    with st.expander(f"{measure.capitalize()} of each network, with its intervals"):
         labels = {column: text for column, text in ACCURACIES.items() if text}
+        labels["mean_percent"] = f"{measure} (%)"
         views.table(found.accuracies[list(ACCURACIES)], f"accuracies_{name}", labels, "Accuracies")
     with st.expander("All values of the pairs, unrounded"):
         views.table(found.pairs, f"all_pairs_{name}")

@@ -12,6 +12,7 @@ import picker
 import views
 from resnest_bench.charts import shared_domains, tradeoff_chart, trained_label
 from resnest_bench.specs import variant_line
+from resnest_bench.specs.scores import metric_column
 from resnest_bench.stats.intervals import IMAGES
 from resnest_bench.tables.axes import Axis, default_axes
 from resnest_bench.tables.fronts import describe_front, describe_front_probabilities
@@ -31,8 +32,8 @@ def choose_experiments(loaded: data.Loaded) -> Experiments:
     return Experiments(training, latency)
 
 
-def choose_axes(axes: dict[str, Axis]) -> tuple[Axis, Axis, bool]:
-    x, y = default_axes(axes)
+def choose_axes(axes: dict[str, Axis], headline: str) -> tuple[Axis, Axis, bool]:
+    x, y = default_axes(axes, headline)
     keys = list(axes)
     columns = st.columns([3, 3, 1.3], vertical_alignment="bottom")
     titles = {key: axis.title for key, axis in axes.items()}
@@ -256,7 +257,7 @@ if not axes:
         "No record of this study can be drawn yet. Coverage and provenance shows the status of its jobs."
     )
     st.stop()
-x, y, log = choose_axes(axes)
+x, y, log = choose_axes(axes, metric_column(first.study.headline_metric))
 every = [(one, data.points(one, chosen, x, y)) for one in picker.loaded_studies()]
 drawable = [points.dropna(subset=["x", "y"]) for _, points in every]
 drawable = [points for points in drawable if len(points)]

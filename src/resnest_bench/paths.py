@@ -62,6 +62,16 @@ class Job:
         return f"{self.kind} {self.variant} on {self.dataset} ({self.recipe}, seed {self.seed})"
 
 
+def predictions_file(record: Path) -> Path:
+    """The file of the predictions next to a record: another ending, the same name."""
+    return record.with_suffix(".npz")
+
+
+def image_names_file(prepared: Path) -> Path:
+    """The names of the test images' files, in their order, next to the arrays that were made of them."""
+    return prepared / "test_names.json"
+
+
 @dataclass(frozen=True)
 class StudyPaths:
     """The files of one study under `root`, which is `results/<study>`."""
@@ -108,6 +118,10 @@ class StudyPaths:
 
     def record(self, job: Job) -> Path:
         return self.root / self.record_name(job)
+
+    def predictions(self, job: Job) -> Path:
+        """What a trained network says of each test image."""
+        return predictions_file(self.record(job))
 
     @property
     def progress_root(self) -> Path:

@@ -10,7 +10,8 @@ Command line, exported pages, figures, dashboard and this API read a study throu
 Everything is read or computed when it is first used, and only once.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -26,15 +27,30 @@ from resnest_bench.comparisons.differences import (
     compute_differences,
     difference_jobs,
     find_trainings,
+    list_pairs,
     main_trainings,
 )
 from resnest_bench.comparisons.effects import effects_table, study_effects
 from resnest_bench.comparisons.factors import factor_table
+from resnest_bench.comparisons.per_class import (
+    disputed_images,
+    make_class_tables,
+    no_disputed_images,
+)
+from resnest_bench.comparisons.scores import (
+    SCORE_COLUMNS,
+    SCORE_PAIR_COLUMNS,
+    all_scores,
+    compare_scores,
+    score_pairs,
+    scores_table,
+)
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import Frames, load_frames
+from resnest_bench.frames.predictions import ClassPredictions, build_class_predictions
 from resnest_bench.frames.rows import build_samples
 from resnest_bench.frames.typed import make_frame
-from resnest_bench.paths import Experiment, Job, StudyPaths
+from resnest_bench.paths import Experiment, Job, StudyPaths, image_names_file
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.status.fingerprints import read_fingerprints
@@ -53,6 +69,8 @@ from resnest_bench.words import list_names
 
 # Comparisons in the cache of one StudyResults: a dashboard can make ever new ones.
 MAX_COMPARED = 100
+# Predictions of an experiment take some MB each.
+MAX_PREDICTED = 4
 
 
 class StudyResults:
@@ -171,6 +189,8 @@ class StudyResults:
     ) -> pd.DataFrame:
         """One row per pair of variants of an experiment: difference, interval, p-values, verdict.
 
+        They are of the study's headline metric.
+
         `experiment` is one of `experiments`; None takes the study's main one. With `base` each variant
         is compared with that one only. Columns: `compute_differences`. Raises UserError for an
         experiment or a base that the study doesn't have.
@@ -179,9 +199,84 @@ class StudyResults:
         return differences.pairs if differences else make_frame([], DIFFERENCE_COLUMNS)
 
     def accuracies(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
-        """One row per variant of an experiment: mean accuracy over seeds, with its intervals."""
+        """One row per variant of an experiment: mean of the headline metric, with its intervals."""
         differences = self.compare(self._find_trainings(experiment))
         return differences.accuracies if differences else make_frame([], ACCURACY_COLUMNS)
+
+    def scores(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
+        """One row per measure of the test images and variant: mean over seeds with its interval.
+
+        Measures that records don't have are left out: those from before predictions were kept have
+        accuracy and nll. Columns: `scores_table`.
+        """
+        trainings = self._find_trainings(experiment)
+        found = all_scores(trainings, self.runs) if trainings else []
+        return _stack(map(scores_table, found), SCORE_COLUMNS)
+
+    def score_differences(
+        self, experiment: tuple[str, str, str] | None = None, base: str | None = None
+    ) -> pd.DataFrame:
+        """One row per measure and pair of variants, for new seeds on these test images.
+
+        Holm's correction is for each measure separately. Columns: `score_pairs`.
+        """
+        trainings, base = self._find_trainings(experiment), self._check_base(base)
+        found = all_scores(trainings, self.runs) if trainings else []
+        tables = (
+            score_pairs(one, list_pairs(one.variants, base))
+            for one in found
+            if base is None or base in one.variants
+        )
+        return _stack(tables, SCORE_PAIR_COLUMNS)
+
+    def class_predictions(self, trainings: Trainings | None) -> ClassPredictions | None:
+        """What the networks of an experiment say of each test image; None without a training. Cached."""
+        if trainings is None or not trainings.variants:
+            return None
+        found = self._predicted.get(trainings)
+        if found is None:
+            job_outcomes = self.read_outcomes(difference_jobs(self.spec, trainings))
+            found = build_class_predictions(trainings.variants[:MAX_COMPARED], job_outcomes)
+            self._predicted[trainings] = found
+            for oldest in list(self._predicted)[:-MAX_PREDICTED]:
+                self._predicted.pop(oldest, None)
+        return found
+
+    def image_names(self, experiment: Experiment, found: ClassPredictions) -> list[str] | None:
+        """File names of the test images, where the prepared data is here, the same and of files."""
+        if self.fingerprints.get(experiment.dataset) != found.fingerprint:
+            return None
+        try:
+            text = image_names_file(self.spec.prepared(experiment.dataset)).read_text("utf-8")
+            names = json.loads(text)
+        except (OSError, ValueError):
+            return None
+        fits = isinstance(names, list) and len(names) == len(found.labels_N)
+        return [str(name) for name in names] if fits else None
+
+    def class_tables(
+        self, experiment: tuple[str, str, str] | None = None, base: str | None = None
+    ) -> dict[str, pd.DataFrame]:
+        """Tables of the classes: 'per_class', 'confusion' and 'class_differences'.
+
+        Columns: `per_class_table`, `confusion_table` and `class_differences`. They are empty without
+        predictions of the test images.
+        """
+        found = self.class_predictions(self._find_trainings(experiment))
+        return make_class_tables(found, self._check_base(base))
+
+    def disputed_images(
+        self, one: str, other: str, experiment: tuple[str, str, str] | None = None
+    ) -> pd.DataFrame:
+        """Test images that most seeds of one network get right and most of the other wrong."""
+        trainings = self._find_trainings(experiment)
+        found = self.class_predictions(trainings)
+        for name in (one, other):
+            self._check_base(name)
+        if not trainings or not found or not {one, other} <= set(found.variants):
+            return no_disputed_images()
+        names = self.image_names(trainings.experiment, found)
+        return disputed_images(found, one, other, names)
 
     def effects(self) -> pd.DataFrame:
         """The effect of each level of each factor on the accuracy, over all variants; may be empty."""
@@ -198,8 +293,12 @@ class StudyResults:
         key = trainings, base
         differences = self._compared.get(key)
         if differences is None:
-            job_outcomes = self.read_outcomes(difference_jobs(self.spec, trainings))
-            differences = compute_differences(trainings, job_outcomes, base)
+            metric = self.spec.headline_metric
+            if metric == "accuracy":
+                job_outcomes = self.read_outcomes(difference_jobs(self.spec, trainings))
+                differences = compute_differences(trainings, job_outcomes, base)
+            else:
+                differences = compare_scores(trainings, self.runs, metric, base)
             self._compared[key] = differences
             for oldest in list(self._compared)[:-MAX_COMPARED]:
                 self._compared.pop(oldest, None)
@@ -234,6 +333,10 @@ class StudyResults:
         return outcomes(self.spec, self.paths, self.fingerprints, jobs=jobs)
 
     @cached_property
+    def _predicted(self) -> dict[Trainings, ClassPredictions]:
+        return {}
+
+    @cached_property
     def _compared(self) -> dict[tuple[Trainings, str | None], Differences]:
         return {}
 
@@ -254,6 +357,11 @@ class StudyResults:
             names = list_names(self.spec.variant_names, 10)
             raise UserError(f"base must be one of {names}, but is {base!r}")
         return base
+
+
+def _stack(tables: Iterable[pd.DataFrame], columns: Mapping[str, str]) -> pd.DataFrame:
+    frames = [table for table in tables if len(table)]
+    return pd.concat(frames, ignore_index=True) if frames else make_frame([], dict(columns))
 
 
 def open_study(folder: str | Path) -> StudyResults:

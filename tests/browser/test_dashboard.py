@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {
     "": "Trade-off",
     "differences": "Differences",
+    "classes": "Per class",
     "claims": "Claims",
     "ablation": "Ablation",
     "training": "Training",

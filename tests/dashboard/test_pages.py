@@ -22,6 +22,7 @@ from support.records_factory import make_epochs, make_record
 PAGES = [
     "tradeoff",
     "differences",
+    "classes",
     "claims",
     "ablation",
     "training",

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from resnest_bench import records
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import StudySpec
@@ -13,6 +15,7 @@ from support.records_factory import (
     make_failed_record,
     make_record,
     make_study,
+    with_predictions,
     write_study,
 )
 
@@ -25,7 +28,10 @@ def write_hostile_study(results: Path) -> tuple[StudySpec, StudyPaths]:
     write_study(study, paths)
     for place, job in enumerate(study.jobs()):
         text = HOSTILE[place % len(HOSTILE)]
-        records.write(paths.record(job), _hostile_record(study, job, text))
+        record = _hostile_record(study, job, text)
+        if record.train:
+            record = with_predictions(record, paths.record(job), 0.6, np.arange(100) % len(HOSTILE))
+        records.write(paths.record(job), record)
     failed = Job("train", "low", "quick", "A", 0)
     records.write(paths.record(failed), make_failed_record(failed, {}, " ".join(HOSTILE)))
     paths.record(Job("latency", "low", "fast", "T", 0)).write_text(HOSTILE[1])
@@ -48,7 +54,7 @@ def _hostile_record(study: StudySpec, job: Job, text: str) -> records.Record:
         "num_train": 400,
         "num_validation": 0,
         "num_test": 100,
-        "classes": [text],
+        "classes": HOSTILE,
     }
     fields = {"device": device, "dataset": data}
     if job.kind == "latency":

@@ -12,8 +12,9 @@ import numpy as np
 
 from resnest_bench import records
 from resnest_bench.digests import code_digest
-from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.paths import Job, StudyPaths, predictions_file
 from resnest_bench.records import Record
+from resnest_bench.records.predictions import write_predictions
 from resnest_bench.specs import StudySpec, dump_study, study_from_config
 
 FINGERPRINT = "f" * 64
@@ -145,6 +146,43 @@ def make_train_record(
         },
     }
     return _record(job, spec, num_test, device, **{"train": train, **fields})
+
+
+def random_predictions(
+    labels: np.ndarray, accuracy: float, num_classes: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted classes (N,) and logarithms of probabilities (N, K): about `accuracy` of them right."""
+    draw = np.random.default_rng(seed)
+    logits = draw.normal(size=(len(labels), num_classes))
+    right = draw.random(len(labels)) < accuracy
+    logits[np.flatnonzero(right), labels[right]] += 10
+    wrong = np.flatnonzero(~right)
+    logits[wrong, (labels[wrong] + draw.integers(1, num_classes, len(wrong))) % num_classes] += 10
+    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return logs.argmax(axis=1), logs
+
+
+def with_predictions(record: Record, path: Path, accuracy: float, labels: np.ndarray) -> Record:
+    """The record of a training with a file of predictions next to `path`, and what agrees with it."""
+    assert record.dataset
+    assert record.train
+    classes = len(record.dataset.classes)
+    predicted, logs = random_predictions(labels, accuracy, classes, record.job.seed + 100)
+    correct = predicted == labels
+    epochs = record.train.epochs
+    last = epochs[-1].model_copy(update={"test_accuracy": float(correct.mean())})
+    train = {
+        "epochs": [*epochs[:-1], last],
+        "num_test": len(labels),
+        "test_correct": records.pack_bits(correct),
+        "predictions": write_predictions(predictions_file(path), labels, predicted, logs),
+    }
+    return record.model_copy(
+        update={
+            "train": record.train.model_copy(update=train),
+            "dataset": record.dataset.model_copy(update={"num_test": len(labels)}),
+        }
+    )
 
 
 def with_counts(record: Record, actual: list[int], predicted: list[int]) -> Record:

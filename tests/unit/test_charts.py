@@ -268,7 +268,14 @@ def test_no_two_series_look_alike():
 
 def test_figures_are_valid_svg_and_png(study, paths):
     files = charts.write_figures(study, paths)
-    names = ["accuracy_latency", "ablation", "training_curves", "latency_distribution", "transfer"]
+    names = [
+        "accuracy_latency",
+        "ablation",
+        "training_curves",
+        "confusion",
+        "latency_distribution",
+        "transfer",
+    ]
     assert [path.name for path in files] == [f"{n}.{e}" for n in names for e in ("svg", "png")]
     for path in files:
         if path.suffix == ".svg":
@@ -283,4 +290,4 @@ def test_figures_are_valid_svg_and_png(study, paths):
 
 def test_only_figures_that_the_study_can_give(study, paths):
     small = make_study(latency=[], finetune=[], tables={})
-    assert list(charts.make_figures(StudyResults(small, paths))) == ["training_curves"]
+    assert list(charts.make_figures(StudyResults(small, paths))) == ["training_curves", "confusion"]

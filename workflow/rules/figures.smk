@@ -5,7 +5,7 @@ FIGURES = [
         else []
     ),
     *(["ablation"] if STUDY.tables.ablation else []),
-    *(["training_curves"] if STUDY.train or STUDY.finetune else []),
+    *(["training_curves", "confusion"] if STUDY.train or STUDY.finetune else []),
     *(["latency_distribution"] if STUDY.latency else []),
     *(["transfer"] if STUDY.finetune else []),
 ]

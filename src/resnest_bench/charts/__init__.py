@@ -2,6 +2,7 @@
 
 from resnest_bench.charts.ablation import ablation_chart
 from resnest_bench.charts.claims import claim_chart
+from resnest_bench.charts.classes import class_differences_chart, confusion_chart
 from resnest_bench.charts.coverage import coverage_chart
 from resnest_bench.charts.curves import field_title, training_curves_chart, training_curves_panels
 from resnest_bench.charts.data_labels import headline_label, trained_label
@@ -29,6 +30,8 @@ __all__ = [
     "ablation_chart",
     "batch_sweep_chart",
     "claim_chart",
+    "class_differences_chart",
+    "confusion_chart",
     "coverage_chart",
     "drift_chart",
     "effects_chart",

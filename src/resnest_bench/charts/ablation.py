@@ -20,6 +20,7 @@ from resnest_bench.charts.style import (
     title,
     with_marks,
 )
+from resnest_bench.tables.headline import metric_words, show_headline
 
 TITLE = "Ablation"
 COLUMNS = [
@@ -38,6 +39,7 @@ COLUMNS = [
     "seed_accuracies_percent",
 ]
 AXIS = "Test accuracy (%)"
+ACCURACY = metric_words("accuracy")
 PAPER = "paper (printed, T4, full CIFAR-10)"
 
 
@@ -52,6 +54,7 @@ def ablation_chart(
     """
     if not len(ablation):
         return no_data_chart(TITLE)
+    ablation, measure = show_headline(ablation)
     drawn = ablation["accuracy_mean_percent"].notna()
     text = f"{TITLE}: {join_distinct(ablation, 'dataset_label')}"
     subtitle = [
@@ -65,8 +68,10 @@ def ablation_chart(
     y = name_rows("variant", order)
     looks = identity(variants, order).encodings(order, None)
     rows = with_marks(ablation[drawn])[COLUMNS]
-    layers = dots_with_intervals(rows, y, looks["color"], looks["shape"])
-    chart = alt.LayerChart(layer=[*layers, *_printed(ablation, y)])
+    layers = dots_with_intervals(rows, y, looks["color"], looks["shape"], measure)
+    # What the paper prints is the accuracy.
+    printed = _printed(ablation, y) if measure == ACCURACY else []
+    chart = alt.LayerChart(layer=[*layers, *printed])
     # Two legends: one for stale records, one for the diamond.
     return chart.resolve_scale(shape="independent").properties(
         title=title(text, subtitle), width=WIDTH
@@ -103,16 +108,25 @@ def describe_trainings(table: pd.DataFrame) -> str:
 
 
 def dots_with_intervals(
-    rows: pd.DataFrame, y: alt.Y, colour: ChannelColor, shape: ChannelShape, **more: alt.YOffset
+    rows: pd.DataFrame,
+    y: alt.Y,
+    colour: ChannelColor,
+    shape: ChannelShape,
+    measure: str = ACCURACY,
+    **more: alt.YOffset,
 ) -> list[alt.Chart]:
-    """Layers of intervals, seeds and means along x, all with the further encodings `more`."""
-    x = alt.X("accuracy_mean_percent:Q", title=AXIS, scale=alt.Scale(zero=False))
+    """Layers of intervals, seeds and means along x, all with the further encodings `more`.
+
+    `measure` is in the columns of the accuracy: its name is that of the axis.
+    """
+    axis = f"{measure[0].upper()}{measure[1:]} (%)"
+    x = alt.X("accuracy_mean_percent:Q", title=axis, scale=alt.Scale(zero=False))
     base = rows.drop(columns=["seeds", "seed_accuracies_percent"])
     intervals = (
         alt.Chart(base.dropna(subset=["low"]))
         .mark_rule(strokeWidth=2)
         .encode(
-            x=alt.X("low:Q", title=AXIS),
+            x=alt.X("low:Q", title=axis),
             x2="high:Q",
             y=y,
             color=colour,
@@ -123,13 +137,13 @@ def dots_with_intervals(
     means = (
         alt.Chart(base)
         .mark_point(size=80, filled=True, opacity=1)
-        .encode(x=x, y=y, color=colour, shape=shape, tooltip=_tooltip(base), **more)
+        .encode(x=x, y=y, color=colour, shape=shape, tooltip=_tooltip(base, measure), **more)
     )
     ticks = (
         alt.Chart(seed_rows(rows))
         .mark_tick(thickness=1.5, size=12, color=GREY)
         .encode(
-            x=alt.X("accuracy_percent:Q", title=AXIS),
+            x=alt.X("accuracy_percent:Q", title=axis),
             y=y,
             tooltip=["variant:N", "seed:Q", alt.Tooltip("accuracy_percent:Q", format=".2f")],
             **more,
@@ -147,14 +161,14 @@ def seed_rows(rows: pd.DataFrame) -> pd.DataFrame:
     return long.rename(columns=names).astype({"seed": "Int64", "accuracy_percent": float})
 
 
-def _tooltip(rows: pd.DataFrame) -> list[alt.Tooltip]:
+def _tooltip(rows: pd.DataFrame, measure: str) -> list[alt.Tooltip]:
     extra = [alt.Tooltip("gain_mean_points:Q", title="gain over scratch (points)", format="+.2f")]
     return [
         alt.Tooltip("variant:N"),
         alt.Tooltip("recipe:N"),
         alt.Tooltip("setting:N"),
         alt.Tooltip("num_params:Q", title="parameters", format=","),
-        alt.Tooltip("accuracy_mean_percent:Q", title="test accuracy (%)", format=".2f"),
+        alt.Tooltip("accuracy_mean_percent:Q", title=f"{measure} (%)", format=".2f"),
         alt.Tooltip("n:Q", title="seeds (n)"),
         alt.Tooltip("low:Q", title="95 % from", format=".2f"),
         alt.Tooltip("high:Q", title="95 % to", format=".2f"),

@@ -9,6 +9,8 @@ import pandas as pd
 from resnest_bench.charts.cut_bars import CUT_NOTE, arrowheads, cut_bars, ends_beyond
 from resnest_bench.charts.palette import GREY, PALETTE
 from resnest_bench.charts.style import WIDTH, describe_missing, join_distinct, no_data_chart, title
+from resnest_bench.records.metrics import METRICS
+from resnest_bench.specs.scores import TRAINED_METRICS, metric_column
 
 AXES = {
     "points": "Difference in test accuracy, first minus second (percentage points)",
@@ -48,15 +50,15 @@ def claim_chart(rows: pd.DataFrame, claim: str) -> alt.LayerChart | alt.Chart:
     low, high = _domain(points)
     x = alt.Scale(domain=[low, high], nice=False, zero=False)
     y = _y(points)
-    unit = points["unit"].iloc[0]
+    axis = _axis_title(points)
     cut = ends_beyond(points, "low", "high", (low, high))
     layers = [
-        _band(points, x, unit, low, high),
-        _seeds(points, x, y, unit),
-        _intervals(cut_bars(points, "low", "high", (low, high)), x, y, unit),
-        *_arrowheads(cut, x, y, unit),
+        _band(points, x, axis, low, high),
+        _seeds(points, x, y, axis),
+        _intervals(cut_bars(points, "low", "high", (low, high)), x, y, axis),
+        *_arrowheads(cut, x, y, axis),
         _counts(points, y),
-        _dots(points, x, y, unit),
+        _dots(points, x, y, axis),
     ]
     arrows = CUT_NOTE if len(cut) else ""
     notes = [*_notes(points), arrows, *_cut_note(int(drawn.sum())), gaps]
@@ -93,7 +95,7 @@ def _domain(points: pd.DataFrame) -> tuple[float, float]:
     seeds = points["seed_values"].explode().astype(float)
     edges = points[["claimed_low", "claimed_high"]].to_numpy().ravel()
     # exp(-inf) is the lower limit of a ratio without one.
-    edges = edges[np.isfinite(edges) & ~((points["unit"].iloc[0] != "points") & (edges == 0))]
+    edges = edges[np.isfinite(edges) & ~((points["unit"].iloc[0] == "ratio") & (edges == 0))]
     shown = np.concatenate([points["estimate"], seeds.dropna(), edges])
     first, last = shown.min(), shown.max()
     room = max(last - first, 1e-3 * abs(last), 1e-9)
@@ -128,8 +130,19 @@ def _cut_note(count: int) -> list[str]:
     return [f"The {MAX_ROWS} least clear of {count} hypotheses"] if count > MAX_ROWS else []
 
 
-def _x(field: str, scale: alt.Scale, unit: str) -> alt.X:
-    return alt.X(f"{field}:Q", title=AXES[unit], scale=scale, axis=alt.Axis(tickCount=8))
+def _axis_title(points: pd.DataFrame) -> str:
+    unit, metric = points["unit"].iloc[0], points["metric"].iloc[0]
+    if metric not in TRAINED_METRICS or metric == "accuracy":
+        return AXES[unit]
+    label = METRICS[metric_column(metric)].label
+    unit = "percentage points" if unit == "points" else unit
+    if points["b"].notna().any():
+        return f"Difference in {label}, first minus second ({unit})"
+    return f"{label} ({unit})"
+
+
+def _x(field: str, scale: alt.Scale, title: str) -> alt.X:
+    return alt.X(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8))
 
 
 def _y(points: pd.DataFrame) -> alt.Y:
@@ -144,27 +157,27 @@ def _y(points: pd.DataFrame) -> alt.Y:
     return alt.Y("label:N", sort=order, title=None, scale=alt.Scale(domain=order), axis=axis)
 
 
-def _band(points: pd.DataFrame, x: alt.Scale, unit: str, low: float, high: float) -> alt.Chart:
+def _band(points: pd.DataFrame, x: alt.Scale, axis: str, low: float, high: float) -> alt.Chart:
     first = points.iloc[0]
     ends = {"from": max(first["claimed_low"], low), "to": min(first["claimed_high"], high)}
     mark = alt.Chart(pd.DataFrame([ends])).mark_rect(color=PALETTE[2], opacity=0.15)
-    return mark.encode(x=_x("from", x, unit), x2="to:Q")
+    return mark.encode(x=_x("from", x, axis), x2="to:Q")
 
 
-def _intervals(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
+def _intervals(points: pd.DataFrame, x: alt.Scale, y: alt.Y, axis: str) -> alt.Chart:
     return (
         alt.Chart(points.dropna(subset=["low"])[["label", "from", "to"]])
         .mark_rule(strokeWidth=2, color=PALETTE[0])
-        .encode(x=_x("from", x, unit), x2="to:Q", y=y)
+        .encode(x=_x("from", x, axis), x2="to:Q", y=y)
     )
 
 
-def _arrowheads(cut: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> list[alt.Chart]:
+def _arrowheads(cut: pd.DataFrame, x: alt.Scale, y: alt.Y, axis: str) -> list[alt.Chart]:
     heads = arrowheads(cut[["label", "border", "upper"]], "x", color=PALETTE[0])
-    return [head.encode(x=_x("border", x, unit), y=y) for head in heads]
+    return [head.encode(x=_x("border", x, axis), y=y) for head in heads]
 
 
-def _seeds(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
+def _seeds(points: pd.DataFrame, x: alt.Scale, y: alt.Y, axis: str) -> alt.Chart:
     columns = ["seeds", "seed_values"]
     long = points[["label", *columns]].explode(columns).dropna(subset=columns)
     long = long.rename(columns={"seeds": "seed", "seed_values": "value"})
@@ -172,7 +185,7 @@ def _seeds(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart
         alt.Chart(long.astype({"seed": int, "value": float}))
         .mark_tick(thickness=1.5, size=14, color=GREY)
         .encode(
-            x=_x("value", x, unit), y=y, tooltip=["seed:Q", alt.Tooltip("value:Q", format=".4~g")]
+            x=_x("value", x, axis), y=y, tooltip=["seed:Q", alt.Tooltip("value:Q", format=".4~g")]
         )
     )
 
@@ -183,14 +196,14 @@ def _counts(points: pd.DataFrame, y: alt.Y) -> alt.Chart:
     return mark.encode(x=alt.value("width"), y=y, text="text:N")
 
 
-def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
+def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, axis: str) -> alt.Chart:
     looks = [look for look in LOOKS if (points["look"] == look).any()]
     shapes, colours = zip(*(LOOKS[look] for look in looks), strict=True)
     legend = alt.Legend(orient="top", title=None, labelLimit=400, offset=8)
     number = ".4~g"
     tooltip = [
         alt.Tooltip("comparison:N", title="hypothesis"),
-        alt.Tooltip("estimate:Q", title=unit, format=number),
+        alt.Tooltip("estimate:Q", title=points["unit"].iloc[0], format=number),
         alt.Tooltip("low:Q", title="95 % from", format=number),
         alt.Tooltip("high:Q", title="95 % to", format=number),
         alt.Tooltip("n:Q", title="n"),
@@ -214,7 +227,7 @@ def _dots(points: pd.DataFrame, x: alt.Scale, y: alt.Y, unit: str) -> alt.Chart:
         alt.Chart(points[columns])
         .mark_point(size=90, opacity=1, filled=True)
         .encode(
-            x=_x("estimate", x, unit),
+            x=_x("estimate", x, axis),
             y=y,
             tooltip=tooltip,
             shape=alt.Shape(

@@ -5,7 +5,16 @@ import pandas as pd
 
 from resnest_bench.charts.palette import CELL_TEXT, DIVERGING, GREY, PALETTE
 from resnest_bench.charts.style import WIDTH, no_data_chart, title
-from resnest_bench.comparisons.differences import ABOVE, BELOW, NETWORKS, UNDECIDED, UNTESTED
+from resnest_bench.comparisons.differences import (
+    ABOVE,
+    BELOW,
+    NETWORKS,
+    UNDECIDED,
+    UNTESTED,
+    describe_population,
+    name_measure,
+    show_population,
+)
 from resnest_bench.formats import format_probability
 from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 
@@ -20,7 +29,6 @@ OPPOSITE = {
     NETWORKS[BELOW]: NETWORKS[ABOVE],
 }
 MODEL, BY_SEED = "all seeds together (mixed model)", "over the effects of single seeds"
-INTERVAL = "95 % interval for new seeds on new test images (the training images stay the same)"
 
 
 def pairs_chart(pairs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
@@ -29,7 +37,7 @@ def pairs_chart(pairs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     `pairs` is from `compute_differences`.
     """
     head = "Is the difference real?"
-    drawn = pairs[pairs["difference_points"].notna()]
+    drawn = show_population(pairs[pairs["difference_points"].notna()])
     if not len(drawn):
         return no_data_chart(head, ["No pair has a common seed"])
     if len(drawn["base"].unique()) == 1:
@@ -94,8 +102,8 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     side = CELL * len(order)
     notes = [
         *_subtitle(pairs),
-        "Row minus column in test accuracy (percentage points). Coloured and bold: significant at 5 % for "
-        f"new seeds on new test images, with Holm's correction over {len(pairs)} pairs",
+        f"Row minus column in {name_measure(pairs)} (percentage points). Coloured and bold: significant at "
+        f"5 % for {describe_population(pairs)}, with Holm's correction over {len(pairs)} pairs",
     ]
     return alt.LayerChart(
         layer=[plain, coloured, quiet.encode(text="text:N"), loud.encode(text="text:N")]
@@ -143,7 +151,8 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     pair = rows[rows["n"].eq(2)].explode("seed_differences_points")
     values = pair[["variant", "seed_differences_points"]].astype({"seed_differences_points": float})
     x = alt.X(
-        "difference_points:Q", title=f"Test accuracy minus that of {base} (percentage points)"
+        "difference_points:Q",
+        title=f"{name_measure(pairs).capitalize()} minus that of {base} (percentage points)",
     )
     y = alt.Y("variant:N", sort=rows["variant"].tolist(), title=None, axis=alt.Axis(labelLimit=0))
     verdicts = [verdict for verdict in VERDICTS if (rows["verdict"] == verdict).any()]
@@ -185,8 +194,8 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=GREY, strokeDash=[4, 3])
     cut = f"The {MAX_ROWS} highest differences of {count}" if count > MAX_ROWS else ""
     what = (
-        INTERVAL
-        if rows["n"].gt(1).any()
+        f"95 % interval for {describe_population(pairs)} (the training images stay the same)"
+        if rows["n"].gt(1).any() or pairs["metric"].ne("accuracy").all()
         else ("95 % interval of these two networks on new test images")
     )
     notes = [

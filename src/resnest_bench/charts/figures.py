@@ -8,18 +8,22 @@ import altair as alt
 
 from resnest_bench import files
 from resnest_bench.charts.ablation import ablation_chart
+from resnest_bench.charts.classes import confusion_chart
 from resnest_bench.charts.curves import training_curves_chart
 from resnest_bench.charts.data_labels import headline_label
 from resnest_bench.charts.latency import latency_distribution_chart
 from resnest_bench.charts.tradeoff import tradeoff_chart
 from resnest_bench.charts.transfer import transfer_chart
+from resnest_bench.comparisons.differences import main_trainings
 from resnest_bench.files import write_bytes
 from resnest_bench.paths import StudyPaths
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
 from resnest_bench.tables.points import headline_points
+from resnest_bench.words import list_names
 
 PNG_SCALE = 2
+MAX_MATRICES = 4
 
 
 def make_figures(
@@ -33,6 +37,7 @@ def make_figures(
         "training_curves": lambda: training_curves_chart(
             results.epochs, variants=study.variant_names
         ),
+        "confusion": lambda: _confusion(results),
         "latency_distribution": lambda: latency_distribution_chart(results.samples()),
         "transfer": lambda: transfer_chart(results.transfer),
     }
@@ -46,11 +51,26 @@ def _accuracy_latency(results: StudyResults) -> alt.TopLevelMixin:
     return tradeoff_chart(points, x, y, headline_label(study, runs), variants=study.variant_names)
 
 
+def _confusion(results: StudyResults) -> alt.TopLevelMixin:
+    """The matrices of the first few networks of the main experiment, two in a row."""
+    trainings = main_trainings(results.spec)
+    assert trainings is not None, "the figure is of studies that train"
+    matrices = results.class_tables(trainings.experiment)["confusion"]
+    known = set(matrices["variant"])
+    names = [name for name in trainings.variants if name in known][:MAX_MATRICES]
+    if not names:
+        label = headline_label(results.spec, results.runs)
+        return confusion_chart(matrices, list_names(trainings.variants, 1), label)
+    charts = [confusion_chart(matrices, name) for name in names]
+    return charts[0] if len(charts) == 1 else alt.concat(*charts, columns=2)
+
+
 def _possible(study: StudySpec) -> list[str]:
     conditions = {
         "accuracy_latency": (study.train or study.finetune) and study.latency,
         "ablation": study.tables.ablation,
         "training_curves": study.train or study.finetune,
+        "confusion": study.train or study.finetune,
         "latency_distribution": study.latency,
         "transfer": study.finetune,
     }

@@ -16,6 +16,7 @@ from resnest_bench.charts.style import (
     title,
     with_marks,
 )
+from resnest_bench.tables.headline import show_headline
 
 TITLE = "Transfer"
 
@@ -29,6 +30,7 @@ def transfer_chart(transfer: pd.DataFrame) -> alt.LayerChart | alt.VConcatChart 
 
 
 def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
+    rows, measure = show_headline(rows)
     drawn = rows["accuracy_mean_percent"].notna()
     text = f"{TITLE}: {join_distinct(rows, 'dataset_label')}"
     named = rows.assign(variant=rows["variant"] + ", " + rows["recipe"])
@@ -46,7 +48,7 @@ def _panel(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     )
     points = with_marks(rows[drawn])[[*COLUMNS, "gain_mean_points"]]
     offset = alt.YOffset("recipe:N", sort=recipes, scale=alt.Scale(domain=recipes))
-    layers = dots_with_intervals(points, y, colour, alt.value("circle"), yOffset=offset)
+    layers = dots_with_intervals(points, y, colour, alt.value("circle"), measure, yOffset=offset)
     bars = describe_intervals(rows.loc[drawn, "accuracy_interval_about"])
     subtitle = [describe_trainings(rows), f"{bars}. Ticks: single seeds", gaps]
     return alt.LayerChart(layer=layers).properties(

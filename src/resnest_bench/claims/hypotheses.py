@@ -23,6 +23,7 @@ from resnest_bench.specs.claims import (
     OrderedTest,
     WithinTest,
 )
+from resnest_bench.specs.scores import TRAINED_METRICS, metric_units
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.intervals import MeanEstimate
 from resnest_bench.stats.p_values import SMALLEST_P, two_way_p_value
@@ -89,7 +90,7 @@ def _list_hypotheses(test: ClaimTest, study: StudySpec, about: Experiments) -> I
         yield Hypothesis(text, (test.a, test.b), -half, half)
     elif isinstance(test, WithinTest):
         half = _half_band(test)
-        middle = test.value if test.metric == "accuracy" else math.log(test.value)
+        middle = test.value if test.metric in TRAINED_METRICS else math.log(test.value)
         text = f"{test.a} at {_format_value(test)} ± {_format_margin(test)}"
         yield Hypothesis(text, (test.a,), middle - half, middle + half)
 
@@ -100,17 +101,21 @@ def _greater(a: str, b: str) -> Hypothesis:
 
 def _half_band(test: EquivalentTest | WithinTest) -> float:
     """Half the width of the band; for a ratio on the log scale, so that up and down are symmetric."""
-    return test.margin if test.metric == "accuracy" else math.log1p(test.margin)
+    return test.margin if test.metric in TRAINED_METRICS else math.log1p(test.margin)
 
 
 def _format_margin(test: EquivalentTest | WithinTest) -> str:
-    return f"{test.margin:g} points" if test.metric == "accuracy" else f"{100 * test.margin:g} %"
+    if test.metric in TRAINED_METRICS:
+        return f"{test.margin:g} {metric_units(test.metric)[1]}"
+    return f"{100 * test.margin:g} %"
 
 
 def _format_value(test: WithinTest) -> str:
-    units = {"accuracy": " %", "latency": " ms", "params": " parameters", "macs": " MACs"}
-    small = test.metric in ("accuracy", "latency")
-    return (f"{test.value:g}" if small else format_significant(test.value, 4)) + units[test.metric]
+    if test.metric in TRAINED_METRICS:
+        return f"{test.value:g} {metric_units(test.metric)[0]}"
+    if test.metric == "latency":
+        return f"{test.value:g} ms"
+    return f"{format_significant(test.value, 4)} {COUNT_NAMES[test.metric]}"
 
 
 def _adjacent(test: MonotoneTest, study: StudySpec, about: Experiments) -> list[tuple[str, str]]:

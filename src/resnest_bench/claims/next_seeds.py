@@ -32,6 +32,7 @@ from resnest_bench.specs.looks import (
     planned_looks,
     read_looks,
 )
+from resnest_bench.specs.scores import TRAINED_METRICS
 from resnest_bench.stats.power import ALPHA
 from resnest_bench.stats.sequential import Looks
 from resnest_bench.status.fingerprints import read_fingerprints
@@ -228,7 +229,7 @@ def _open_claim(study: StudySpec, plan: Plan, experiment: Experiment | None) -> 
 
 
 def _is_adaptive(result: ClaimResult) -> bool:
-    return result.claim.test.metric == "accuracy" and _is_training(result.about.training)
+    return result.claim.test.metric in TRAINED_METRICS and _is_training(result.about.training)
 
 
 def _is_training(experiment: Experiment | None) -> bool:

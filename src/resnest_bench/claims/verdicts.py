@@ -18,6 +18,7 @@ from resnest_bench.claims.hypotheses import HypothesisTest, run_tests
 from resnest_bench.comparisons.evidence import Evidence, Measurement, find_experiments
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
+from resnest_bench.specs.scores import TRAINED_METRICS
 from resnest_bench.stats.multiplicity import holm
 from resnest_bench.stats.power import (
     ALPHA,
@@ -113,7 +114,7 @@ def claim_jobs(study: StudySpec) -> list[Job]:
     needed: dict[Job, None] = {}
     jobs = study.jobs()
     for claim in study.claims:
-        if claim.test.metric != "accuracy":
+        if claim.test.metric not in TRAINED_METRICS:
             continue
         training, names = find_experiments(study, claim).training, set(claim.test.variants_named)
         for job in jobs:

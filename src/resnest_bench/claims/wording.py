@@ -16,25 +16,32 @@ from resnest_bench.claims.verdicts import (
 )
 from resnest_bench.formats import GAP, format_significant, is_known
 from resnest_bench.specs.claims import ClaimTest, MonotoneTest
+from resnest_bench.specs.scores import (
+    TRAINED_METRICS,
+    UNITS,
+    metric_column,
+    metric_units,
+)
 from resnest_bench.stats.intervals import two_way_interval
-from resnest_bench.stats.summary import CONFIDENCE, MIN_FOR_INTERVAL, PERCENT, UNBOUNDED, Array
+from resnest_bench.stats.summary import CONFIDENCE, MIN_FOR_INTERVAL, UNBOUNDED, Array, Bounds
+from resnest_bench.tables.axes import metric_axis
 from resnest_bench.words import count_noun, list_names
 
-LEVEL_UNITS = {"accuracy": "%", "latency": "ms", "params": "parameters", "macs": "MACs"}
+LEVEL_UNITS = {"latency": "ms", "params": "parameters", "macs": "MACs"}
 COUNT_UNITS = ("parameters", "MACs")
 MAX_REASONS = 3
 
 
 def claim_unit(test: ClaimTest, variants: Sequence[str]) -> str:
     """The unit of a difference of two variants, or of the value of one."""
-    if len(variants) < 2:
-        return LEVEL_UNITS[test.metric]
-    return "points" if test.metric == "accuracy" else "ratio"
+    if test.metric in TRAINED_METRICS:
+        return metric_units(test.metric)[min(len(variants), 2) - 1]
+    return LEVEL_UNITS[test.metric] if len(variants) < 2 else "ratio"
 
 
 def shown_value(test: ClaimTest, value: Array) -> float:
     """Transform a value from the additive scale to its unit."""
-    return float(value) if test.metric == "accuracy" else float(np.exp(value))
+    return float(value) if test.metric in TRAINED_METRICS else float(np.exp(value))
 
 
 def claim_figure(test: ClaimTest, hypothesis_test: HypothesisTest | None) -> dict[str, Any]:
@@ -50,7 +57,7 @@ def claim_figure(test: ClaimTest, hypothesis_test: HypothesisTest | None) -> dic
     low = high = mean if measurement.exact else math.nan
     if not (measurement.exact or measurement.same_predictions):
         confidence = measurement.looks.confidence if measurement.looks else CONFIDENCE
-        bounds = PERCENT if unit == "%" else UNBOUNDED
+        bounds = _level_bounds(test) if len(hypothesis_test.hypothesis.variants) < 2 else UNBOUNDED
         interval = two_way_interval(measurement.estimate, confidence, bounds)
         low, high = interval.low, interval.high
     return {
@@ -60,6 +67,13 @@ def claim_figure(test: ClaimTest, hypothesis_test: HypothesisTest | None) -> dic
         "unit": unit,
         "n": None if measurement.exact else measurement.estimate.num_seeds,
     }
+
+
+def _level_bounds(test: ClaimTest) -> Bounds:
+    """What the value of one variant can be; a latency's is a logarithm."""
+    if test.metric not in TRAINED_METRICS:
+        return UNBOUNDED
+    return metric_axis(metric_column(test.metric)).bounds
 
 
 def figure_text(row: Mapping[str, Any]) -> str:
@@ -79,6 +93,8 @@ def figure_text(row: Mapping[str, Any]) -> str:
 def _format_number(value: Any, unit: str) -> str:
     if not is_known(value):
         return GAP
+    if unit in UNITS.values():
+        return f"{value:.4f}"
     if unit in ("points", "%"):
         return f"{value:{'+' if unit == 'points' else ''}.2f}"
     return format_significant(value, 4 if unit in COUNT_UNITS else 3)
@@ -119,6 +135,8 @@ def _describe_scope(test: HypothesisTest) -> list[str]:
             "Both made the same predictions in every seed. The verdict holds for these trained networks on "
             "new test images; for new seeds it was not tested"
         ]
+    if test.measurement.only_seeds:
+        return ["It is for new seeds on these test images: for new images it was not tested"]
     if not test.measurement.exact and test.measurement.estimate.num_seeds < MIN_FOR_INTERVAL:
         return ["Two seeds or rounds give no interval and no verdict"]
     return []
@@ -131,7 +149,7 @@ def _describe_origin(result: ClaimResult) -> str:
     test, measurement = result.claim.test, result.deciding_test.measurement
     n = measurement.estimate.num_seeds
     stale = ["stale records"] if measurement.stale else []
-    if test.metric == "accuracy":
+    if test.metric in TRAINED_METRICS:
         seeds = count_noun(n, "seed")
         looks = measurement.looks
         look = [f"look {looks.taken} of {looks.planned}"] if looks else []

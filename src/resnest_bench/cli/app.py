@@ -346,7 +346,7 @@ def track(
     offline: Annotated[bool, typer.Option("--offline", help="Never ask a server")] = False,
 ) -> None:
     """Log a study to an experiment tracker: curves, figures, means and intervals."""
-    from resnest_bench.export.track import track_study
+    from resnest_bench.cli.track import track_study
     from resnest_bench.results import StudyResults
 
     results = StudyResults(_study_in(folder), StudyPaths(folder))

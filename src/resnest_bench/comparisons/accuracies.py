@@ -22,7 +22,7 @@ from resnest_bench.stats.intervals import (
 from resnest_bench.stats.summary import FRACTION, MIN_FOR_INTERVAL
 
 ACCURACY_COLUMNS = {
-    "variant": "str",
+    **dict.fromkeys(["metric", "variant"], "str"),
     **dict.fromkeys(["n", "num_images"], "Int64"),
     **dict.fromkeys(
         ["mean_percent", "std_points"]
@@ -46,7 +46,10 @@ def accuracy_intervals(correct: Correctness) -> pd.DataFrame:
     `about` and `method` name the interval to show: `networks` with one seed, else `seeds`; or they say
     why there is none. Nothing is rounded.
     """
-    rows = [{"variant": name, **_intervals(correct.select(name))} for name in correct.variants]
+    rows = [
+        {"metric": "accuracy", "variant": name, **_intervals(correct.select(name))}
+        for name in correct.variants
+    ]
     return make_frame(rows, ACCURACY_COLUMNS)
 
 

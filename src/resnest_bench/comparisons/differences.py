@@ -22,6 +22,7 @@ from resnest_bench.stats.intervals import estimate_mean
 from resnest_bench.stats.power import ALPHA, minimum_detectable_difference, plan_seeds
 from resnest_bench.stats.summary import MIN_FOR_INTERVAL
 from resnest_bench.status.outcomes import Outcome
+from resnest_bench.tables.headline import metric_words
 from resnest_bench.tables.selection import select
 
 # 16 variants have 120 pairs. Of more variants each is compared with one base only.
@@ -40,7 +41,7 @@ PLAN_COLUMNS = {
     **dict.fromkeys(["seeds_needed", "seeds_needed_low", "seeds_needed_high"], "Int64"),
 }
 DIFFERENCE_COLUMNS = {
-    "verdict": "str",
+    **dict.fromkeys(["metric", "verdict"], "str"),
     **PAIR_COLUMNS,
     **PLAN_COLUMNS,
     "stale": "boolean",
@@ -150,6 +151,7 @@ def compute_differences(
     pairs = pairs_table(correct, names)
     plans = make_frame([_plan_columns(correct, *pair) for pair in names], PLAN_COLUMNS)
     pairs = pd.concat([pairs, plans], axis="columns").assign(
+        metric="accuracy",
         verdict=[decide_verdict(row) for row in row_dicts(pairs)],
         stale=pairs["variant"].isin(stale) | pairs["base"].isin(stale),
         dataset_label=first.dataset.label,
@@ -158,6 +160,37 @@ def compute_differences(
     )
     pairs = make_frame(pairs, DIFFERENCE_COLUMNS)
     return Differences(pairs, accuracy_intervals(correct), tuple(notes))
+
+
+def show_population(pairs: pd.DataFrame) -> pd.DataFrame:
+    """For display: with the population of the verdict in the columns of `all_`.
+
+    Of another measure than the accuracy it is that of `seeds_`: it is not tested for new images.
+    """
+    scored = pairs["metric"].ne("accuracy")
+    if not scored.any():
+        return pairs
+    names = {
+        "seeds_low_points": "all_low_points",
+        "seeds_high_points": "all_high_points",
+        "seeds_p": "all_p",
+        "seeds_holm_p": "all_holm_p",
+        "mean_better_seeds": "mean_better_all",
+    }
+    return pairs.assign(
+        **{into: pairs[into].mask(scored, pairs[name]) for name, into in names.items()}
+    )
+
+
+def describe_population(pairs: pd.DataFrame) -> str:
+    """What the verdicts on variants are about: 'new seeds on new test images'."""
+    images = "new" if pairs["metric"].eq("accuracy").all() else "these"
+    return f"new seeds on {images} test images"
+
+
+def name_measure(pairs: pd.DataFrame) -> str:
+    """'test accuracy', 'balanced accuracy' or another headline metric, in words."""
+    return metric_words(pairs["metric"].iloc[0] if len(pairs) else "accuracy")
 
 
 def decide_verdict(row: dict[str, Any]) -> str:

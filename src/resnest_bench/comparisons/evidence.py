@@ -1,11 +1,11 @@
 """Measurements of one variant or of the difference of two, from a study's records, for the tests of claims.
 
-Everything is on an additive scale: accuracies in percentage points, everything else as natural
-logarithms, so that a difference is the logarithm of a ratio.
+Everything is on an additive scale: measures of trained networks in their unit for readers (an accuracy in
+percentage points), everything else as natural logarithms, so that a difference is the logarithm of a ratio.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,10 +14,12 @@ import pandas as pd
 
 from resnest_bench.formats import is_known
 from resnest_bench.frames.correctness import build_correctness
+from resnest_bench.frames.predictions import NOT_KEPT
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import ClaimTest
 from resnest_bench.specs.looks import planned_looks, seeds_by_look
+from resnest_bench.specs.scores import TRAINED_METRICS, metric_column, metric_factor
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.intervals import MeanEstimate, estimate_mean
 from resnest_bench.stats.sequential import Looks
@@ -53,7 +55,8 @@ class Measurement:
 
     `estimate` is from `estimate_mean`, on the additive scale; its variances are NaN for a single seed.
     `values` holds one value per seed. `exact` marks a count, which has no error. `same_predictions` says
-    that the variants agree on every image in every seed. `notes` say which seeds or rounds are missing,
+    that the variants agree on every image in every seed, `only_seeds` that new images were not considered.
+    `notes` say which seeds or rounds are missing,
     and why. `looks` are the interim analyses of an adaptive study's training, and the other fields are
     those of the last one; None if the seeds are fixed. `noise` compares two latencies with the noise
     floor of their device, in words.
@@ -67,6 +70,7 @@ class Measurement:
     device: str | None = None
     exact: bool = False
     same_predictions: bool = False
+    only_seeds: bool = False
     notes: tuple[str, ...] = ()
     looks: Looks | None = None
     noise: str = ""
@@ -128,6 +132,8 @@ class Evidence:
                 raise NotTestable(f"{name} is not in this study")
         if test.metric == "accuracy":
             return self._measure_accuracy(about.training, names)
+        if test.metric in TRAINED_METRICS:
+            return self._measure_score(test.metric, about.training, names)
         if test.metric == "latency":
             return self.measure_latency(about.latency, names, test.batch_size)
         logs = [math.log(self.count(test.metric, about, name)) for name in names]
@@ -161,7 +167,9 @@ class Evidence:
             if not seeds:
                 raise NotTestable("no common seed")
             values = correct.select(names[0]) if len(names) == 1 else correct.differences(*names)
-            looks, indices = self._find_looks(experiment, names, seeds, values)
+            looks, indices = self._find_looks(
+                experiment, names, seeds, lambda indices: _estimate_points(values[indices])
+            )
             seeds, values = tuple(seeds[i] for i in indices), values[indices]
             estimate = _estimate_points(values)
         except ValueError as error:
@@ -178,14 +186,56 @@ class Evidence:
             looks=looks,
         )
 
+    def _measure_score(
+        self, metric: str, experiment: Experiment | None, names: Sequence[str]
+    ) -> Measurement:
+        """Any other measure of trained networks: one value per seed, and nothing per image."""
+        if experiment is None:
+            raise NotTestable("this study trains nothing")
+        column, factor = metric_column(metric), metric_factor(metric)
+        sides = [self._trained_rows(experiment, name) for name in names]
+        by_seed = [
+            {row["seed"]: factor * row[column] for row in side if is_known(row[column])}
+            for side in sides
+        ]
+        for name, known in zip(names, by_seed, strict=True):
+            if not known:
+                raise NotTestable(
+                    f"{name} has no {metric}: {NOT_KEPT}, or it isn't defined for them"
+                )
+        seeds = tuple(sorted(set.intersection(*map(set, by_seed))))
+        if not seeds:
+            raise NotTestable("no common seed")
+        one = np.array([by_seed[0][seed] for seed in seeds])
+        values = one - np.array([by_seed[1][seed] for seed in seeds]) if len(names) > 1 else one
+        looks, indices = self._find_looks(
+            experiment, names, seeds, lambda indices: _estimate_over_rounds(values[indices])
+        )
+        seeds, values = tuple(seeds[i] for i in indices), values[indices]
+        rows = [row for side in sides for row in side]
+        return Measurement(
+            _estimate_over_rounds(values),
+            seeds,
+            tuple(values.tolist()),
+            int(first_known(rows, "num_test") or 0) or None,
+            stale=any(map(any_stale, sides)),
+            device=join_devices(rows),
+            only_seeds=True,
+            notes=self._training_notes(experiment, names),
+            looks=looks,
+        )
+
     def _find_looks(
         self,
         experiment: Experiment,
         names: Sequence[str],
         seeds: Sequence[int],
-        values_SN: np.ndarray,
+        estimate: Callable[[list[int]], MeanEstimate],
     ) -> tuple[Looks | None, list[int]]:
-        """The looks at one comparison, and the indices in `seeds` of the seeds of the last one."""
+        """The looks at one comparison, and the indices in `seeds` of the seeds of the last one.
+
+        `estimate` is that of the seeds with these indices.
+        """
         if not (self.study.adaptive and experiment.kind == "train"):
             return None, list(range(len(seeds)))
         every = [self._runs.select(experiment, name) for name in names]
@@ -196,10 +246,8 @@ class Evidence:
         ]
         if not indices_by_look[-1]:
             raise NotTestable("no common seed in the looks so far")
-        estimates = [
-            _estimate_points(values_SN[indices]) for indices in indices_by_look if len(indices) > 1
-        ]
-        with_spread = tuple(estimate for estimate in estimates if estimate.seed_variance > 0)
+        estimates = [estimate(indices) for indices in indices_by_look if len(indices) > 1]
+        with_spread = tuple(one for one in estimates if one.seed_variance > 0)
         looks = Looks(planned_looks(self.study), len(indices_by_look), with_spread)
         return looks, indices_by_look[-1]
 
@@ -302,7 +350,7 @@ def _estimate_points(values_SN: np.ndarray) -> MeanEstimate:
 
 
 def _estimate_over_rounds(values: np.ndarray) -> MeanEstimate:
-    """Mean and its variance over rounds, without an image variance."""
+    """Mean and its variance over rounds, or over seeds, without an image variance."""
     n = len(values)
     if n < 2:
         return MeanEstimate(float(values[0]), math.nan, math.nan, 1)

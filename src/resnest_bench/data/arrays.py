@@ -1,5 +1,6 @@
 """Writing prepared arrays, image by image: the whole dataset never has to fit into memory."""
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from resnest_bench.data.prepared import (
     load_split,
     write_meta,
 )
+from resnest_bench.files import write_text
+from resnest_bench.paths import image_names_file
 from resnest_bench.records.observations import ImageReading
 
 log = logging.getLogger(__name__)
@@ -146,6 +149,9 @@ def write_prepared(folder: Path, name: str, content: Content, source: str) -> Pr
         source=source,
         reading=reading,
     )
+    if content.files is not None:
+        # For readers alone: no job needs it.
+        write_text(image_names_file(folder), json.dumps(list(content.files["test"])))
     write_meta(folder, meta)
     return meta
 

@@ -31,6 +31,7 @@ from resnest_bench.export.blocks import (
     make_table,
 )
 from resnest_bench.export.claims import claims
+from resnest_bench.export.classes import classes
 from resnest_bench.export.differences import differences
 from resnest_bench.export.results import PageResults
 from resnest_bench.formats import (
@@ -71,6 +72,7 @@ def list_sections(results: PageResults) -> list[Section]:
         about,
         tradeoff,
         differences,
+        classes,
         claims,
         ablation,
         training,

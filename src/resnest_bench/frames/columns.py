@@ -23,6 +23,12 @@ TABLES = {
         SAMPLE_COLUMNS,
     ),
 }
+UNITS = {
+    "fraction": "as a fraction",
+    "ratio": "as a ratio",
+    "kappa": "at most 1",
+    "score": "0 to 2",
+}
 TEXTS = {
     "kind": "train, finetune or latency",
     "dataset": "Name of the dataset in the config",
@@ -47,6 +53,7 @@ TEXTS = {
     "micro_batch_size": "Images per forward pass, if a whole batch did not fit into memory",
     "remark": "A caveat about a result that counts",
     "leakage_note": "Test images that are also training images",
+    "imbalance_note": "Classes of very different size among the test images",
     "data_note": "Other findings about the data, such as images left out",
     "to_do": "Whether the next run of the workflow runs the job (again)",
     "record": "File of the record",
@@ -95,8 +102,7 @@ def describe_column(name: str) -> str:
         return TEXTS[name]
     if name in METRICS:
         metric = METRICS[name]
-        unit = {"fraction": "as a fraction", "ratio": "as a ratio"}.get(metric.unit)
-        return f"{metric.label}, {unit or 'in ' + metric.unit}"
+        return f"{metric.label}, {UNITS.get(metric.unit) or 'in ' + metric.unit}"
     text = EpochObservation.model_fields[name].description
     if text is None:
         raise KeyError(name)

@@ -13,7 +13,7 @@ from resnest_bench.records.observations import DatasetIdentity
 from resnest_bench.specs import StudySpec
 
 Sentence = Callable[[DatasetIdentity], str]
-NOTE_COLUMNS = ["leakage_note", "data_note"]
+NOTE_COLUMNS = ["leakage_note", "data_note", "imbalance_note"]
 
 
 def _copies_sentence(data: DatasetIdentity) -> str:
@@ -85,32 +85,32 @@ def _validation_sentence(data: DatasetIdentity) -> str:
     return f"the validation images are the data's own {num:,}" if num else ""
 
 
-def _balance_sentence(data: DatasetIdentity) -> str:
-    """Of test images alone: what always answering the largest class would score is about them."""
+SENTENCES: tuple[Sentence, ...] = (
+    _left_out_sentence,
+    _pixels_sentence,
+    _split_sentence,
+    _validation_sentence,
+)
+
+
+def _imbalance_sentence(data: DatasetIdentity) -> str:
+    """Of the test images: what always answering the largest class would score is about them."""
     balance = measure_balance(dict(zip(data.classes, data.test_images_per_class, strict=False)))
     if balance is None or balance.ratio < IMBALANCED:
         return ""
     return (
         f"the classes are imbalanced ({balance.ratio:.3g} test images of {balance.largest} for each one of "
         f"{balance.smallest}): always answering {balance.largest} is right in "
-        f"{100 * balance.majority_share:.3g} % of the test images"
+        f"{100 * balance.majority_share:.3g} % of the test images "
+        "(headline_metric: balanced_accuracy counts all classes alike)"
     )
-
-
-SENTENCES: tuple[Sentence, ...] = (
-    _left_out_sentence,
-    _pixels_sentence,
-    _split_sentence,
-    _validation_sentence,
-    _balance_sentence,
-)
 
 
 def describe_data(data: DatasetIdentity | None) -> dict[str, str]:
     """The NOTE_COLUMNS of a record; '' without a caveat."""
     if data is None:
         return {}
-    kinds = (LEAKAGE_SENTENCES, SENTENCES)
+    kinds = (LEAKAGE_SENTENCES, SENTENCES, (_imbalance_sentence,))
     return {
         column: "; ".join(filter(None, (sentence(data) for sentence in sentences)))
         for column, sentences in zip(NOTE_COLUMNS, kinds, strict=True)
@@ -121,13 +121,17 @@ def data_notes(study: StudySpec, runs: pd.DataFrame) -> dict[str, str]:
     """Caveats about the data of trainings: 'LABEL: SENTENCES' by the dataset's name.
 
     `runs` is from `collect`. Sentences of all records are joined. Those on copies are left out if the
-    dataset says `leakage: allow`.
+    dataset says `leakage: allow`, those on imbalance if the headline metric isn't the accuracy.
     """
     trained = runs[runs["kind"].ne("latency") & runs["status"].isin(["ok", "stale"])]
     notes: dict[str, str] = {}
     for key, rows in trained.groupby("dataset", sort=False):
         name = str(key)
-        columns = NOTE_COLUMNS if study.dataset(name).leakage != "allow" else NOTE_COLUMNS[1:]
+        silenced = {
+            "leakage_note": study.dataset(name).leakage == "allow",
+            "imbalance_note": study.headline_metric != "accuracy",
+        }
+        columns = [column for column in NOTE_COLUMNS if not silenced.get(column)]
         texts = [text for column in columns for text in rows[column].dropna().unique() if text]
         if texts:
             notes[name] = f"{rows['dataset_label'].iloc[0]}: {'; '.join(texts)}"

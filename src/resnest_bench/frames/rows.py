@@ -8,6 +8,7 @@ import pandas as pd
 
 from resnest_bench.chance import describe_chance
 from resnest_bench.frames.data_notes import NOTE_COLUMNS, describe_data
+from resnest_bench.frames.predictions import load_predictions
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.records import Record
@@ -19,6 +20,7 @@ from resnest_bench.records.metrics import (
     summarise_samples,
 )
 from resnest_bench.records.observations import EpochObservation, LatencyCell, UnavailableCell
+from resnest_bench.records.predictions import Predictions
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.outcomes import Outcome, outcomes
 
@@ -161,18 +163,23 @@ def samples_frame(study: StudySpec, paths: StudyPaths) -> pd.DataFrame:
 def build_runs(job_outcomes: list[Outcome]) -> pd.DataFrame:
     """The frame of runs for these outcomes."""
     labels = _labels(job_outcomes)
-    rows = [
-        {
-            **_job_row(o, labels),
-            **_metric_values(o),
-            **_reference(o),
-            **_origin(o.record),
-            "to_do": o.to_do,
-            "record": str(o.path),
-        }
-        for o in job_outcomes
-    ]
+    rows = [_run_row(outcome, labels) for outcome in job_outcomes]
     return make_frame(rows, column_types(RUN_COLUMNS))
+
+
+def _run_row(outcome: Outcome, labels: Mapping[str, str]) -> dict[str, Any]:
+    predictions, problem = load_predictions(outcome)
+    origin = _origin(outcome.record)
+    if problem:
+        origin["remark"] = "; ".join(filter(None, [origin["remark"], problem]))
+    return {
+        **_job_row(outcome, labels),
+        **_metric_values(outcome, predictions),
+        **_reference(outcome),
+        **origin,
+        "to_do": outcome.to_do,
+        "record": str(outcome.path),
+    }
 
 
 def build_cells(job_outcomes: list[Outcome]) -> pd.DataFrame:
@@ -257,12 +264,12 @@ def _job_row(outcome: Outcome, labels: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _metric_values(outcome: Outcome) -> dict[str, float | None]:
+def _metric_values(outcome: Outcome, predictions: Predictions | None) -> dict[str, float | None]:
     # The last epoch of a failed job is not a result.
     if not outcome.usable or outcome.record is None:
         return {}
     return {
-        metric.name: metric.extract(outcome.record)
+        metric.name: metric.value(outcome.record, predictions)
         for metric in METRICS.values()
         if outcome.job.kind in metric.kinds
     }

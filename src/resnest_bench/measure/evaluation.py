@@ -19,12 +19,15 @@ log = logging.getLogger(__name__)
 class Evaluation:
     """Per image, in the order they came: whether it is `correct`, and the class in `predictions`.
 
-    `correct` is (N,) bool, `predictions` (N,) int64, `loss` the mean in nats.
+    `correct` is (N,) bool, `predictions` (N,) int64, `loss` the mean in nats. Where they were asked for,
+    `labels` is (N,) int64 and `log_probabilities` (N, K) float16, natural logarithms.
     """
 
     correct: np.ndarray
     predictions: np.ndarray
     loss: float
+    labels: np.ndarray | None = None
+    log_probabilities: np.ndarray | None = None
 
     @property
     def accuracy(self) -> float:
@@ -49,15 +52,20 @@ class Evaluator:
         self.at_once: int | None = None
 
     @torch.no_grad()
-    def __call__(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
+    def __call__(
+        self, batches: Iterable[tuple[Tensor, Tensor]], keep_probabilities: bool = False
+    ) -> Evaluation:
         """Top-1 correctness and mean cross entropy over `batches` of (images_BCHW, labels_B).
 
-        The model is left in the mode that it came in.
+        `keep_probabilities` asks for the labels and the probability of every class too. The model is left
+        in the mode that it came in.
         """
         training = self.model.training
         self.model.eval()
         hits: list[Tensor] = []
         answers: list[Tensor] = []
+        labels: list[Tensor] = []
+        logs: list[Tensor] = []
         loss_sum = None
         try:
             for images_BCHW, labels_B in batches:
@@ -66,12 +74,21 @@ class Evaluator:
                 loss_sum = loss if loss_sum is None else loss_sum + loss
                 answers.append(logits_BK.argmax(dim=1))
                 hits.append(answers[-1] == labels_B)
+                if keep_probabilities:
+                    labels.append(labels_B)
+                    logs.append(_log_probabilities(logits_BK))
         finally:
             self.model.train(training)
         assert loss_sum is not None, "an evaluation needs at least one batch"
         correct = torch.cat(hits).cpu().numpy()
         predictions = torch.cat(answers).cpu().numpy()
-        return Evaluation(correct, predictions, float(loss_sum) / len(correct))
+        return Evaluation(
+            correct,
+            predictions,
+            float(loss_sum) / len(correct),
+            torch.cat(labels).cpu().numpy() if labels else None,
+            torch.cat(logs).cpu().numpy() if logs else None,
+        )
 
     def _logits(self, images_BCHW: Tensor) -> Tensor:
         """Logits (B, K) in float32, of as many images at once as fit."""
@@ -109,3 +126,9 @@ class Evaluator:
         with torch.autocast(images_BCHW.device.type, torch.bfloat16, enabled=self.autocast):
             logits_BK: Tensor = self.model(images_BCHW)
         return logits_BK.float()
+
+
+def _log_probabilities(logits_BK: Tensor) -> Tensor:
+    """Logarithms of the probabilities, (B, K) float16: of one of 0 the lowest number that there is."""
+    logs_BK = functional.log_softmax(logits_BK, dim=1)
+    return logs_BK.clamp(min=torch.finfo(torch.float16).min).half()

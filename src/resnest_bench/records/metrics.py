@@ -14,6 +14,16 @@ import numpy as np
 
 from resnest_bench.records import Record
 from resnest_bench.records.observations import EpochObservation, LatencyCell, LatencyObservations
+from resnest_bench.records.predictions import Predictions
+from resnest_bench.records.scores import (
+    balanced_accuracy,
+    brier_score,
+    calibration_error,
+    cohen_kappa,
+    macro_f1,
+    roc_auc,
+    top5_accuracy,
+)
 
 NOISY_IQR_SHARE = 0.10
 TRAINED = ("train", "finetune")
@@ -26,7 +36,8 @@ class Metric:
     """One figure of a record.
 
     `better` says which direction is preferred, None where neither is. `kinds` are the job kinds
-    that can have it. `extract` gives the value in `unit`, or None where the record has none.
+    that can have it. `extract` gives the value in `unit`, or None where the record has none. A metric of
+    the test images one by one has `score` instead, which takes the file next to the record.
     """
 
     name: str
@@ -34,7 +45,14 @@ class Metric:
     label: str
     better: Literal["higher", "lower"] | None
     kinds: tuple[str, ...]
-    extract: Callable[[Record], float | None]
+    extract: Callable[[Record], float | None] = lambda record: None
+    score: Callable[[Predictions], float | None] | None = None
+
+    def value(self, record: Record, predictions: Predictions | None) -> float | None:
+        """The value in `unit`; None where record and predictions have none."""
+        if self.score is None:
+            return self.extract(record)
+        return None if predictions is None else _finite(self.score(predictions))
 
     @property
     def is_count(self) -> bool:
@@ -160,6 +178,16 @@ def _num_params(record: Record) -> int | None:
     return observed.num_params if observed else None
 
 
+def _score(
+    name: str,
+    unit: str,
+    label: str,
+    better: Literal["higher", "lower"],
+    score: Callable[[Predictions], float | None],
+) -> Metric:
+    return Metric(name, unit, label, better, TRAINED, score=score)
+
+
 _ENTRIES = (
     Metric(
         "test_accuracy",
@@ -185,7 +213,23 @@ _ENTRIES = (
         TRAINED,
         _last_epoch("validation_accuracy"),
     ),
-    Metric("test_loss", "nats", "Test loss", "lower", TRAINED, _last_epoch("test_loss")),
+    Metric(
+        "test_loss",
+        "nats",
+        "Test loss (negative log-likelihood)",
+        "lower",
+        TRAINED,
+        _last_epoch("test_loss"),
+    ),
+    _score("balanced_accuracy", "fraction", "Balanced accuracy", "higher", balanced_accuracy),
+    _score("macro_f1", "fraction", "Macro F1", "higher", macro_f1),
+    _score("top5_accuracy", "fraction", "Top-5 accuracy", "higher", top5_accuracy),
+    _score("roc_auc", "fraction", "ROC AUC (one against the rest)", "higher", roc_auc),
+    _score("cohen_kappa", "kappa", "Cohen's kappa", "higher", cohen_kappa),
+    _score("brier_score", "score", "Brier score", "lower", brier_score),
+    _score(
+        "calibration_error", "fraction", "Expected calibration error", "lower", calibration_error
+    ),
     Metric("train_loss", "nats", "Training loss", "lower", TRAINED, _last_epoch("train_loss")),
     Metric(
         "train_images_per_second",
@@ -286,6 +330,8 @@ _ENTRIES = (
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
+# Those that need the file of predictions, which records from before it was kept don't have.
+SCORES = tuple(metric.name for metric in _ENTRIES if metric.score)
 
 
 @dataclass(frozen=True)

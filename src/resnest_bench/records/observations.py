@@ -223,6 +223,16 @@ class ExecutionObservation(RecordModel):
     )
 
 
+class PredictionsObservation(RecordModel):
+    """The file next to the record with what the final model says of each test image."""
+
+    format: Literal[1]
+    sha256: str
+    all_classes: bool = Field(
+        description="Whether it holds the probability of every class; else a few figures per image"
+    )
+
+
 class TrainObservations(RecordModel):
     num_params: Count
     num_trainable_params: Count
@@ -235,6 +245,9 @@ class TrainObservations(RecordModel):
         default=[],
         description="Test images that the final model takes for each class, in the order of the "
         "dataset's `classes`. Empty in records from before it was kept",
+    )
+    predictions: PredictionsObservation | None = Field(
+        default=None, description="Null in records from before they were kept"
     )
     wall_seconds: NonNegative = Field(description="Sum over all sessions, if it was resumed")
     num_resumes: Count

@@ -6,6 +6,7 @@ import pandas as pd
 
 from resnest_bench.specs import StudySpec
 from resnest_bench.stats.intervals import IMAGES
+from resnest_bench.tables.headline import metric_words
 from resnest_bench.tables.noise import explain_floor
 from resnest_bench.words import list_names
 
@@ -120,10 +121,20 @@ def _accuracy(table: pd.DataFrame, study: StudySpec) -> list[str]:
     on = f", on {'; '.join(devices)}, torch {', '.join(torches)}" if devices else ""
     return [
         f"Test accuracy is in %, after the last epoch, with recipe {', '.join(recipes)}{on}",
+        *_headline(study),
         *INTERVAL,
         *([BINOMIAL] if IMAGES in distinct(table, "accuracy_interval_about") else []),
         *(["These trainings ran on several devices"] if several(devices) else []),
         *(ADAPTIVE if study.adaptive else []),
+    ]
+
+
+def _headline(study: StudySpec) -> list[str]:
+    if study.headline_metric == "accuracy":
+        return []
+    return [
+        f"The study's headline metric is the {metric_words(study.headline_metric)}, in %, on the same images; "
+        "its interval is for new seeds"
     ]
 
 

@@ -13,7 +13,10 @@ from resnest_bench.comparisons.differences import (
     UNTESTED,
     Differences,
     Trainings,
+    describe_population,
     median_detectable_difference,
+    name_measure,
+    show_population,
 )
 from resnest_bench.comparisons.effects import effects_table
 from resnest_bench.files import write_text
@@ -169,11 +172,14 @@ def differences_caption(differences: Differences, study: StudySpec) -> Caption:
         f"{pairs['recipe'].iloc[0]}{against}"
     )
     method = (
-        "Values are variant minus base in test accuracy, in percentage points, as means over n paired seeds",
-        "In brackets: the 95 % interval for new seeds on new test images, for each pair separately; the "
+        f"Values are variant minus base in {name_measure(pairs)}, in percentage points, as means over n paired "
+        "seeds",
+        f"In brackets: the 95 % interval for {describe_population(pairs)}, for each pair separately; the "
         "training images stay the same",
         "With n=2 both differences are shown, without an interval or a test",
-        "With n=1 only the two trained networks are compared (McNemar's test)",
+        "With n=1 only the two trained networks are compared (McNemar's test)"
+        if pairs["metric"].eq("accuracy").all()
+        else "With n=1 nothing is tested",
         f"A difference is significant if Holm's p over the {len(pairs)} pairs of this table is at most "
         f"{100 * ALPHA:.0f} %",
         "P(better) is the probability, under a flat prior, that the variant's mean is the higher one",
@@ -188,7 +194,7 @@ def differences_caption(differences: Differences, study: StudySpec) -> Caption:
 
 def differences_display(pairs: pd.DataFrame) -> pd.DataFrame:
     """The pairs as rounded texts with readable headings."""
-    return pd.DataFrame([_pair_texts(row) for row in row_dicts(pairs)])
+    return pd.DataFrame([_pair_texts(row) for row in row_dicts(show_population(pairs))])
 
 
 def _pair_texts(row: Mapping[str, Any]) -> dict[str, str]:

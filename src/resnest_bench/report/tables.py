@@ -30,9 +30,11 @@ from resnest_bench.paths import StudyPaths
 from resnest_bench.report.captions import TITLES, caption, notes
 from resnest_bench.report.claims import claims_summary, write_claims
 from resnest_bench.report.differences import differences_summary, write_differences
+from resnest_bench.report.per_class import write_per_class
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
 from resnest_bench.stats.intervals import IMAGES
+from resnest_bench.tables.headline import metric_words
 
 log = logging.getLogger(__name__)
 MAX_LOGGED = 50
@@ -58,6 +60,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     if study.claims:
         written += write_claims(results)
     written += write_differences(results)
+    written += write_per_class(results)
     shown = {"runs": results.runs, "latency_cells": results.cells, "epochs": results.epochs}
     shown |= _comparisons(results)
     for name, frame in shown.items():
@@ -142,6 +145,7 @@ def display_frame(table: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
             **_identity(row),
+            **_headline(row),
             **_accuracy(row),
             **_latency(row),
             **_front(row),
@@ -180,6 +184,17 @@ def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
             mean, low, high, row["gain_n"], row["gain_seed_points"], format_signed
         )
     return cells
+
+
+def _headline(row: Mapping[str, Any]) -> dict[str, str]:
+    """The headline metric, if it isn't the accuracy; 'not kept' for records from before it was."""
+    if "headline_metric" not in row or not is_known(row["headline_metric"]):
+        return {}
+    mean, low, high = (row[f"headline_{name}_percent"] for name in ("mean", "low", "high"))
+    values = row["headline_seed_percent"]
+    text = format_mean(mean, low, high, row["headline_n"], values)
+    is_gap = not is_known(mean) and is_known(row["accuracy_mean_percent"])
+    return {f"{metric_words(row['headline_metric'])} %": "not kept" if is_gap else text}
 
 
 def format_accuracy(row: Mapping[str, Any]) -> str:

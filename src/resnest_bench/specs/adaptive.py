@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 
 from resnest_bench.specs.base import PositiveFloat, PositiveInt, Spec
 from resnest_bench.specs.claims import ClaimSpec
+from resnest_bench.specs.scores import TRAINED_METRICS
 
 # A test of a difference needs a spread.
 FEWEST_SEEDS = 2
@@ -71,7 +72,7 @@ def check_adaptive(
     """Raise ValueError where there would be nothing to add, or none of `claims` to add it for."""
     if spec is None:
         return
-    if not any(claim.test.metric == "accuracy" for claim in claims):
+    if not any(claim.test.metric in TRAINED_METRICS for claim in claims):
         raise ValueError(
             "adaptive: seeds are added for claims on the accuracy of trained variants, but this study "
             "trains nothing or makes no such claim: add one under claims, or remove adaptive"

@@ -9,18 +9,23 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from resnest_bench.specs.base import Name, PositiveFloat, PositiveInt, Spec, VariantNames
+from resnest_bench.specs.scores import SHARES, TrainedMetric
 
-ClaimMetric = Literal["accuracy", "latency", "params", "macs"]
+ClaimMetric = Literal[TrainedMetric, "latency", "params", "macs"]
 Names = Annotated[tuple[Name, ...], Field(min_length=1)]
-MARGIN = "of an accuracy in percentage points, else a fraction: 0.1 is 10 %"
+MARGIN = (
+    "of an accuracy or another share in percentage points, of nll, brier_score and cohen_kappa in their "
+    "own unit, else a fraction: 0.1 is 10 %"
+)
 
 
 class ClaimTest(Spec):
     """What all tests share."""
 
     metric: ClaimMetric = Field(
-        description="accuracy: on the test images after the last epoch. latency: p50 of one call, as a "
-        "ratio. params, macs: as counted, without an error"
+        description="accuracy: on the test images after the last epoch; the other measures of a trained "
+        "network too, tested over seeds alone. latency: p50 of one call, as a ratio. params, macs: as "
+        "counted, without an error"
     )
     batch_size: PositiveInt = Field(default=1, description="Of a latency: images in one call")
 
@@ -112,13 +117,17 @@ class WithinTest(ClaimTest):
 
     kind: Literal["within"]
     a: Name = Field(description="Name of the variant")
-    value: PositiveFloat = Field(description="Accuracy in %, latency in ms, else a count")
+    value: PositiveFloat = Field(
+        description="Accuracy or another share in %, latency in ms, nll, brier_score and cohen_kappa in "
+        "their own unit, else a count"
+    )
     margin: PositiveFloat = Field(description=f"How far from it would still do; {MARGIN}")
 
     @model_validator(mode="after")
     def _percent(self) -> "WithinTest":
-        if self.metric == "accuracy" and not 1 < self.value <= 100:
-            raise ValueError(f"an accuracy is in %, like 95.0, but value is {self.value:g}")
+        if self.metric in SHARES and not 1 < self.value <= 100:
+            name = "an accuracy" if self.metric == "accuracy" else self.metric
+            raise ValueError(f"{name} is in %, like 95.0, but value is {self.value:g}")
         return self
 
     @property

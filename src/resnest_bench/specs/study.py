@@ -23,6 +23,7 @@ from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec, check_channels
+from resnest_bench.specs.scores import HeadlineMetric
 from resnest_bench.specs.tables import TablesSpec
 from resnest_bench.specs.variants import TimmVariant, VariantSpec
 
@@ -89,6 +90,11 @@ class StudySpec(Extendable):
     latency: tuple[LatencyBlock, ...] = Field(default=(), description="Latency experiments")
     finetune: tuple[FinetuneBlock, ...] = Field(default=(), description="Transfer experiments")
     tables: TablesSpec = Field(default=TablesSpec(), description="Which rows the tables show")
+    headline_metric: HeadlineMetric = Field(
+        default="accuracy",
+        description="What tables, differences and the trade-off show first; where classes differ in size, "
+        "balanced_accuracy counts them alike",
+    )
     claims: tuple[ClaimSpec, ...] = Field(
         default=(), description="Path of a YAML list of claims, or the list itself"
     )

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from resnest_bench.paths import StudyPaths
+from resnest_bench.paths import StudyPaths, predictions_file
 
 Stamp = tuple[int, int]
 Stamps = dict[str, Stamp]
@@ -13,11 +13,13 @@ Stamps = dict[str, Stamp]
 def scan_records(paths: StudyPaths) -> Stamps:
     """Name to (modification time in ns, size in bytes) of every *.json below `paths.records`.
 
+    The stamp of a record is that of its predictions too, if it has any: the later time, and both sizes.
     A name is relative to `paths.root`, with '/'. Files and folders whose name starts with '.' are
     left out: half-written records are such. A linked folder is not entered. What vanishes meanwhile
     or can't be listed has no stamp.
     """
     stamps: Stamps = {}
+    predictions: Stamps = {}
     todo = [paths.records.name]
     while todo:
         folder = todo.pop()
@@ -30,8 +32,12 @@ def scan_records(paths: StudyPaths) -> Stamps:
                         todo.append(f"{folder}/{entry.name}")
                     elif entry.name.endswith(".json"):
                         _add(stamps, f"{folder}/{entry.name}", entry)
+                    elif entry.name.endswith(".npz"):
+                        _add(predictions, f"{folder}/{entry.name[:-4]}.json", entry)
         except OSError:
             continue
+    for name in predictions.keys() & stamps.keys():
+        stamps[name] = _join(stamps[name], predictions[name])
     return stamps
 
 
@@ -43,8 +49,17 @@ def read_stamps(paths: StudyPaths, names: Iterable[str]) -> Stamps:
     stamps = scan_records(paths)
     for name in names:
         if name not in stamps:
-            _add(stamps, name, paths.root / name)
+            path = paths.root / name
+            beside: Stamps = {}
+            _add(stamps, name, path)
+            _add(beside, name, predictions_file(path))
+            if name in stamps and name in beside:
+                stamps[name] = _join(stamps[name], beside[name])
     return stamps
+
+
+def _join(one: Stamp, other: Stamp) -> Stamp:
+    return max(one[0], other[0]), one[1] + other[1]
 
 
 def _add(stamps: Stamps, name: str, file: os.DirEntry | Path) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from resnest_bench.records.metrics import CELL_METRICS, METRICS, TRAINED, CellMetric, Metric
-from resnest_bench.stats.summary import POSITIVE, UNBOUNDED, Bounds
+from resnest_bench.stats.summary import FRACTION, POSITIVE, UNBOUNDED, Bounds
 
 # Unit in the records to unit for readers: (text, factor).
 SHOWN_UNITS = {
@@ -17,6 +17,15 @@ SHOWN_UNITS = {
     "parameters": ("million", 1e-6),
     "multiply-accumulates": ("million", 1e-6),
     "elements": ("million", 1e-6),
+    "kappa": ("", 1.0),
+    "score": ("", 1.0),
+}
+# Units whose values have other bounds than 0 and infinity, before `factor`.
+BOUNDS = {
+    "fraction": FRACTION,
+    "ratio": UNBOUNDED,
+    "kappa": Bounds(-1.0, 1.0),
+    "score": Bounds(0.0, 2.0),
 }
 Source = Literal["training", "latency", "cell"]
 
@@ -45,11 +54,10 @@ class Axis:
 
     @property
     def bounds(self) -> Bounds:
-        """Bounds of a value, in `unit`: 0 to 100 %, above 0, or none (a drift)."""
+        """Bounds of a value, in `unit`: 0 to 100 %, above 0, -1 to 1 (kappa), or none (a drift)."""
         metric = METRICS.get(self.column) or CELL_METRICS.get(self.column)
-        if metric is not None and metric.unit == "fraction":
-            return Bounds(0.0, self.factor)
-        return UNBOUNDED if metric is not None and metric.unit == "ratio" else POSITIVE
+        bounds = BOUNDS.get(metric.unit, POSITIVE) if metric is not None else POSITIVE
+        return Bounds(self.factor * bounds.low, self.factor * bounds.high)
 
     @property
     def title(self) -> str:
@@ -98,10 +106,12 @@ def list_axes(runs: pd.DataFrame, cells: pd.DataFrame) -> dict[str, Axis]:
     return {axis.key: axis for axis in axes}
 
 
-def default_axes(axes: dict[str, Axis]) -> tuple[str | None, str | None]:
-    """Keys of x and y: latency and test accuracy, or the closest alternatives."""
+def default_axes(
+    axes: dict[str, Axis], headline: str = "test_accuracy"
+) -> tuple[str | None, str | None]:
+    """Keys of x and y: latency and the column of the headline metric, or the closest alternatives."""
     x = ("latency_p50_ms", "num_macs", "num_params", "train_seconds")
-    y = ("test_accuracy", "throughput_images_per_second", "num_params")
+    y = (headline, "test_accuracy", "throughput_images_per_second", "num_params")
     return _first(axes, x, None), _first(axes, y, _first(axes, x, None))
 
 

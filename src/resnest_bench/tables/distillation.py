@@ -6,6 +6,7 @@ from resnest_bench.frames.rows import RUN_COLUMNS
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import StudySpec
+from resnest_bench.tables.headline import headline_columns, headline_values
 from resnest_bench.tables.selection import RowGroups
 from resnest_bench.tables.values import accuracy_values, any_stale, training_status
 from resnest_bench.tables.variants import (
@@ -35,7 +36,8 @@ def distillation_table(study: StudySpec, runs: pd.DataFrame) -> pd.DataFrame:
     )
     row_groups = RowGroups(runs, RUN_COLUMNS)
     rows = [_make_row(study, row_groups, *group) for group in groups]
-    columns = [*ACCURACY_COLUMNS, *TEACHER_COLUMNS, *GAIN_COLUMNS, *LAST_COLUMNS]
+    columns = [*ACCURACY_COLUMNS, *headline_columns(study), *TEACHER_COLUMNS, *GAIN_COLUMNS]
+    columns += LAST_COLUMNS
     return make_frame(add_data_notes(study, runs, rows), column_types(columns))
 
 
@@ -53,6 +55,7 @@ def _make_row(
         **data_columns(runs, experiment),
         "recipe": experiment.recipe,
         **accuracy_values(taught),
+        **headline_values(study, taught),
         "teacher": teacher.variant,
         "teacher_recipe": teacher_recipe,
         "teacher_accuracy_mean_percent": accuracy_values(of_teacher)["accuracy_mean_percent"],

@@ -10,7 +10,10 @@ from scipy.special import stdtr
 
 from resnest_bench.formats import row_dicts
 from resnest_bench.frames.fresh import keep_counted
+from resnest_bench.frames.predictions import NOT_KEPT
+from resnest_bench.records.metrics import SCORES
 from resnest_bench.specs import StudySpec
+from resnest_bench.specs.scores import TRAINED_METRICS, metric_column
 from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS, wilson_interval
 from resnest_bench.stats.multiplicity import holm
 from resnest_bench.stats.pareto import pareto_front
@@ -21,6 +24,7 @@ from resnest_bench.tables.fronts import FRONT_COLUMNS, PANEL, estimate_front_pro
 from resnest_bench.tables.selection import Experiments, main_experiments, select
 from resnest_bench.tables.values import DEVICE, name_devices, training_status
 
+COMPARED = tuple(map(metric_column, TRAINED_METRICS))
 SETTING = ["precision", "layout", "mode"]
 COLUMNS = [
     "variant",
@@ -57,14 +61,14 @@ MARKS = ["x_noisy", "x_stale", "y_noisy", "y_stale"]
 def headline_points(
     study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame
 ) -> tuple[pd.DataFrame, Axis, Axis]:
-    """`points_frame` of test accuracy against p50 for the rows of the trade-off table, and its axes.
+    """`points_frame` of the headline metric against p50 for the rows of the trade-off table, and its axes.
 
     The front is among these rows. A study without latencies has parameters instead of p50. A study
     whose table has no row, since it only fine-tunes, has all its variants.
     """
     chosen = main_experiments(study)
     x = metric_axis("latency_p50_ms" if chosen.latency else "num_params")
-    y = metric_axis("test_accuracy")
+    y = metric_axis(metric_column(study.headline_metric))
     names = select(study, study.tables.tradeoff).variants if study.tables.tradeoff else ()
     if names:
         runs, cells = (frame[frame["variant"].isin(names)] for frame in (runs, cells))
@@ -105,7 +109,8 @@ def points_frame(
     rows["status"] = [problems.get(name, "ok") for name in rows["variant"]]
     for name, axis in (("y", y), ("x", x)):
         absent = rows[name].isna() & rows["status"].eq("ok")
-        rows.loc[absent, "status"] = f"the study does not measure its {axis.label.lower()}"
+        why = f"the study does not measure its {axis.label.lower()}"
+        rows.loc[absent, "status"] = NOT_KEPT if axis.column in SCORES else why
     rows["front"] = _fronts(rows, x, y)
     values = [_values(*side) for side in sides]
     rows[FRONT_COLUMNS] = estimate_front_probabilities(rows, x, y, *values)
@@ -297,7 +302,7 @@ def choose_best(
     None stands for no limit. A variant of unknown memory is within no memory limit. The mean of x must
     be within the limit; with `whole_interval` its whole interval, which a single repeat does not have.
 
-    `trained` holds the rows of `runs` of the trainings. If y is the test accuracy, `tied` names the
+    `trained` holds the rows of `runs` of the trainings. If y is a measure of the test images, `tied` names the
     other candidates that are not significantly below the best. The tests are paired t-tests at a
     nominal 5 %, with Holm's correction over the candidates. Candidates with fewer than three common
     seeds, or with the same difference in each, are tied too, since their spread is unknown.
@@ -321,8 +326,8 @@ def choose_best(
     best = fits.loc[label]
     others = fits.loc[fits["variant"] != best["variant"], "variant"].unique()
     tied = []
-    if y.column == "test_accuracy" and len(others):
-        tied = _find_tied(trained, best["variant"], others)
+    if y.source == "training" and y.column in COMPARED and len(others):
+        tied = _find_tied(trained, best["variant"], others, y)
     return Choice(best.to_dict(), tied, unsure)
 
 
@@ -331,11 +336,14 @@ def _is_within(values: pd.Series, x: Axis, limit: float) -> pd.Series:
     return values >= limit if x.better == "higher" else values <= limit
 
 
-def _find_tied(trained: pd.DataFrame, best: str, others: Sequence[str]) -> list[str]:
+def _find_tied(trained: pd.DataFrame, best: str, others: Sequence[str], y: Axis) -> list[str]:
     """`seed_p_value` of `best` minus each of `others` at once, with Holm's correction."""
     fresh = keep_counted(trained, ["variant"])
-    accuracy = fresh.pivot_table(index="variant", columns="seed", values="test_accuracy")
+    accuracy = fresh.pivot_table(index="variant", columns="seed", values=y.column)
+    # A variant whose seeds have no value is tied, since nothing says that it is below.
+    accuracy = accuracy.reindex([*others, best])
     gaps = -accuracy.loc[list(others)].sub(accuracy.loc[best], axis="columns")
+    gaps = gaps if y.better == "higher" else -gaps
     n, mean = gaps.notna().sum(axis="columns"), gaps.mean(axis="columns")
     std = gaps.std(axis="columns", ddof=1)
     testable = n.ge(MIN_FOR_INTERVAL) & std.gt(ROUNDING * mean.abs())

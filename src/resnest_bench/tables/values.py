@@ -12,6 +12,7 @@ import pandas as pd
 
 from resnest_bench.formats import is_known, row_dicts
 from resnest_bench.frames.fresh import pick_counted
+from resnest_bench.records.metrics import SCORES
 from resnest_bench.stats.intervals import ALL_ALIKE, IMAGES, SEEDS, TWO_VALUES, wilson_interval
 from resnest_bench.stats.summary import (
     MIN_FOR_INTERVAL,
@@ -34,6 +35,8 @@ RUN_COLUMNS = [
     "reason",
     "seed",
     "test_accuracy",
+    "test_loss",
+    *SCORES,
     "num_test",
     "num_params",
     "num_macs",

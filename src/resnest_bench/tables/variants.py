@@ -13,6 +13,7 @@ from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.summary import paired_difference
 from resnest_bench.tables import paper_values
 from resnest_bench.tables.fronts import PANEL
+from resnest_bench.tables.headline import headline_columns, headline_values
 from resnest_bench.tables.noise import NO_REFERENCE, SEVERAL, FloorKey, NoiseFloor, noise_floors
 from resnest_bench.tables.points import headline_points
 from resnest_bench.tables.selection import RowGroups, Selection, select
@@ -95,7 +96,7 @@ GAIN_COLUMNS = [
 ]
 LAST_COLUMNS = ["data_note", "status"]
 TYPES = {
-    **dict.fromkeys(["num_params", "num_macs", "num_test", "n", "gain_n"], "Int64"),
+    **dict.fromkeys(["num_params", "num_macs", "num_test", "n", "gain_n", "headline_n"], "Int64"),
     **dict.fromkeys(
         ["latency_n", "latency_rounds", "latency_batch_size", "throughput_batch_size"], "Int64"
     ),
@@ -103,7 +104,15 @@ TYPES = {
     **dict.fromkeys(["front_seeds", "front_rounds"], "Int64"),
     "front": "boolean",
     **dict.fromkeys(
-        ["seeds", "seed_accuracies_percent", "latency_round_p50_ms", "gain_seed_points"], "object"
+        [
+            "seeds",
+            "seed_accuracies_percent",
+            "latency_round_p50_ms",
+            "gain_seed_points",
+            "headline_seeds",
+            "headline_seed_percent",
+        ],
+        "object",
     ),
 }
 TEXTS = {
@@ -128,6 +137,8 @@ TEXTS = {
     "weights",
     "status",
     "accuracy_interval_about",
+    "headline_metric",
+    "headline_interval_about",
     "noise_floor_reason",
     "front_reason",
     "data_note",
@@ -199,7 +210,8 @@ def _variants_table(
     cells: pd.DataFrame,
     printed: Mapping[str, paper_values.PrintedRow],
 ) -> pd.DataFrame:
-    columns = [*ACCURACY_COLUMNS, *(LATENCY_COLUMNS if study.latency else [])]
+    columns = [*ACCURACY_COLUMNS, *headline_columns(study)]
+    columns += LATENCY_COLUMNS if study.latency else []
     if spec is None:
         return make_frame([], column_types([*columns, *LAST_COLUMNS]))
     chosen = select(study, spec)
@@ -235,6 +247,7 @@ def _variant_row(
         "recipe": chosen.training and chosen.training.recipe,
         **latency,
         **{key: value for key, value in accuracy.items() if value is not None},
+        **headline_values(study, trained),
         "status": "; ".join(status) or "ok",
     }
 
@@ -299,12 +312,8 @@ def transfer_table(
     is not used; the signature is that of the other tables.
     """
     printed = study.tables.transfer.paper
-    columns = [
-        *ACCURACY_COLUMNS,
-        "weights",
-        *GAIN_COLUMNS,
-        *(PRINTED_COLUMNS[1:3] if printed else []),
-    ]
+    columns = [*ACCURACY_COLUMNS, *headline_columns(study), "weights", *GAIN_COLUMNS]
+    columns += PRINTED_COLUMNS[1:3] if printed else []
     groups = dict.fromkeys(
         (job.experiment, job.variant) for job in study.jobs() if job.kind == "finetune"
     )
@@ -327,6 +336,7 @@ def _transfer_row(
         "recipe": recipe,
         "weights": _describe_weights(study, dataset, variant, recipe),
         **values,
+        **headline_values(study, tuned),
     }
     scratch = _scratch_recipe(study, dataset, variant)
     if scratch and scratch != recipe:

@@ -11,6 +11,7 @@ from resnest_bench.models.weights import file_sha256
 from resnest_bench.paths import DataPaths, Job, StudyPaths
 from resnest_bench.records import Record
 from resnest_bench.records.observations import WeightsObservation
+from resnest_bench.records.predictions import copy_predictions
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.renamed import RenamedRecord, find_renamed_record
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 def adopt_record(study: StudySpec, paths: StudyPaths, job: Job, fingerprint: str) -> Record | None:
     """The record of the same training under another name, as one of `job`; None if there is none.
 
-    Where the study keeps weights, they are copied first.
+    Its predictions and, where the study keeps weights, those too are copied first.
     """
     code = code_digest(job.kind) if study.rerun_on_code_change else None
     found = find_renamed_record(study, paths, job, fingerprint, code)
@@ -28,6 +29,7 @@ def adopt_record(study: StudySpec, paths: StudyPaths, job: Job, fingerprint: str
         return None
     if job.kind == "train" and study.keeps_weights(job) and not _copy_weights(found, paths, job):
         return None
+    copy_predictions(found.paths.predictions(found.was), paths.predictions(job), found.record)
     log.info("%s: the same as %s in %s: its record is taken", job, found.was, found.paths.root)
     return found.record
 

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from resnest_bench import files, records
 from resnest_bench.errors import UserError
-from resnest_bench.paths import Job
+from resnest_bench.paths import Job, predictions_file
 from resnest_bench.records import Record
 from resnest_bench.records.observations import EpochObservation, RecordModel, ShortageObservation
+from resnest_bench.records.predictions import copy_predictions
 from resnest_bench.training.optimizer import dump_state, restore_state
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class Checkpoint:
         self.folder = folder
         self.state = folder / "state.safetensors"
         self.finished = folder / "finished.json"
+        self.predictions = predictions_file(self.finished)
         # Stands in the file too, so that one that was put here from elsewhere is known.
         self.key = f"{folder.parent.name}/{folder.name}"
 
@@ -192,8 +194,9 @@ class Checkpoint:
             return None
         return progress
 
-    def finish(self, record: Record) -> None:
-        """Keep the finished record, and drop the state it came from."""
+    def finish(self, record: Record, predictions: Path) -> None:
+        """Keep the finished record and its file of predictions, and drop the state it came from."""
+        copy_predictions(predictions, self.predictions, record)
         records.write(self.finished, record)
         self.state.unlink(missing_ok=True)
 

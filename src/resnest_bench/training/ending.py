@@ -1,6 +1,7 @@
 """What is left of a training at its end: its observations, and a warning where they are chance."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 from torch import nn
@@ -12,9 +13,11 @@ from resnest_bench.measure.evaluation import Evaluation
 from resnest_bench.records import Record
 from resnest_bench.records.observations import (
     ExecutionObservation,
+    PredictionsObservation,
     TrainObservations,
     WeightsObservation,
 )
+from resnest_bench.records.predictions import write_predictions
 from resnest_bench.training.checkpoints import Progress
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,7 @@ def observe_training(
     initial: WeightsObservation | None,
     weights_sha256: str | None,
     execution: ExecutionObservation,
+    predictions: PredictionsObservation | None = None,
 ) -> TrainObservations:
     """What a record says of a finished training whose final model gave `test`."""
     counts = np.bincount(test.predictions, minlength=num_classes)
@@ -38,12 +42,20 @@ def observe_training(
         num_test=len(test.correct),
         test_correct=records.pack_bits(test.correct),
         test_predictions_per_class=counts.tolist(),
+        predictions=predictions,
         wall_seconds=progress.wall_seconds,
         num_resumes=progress.num_resumes,
         initial_weights=initial,
         final_weights_sha256=weights_sha256,
         execution=execution,
     )
+
+
+def keep_predictions(path: Path, test: Evaluation) -> PredictionsObservation:
+    """Write what the final model says of each test image; return what the record says of the file."""
+    assert test.labels is not None, "the last evaluation keeps them"
+    assert test.log_probabilities is not None
+    return write_predictions(path, test.labels, test.predictions, test.log_probabilities)
 
 
 def warn_of_chance(record: Record) -> None:

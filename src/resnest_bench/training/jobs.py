@@ -33,6 +33,7 @@ from resnest_bench.records.observations import (
     JobIdentity,
     TrainObservations,
 )
+from resnest_bench.records.predictions import copy_predictions
 from resnest_bench.records.progress import LiveProgress, write_progress
 from resnest_bench.specs import RecipeSpec, StudySpec
 from resnest_bench.status.changes import find_change, normalise_spec
@@ -40,7 +41,7 @@ from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import judge
 from resnest_bench.training.adoption import adopt_record
 from resnest_bench.training.checkpoints import Checkpoint
-from resnest_bench.training.ending import observe_training, warn_of_chance
+from resnest_bench.training.ending import keep_predictions, observe_training, warn_of_chance
 from resnest_bench.training.execution import Execution, choose, decided, keep, probe_batch
 from resnest_bench.training.initial import (
     SourceFailedError,
@@ -160,8 +161,9 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
             "shortages": progress.shortages,
         }
     )
+    kept = keep_predictions(context.paths.predictions(job), test)
     seen_by = observe_training(
-        step.final_model, progress, test, num_classes, initial, sha256, execution
+        step.final_model, progress, test, num_classes, initial, sha256, execution, kept
     )
     size_args = fit_to_image(study.variant(job.variant), meta.image_size)[1]
     more = {"size_args": size_args, "teacher": taught_by}
@@ -230,6 +232,7 @@ def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
     finished = checkpoint.finished_record(job)
     if finished is not None and _can_be_taken(context, job, finished):
         log.info("%s: finished before; %s holds its record", job, checkpoint.finished)
+        copy_predictions(checkpoint.predictions, context.paths.predictions(job), finished)
         return finished
     adopted = adopt_record(context.study, context.paths, job, context.data.meta.fingerprint)
     if adopted is not None:
@@ -262,7 +265,7 @@ def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
         finished_at=now(),
     )
     if not failure:
-        checkpoint.finish(record)
+        checkpoint.finish(record, context.paths.predictions(job))
     return record
 
 
@@ -392,6 +395,8 @@ def _write_seed(context: Context, job: Job) -> Record:
         return current
     record = run_seed(context, job)
     records.write(context.paths.record(job), record)
+    if record.status == "failed":  # those of the record that this one replaces
+        context.paths.predictions(job).unlink(missing_ok=True)
     warn_of_chance(record)
     context.paths.progress(job).unlink(missing_ok=True)
     return record

@@ -169,18 +169,23 @@ def check_finite(sums: EpochSums, epoch: int) -> None:
 
 
 def observe_epoch(
-    evaluator: Evaluator | None, batches: Batches, epoch: int, trained: TrainPass
+    evaluator: Evaluator | None,
+    batches: Batches,
+    epoch: int,
+    trained: TrainPass,
+    keep_probabilities: bool = False,
 ) -> tuple[EpochObservation, Evaluation | None]:
     """What a pass gave, evaluated if there is an evaluator.
 
-    Raises DivergedError where the loss on the test images is not finite.
+    `keep_probabilities` is about the test images (see `Evaluator`). Raises DivergedError where the loss
+    on them is not finite.
     """
     start = time.perf_counter()
     validation = test = None
     if evaluator is not None:
         if batches.validation is not None:
             validation = evaluator(stopping.interruptible(batches.validation())).accuracy
-        test = evaluator(stopping.interruptible(batches.test()))
+        test = evaluator(stopping.interruptible(batches.test()), keep_probabilities)
         if not math.isfinite(test.loss):
             raise DivergedError("the loss on the test images", epoch, None)
     seen = EpochObservation(
@@ -249,7 +254,11 @@ def train_model(
                 trained = train_epoch(step, batches, seed, epoch, reporter, state)
                 release_memory()
                 seen, test = observe_epoch(
-                    evaluator if recipe.is_evaluated(epoch) else None, batches, epoch, trained
+                    evaluator if recipe.is_evaluated(epoch) else None,
+                    batches,
+                    epoch,
+                    trained,
+                    keep_probabilities=epoch == recipe.epochs,
                 )
             except stopping.Interrupted:
                 progress.wall_seconds += _since(start)
@@ -271,5 +280,5 @@ def train_model(
             reporter.epoch(seen, recipe.epochs)
     if test is None:
         # Stopped between the last checkpoint and the record: the same model, evaluated again.
-        test = evaluator(batches.test())
+        test = evaluator(batches.test(), keep_probabilities=True)
     return progress, test

@@ -10,6 +10,7 @@ from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 
 def pair(variant, base, points, verdict, **fields):
     return {
+        "metric": "accuracy",
         "variant": variant,
         "base": base,
         "difference_points": points,
@@ -54,6 +55,20 @@ def test_the_square_shows_each_pair_from_both_sides():
     # The interval turns with the sides: 1.5 to 3.5 becomes -3.5 to -1.5.
     assert cells.loc[("A", "B"), ["all_low_points", "all_high_points"]].tolist() == [-3.5, -1.5]
     assert cells.loc[("A", "B"), "mean_better_all"] == pytest.approx(0.1)
+
+
+def test_another_measure_is_named_with_its_population():
+    seeds = {"seeds_low_points": 1.5, "seeds_high_points": 3.5, "seeds_holm_p": 0.02}
+    missing = dict.fromkeys(["all_low_points", "all_high_points", "all_holm_p"])
+    scored = {"metric": "balanced_accuracy", **missing, **seeds}
+    rows = table(pair("B", "A", 2.5, "above", **scored), pair("C", "A", 1.0, "below", **scored))
+    spec = pairs_chart(rows).to_dict()
+    bars = mark_data(spec, "point").set_index("variant")
+    assert bars.loc["B", ["low", "high"]].tolist() == [1.5, 3.5]
+    text = str(spec)
+    assert "Balanced accuracy minus that of A" in text
+    assert "new seeds on these test images" in text
+    assert "new test images" not in text
 
 
 def test_only_what_is_significant_is_coloured():

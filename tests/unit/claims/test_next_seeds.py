@@ -261,3 +261,33 @@ def test_a_look_needs_those_before_it_and_an_adaptive_study(written):
         decide(study, paths, 1)
     with pytest.raises(UserError, match="fixed number of seeds"):
         decide(claims_study(BETTER), paths, 0)
+
+
+def with_losses(record, loss):
+    """The record of a training with another test loss."""
+    epochs = record.train.epochs
+    last = epochs[-1].model_copy(update={"test_loss": loss})
+    train = record.train.model_copy(update={"epochs": [*epochs[:-1], last]})
+    return record.model_copy(update={"train": train})
+
+
+def test_a_claim_about_another_measure_gets_seeds_too(unclear):
+    # The differences of `unclear`, in hundredths.
+    losses = {
+        "A": [0.5] * 5,
+        "B": [0.50, 0.51, 0.52, 0.522, 0.498],
+        "T": [0.9, 0.91, 0.92, 0.9, 0.93],
+    }
+    study = build_study(
+        claim("greater", name="unclear", metric="nll", a=["B"], b=["A"]),
+        claim("greater", name="clear", metric="nll", a=["T"], b=["A"]),
+    )
+    made = {
+        job: with_losses(record, losses[job.variant][job.seed])
+        for job, record in trained(study, unclear).items()
+    }
+    fields = decision(study, made)
+    assert by_name(fields)["clear"].reason == "decided: supported"
+    assert by_name(fields)["unclear"].verdict == "undecided"
+    assert by_name(fields)["unclear"].look == 1
+    assert seeds_wanted(fields) == {("A", (5, 6)), ("B", (5, 6))}

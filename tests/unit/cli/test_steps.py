@@ -3,7 +3,10 @@
 import pytest
 
 from resnest_bench.cli import plan
-from resnest_bench.cli.steps import describe_short_trainings, find_short_training
+from resnest_bench.cli.steps import (
+    describe_short_trainings,
+    find_short_training,
+)
 from resnest_bench.specs import RecipeSpec
 from support.records_factory import make_study
 

@@ -1,6 +1,7 @@
 """Image folders and archives: every kind of file, and every way in which a tree is wrong."""
 
 import hashlib
+import json
 import shutil
 import tarfile
 import zipfile
@@ -12,6 +13,7 @@ from PIL import Image
 from resnest_bench.data import open_prepared, prepare
 from resnest_bench.data.images import read_photo, read_resized, resize_shorter
 from resnest_bench.errors import UserError
+from resnest_bench.paths import image_names_file
 from resnest_bench.specs import ImageFolderDataset
 
 
@@ -38,6 +40,8 @@ def test_images_of_one_size_are_kept_as_they_are(root, tmp_path):
     assert (meta.uniform, meta.label, meta.resize) == (True, "pets", 8)
     assert (data.test.image(1) == pixels).all()
     assert data.test.labels.tolist() == [0, 1]
+    names = json.loads(image_names_file(tmp_path / "prepared").read_text())
+    assert names == ["test/cat/0.png", "test/dog/0.png"]
 
 
 def test_a_margin_makes_the_data_ragged(root, tmp_path):
@@ -216,8 +220,10 @@ def test_real_lossless_images_come_through_unchanged(test_data, tmp_path):
     assert meta.uniform
     assert (len(data.train), len(data.test), len(meta.classes)) == (5000, 1000, 10)
     files = sorted((tmp_path / "downloads").rglob("test/*/*.png"), key=str)
+    names = json.loads(image_names_file(tmp_path / "prepared").read_text())
     for index in (0, 499, 999):
         assert files[index].parent.name == meta.classes[data.test.labels[index]]
+        assert files[index].as_posix().endswith(names[index])
         with Image.open(files[index]) as image:
             assert (data.test.image(index) == np.asarray(image)).all()
 

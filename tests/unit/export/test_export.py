@@ -20,6 +20,7 @@ from support.claims_study import SOME_CLAIMS
 from support.hostile_study import write_hostile_study
 from support.pages import HOSTILE, Page
 from support.paper_study import paper_study, train_records
+from support.predicted_study import predicted_study, write_predicted
 from support.records_factory import make_failed_record, make_record, make_study, write_study
 
 
@@ -227,6 +228,17 @@ def test_it_does_not_tell_where_the_study_lies(study, paths):
     html = page_html(study, paths)
     assert "records/train/low/quick/A/seed-0.json is not JSON" in html
     assert str(paths.root) not in html
+
+
+def test_predictions_have_a_section(tmp_path):
+    study = predicted_study()
+    paths = study.paths(tmp_path)
+    write_predicted(study, paths)
+    page = build_page(study, paths)
+    assert page.sections[:4] == ["about", "tradeoff", "differences", "classes"]
+    text = page.list_texts("section")[page.sections.index("classes")]
+    assert "What T takes for what" not in text, "its two networks are those of the ablation"
+    assert "What B takes for what" in text
 
 
 def test_hostile_texts_stay_texts(hostile):

@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -23,7 +24,13 @@ from resnest_bench.frames.rows import build_cells, build_epochs, build_runs
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.report.tables import write_tables
 from resnest_bench.status.outcomes import outcomes, unlisted_records
-from support.records_factory import FINGERPRINT, make_failed_record, make_record, make_study
+from support.records_factory import (
+    FINGERPRINT,
+    make_failed_record,
+    make_record,
+    make_study,
+    with_predictions,
+)
 
 TRAIN = Job("train", "low", "quick", "A", 1)
 LATENCY = Job("latency", "low", "fast", "B", 0)
@@ -98,6 +105,31 @@ def test_what_is_unchanged_is_given_back_without_a_record(study, paths):
 
 def change(study, paths):
     records.write(paths.record(TRAIN), make_record(study, TRAIN, accuracy=0.25))
+
+
+def keep_predictions(study, paths):
+    """A record of the study with a file of predictions next to it."""
+    record = make_record(study, TRAIN, accuracy=0.25)
+    record = with_predictions(record, paths.record(TRAIN), 0.7, np.arange(60) % 3)
+    records.write(paths.record(TRAIN), record)
+
+
+def test_a_record_is_read_again_once_its_predictions_come_or_go(reload, study, paths, tmp_path):
+    keep_predictions(study, paths)
+    before = reload()
+    row = find_row(before, TRAIN)
+    assert 0 < row["balanced_accuracy"] <= 1
+    assert (row["status"], row["remark"]) == ("ok", "")
+    kept = paths.predictions(TRAIN).rename(tmp_path / "kept.npz")
+    gone = load_frames(study, paths, {}, before, read=(read := Reader()))
+    assert read.jobs == [TRAIN]
+    row = find_row(gone, TRAIN)
+    assert row["status"] == "ok", "its accuracy still counts"
+    assert row["test_accuracy"] > 0
+    assert pd.isna(row["balanced_accuracy"])
+    assert "seed-1.npz is missing" in row["remark"]
+    kept.rename(paths.predictions(TRAIN))
+    assert_as_read_anew(load_frames(study, paths, {}, gone), study, paths)
 
 
 def change_a_latency(study, paths):
@@ -337,7 +369,7 @@ def test_a_moved_folder_keeps_its_rows_and_says_where_it_is(study, paths, tmp_pa
 def test_stamps_are_of_json_files_alone(study, tmp_path):
     paths = study.paths(tmp_path)
     assert scan_records(paths) == {}
-    files = ["train/a.json", "train/.b.json", "train/c.txt", ".hidden/d.json", "e.json"]
+    files = ["train/a.json", "train/.b.json", "train/c.txt", ".hidden/d.json", "e.json", "f.npz"]
     for name in files:
         (paths.records / name).parent.mkdir(parents=True, exist_ok=True)
         (paths.records / name).write_text("12345")

@@ -40,6 +40,8 @@ def raw_record():
             "num_test": 3,
             "test_correct": records.pack_bits(correct),
             "test_predictions_per_class": [],
+            "predictions": None,
+            "teacher": None,
             "wall_seconds": 1.1,
             "num_resumes": 0,
             "initial_weights": None,

@@ -62,6 +62,9 @@ def test_all_files_are_written_and_named(study, paths):
         "accuracies.csv",
         "effects.csv",
         "effects.md",
+        "scores.csv",
+        "score_pairs.csv",
+        "per_class.md",
     }
     assert names == tables | more
     assert names == {path.name for path in paths.tables.iterdir()}

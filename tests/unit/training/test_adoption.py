@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from resnest_bench import records
-from resnest_bench.paths import Job
+from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.records.predictions import read_predictions
 from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training.jobs import run_job
 
@@ -62,7 +63,9 @@ def test_a_renamed_training_keeps_its_record(trained, make_study, tmp_path, no_t
         job = Job("train", dataset, recipe, variant, record.job.seed)
         assert record.job.job == job
         assert record.spec == study.job_spec(job)
-        assert records.read((tmp_path / name / study.paths().record_name(job)), job) == record
+        paths = StudyPaths(tmp_path / name)
+        assert records.read(paths.record(job), job) == record
+        assert read_predictions(paths.predictions(job), record) is not None
 
 
 class TrainedError(Exception):

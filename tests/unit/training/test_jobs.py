@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.models import build_model, split_parameters
 from resnest_bench.paths import Job
 from resnest_bench.records import read, unpack_bits
+from resnest_bench.records.predictions import read_predictions
 from resnest_bench.records.progress import read_progress
 from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training import loop, step
@@ -155,7 +157,8 @@ def test_a_finished_job_tells_nothing_more(make_study, config, tmp_path):
 
 
 def test_the_record_agrees_with_itself(make_context, config):
-    record = run_seed(make_context(config), JOB)
+    context = make_context(config)
+    record = run_seed(context, JOB)
     correct = unpack_bits(record.train.test_correct, record.train.num_test)
     assert correct.mean() == pytest.approx(record.train.epochs[-1].test_accuracy, abs=1e-12)
     actual, predicted = (
@@ -171,6 +174,21 @@ def test_the_record_agrees_with_itself(make_context, config):
     assert [epoch.epoch for epoch in record.train.epochs] == [1, 2, 3]
     assert record.dataset.num_train + record.dataset.num_validation == 431
     assert record.environment == describe(CPU)
+    check_predictions(context, record)
+
+
+def check_predictions(context, record):
+    """The file next to the record says what the record says; the workflow may lose it."""
+    path = context.paths.predictions(JOB)
+    found = read_predictions(path, record)
+    assert found.labels_N.tolist() == context.data.test.labels.tolist()
+    counts = np.bincount(found.predicted_N, minlength=3).tolist()
+    assert counts == record.train.test_predictions_per_class
+    loss = -found.label_log_probability_N.mean()
+    assert loss == pytest.approx(record.train.epochs[-1].test_loss, rel=2e-3)
+    path.unlink()
+    run_seed(context, JOB)
+    assert read_predictions(path, record) is not None, "it is kept with the finished record"
 
 
 def test_variants_of_one_seed_see_the_same_batches(make_context, config, monkeypatch):
@@ -194,8 +212,12 @@ def test_variants_of_one_seed_see_the_same_batches(make_context, config, monkeyp
 def test_a_loss_that_is_not_finite_gives_a_record_of_the_failure(make_study, config, tmp_path):
     config["recipes"]["r"] |= {"learning_rate": 1e30, "warmup_epochs": 0}
     study = make_study(config)
+    old = study.paths(tmp_path).predictions(JOB)
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"of the record before")
     done = run_job(study, "train", "low", "r", "A", CPU, tmp_path)
     assert [record.status for record in done] == ["failed", "failed"]
+    assert not old.exists()
     saved = read(study.paths(tmp_path).record(JOB), JOB)
     assert saved.failure.reason.endswith("is not finite")
     assert saved.failure.epoch == 1

@@ -1,0 +1,296 @@
+"""Other measures than accuracy, compared by their values per seed: what holds for new seeds on these images.
+
+A measure like macro F1 is no mean over images, so there is no test for new images, and none for one seed.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from resnest_bench.comparisons.accuracies import ACCURACY_COLUMNS
+from resnest_bench.comparisons.differences import (
+    ABOVE,
+    BELOW,
+    DIFFERENCE_COLUMNS,
+    UNDECIDED,
+    UNTESTED,
+    Differences,
+    Trainings,
+    list_pairs,
+)
+from resnest_bench.formats import is_known, row_dicts
+from resnest_bench.frames.fresh import keep_counted
+from resnest_bench.frames.predictions import NOT_KEPT
+from resnest_bench.frames.typed import make_frame
+from resnest_bench.records.metrics import METRICS
+from resnest_bench.specs.scores import (
+    TRAINED_METRICS,
+    metric_column,
+    metric_factor,
+    metric_units,
+)
+from resnest_bench.stats.intervals import SEEDS, TWO_VALUES, sample_variance
+from resnest_bench.stats.multiplicity import holm
+from resnest_bench.stats.p_values import probability_above, seed_p_value
+from resnest_bench.stats.paired import pair_probability
+from resnest_bench.stats.power import ALPHA, minimum_detectable_difference, plan_seeds
+from resnest_bench.stats.summary import MIN_FOR_INTERVAL, summarise
+from resnest_bench.tables.axes import metric_axis
+from resnest_bench.tables.selection import Experiments
+
+NO_IMAGES = "for new seeds on these test images: this measure is not tested for new images"
+ALIKE = "none: every seed has the same value"
+SCORE_COLUMNS = {
+    **dict.fromkeys(["metric", "variant"], "str"),
+    "n": "Int64",
+    **dict.fromkeys(["mean", "std", "low", "high"], "float64"),
+    "unit": "str",
+    "better": "str",
+    "num_images": "Int64",
+    "seeds": "object",
+    "values": "object",
+    **dict.fromkeys(["about", "dataset_label", "status"], "str"),
+}
+SCORE_PAIR_COLUMNS = {
+    **dict.fromkeys(["metric", "variant", "base", "verdict"], "str"),
+    "n": "Int64",
+    **dict.fromkeys(["difference", "std", "low", "high"], "float64"),
+    "unit": "str",
+    **dict.fromkeys(
+        ["p", "holm_p", "mean_above", "pair_above", "pair_above_low", "pair_above_high"], "float64"
+    ),
+    "least_detectable": "float64",
+    **dict.fromkeys(["seeds_needed", "seeds_needed_low", "seeds_needed_high"], "Int64"),
+    "seed_differences": "object",
+    "stale": "boolean",
+    **dict.fromkeys(["dataset_label", "status"], "str"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreValues:
+    """One measure of some variants, in its unit for readers: variant to seed to value.
+
+    `variants` have a value, in the study's order; `stale` are those whose records are. `notes` say which
+    have none.
+    """
+
+    metric: str
+    by_variant: dict[str, dict[int, float]]
+    stale: frozenset[str]
+    num_images: int | None
+    dataset_label: str
+    notes: tuple[str, ...]
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return tuple(self.by_variant)
+
+
+def collect_scores(trainings: Trainings, runs: pd.DataFrame, metric: str) -> ScoreValues:
+    """The values of a measure (one of TRAINED_METRICS) in the rows of `runs` that count."""
+    column, factor = metric_column(metric), metric_factor(metric)
+    rows = Experiments(trainings.experiment, None).runs(runs)
+    rows = keep_counted(rows[rows["variant"].isin(trainings.variants)], ["variant"])
+    by_variant: dict[str, dict[int, float]] = {name: {} for name in trainings.variants}
+    for row in row_dicts(rows[["variant", "seed", column]]):
+        if is_known(row[column]):
+            by_variant[row["variant"]][int(row["seed"])] = factor * row[column]
+    known = {name: values for name, values in by_variant.items() if values}
+    without = [name for name in by_variant if name not in known]
+    usable = set(rows["variant"])
+    notes = [
+        f"{name} has no {metric}: "
+        + (f"{NOT_KEPT}, or it isn't defined for them" if name in usable else "no current record")
+        for name in without
+    ]
+    counts = rows["num_test"].dropna()
+    return ScoreValues(
+        metric,
+        known,
+        frozenset(rows.loc[rows["status"].eq("stale"), "variant"]),
+        int(counts.iloc[0]) if len(counts) else None,
+        str(rows["dataset_label"].iloc[0]) if len(rows) else trainings.experiment.dataset,
+        tuple(notes),
+    )
+
+
+def scores_table(found: ScoreValues) -> pd.DataFrame:
+    """One row per variant: mean, sample standard deviation and 95 % interval over its `n` seeds.
+
+    The interval is Student's within the bounds of the measure, for new seeds on these test images (`about`,
+    or why there is none). All are in `unit`; nothing is rounded.
+    """
+    bounds = metric_axis(metric_column(found.metric)).bounds
+    rows = []
+    for name, values in found.by_variant.items():
+        summary = summarise(list(values.values()), bounds)
+        missing = TWO_VALUES if summary.n < MIN_FOR_INTERVAL else ALIKE
+        about = SEEDS if summary.low is not None else missing
+        rows.append(
+            {
+                "metric": found.metric,
+                "variant": name,
+                "n": summary.n,
+                "mean": summary.mean,
+                "std": summary.std,
+                "low": summary.low,
+                "high": summary.high,
+                "unit": metric_units(found.metric)[0],
+                "better": METRICS[metric_column(found.metric)].better,
+                "num_images": found.num_images,
+                "seeds": list(values),
+                "values": list(values.values()),
+                "dataset_label": found.dataset_label,
+                "about": about if summary.n > 1 else "none: one seed",
+                "status": "stale" if name in found.stale else "ok",
+            }
+        )
+    return make_frame(rows, SCORE_COLUMNS)
+
+
+def score_pairs(found: ScoreValues, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """One row per pair (variant, base): the mean difference over paired seeds, variant minus base.
+
+    `p` is that of the paired t-test and `holm_p` its correction over this table; both require three seeds,
+    as does the interval. `verdict` is ABOVE or BELOW where `holm_p` is at most 5 %: a greater value, which
+    is the worse one where less is better. `mean_above` is the probability that the variant's mean is
+    greater, `pair_above` that the next pair's is (see `pairs_table`). `least_detectable` and
+    `seeds_needed` are those of `compute_differences`. All are in `unit`; nothing is rounded.
+    """
+    rows = [_pair_row(found, *pair) for pair in pairs]
+    table = make_frame(rows, SCORE_PAIR_COLUMNS)
+    table["holm_p"] = holm(table["p"].to_numpy())
+    table["verdict"] = [_verdict(row) for row in row_dicts(table)]
+    return table
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if not is_known(row["holm_p"]):
+        return UNTESTED
+    if row["holm_p"] > ALPHA:
+        return UNDECIDED
+    return ABOVE if row["difference"] > 0 else BELOW
+
+
+def _pair_row(found: ScoreValues, ours: str, base: str) -> dict[str, Any]:
+    one, other = found.by_variant[ours], found.by_variant[base]
+    seeds = sorted(one.keys() & other.keys())
+    values = np.array([one[seed] - other[seed] for seed in seeds])
+    row: dict[str, Any] = {
+        "metric": found.metric,
+        "variant": ours,
+        "base": base,
+        "n": len(seeds),
+        "unit": metric_units(found.metric)[1],
+        "seed_differences": values.tolist(),
+        "stale": bool({ours, base} & found.stale),
+        "dataset_label": found.dataset_label,
+        "status": _status(values),
+    }
+    if not len(values):
+        return row
+    summary = summarise(values.tolist())
+    row["difference"] = summary.mean
+    if len(values) < MIN_FOR_INTERVAL:
+        return row
+    p = float(seed_p_value(values))
+    above, low, high = pair_probability(values)
+    return {
+        **row,
+        "std": summary.std,
+        "low": summary.low,
+        "high": summary.high,
+        "p": p,
+        "mean_above": float(probability_above(values.mean(), p)),
+        "pair_above": float(above),
+        "pair_above_low": float(low),
+        "pair_above_high": float(high),
+        **_plan(values),
+    }
+
+
+def _plan(values_S: np.ndarray) -> dict[str, Any]:
+    sd, n = math.sqrt(float(sample_variance(values_S))), len(values_S)
+    if sd == 0:
+        return {}
+    row: dict[str, Any] = {"least_detectable": minimum_detectable_difference(sd, n)}
+    if mean := float(values_S.mean()):
+        required = plan_seeds(mean, sd, n)
+        row |= {
+            "seeds_needed": required.seeds,
+            "seeds_needed_low": required.at_low_sd,
+            "seeds_needed_high": required.at_high_sd,
+        }
+    return row
+
+
+def _status(values_S: np.ndarray) -> str:
+    n = len(values_S)
+    if n == 0:
+        return "no common seed"
+    if n < MIN_FOR_INTERVAL:
+        word = "one common seed" if n == 1 else "two common seeds"
+        return f"only {word}: no interval and no test"
+    equal = np.ptp(values_S) == 0
+    return "every seed has the same difference, so its spread is unknown" if equal else "ok"
+
+
+def compare_scores(
+    trainings: Trainings, runs: pd.DataFrame, metric: str, base: str | None = None
+) -> Differences:
+    """As `compute_differences`, for a share other than the accuracy: over seeds alone.
+
+    The columns for new images (`all_*`, `networks_*`) are empty, and `verdict` is for new seeds on these
+    test images.
+    """
+    found = collect_scores(trainings, runs, metric)
+    notes = [*found.notes, f"{metric}: {NO_IMAGES}"]
+    names = []
+    if base is not None and base not in found.variants:
+        notes.append(f"{base} has no {metric} to compare with")
+    elif found.variants:
+        names = list_pairs(found.variants, base)
+    table = score_pairs(found, names)
+    pairs = table.rename(columns=PAIR_NAMES).assign(
+        num_images=found.num_images,
+        dataset_label=found.dataset_label,
+        recipe=trainings.experiment.recipe,
+    )
+    scores = scores_table(found).rename(columns=ACCURACY_NAMES)
+    scores = scores.assign(method=[f"t, {n - 1} degrees of freedom" for n in scores["n"]])
+    return Differences(
+        make_frame(pairs, DIFFERENCE_COLUMNS), make_frame(scores, ACCURACY_COLUMNS), tuple(notes)
+    )
+
+
+PAIR_NAMES = {
+    "difference": "difference_points",
+    "std": "std_points",
+    "low": "seeds_low_points",
+    "high": "seeds_high_points",
+    "p": "seeds_p",
+    "holm_p": "seeds_holm_p",
+    "mean_above": "mean_better_seeds",
+    "pair_above": "pair_better",
+    "pair_above_low": "pair_better_low",
+    "pair_above_high": "pair_better_high",
+    "least_detectable": "least_detectable_points",
+    "seed_differences": "seed_differences_points",
+}
+ACCURACY_NAMES = {
+    "mean": "mean_percent",
+    "std": "std_points",
+    "low": "seeds_low_percent",
+    "high": "seeds_high_percent",
+}
+
+
+def all_scores(trainings: Trainings, runs: pd.DataFrame) -> list[ScoreValues]:
+    """Every measure of which a variant has a value."""
+    every = (collect_scores(trainings, runs, metric) for metric in TRAINED_METRICS)
+    return [found for found in every if found.by_variant]
