@@ -1,6 +1,6 @@
-"""Writes what follows from the specs: the schemas, config/README.md and docs/columns.md. `make generated` runs it.
+"""Generates the schemas, config/README.md and docs/columns.md. Run it with `make generated`.
 
-A test compares each file with what this would write, so that they never part.
+A test checks that the files are up to date.
 """
 
 import json
