@@ -98,7 +98,7 @@ def show_results(make_tables):
     )
     shell(make + "resnest-bench show {RESULTS:q}")
     for view in list_views():
-        view.tell_failures()
+        view.print_failures()
     warn_of_edits()
 
 
