@@ -1,4 +1,4 @@
-"""What is known of a dataset before it is prepared: how many images, and what preparing them costs."""
+"""The number of images in a dataset and the cost of preparing it, before it is prepared."""
 
 import shutil
 import tarfile
@@ -21,18 +21,18 @@ from resnest_bench.planning.clock import Clock
 from resnest_bench.specs import ImageFolderDataset, StudySpec, local_path
 
 SAMPLE_IMAGES = 16
-# What lists a compressed archive reads all of it: of a large one that is no quick look.
+# Listing a compressed archive means decompressing all of it, which takes too long for a large one.
 LARGEST_COMPRESSED_BYTES = 500_000_000
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """Images of a dataset.
+    """The size of a dataset.
 
     Attributes:
-        stored_shape: height and width of a prepared image, of the average one where they differ.
-        prepare_seconds: what preparing takes; 0 where it is done, None where nobody knows.
-        prepare_bytes: what the arrays take on the disk; 0 where they are there.
+        stored_shape: height and width of a prepared image; the average if images differ.
+        prepare_seconds: how long preparing takes; 0 if it is already prepared, None if unknown.
+        prepare_bytes: the size of the arrays on disk; 0 if they already exist.
     """
 
     num_train: int
@@ -47,7 +47,7 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class Listing:
-    """Image files of train/ and test/, and the time and shape of a sample of them."""
+    """The number of images in train/ and test/, and the decoding time and mean shape of a sample."""
 
     counts: Counter[str]
     classes: frozenset[str]
@@ -56,7 +56,7 @@ class Listing:
 
 
 def inspect_dataset(study: StudySpec, name: str, clock: Clock) -> DatasetFacts:
-    """Look at a dataset without preparing it. Raises UserError with the reason where that can't be."""
+    """Inspect a dataset without preparing it. Raises UserError with the reason if that is impossible."""
     if is_prepared(study, name):
         return _inspect_prepared(study.prepared(name))
     spec = study.dataset(name)
@@ -64,7 +64,7 @@ def inspect_dataset(study: StudySpec, name: str, clock: Clock) -> DatasetFacts:
         return _inspect_known(study, name)
     path = local_path(spec)
     if path is None:
-        raise UserError("its images are counted once the archive is here (resnest-bench data)")
+        raise UserError("its images can be counted only after the download (resnest-bench data)")
     side = spec.resize or spec.image_size
     listing = list_images(path, side, spec.max_value, clock)
     num = sum(listing.counts.values())
@@ -86,7 +86,7 @@ def _inspect_prepared(folder: Path) -> DatasetFacts:
     side, num = data.meta.resize, max(len(data.train), 1)
     shape = (side, side)
     if data.train.shapes is not None:
-        # The average number of pixels; the shorter side is `resize`.
+        # A shape with the average number of pixels; the shorter side is `resize`.
         pixels = float(data.train.shapes.astype(np.int64).prod(axis=1).sum()) / num
         shape = (side, max(side, round(pixels / side)))
     return DatasetFacts(
@@ -100,14 +100,14 @@ def _inspect_prepared(folder: Path) -> DatasetFacts:
 
 
 def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
-    """A source whose sizes are the same for everybody."""
+    """A source with a fixed number of images."""
     spec = study.dataset(name)
     source = SOURCES[spec.source]
     assert source.sizes is not None, "only image folders have unknown sizes"
-    assert source.classes is not None, "as are the classes"
+    assert source.classes is not None, "only image folders have unknown classes"
     num_train, num_test, side = source.sizes
     num_classes = len(getattr(spec, "classes", source.classes))
-    # Of some of its classes a source has about as large a share of the images.
+    # All classes have about the same number of images.
     share = num_classes / len(source.classes)
     num_train, num_test = round(num_train * share), round(num_test * share)
     return DatasetFacts(
@@ -116,14 +116,14 @@ def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
         image_size=side,
         num_classes=num_classes,
         stored_shape=(side, side),
-        # The digits take a second; of CIFAR-10 nobody knows how long the download takes.
+        # Preparing the digits takes a second; the download time of CIFAR-10 is unknown.
         prepare_seconds=0.0 if spec.source == "digits" else None,
         prepare_bytes=(num_train + num_test) * side * side * 3,
     )
 
 
 def list_images(path: Path, side: int, white: float | None, clock: Clock) -> Listing:
-    """Count the images of a folder or an archive, and decode some. Raises UserError."""
+    """Count the images of a folder or an archive, and decode a sample. Raises UserError if it can't."""
     if path.is_dir():
         tree = scan(find_root(path))
         files = {part: [file for file, _ in tree.paths(part)] for part in PARTS}
@@ -133,13 +133,13 @@ def list_images(path: Path, side: int, white: float | None, clock: Clock) -> Lis
         counts = Counter({part: len(files[part]) for part in PARTS})
         return Listing(counts, frozenset(tree.classes), seconds, shape)
     if not path.exists():
-        raise UserError("its images can be counted once they are downloaded")
+        raise UserError("its images can be counted only after the download")
     with tempfile.TemporaryDirectory() as folder:
         try:
             counts, classes, sample = _list_archive(path, Path(folder))
         except UserError:
             raise
-        # Foreign bytes: the readers of archives raise anything.
+        # The archive libraries may raise any exception for a damaged file.
         except Exception as error:
             raise UserError(f"{path} cannot be listed: {error}") from error
         seconds, shape = measure_decoding(sample, side, white, clock)
@@ -147,7 +147,7 @@ def list_images(path: Path, side: int, white: float | None, clock: Clock) -> Lis
 
 
 def _list_archive(path: Path, folder: Path) -> tuple[Counter[str], frozenset[str], list[Path]]:
-    """Images by part, the classes, and the first images as files in `folder`."""
+    """The number of images by part, the classes, and the first images, unpacked into `folder`."""
     counts: Counter[str] = Counter()
     classes: set[str] = set()
     sample: list[Path] = []
@@ -166,7 +166,7 @@ def _list_archive(path: Path, folder: Path) -> tuple[Counter[str], frozenset[str
 
 
 def find_place(name: str) -> tuple[str, str] | None:
-    """Part and class of an archive's member; None for what is no image of train/ or test/."""
+    """Return part and class of an archive's member, or None if it is not an image in train/ or test/."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or PurePosixPath(parts[-1]).suffix.lower() not in EXTENSIONS:
         return None
@@ -186,7 +186,7 @@ def _walk_archive(path: Path) -> Iterator[tuple[str, "_Writer"]]:
         return
     compressed = path.suffix.lower() not in (".tar", "")
     if compressed and path.stat().st_size > LARGEST_COMPRESSED_BYTES:
-        raise UserError("its images are counted once it is unpacked (resnest-bench data)")
+        raise UserError("its images can be counted only after unpacking (resnest-bench data)")
     with tarfile.open(path) as tar:
         for item in tar:
             if item.isfile():
@@ -219,9 +219,9 @@ _Writer = _ZipWriter | _TarWriter
 def measure_decoding(
     sample: list[Path], side: int, white: float | None, clock: Clock
 ) -> tuple[float, tuple[int, int]]:
-    """Seconds of preparing one image by as many threads as prepare, and its height and width.
+    """Return the seconds to prepare one image with all decoder threads, and the mean height and width.
 
-    Broken images cost nothing: preparing names them.
+    Broken images are skipped; preparing the dataset will report them.
     """
     shapes: list[tuple[int, int]] = []
 
