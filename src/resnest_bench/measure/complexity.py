@@ -157,8 +157,8 @@ def count_params(model: nn.Module) -> int:
 
 
 @torch.no_grad()
-def complexity(model: nn.Module, image_size: int) -> Complexity:
-    """Count one forward pass of a (1, 3, image_size, image_size) image in evaluation mode.
+def complexity(model: nn.Module, image_size: int, in_chans: int = 3) -> Complexity:
+    """Count one forward pass of a (1, in_chans, image_size, image_size) image in evaluation mode.
 
     The multiply-accumulates are half of the floating-point operations, which are computed with the formulas
     of torch's own counter for convolutions and matrix products, and with `attention_flops`. The model keeps
@@ -166,7 +166,7 @@ def complexity(model: nn.Module, image_size: int) -> Complexity:
     """
     training = model.training
     parameter = next(model.parameters())
-    image: Tensor = torch.zeros(1, 3, image_size, image_size, device=parameter.device)
+    image: Tensor = torch.zeros(1, in_chans, image_size, image_size, device=parameter.device)
     counter = _OperatorCounter()
     # torch's fused kernel for multi-head attention in inference is one operator, without a formula.
     fused = torch.backends.mha.get_fastpath_enabled()

@@ -1,6 +1,6 @@
 """Deployment settings: the precision and memory layout of a network, and the mode in which it is called.
 
-A mode is a function. It takes a network and an image (B, 3, H, W), both already in the setting's precision
+A mode is a function. It takes a network and an image (B, C, H, W), both already in the setting's precision
 and layout, and returns a call without arguments, which gives the logits (B, classes). The output of the
 first call is compared with that of the network in eager mode. docs/methods.md describes each mode.
 """
@@ -88,10 +88,12 @@ def _check_onnxruntime(setting: Setting, device: torch.device) -> None:
         raise NotAvailableError(f"ONNX Runtime's packages are missing: install {names}")
 
 
-def make_input(batch: int, size: int, setting: Setting, device: torch.device) -> Tensor:
-    """Return standard normal images (batch, 3, size, size), which are the same for every call."""
+def make_input(
+    batch: int, size: int, setting: Setting, device: torch.device, in_chans: int = 3
+) -> Tensor:
+    """Return standard normal images (batch, in_chans, size, size), the same ones for every call."""
     generator = torch.Generator().manual_seed(0)
-    image_BCHW = torch.randn(batch, 3, size, size, generator=generator).to(device)
+    image_BCHW = torch.randn(batch, in_chans, size, size, generator=generator).to(device)
     if setting.precision == "bf16":
         image_BCHW = image_BCHW.to(torch.bfloat16)
     if setting.layout == "channels_last":

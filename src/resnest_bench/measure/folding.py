@@ -86,7 +86,7 @@ def _record_data_flow(model: nn.Module, image: Tensor) -> _DataFlow:
 def foldable_pairs(model: nn.Module, image: Tensor) -> list[tuple[nn.Module, nn.Module]]:
     """Return each (layer, norm) where the layer's output is used by that norm and nothing else.
 
-    `image` (B, 3, H, W) is a valid input of `model`, which is in evaluation mode. Layers and norms that
+    `image` (B, C, H, W) is a valid input of `model`, which is in evaluation mode. Layers and norms that
     are called more than once are excluded, and so are norms without running statistics.
     """
     flow = _record_data_flow(model, image)

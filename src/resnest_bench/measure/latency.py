@@ -154,12 +154,13 @@ def measure_cell(
     setting: Setting,
     spec: LatencySpec,
     device: torch.device,
+    in_chans: int = 3,
 ) -> LatencyCell:
     """Measure the steady state at one batch size of a `network` that `in_setting` returned.
 
     Raises NotAvailableError if the outputs differ from those in eager mode, and any error of the mode.
     """
-    image = make_input(batch, size, setting, device)
+    image = make_input(batch, size, setting, device, in_chans)
     peak_memory(device)
     call, output, first_ms = first_call(network, image, setting.mode, device)
     first_peak, error = peak_memory(device), None
@@ -208,7 +209,12 @@ def make_unavailable_cell(
 
 
 def measure_setting(
-    model: nn.Module, size: int, setting: Setting, spec: LatencySpec, device: torch.device
+    model: nn.Module,
+    size: int,
+    setting: Setting,
+    spec: LatencySpec,
+    device: torch.device,
+    in_chans: int = 3,
 ) -> tuple[list[LatencyCell], list[UnavailableCell]]:
     """Measure all batch sizes in one setting. Those that fail are returned with the reason."""
     cells: list[LatencyCell] = []
@@ -228,7 +234,8 @@ def measure_setting(
         network = in_setting(model, setting)
         for batch in spec.batch_sizes:
             try:
-                cells.append(measure_cell(network, batch, size, setting, spec, device))
+                cell = measure_cell(network, batch, size, setting, spec, device, in_chans)
+                cells.append(cell)
             # Compiler, exporter and runtime raise their own exceptions, for example out of memory, no C++
             # compiler, or an operator without a bf16 kernel. The other cells are still measured.
             except Exception as error:
@@ -250,7 +257,10 @@ def _median_text(samples_ms: list[float]) -> str:
 
 
 def time_reference(size: int, spec: LatencySpec, device: torch.device) -> list[float]:
-    """Return samples in ms of the reference network: as timm builds it, eager, fp32."""
+    """Return samples in ms of the reference network: as timm builds it, eager, fp32.
+
+    Its images are always RGB, so that it is the same for all datasets.
+    """
     setting = Setting("fp32", "contiguous", "eager")
     with precision("fp32"):
         model = timm.create_model(spec.reference_model, num_classes=10).to(device).eval()
@@ -260,7 +270,12 @@ def time_reference(size: int, spec: LatencySpec, device: torch.device) -> list[f
 
 
 def paper_timing(
-    model: nn.Module, size: int, setting: Setting, spec: LatencySpec, device: torch.device
+    model: nn.Module,
+    size: int,
+    setting: Setting,
+    spec: LatencySpec,
+    device: torch.device,
+    in_chans: int = 3,
 ) -> PaperTiming | None:
     """Measure as the paper does: the total time of several batches in a row.
 
@@ -270,7 +285,7 @@ def paper_timing(
         return None
     with precision(setting.precision):
         network = in_setting(model, setting)
-        image = make_input(spec.paper_batch_size, size, setting, device)
+        image = make_input(spec.paper_batch_size, size, setting, device, in_chans)
 
         def batches() -> None:
             for _ in range(spec.paper_batches):
@@ -308,6 +323,7 @@ def measure_latency(
     image_size: int,
     spec: LatencySpec,
     device: torch.device,
+    in_chans: int = 3,
 ) -> LatencyObservations:
     """Measure one variant. The process must not have used the device before, for the cold start.
 
@@ -318,11 +334,11 @@ def measure_latency(
     fitted, size_args = fit_to_image(variant, image_size)
     torch.manual_seed(0)
     start = time.perf_counter()
-    model = build_model(fitted, num_classes).eval().to(device)
+    model = build_model(fitted, num_classes, in_chans=in_chans).eval().to(device)
     synchronise(device)
     build_ms = (time.perf_counter() - start) * MS
     eager = Setting("fp32", "contiguous", "eager")
-    image = make_input(1, image_size, eager, device)
+    image = make_input(1, image_size, eager, device, in_chans)
     try:
         with precision("fp32"):
             first_ms = timed_ms(lambda: model(image), device)
@@ -335,7 +351,7 @@ def measure_latency(
                 "(`resnest-bench doctor`), or use a device with more memory"
             ) from error
         # It raises a better message if the network rejects the size.
-        check_image(variant, image_size)
+        check_image(variant, image_size, in_chans)
         raise UserError(
             f"{variant.name} cannot take an image of {image_size}x{image_size} "
             f"({_describe_error(error)}): choose another image_size or variant"
@@ -344,20 +360,22 @@ def measure_latency(
 
     log.info("cold start %.1f ms, including %.1f ms for the first call", cold_ms, first_ms)
     reference_before = time_reference(image_size, spec, device)
-    counts = complexity(model, image_size)
+    counts = complexity(model, image_size, in_chans)
     set_statistics(model)
     cells: list[LatencyCell] = []
     missing: list[UnavailableCell] = []
     for setting in list_settings(spec):
-        done, failed = measure_setting(model, image_size, setting, spec, device)
+        done, failed = measure_setting(model, image_size, setting, spec, device, in_chans)
         cells += done
         missing += failed
     paper_setting = Setting("fp32", spec.layouts[0], "eager")
-    paper, paper_oom = try_paper_timing(model, image_size, paper_setting, spec, device)
+    timing = (model, image_size, paper_setting, spec, device, in_chans)
+    paper, paper_oom = try_paper_timing(*timing)
     if paper_oom:
         free_memory(device)
     return LatencyObservations(
         image_size=image_size,
+        in_chans=in_chans,
         num_classes=num_classes,
         size_args=size_args,
         num_params=counts.num_params,

@@ -133,7 +133,8 @@ def measure_core_uses(
     answers: dict[CoreUse, list[Answer]] = {core_use: [] for core_use in ways}
     try:
         for core_use in ways:
-            task = Task(variant, recipe, data.image_size, data.num_classes, core_use.threads)
+            sizes = (data.image_size, data.num_classes, data.num_channels)
+            task = Task(variant, recipe, *sizes, core_use.threads)
             crews[core_use] = [_start_worker(task) for _ in range(core_use.side_by_side)]
         for crew in crews.values():
             for worker in crew:

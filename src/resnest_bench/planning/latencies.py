@@ -91,12 +91,21 @@ def price_latency(
 
 
 def measure_calls(
-    variant: VariantSpec, num_classes: int, image_size: int, spec: LatencySpec, clock: Clock
+    variant: VariantSpec,
+    num_classes: int,
+    image_size: int,
+    spec: LatencySpec,
+    clock: Clock,
+    in_chans: int = 3,
 ) -> tuple[dict[Setting, CallTime], float]:
     """Time eager calls in each available setting. Also returns the seconds of building the network."""
     built: list[nn.Module] = []
     fitted = fit_to_image(variant, image_size)[0]
-    build = clock.measure(lambda: built.append(build_model(fitted, num_classes).eval()), rounds=1)
+
+    def make() -> None:
+        built.append(build_model(fitted, num_classes, in_chans=in_chans).eval())
+
+    build = clock.measure(make, rounds=1)
     model = built[0].to(clock.device)
     eager: dict[Setting, CallTime] = {}
     calls: dict[Setting, CallTime] = {}
@@ -108,14 +117,21 @@ def measure_calls(
         in_eager_mode = Setting(setting.precision, setting.layout, "eager")
         if in_eager_mode not in eager:
             largest = max(spec.batch_sizes)
-            eager[in_eager_mode] = time_call(model, image_size, in_eager_mode, largest, clock)
+            eager[in_eager_mode] = time_call(
+                model, image_size, in_eager_mode, largest, clock, in_chans
+            )
         calls[setting] = eager[in_eager_mode]
     return calls, build
 
 
 @torch.inference_mode()
 def time_call(
-    model: nn.Module, image_size: int, setting: Setting, largest: int, clock: Clock
+    model: nn.Module,
+    image_size: int,
+    setting: Setting,
+    largest: int,
+    clock: Clock,
+    in_chans: int = 3,
 ) -> CallTime:
     """Time calls with one image and with several, after a warm-up call each."""
     several = max(2, min(SEVERAL, largest))
@@ -123,7 +139,7 @@ def time_call(
     with precision(setting.precision):
         network = in_setting(model, setting)
         for batch in (1, several):
-            image_BCHW = make_input(batch, image_size, setting, clock.device)
+            image_BCHW = make_input(batch, image_size, setting, clock.device, in_chans)
             network(image_BCHW)
             seconds.append(clock.measure(functools.partial(network, image_BCHW)))
     one, more = seconds
