@@ -45,13 +45,13 @@ for command in (init, run, status, dashboard):
 
 
 def _start_logging(log_file: Path | None = None) -> None:
-    """Lines to standard error; only warnings there, if a file takes the lines and a bar is shown."""
+    """Log to standard error, and to `log_file`. In a terminal, a log file leaves only warnings there."""
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if log_file:
         try:
             log_file.parent.mkdir(parents=True, exist_ok=True)
             handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
-            # Lines that a full disk doesn't take stand on standard error: no traceback for each.
+            # If the disk is full, don't print a traceback for every line that can't be written.
             logging.raiseExceptions = False
         except OSError as error:
             raise UserError(
@@ -81,7 +81,7 @@ def plan(
     save_prices: Annotated[
         bool,
         typer.Option(
-            "--save-prices", help="Store the estimate, for the time left that a run shows"
+            "--save-prices", help="Store the estimate, so that a run can show the time left"
         ),
     ] = False,
     cores: CoresOption = 1,
@@ -96,18 +96,18 @@ def plan(
         typer.Option(
             "--look",
             min=0,
-            help="With --decide: number of the interim analysis [default: the next]",
+            help="With --decide: number of the interim analysis [default: the next one]",
         ),
     ] = None,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", help="With --decide: write the decision to this file too"),
+        typer.Option("--json", help="With --decide: also write the decision to this file"),
     ] = None,
     log: LogOption = None,
 ) -> None:
     """Check the study, list what it would run, and estimate the hours."""
     spec = load_study(study)
-    # As the jobs do.
+    # The jobs do the same: see `_run`.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if decide:
         _start_logging(log)
@@ -116,13 +116,13 @@ def plan(
         typer.echo(decide_next(spec, spec.paths(results), look, json_file))
         return
     if look is not None or json_file:
-        raise UserError("--look and --json go with --decide: add it, or leave them out")
-    from resnest_bench.cli.plan import Means, check_study, describe_plan
+        raise UserError("--look and --json need --decide: add it, or omit them")
+    from resnest_bench.cli.plan import Resources, check_study, describe_plan
 
     check_study(spec, results)
-    whole = study_with_looks(spec, spec.paths(results))
-    means = Means(device, cores, side_by_side, threads)
-    typer.echo(describe_plan(whole, results, means, cost, save_prices))
+    extended = study_with_looks(spec, spec.paths(results))
+    resources = Resources(device, cores, side_by_side, threads)
+    typer.echo(describe_plan(extended, results, resources, cost, save_prices))
 
 
 @app.command()
@@ -147,12 +147,12 @@ def describe(
 def data(
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="Name of a dataset [default: all of the study]"),
+        typer.Option("--dataset", help="Name of a dataset [default: all datasets of the study]"),
     ] = None,
     study: StudyOption = DEFAULT_STUDY,
     log: LogOption = None,
 ) -> None:
-    """Download or read the datasets, check them, and prepare them for training."""
+    """Download or read the datasets, check them and prepare them for training."""
     from resnest_bench.cli.inputs import prepare_datasets
 
     _start_logging(log)
@@ -189,13 +189,15 @@ def train(
     device: DeviceOption = "auto",
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", help="Only these seeds, like 5,6 [default: all of the study]"),
+        typer.Option(
+            "--seeds", help="Only these seeds, like 5,6 [default: all seeds of the study]"
+        ),
     ] = None,
     log: LogOption = None,
 ) -> None:
     """Train one variant with each seed. Resumes from the last checkpoint."""
-    asked = parse_seeds(seeds) if seeds is not None else None
-    _run("train", study, dataset, recipe, variant, results, device, log, asked)
+    numbers = parse_seeds(seeds) if seeds is not None else None
+    _run("train", study, dataset, recipe, variant, results, device, log, numbers)
 
 
 @app.command()
@@ -224,10 +226,10 @@ def _run(
     seeds: tuple[int, ...] | None = None,
 ) -> None:
     _start_logging(log_file)
-    # Its node may have no internet, and what it needs was fetched before: a library that asks for
-    # more must fail at once, not wait.
+    # A compute node may have no internet, and everything was downloaded before: a library that tries to
+    # download more must fail immediately instead of waiting.
     os.environ["HF_HUB_OFFLINE"] = "1"
-    # Before torch is imported. Threads that spin while they wait stop each other where anything else
+    # Must be set before torch is imported. Threads that busy-wait slow each other down if anything else
     # is running (docs/decisions/014-cores.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     spec = load_study(study)
@@ -239,10 +241,10 @@ def _run(
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """'5,6' to (5, 6). Raises UserError for anything but distinct numbers from 0."""
+    """Parse '5,6' to (5, 6). Raises UserError unless these are distinct integers from 0."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts) or len(set(parts)) < len(parts):
-        raise UserError(f"--seeds takes distinct numbers from 0, like 5,6, but came {text!r}")
+        raise UserError(f"--seeds takes distinct numbers from 0, like 5,6, but got {text!r}")
     return tuple(map(int, parts))
 
 
@@ -259,7 +261,7 @@ def latency(
     device: DeviceOption = "auto",
     log: LogOption = None,
 ) -> None:
-    """Measure the latency of one variant, once."""
+    """Measure the latency of one variant in one round."""
     _start_logging(log)
     spec = load_study(study)
     from resnest_bench.device.lease import leased_device
@@ -275,7 +277,7 @@ def tables(
     results: ResultsOption = DEFAULT_RESULTS,
     log: LogOption = None,
 ) -> None:
-    """Write the tables from the records that exist so far."""
+    """Write the tables from all records so far."""
     from resnest_bench.report.tables import write_tables
 
     _start_logging(log)
@@ -290,7 +292,7 @@ def figures(
     results: ResultsOption = DEFAULT_RESULTS,
     log: LogOption = None,
 ) -> None:
-    """Draw the figures from the records that exist so far, as SVG and PNG."""
+    """Draw the figures from all records so far, as SVG and PNG."""
     from resnest_bench.charts import write_figures
 
     _start_logging(log)
@@ -310,11 +312,11 @@ def show(
     text, note = summary_text(spec, spec.paths(folder.parent)), ""
     if sys.stdout.isatty():
         text, left_out = fit_markdown(text, shutil.get_terminal_size().columns)
-        note = "   (all columns, and how they were measured)" if left_out else ""
+        note = "   (all columns, with full captions)" if left_out else ""
     typer.echo(text)
     typer.echo(
         f"\nTables: {folder}/tables/{note}\nFigures: {folder}/figures/\n"
-        "Dashboard: resnest-bench dashboard   (in a checkout also: make dashboard)"
+        "Dashboard: resnest-bench dashboard   (in a checkout, also: make dashboard)"
     )
 
 
@@ -356,14 +358,14 @@ def track(
 def _study_in(folder: Path) -> StudySpec:
     if not (folder / "study.json").exists():
         raise UserError(
-            f"{folder} has no study.json: run its study first, with `resnest-bench run`, or in a "
-            "checkout with `make demo`"
+            f"{folder} has no study.json: run the study first, with `resnest-bench run` or, in a "
+            "checkout, with `make demo`"
         )
     return study_with_looks(load_study(folder / "study.json"), StudyPaths(folder))
 
 
 def _with_looks(study: Path, results: Path) -> StudySpec:
-    """The study with the seeds that were added to it."""
+    """Load the study, with the seeds that its looks added."""
     spec = load_study(study)
     return study_with_looks(spec, spec.paths(results))
 
@@ -383,9 +385,10 @@ def doctor(
 
 
 def main() -> None:
-    """Run the command line. A user's mistake is one line on standard error, and exit code 1.
+    """Run the command line.
 
-    A signal ends it with 128 + its number, after what is running has kept its state.
+    A UserError prints one line to standard error and exits with code 1. A signal exits with 128 + its
+    number, after the running job has saved its state.
     """
     try:
         with listening():
@@ -394,7 +397,7 @@ def main() -> None:
         logging.getLogger("resnest_bench").debug("", exc_info=error)
         _fail(str(error))
     except OSError as error:
-        # A full or vanished disk reaches us from any library.
+        # Any library can raise this, for instance if the disk is full or was removed.
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except Interrupted as stop:
         _fail(f"stopped by {stop}; the same command continues from there", code=stop.exit_code)
@@ -404,7 +407,7 @@ def _fail(message: str, code: int = 1) -> None:
     line = f"resnest-bench: error: {' '.join(message.split())}"
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler) and handler.stream is not None:
-            # The disk may be full: the line below must come all the same.
+            # The disk may be full; the line below must be printed anyway.
             with contextlib.suppress(OSError):
                 handler.stream.write(line + "\n")
                 handler.flush()

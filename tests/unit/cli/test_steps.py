@@ -68,5 +68,5 @@ def test_the_plan_says_it(monkeypatch, tmp_path, num_train):
     monkeypatch.setattr(
         plan, "_count_train_images", lambda study: dict.fromkeys(study.datasets, num_train)
     )
-    text = plan.describe_plan(make_study(), tmp_path, plan.Means("cpu"), cost=False)
+    text = plan.describe_plan(make_study(), tmp_path, plan.Resources("cpu"), cost=False)
     assert ("Warning: recipe quick" in text) == (num_train == 1000)

@@ -186,7 +186,7 @@ def test_a_network_that_does_not_fit_at_all_is_an_error_that_says_so(monkeypatch
     monkeypatch.setattr(
         latency, "build_model", lambda *args, **kw: Shortage(0).into(original(*args, **kw).eval())
     )
-    with pytest.raises(UserError, match=r"A does not fit into [\d.]+ GiB, not even with one image"):
+    with pytest.raises(UserError, match=r"A does not fit into [\d.]+ GiB.* one image of 32x32"):
         latency.measure_latency(SMALL, 10, 32, QUICK, CPU)
 
 
@@ -220,8 +220,9 @@ def test_a_mode_that_computes_something_else_is_never_timed(monkeypatch, wrong):
     assert [c.mode for c in seen.cells] == ["eager"]
     (missing,) = seen.unavailable
     assert (missing.batch_size, missing.mode) == (1, "folded")
-    assert missing.reason.startswith("outputs differ from eager's by ")
-    assert missing.reason.endswith("(relative); fp32 allows 0.0001")
+    assert missing.reason.startswith("outputs differ")
+    assert "fp32" in missing.reason
+    assert missing.reason.endswith(" 0.0001")
     assert len(calls) == 1
 
 
@@ -238,7 +239,7 @@ def test_a_mode_that_forgets_the_norms_is_found_out(monkeypatch, precision):
     spec = with_modes("folded", precisions=(precision,))
     seen = latency.measure_latency(SMALL, 10, 32, spec, CPU)
     assert seen.cells == []
-    assert "outputs differ from eager's" in seen.unavailable[0].reason
+    assert "outputs differ" in seen.unavailable[0].reason
 
 
 def test_the_first_call_holds_the_preparation(monkeypatch):
