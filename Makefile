@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed
 DEMO   := $(BIN)/resnest-bench run --study config/demo/config.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-unit fuzz dashboard check lint docs types coverage format lock generated clean
+.PHONY: help env demo test test-unit fuzz dashboard check lint docs types coverage format lock pictures generated clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,9 @@ lint: $(STAMP) ## Check style and imports: ruff, import-linter, snakefmt, snakem
 
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format . && $(BIN)/snakefmt workflow
+
+pictures: $(STAMP) ## Take the pictures in docs/images anew, with chromium
+	$(BIN)/python docs/make_pictures.py
 
 generated: $(STAMP) ## Write the schemas, config/README.md and docs/columns.md
 	$(BIN)/python -m resnest_bench.generate

@@ -140,7 +140,7 @@ def _ablation(noise_VS: np.ndarray) -> pd.DataFrame:
 
 
 def power_rows(n: int, num_studies: int, rng: np.random.Generator) -> list[Row]:
-    """At the least detectable difference 80 % of the studies must find it."""
+    """At the minimum detectable difference 80 % of the studies must find it."""
     tally = Tally("power", n=n)
     for image_error, name in ((0.0, "seeds"), (0.3, "all, image error 0.3 sd")):
         difference = power.minimum_detectable_difference(1.0, n, image_error)
@@ -149,6 +149,6 @@ def power_rows(n: int, num_studies: int, rng: np.random.Generator) -> list[Row]:
         image_variance = np.full(num_studies, image_error**2)
         error = intervals.MeanEstimate(mean, seen.var(axis=1, ddof=1) / n, image_variance, n)
         p = p_values.two_way_p_value(error)
-        tally.add("power at the least detectable difference", name, p < 0.05)
-        tally.add("least detectable difference in sd", name, difference)
+        tally.add("power at the minimum detectable difference", name, p < 0.05)
+        tally.add("minimum detectable difference in sd", name, difference)
     return tally.rows()

@@ -40,3 +40,28 @@ def screenshots(tmp_path_factory) -> Path:
     folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+# The files that take longest, the longest first. Processes of pytest-xdist that get them last would work
+# on while the others have nothing to do.
+LONGEST = (
+    "docs/test_tutorial.py",
+    "slurm/test_cluster.py",
+    "unit/training/test_step.py",
+    "browser/test_dashboard.py",
+    "workflow/test_study.py",
+    "unit/training/test_optimizer.py",
+    "faults/test_kill.py",
+    "workflow/test_transfer.py",
+    "workflow/test_preflight.py",
+    "faults/test_workflow.py",
+    "workflow/test_live.py",
+    "docs/test_readme.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, then the others in their order."""
+    here = Path(__file__).parent
+    rank = {here / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))

@@ -1,4 +1,4 @@
-"""Do pretrained weights help, and how much of the network must be fine-tuned?"""
+"""Do pretrained weights help, or a teacher, and how much of the network must be fine-tuned?"""
 
 import streamlit as st
 
@@ -14,8 +14,10 @@ FIELDS = ["test_accuracy", "train_accuracy", "test_loss", "train_loss"]
 
 def show(one: data.Loaded, field: str) -> None:
     name = one.name.replace("/", "_")
+    show_distillation(one, name)
     if not one.study.finetune:
-        st.info("This study fine-tunes nothing.")
+        if not len(one.results.distillation):
+            st.info("This study fine-tunes nothing.")
         return
     table = one.results.transfer
     for index, (_, rows) in enumerate(table.groupby("dataset", sort=False)):
@@ -32,12 +34,24 @@ def show(one: data.Loaded, field: str) -> None:
         views.chart(panel, f"transfer_curves_{name}_{index}", extra_height=views.legend_height(2))
 
 
+def show_distillation(one: data.Loaded, name: str) -> None:
+    table = one.results.distillation
+    if not len(table):
+        return
+    views.rounded_table("distillation", table, one.study)
+    with st.expander("All values of the distillation, unrounded"):
+        views.table(table.dropna(axis="columns", how="all"), f"distillation_table_{name}")
+
+
 st.header("Transfer")
-if not picker.loaded_study().study.finetune:
+first = picker.loaded_study()
+if not first.study.finetune and not len(first.results.distillation):
     st.info("This study fine-tunes nothing. To add a fine-tuning, write a `finetune:` block.")
     st.stop()
-field = address.pick_one(
-    "Metric over epochs", FIELDS, "curve", field_title, draw=st.segmented_control, required=True
-)
+field = FIELDS[0]
+if first.study.finetune:
+    field = address.pick_one(
+        "Metric over epochs", FIELDS, "curve", field_title, draw=st.segmented_control, required=True
+    )
 for one in picker.side_by_side():
     show(one, field)

@@ -34,6 +34,7 @@ from resnest_bench.specs import (
 from resnest_bench.specs.base import Spec
 from resnest_bench.specs.claims import TESTS, ClaimTest
 from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
+from resnest_bench.specs.recipes import TeacherSpec
 from resnest_bench.specs.study import FinetuneBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
 
@@ -54,6 +55,11 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`tables.transfer`", TransferSpec, ""),
     ("`recipes`: name to", RecipeSpec, ""),
     *((f"`recipes`: `optimizer: {name}`", spec, "") for name, spec in OPTIMIZERS.items()),
+    (
+        "`recipes`: `teacher`",
+        TeacherSpec,
+        "[docs/methods.md](../docs/methods.md#distillation) says what it computes.",
+    ),
     ("`protocols`: name to", LatencySpec, ""),
     ("`datasets`: name to `source: cifar10`", Cifar10Dataset, ""),
     ("`datasets`: name to `source: imagefolder`", ImageFolderDataset, ""),

@@ -39,6 +39,7 @@ from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
+from resnest_bench.tables.distillation import distillation_table
 from resnest_bench.tables.noise import noise_table
 from resnest_bench.tables.paper_comparison import paper_table
 from resnest_bench.tables.selection import list_experiments
@@ -114,8 +115,13 @@ class StudyResults:
 
     @cached_property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """One row per variant: 'ablation', 'tradeoff' and 'transfer', if the study has them."""
-        made = {"ablation": self.ablation, "tradeoff": self.tradeoff, "transfer": self.transfer}
+        """One row per variant: ablation, tradeoff, transfer and distillation, if the study has them."""
+        made = {
+            "ablation": self.ablation,
+            "tradeoff": self.tradeoff,
+            "transfer": self.transfer,
+            "distillation": self.distillation,
+        }
         named = {name for name in ("ablation", "tradeoff") if getattr(self.spec.tables, name)}
         return {name: table for name, table in made.items() if len(table) or name in named}
 
@@ -133,6 +139,11 @@ class StudyResults:
     def transfer(self) -> pd.DataFrame:
         """One row per fine-tuned variant and recipe; empty without any."""
         return transfer_table(self.spec, self.runs, self.cells)
+
+    @cached_property
+    def distillation(self) -> pd.DataFrame:
+        """One row per variant that was trained with a teacher; empty without any."""
+        return distillation_table(self.spec, self.runs)
 
     @cached_property
     def other_tables(self) -> list[pd.DataFrame]:

@@ -18,7 +18,7 @@ from support.documents import ROOT, fences, inline_commands, shell_lines
 from support.warm import warm_command
 
 PAGES = [ROOT / name for name in ("README.md", "docs/studies.md", "docs/output.md")]
-CLI, STUDY = "tests/unit/cli/test_cli.py", "tests/workflow/test_study.py"
+CLI, STUDY = "tests/processes/test_commands.py", "tests/workflow/test_study.py"
 INSTALLED, HERE = "tests/workflow/test_installed.py", "tests/docs/test_readme.py"
 
 # Where a command takes minutes or a machine that a test doesn't have, the test runs it on less: that
@@ -27,7 +27,7 @@ RUN_BY = {
     "make demo": f"{HERE}::test_the_demo",  # two of its networks, one seed, one epoch
     "make env": ".ci/run",  # what `make test` needs first
     "make test": ".ci/run",
-    "make dashboard": "tests/dashboard/test_browser.py::test_no_page_shows_an_error",
+    "make dashboard": "tests/browser/test_dashboard.py::test_no_page_shows_an_error",
     "pip install .": f"{INSTALLED}::test_a_wheel_has_the_workflow_the_dashboard_and_the_studies",
     "resnest-bench init mine --like subset": "tests/unit/cli/test_init.py::test_a_copy_is_the_same_study",
     "resnest-bench init mine": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",

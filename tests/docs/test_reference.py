@@ -50,5 +50,6 @@ def test_the_records_give_the_shipped_tables(path, tmp_path):
     assert {file.name for file in shipped} == {f.name for f in (folder / "tables").glob("*.csv")}
     for file in shipped:
         made = read_numbers(folder / "tables" / file.name)
-        # Another processor adds up in another order.
-        pd.testing.assert_frame_equal(made, read_numbers(file), rtol=1e-9, atol=0, obj=file.name)
+        # Another processor adds up in another order, and the mixed model's search then ends elsewhere:
+        # 3e-9 between an AMD EPYC and an Intel Xeon.
+        pd.testing.assert_frame_equal(made, read_numbers(file), rtol=1e-7, atol=0, obj=file.name)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from support.documents import ROOT, fences
+from support.warm import warm_command
 from support.wheel import build, install
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -44,15 +45,17 @@ def test_every_block_is_run_or_says_why_not():
 def test_it_leads_to_a_verdict(tmp_path):
     # As after `pip install .`; an edit of the checkout meanwhile would make latencies run again.
     site = install(build(tmp_path, "wheel"), tmp_path / "site")
-    path = f"{site}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
-        [shutil.which("bash"), "-c", as_script()],
-        cwd=tmp_path,
-        env=dict(os.environ, PATH=path, PYTHONPATH=str(site), OMP_NUM_THREADS="1"),
-        capture_output=True,
-        text=True,
-        timeout=3000,
-    )
+    (tmp_path / "warm").mkdir()
+    with warm_command(tmp_path / "warm", PYTHONPATH=str(site)) as warm:
+        path = f"{warm}:{site}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            [shutil.which("bash"), "-c", as_script()],
+            cwd=tmp_path,
+            env=dict(os.environ, PATH=path, PYTHONPATH=str(site), OMP_NUM_THREADS="1"),
+            capture_output=True,
+            text=True,
+            timeout=3000,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Nothing to be done" in done.stdout + done.stderr  # step 8
 

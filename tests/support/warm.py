@@ -39,13 +39,16 @@ sys.exit(code)
 
 
 @contextlib.contextmanager
-def warm_command(folder: Path) -> Iterator[Path]:
-    """A folder for the front of PATH, whose `resnest-bench` is a fork of a warm process."""
+def warm_command(folder: Path, **variables: str) -> Iterator[Path]:
+    """A folder for the front of PATH, whose `resnest-bench` is a fork of a warm process.
+
+    `variables` are added to its environment when it starts.
+    """
     place = folder / "socket"
     client = folder / "resnest-bench"
     client.write_text(CLIENT.format(python=sys.executable, socket=str(place)))
     client.chmod(client.stat().st_mode | stat.S_IXUSR)
-    environ = dict(os.environ, OMP_NUM_THREADS="1")
+    environ = dict(os.environ, OMP_NUM_THREADS="1", **variables)
     server = subprocess.Popen([sys.executable, __file__, str(place)], env=environ)
     try:
         while not place.exists():

@@ -31,6 +31,7 @@ if STUDY.adaptive:
             data=prepared("train"),
             checked=ageless("train", DATA_CHECKED),
             redo=redo_files("train"),
+            teachers=teachers,
         output:
             update(record_pattern("train", ["{seed}"])),
         log:

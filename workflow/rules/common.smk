@@ -214,6 +214,13 @@ def finetune_sources(wildcards):
     return [str(PATHS.record(source)) for source in sources if source]
 
 
+def teachers(wildcards):
+    """Records of the trainings that a training is distilled from."""
+    seeds = [wildcards.seed] if "seed" in wildcards.keys() else STUDY.seeds
+    found = [STUDY.teacher_job(make_job("train", wildcards, seed)) for seed in seeds]
+    return [str(PATHS.record(teacher)) for teacher in found if teacher]
+
+
 def hub_weights(name):
     return str(DataPaths(Path(STUDY.data_dir)).hub_weights(name))
 

@@ -82,6 +82,7 @@ class StandInStudy:
         self.train = list(map(find_block, config.get("train", [])))
         self.latency = list(map(find_block, config.get("latency", [])))
         self.finetune = list(map(find_block, config.get("finetune", [])))
+        self.recipes = config.get("recipes", {})
         self.claims = config.get("claims", [])
         tables = {"ablation": None, "tradeoff": None, **config.get("tables", {})}
         self.tables = SimpleNamespace(**tables)
@@ -136,6 +137,12 @@ class StandInStudy:
         weights = self.weights(job)
         if weights and weights.train:
             return Job("train", *weights.train.split("/"), job.variant, job.seed)
+
+    def teacher_job(self, job):
+        asked = self.recipes.get(job.recipe, {}).get("teacher")
+        if asked:
+            teacher = SimpleNamespace(**asked)
+            return Job("train", *teacher.train.split("/"), teacher.variant, job.seed)
 
     def keeps_weights(self, job):
         return False

@@ -4,6 +4,7 @@ TABLES = [
         "ablation": STUDY.tables.ablation,
         "tradeoff": STUDY.tables.tradeoff,
         "transfer": STUDY.finetune,
+        "distillation": any(STUDY.teacher_job(job) for job in STUDY.jobs()),
         "claims": STUDY.claims,
     }.items()
     if wanted

@@ -5,6 +5,7 @@ rule train:
         # Waits for it, and never reruns for it.
         checked=ageless("train", DATA_CHECKED, STUDY.seeds),
         redo=redo_files("train", STUDY.seeds),
+        teachers=teachers,
     output:
         # Kept while the job runs: it makes anew what is not current.
         update(record_pattern("train", STUDY.seeds)),

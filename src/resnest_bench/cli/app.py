@@ -1,4 +1,4 @@
-"""One subcommand a job kind. torch is imported where it is needed: `--help` answers at once."""
+"""The commands of `resnest-bench`. They import torch only where they need it, so that `--help` is fast."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.stopping import Interrupted, listening
 
 app = typer.Typer(
-    help="Which CNN to choose, and whether the difference is real.",
+    help="Compare image classifiers: accuracy against latency, with uncertainty.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -76,29 +76,36 @@ def plan(
     results: ResultsOption = DEFAULT_RESULTS,
     device: DeviceOption = "auto",
     cost: Annotated[
-        bool, typer.Option(help="Time steps and calls of each variant to estimate the hours")
+        bool, typer.Option(help="Estimate the hours by timing a few steps of each variant")
     ] = True,
     save_prices: Annotated[
         bool,
-        typer.Option("--save-prices", help="Leave the prices for those who watch a run"),
+        typer.Option(
+            "--save-prices", help="Store the estimate, for the time left that a run shows"
+        ),
     ] = False,
     cores: CoresOption = 1,
     side_by_side: SideBySideOption = None,
     threads: ThreadsOption = None,
     decide: Annotated[
         bool,
-        typer.Option("--decide", help="Of an adaptive study: which seeds to train next, and why"),
+        typer.Option("--decide", help="Adaptive studies: say which seeds come next, and why"),
     ] = False,
     look: Annotated[
         int | None,
-        typer.Option("--look", min=0, help="With --decide: which look [default: the next]"),
+        typer.Option(
+            "--look",
+            min=0,
+            help="With --decide: number of the interim analysis [default: the next]",
+        ),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="With --decide: also write the decision here")
+        Path | None,
+        typer.Option("--json", help="With --decide: write the decision to this file too"),
     ] = None,
     log: LogOption = None,
 ) -> None:
-    """Check the study and say what it will run, and what that costs in hours."""
+    """Check the study, list what it would run, and estimate the hours."""
     spec = load_study(study)
     # As the jobs do.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -126,9 +133,9 @@ def describe(
     ] = 32,
     classes: Annotated[int, typer.Option(min=2, help="Number of classes")] = 10,
     in_chans: Annotated[int, typer.Option(min=1, help="Channels of an image: 3 for RGB")] = 3,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON, unrounded")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded")] = False,
 ) -> None:
-    """List the variants with parameters, multiply-accumulates and activations of one image."""
+    """List the variants with their parameters, MACs and activations."""
     from resnest_bench.cli.describe import describe_variants, variants_text
 
     rows = describe_variants(load_study(study), image_size, classes, in_chans)
@@ -140,12 +147,12 @@ def describe(
 def data(
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="Name of a dataset of the study [default: all of them]"),
+        typer.Option("--dataset", help="Name of a dataset [default: all of the study]"),
     ] = None,
     study: StudyOption = DEFAULT_STUDY,
     log: LogOption = None,
 ) -> None:
-    """Download or read datasets, check them, and prepare their arrays once."""
+    """Download or read the datasets, check them, and prepare them for training."""
     from resnest_bench.cli.inputs import prepare_datasets
 
     _start_logging(log)
@@ -158,13 +165,13 @@ def weights(
     hub: Annotated[
         str | None,
         typer.Option(
-            "--hub", help="Name of pretrained weights of the study [default: all that it lacks]"
+            "--hub", help="Name of pretrained weights [default: all that the study needs]"
         ),
     ] = None,
     study: StudyOption = DEFAULT_STUDY,
     log: LogOption = None,
 ) -> None:
-    """Download pretrained weights once; the jobs themselves never ask the hub."""
+    """Download pretrained weights. Jobs never download anything themselves."""
     from resnest_bench.cli.inputs import fetch_named_weights
 
     _start_logging(log)
@@ -182,11 +189,11 @@ def train(
     device: DeviceOption = "auto",
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", help="These alone, like 5,6; of an adaptive study also added ones"),
+        typer.Option("--seeds", help="Only these seeds, like 5,6 [default: all of the study]"),
     ] = None,
     log: LogOption = None,
 ) -> None:
-    """Train one variant over all seeds of the study; resumes what was stopped."""
+    """Train one variant with each seed. Resumes from the last checkpoint."""
     asked = parse_seeds(seeds) if seeds is not None else None
     _run("train", study, dataset, recipe, variant, results, device, log, asked)
 
@@ -201,7 +208,7 @@ def finetune(
     device: DeviceOption = "auto",
     log: LogOption = None,
 ) -> None:
-    """Fine-tune one variant over all seeds of the study; resumes what was stopped."""
+    """Fine-tune one variant with each seed. Resumes from the last checkpoint."""
     _run("finetune", study, dataset, recipe, variant, results, device, log)
 
 
@@ -245,14 +252,14 @@ def latency(
     dataset: DatasetOption,
     protocol: Annotated[str, typer.Option(help="Name of a latency protocol")] = "default",
     round_number: Annotated[
-        int, typer.Option("--round", min=0, help="Which of the study's rounds, from 0")
+        int, typer.Option("--round", min=0, help="Number of the round, from 0")
     ] = 0,
     study: StudyOption = DEFAULT_STUDY,
     results: ResultsOption = DEFAULT_RESULTS,
     device: DeviceOption = "auto",
     log: LogOption = None,
 ) -> None:
-    """Measure one variant once: cold start, first call and steady state, in milliseconds."""
+    """Measure the latency of one variant, once."""
     _start_logging(log)
     spec = load_study(study)
     from resnest_bench.device.lease import leased_device
@@ -268,7 +275,7 @@ def tables(
     results: ResultsOption = DEFAULT_RESULTS,
     log: LogOption = None,
 ) -> None:
-    """Make the tables from whatever records are there; what is missing is named in them."""
+    """Write the tables from the records that exist so far."""
     from resnest_bench.report.tables import write_tables
 
     _start_logging(log)
@@ -283,7 +290,7 @@ def figures(
     results: ResultsOption = DEFAULT_RESULTS,
     log: LogOption = None,
 ) -> None:
-    """Draw the figures from whatever records are there, as SVG and PNG."""
+    """Draw the figures from the records that exist so far, as SVG and PNG."""
     from resnest_bench.charts import write_figures
 
     _start_logging(log)
@@ -296,14 +303,14 @@ def figures(
 def show(
     folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
 ) -> None:
-    """Print a study's tables, and how to open the dashboard."""
+    """Print the main tables of a study."""
     from resnest_bench.report.tables import summary_text
 
     spec = _study_in(folder)
     text, note = summary_text(spec, spec.paths(folder.parent)), ""
     if sys.stdout.isatty():
         text, left_out = fit_markdown(text, shutil.get_terminal_size().columns)
-        note = "   (whole, and how each figure was measured)" if left_out else ""
+        note = "   (all columns, and how they were measured)" if left_out else ""
     typer.echo(text)
     typer.echo(
         f"\nTables: {folder}/tables/{note}\nFigures: {folder}/figures/\n"
@@ -319,7 +326,7 @@ def export(
         typer.Option("--out", help="File to write, .html or .md [default: FOLDER/STUDY.html]"),
     ] = None,
 ) -> None:
-    """Write a study as one HTML file, or as Markdown with figures, to be read without Python."""
+    """Write a study as one HTML file, or as Markdown with figures."""
     from resnest_bench.export import write_document, write_page
 
     if out and out.suffix == ".md":
@@ -331,8 +338,8 @@ def export(
 def _study_in(folder: Path) -> StudySpec:
     if not (folder / "study.json").exists():
         raise UserError(
-            f"{folder} holds no study.json: run its study first, by `resnest-bench run`, or in a "
-            "checkout by `make demo`"
+            f"{folder} has no study.json: run its study first, with `resnest-bench run`, or in a "
+            "checkout with `make demo`"
         )
     return study_with_looks(load_study(folder / "study.json"), StudyPaths(folder))
 
@@ -348,7 +355,7 @@ def doctor(
     study: StudyOption = DEFAULT_STUDY,
     results: ResultsOption = DEFAULT_RESULTS,
 ) -> None:
-    """Check device, driver, disk, data, weights and scheduler: each is ok, or what to do."""
+    """Check this machine: device, driver, disk, data, weights, scheduler."""
     from resnest_bench.cli.doctor import examine, findings_text
 
     findings = examine(study, results)
@@ -372,7 +379,7 @@ def main() -> None:
         # A full or vanished disk reaches us from any library.
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except Interrupted as stop:
-        _fail(f"stopped by {stop}; the same command goes on from there", code=stop.exit_code)
+        _fail(f"stopped by {stop}; the same command continues from there", code=stop.exit_code)
 
 
 def _fail(message: str, code: int = 1) -> None:

@@ -45,7 +45,7 @@ def write_study(folder: Path, like: str) -> list[Path]:
     there = [path for path in files if path.exists() or path.is_symlink()]
     if there:
         raise UserError(
-            f"init overwrites nothing, and {there[0]} is there already: name another folder, or move "
+            f"init overwrites nothing, and {there[0]} already exists: name another folder, or move "
             "that file away"
         )
     written: list[Path] = []

@@ -9,17 +9,19 @@ StudyOption = Annotated[
     Path, typer.Option("--study", "-s", help="Config file, or a results/<study>/study.json")
 ]
 ResultsOption = Annotated[Path, typer.Option("--results", help="Folder of all studies' results")]
-VariantOption = Annotated[str, typer.Option("--variant", help="Name of a variant of the study")]
-DatasetOption = Annotated[str, typer.Option("--dataset", help="Name of a dataset of the study")]
+VariantOption = Annotated[str, typer.Option("--variant", help="Name of a variant")]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="Name of a dataset")]
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a recipe")]
 DeviceOption = Annotated[
-    str, typer.Option("--device", help="auto, cpu or cuda. auto: a GPU where there is one")
+    str, typer.Option("--device", help="auto, cpu or cuda; auto takes a GPU if there is one")
 ]
-LogOption = Annotated[Path | None, typer.Option("--log", help="Also write plain log lines here")]
+LogOption = Annotated[Path | None, typer.Option("--log", help="Write the log to this file too")]
 
 CoresOption = Annotated[
     int,
-    typer.Option("--cores", min=1, help="As of the run: without a GPU, trainings share several"),
+    typer.Option(
+        "--cores", min=1, help="Cores that the run may use; without a GPU, trainings share them"
+    ),
 ]
 SideBySideOption = Annotated[
     int | None,
@@ -29,5 +31,7 @@ SideBySideOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", min=1, help="Of each training [default: its share of the cores]"),
+    typer.Option(
+        "--threads", min=1, help="Threads of each training [default: its share of the cores]"
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Subcommands that begin a study, run it and show it, from any folder."""
+"""Commands that start a study, run it and show it, from any folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +9,10 @@ DEFAULT_STUDY = Path("config/config.yaml")
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write it; made if it is not there")],
-    like: Annotated[
-        str, typer.Option("--like", help="Which of the studies that ship to copy")
-    ] = "first",
+    folder: Annotated[Path, typer.Argument(help="New folder for the study")],
+    like: Annotated[str, typer.Option("--like", help="Shipped study to start from")] = "first",
 ) -> None:
-    """Write a study of your own, to be edited: config, variants and claims."""
+    """Write a small study for you to edit: config, variants and claims."""
     from resnest_bench.cli.init import write_study
 
     for path in write_study(folder, like):
@@ -28,17 +26,20 @@ def init(
 def run(
     options: Annotated[
         list[str] | None,
-        typer.Argument(help="After --: options of Snakemake, like -- --dry-run or -- --cores 4"),
+        typer.Argument(help="Options of Snakemake, after --, like: -- --dry-run, or -- --cores 4"),
     ] = None,
     study: Annotated[Path, typer.Option("--study", "-s", help="Config file")] = DEFAULT_STUDY,
     unlock: Annotated[
-        bool, typer.Option("--unlock", help="Take away the lock that a killed run has left, alone")
+        bool, typer.Option("--unlock", help="Only remove the lock that a killed run left behind")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Snakemake's own log in place of the live view")
+        bool, typer.Option("--verbose", help="Show Snakemake's own log instead of the progress")
     ] = False,
 ) -> None:
-    """Run a study here; after a kill, the same command goes on. Results go to results/<study>/."""
+    """Run a study; results go to results/<study>/.
+
+    If it is stopped, the same command continues.
+    """
     from resnest_bench.cli import launch
 
     asked = [*(options or []), *(["--unlock"] if unlock else [])]
@@ -46,7 +47,7 @@ def run(
     if launch.has_several_cores(asked):
         from resnest_bench.cli.cores import choose_for_run
 
-        typer.echo("Looking how to use several cores.", err=True)
+        typer.echo("Measuring which use of the cores is faster.", err=True)
         choice, more = choose_for_run(study, asked)
         if choice:
             typer.echo(f"{choice}.", err=True)
@@ -57,13 +58,13 @@ def run(
 def status(
     study: Annotated[
         str | None,
-        typer.Argument(help="Name, results/<study> or config file [default: all studies here]"),
+        typer.Argument(help="Name, results/<study> or config file [default: all studies]"),
     ] = None,
     results: Annotated[Path, typer.Option("--results", help="Folder of all studies' results")] = (
         Path("results")
     ),
 ) -> None:
-    """Say how far a study is: what is done, what runs, what failed and why. Changes nothing."""
+    """Show how far a study is: what is done, what runs, what failed."""
     from resnest_bench.cli.status import show_status
 
     show_status(study, results)
@@ -72,14 +73,14 @@ def status(
 def dashboard(
     options: Annotated[
         list[str] | None,
-        typer.Argument(help="After --: options of Streamlit, like -- --server.port 8600"),
+        typer.Argument(help="Options of Streamlit, after --, like: -- --server.port 8600"),
     ] = None,
     results: Annotated[
         Path | None,
         typer.Option("--results", help="Folder of all studies' results [default: results]"),
     ] = None,
 ) -> None:
-    """Show the results in a browser, on this machine alone."""
+    """Show the results in a browser. Only this machine can open the page."""
     from resnest_bench.cli import launch
 
     launch.become(launch.streamlit_command(results, options or []))

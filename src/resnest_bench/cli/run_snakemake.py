@@ -19,7 +19,7 @@ def run_snakemake(arguments: Sequence[str], snakemake: Callable[[Sequence[str]],
         snakemake(arguments)
     except KeyboardInterrupt:
         # Before the first job, or after the last one.
-        print("Stopped. The same command goes on from there.", file=sys.stderr)
+        print("Stopped. The same command continues from there.", file=sys.stderr)
         code = STOPPED_BY_CTRL_C
     except SystemExit as end:
         code = end.code

@@ -41,7 +41,7 @@ def describe_content(path: Path) -> str:
     if head[4:8] == b"ftyp":
         return _describe_container(head[8:12])
     if not head.strip(b"\0"):
-        return "a file that begins with zeros alone (a copy that was cut off)"
+        return "a file that begins with zeros (an interrupted copy)"
     return _describe_text(head)
 
 

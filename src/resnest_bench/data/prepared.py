@@ -196,7 +196,7 @@ def _check_labels(folder: Path, part: str, split: Split, meta: PreparedMeta) -> 
     wanted = meta.counts_per_class.get(part, {})
     _expect(folder, part, "labels", labels, np.int64, (sum(wanted.values()),))
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(meta.classes):
-        raise _broken(path, f"labels go from 0 to {len(meta.classes) - 1}, but others are there")
+        raise _broken(path, f"labels must be 0 to {len(meta.classes) - 1}, but it has others")
     if counts_per_class(labels, meta.classes) != wanted:
         raise _broken(path, "must hold as many images of each class as meta.json says, but doesn't")
 

@@ -76,6 +76,7 @@ def list_sections(results: PageResults) -> list[Section]:
         training,
         latency,
         transfer,
+        distillation,
         paper,
         coverage,
         files,
@@ -278,6 +279,12 @@ def transfer(results: PageResults) -> Section | None:
     text = (*results.cut_text, *(CURVES_TEXT if curves else []))
     blocks: list[Block] = [*map(make_figure, charts), *_rounded("transfer", results), *curves]
     return Section("transfer", "Transfer", text, tuple(blocks))
+
+
+def distillation(results: PageResults) -> Section | None:
+    """What a teacher adds to the accuracy of each variant that has one."""
+    tables = _rounded("distillation", results)
+    return Section("distillation", "Distillation", (), tuple(tables)) if tables else None
 
 
 def paper(results: PageResults) -> Section | None:

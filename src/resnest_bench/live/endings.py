@@ -51,6 +51,6 @@ def locked_text(folder: Path, argv: Sequence[str]) -> str:
     """What a folder's lock means, and what to do."""
     return (
         f"Locked: another run in {folder} makes files that this one needs, or was killed.\n"
-        "Wait for a run that still goes on: `resnest-bench status` shows it. "
+        "If a run is still active, wait for it: `resnest-bench status` shows it. "
         f"After a kill, take the lock away, then run the same command again:\n  {unlock_command(argv)}"
     )

@@ -101,7 +101,7 @@ def outcome_line(clock: str, snapshot: Snapshot, outcome: Outcome, seconds: floa
 
 def failure_lines(job: LiveJob, outcome: Outcome) -> list[str]:
     """Below the name of a job that failed: the line that says why, where more is, what goes on."""
-    return [*_reason_lines(job, outcome), "  The jobs that don't need it go on."]
+    return [*_reason_lines(job, outcome), "  Jobs that don't need it continue."]
 
 
 def _reason_lines(job: LiveJob, outcome: Outcome) -> list[str]:

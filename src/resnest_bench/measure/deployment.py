@@ -77,9 +77,9 @@ def check_available(setting: Setting, device: torch.device) -> None:
 
 def _check_onnxruntime(setting: Setting, device: torch.device) -> None:
     if device.type != "cpu":
-        raise NotAvailableError("ONNX Runtime is measured on the CPU alone: use --device cpu")
+        raise NotAvailableError("ONNX Runtime is measured only on the CPU: use --device cpu")
     if setting.precision != "fp32":
-        raise NotAvailableError("ONNX Runtime is measured in fp32 alone")
+        raise NotAvailableError("ONNX Runtime is measured only in fp32")
     missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
     if missing:
         names = " ".join(missing)

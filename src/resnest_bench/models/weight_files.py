@@ -173,6 +173,6 @@ def _check_tensors(content: Any, path: Path) -> dict[str, Tensor]:
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise UserError(
                 f"{path} must map names to tensors, but {name!r} is a {type(value).__name__}: "
-                "save a state_dict() alone"
+                "save only a state_dict()"
             )
     return dict(content)

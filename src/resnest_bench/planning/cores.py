@@ -97,7 +97,7 @@ def choose_work(cores: int, num_jobs: int, threads: int | None, measure: Measure
         return Choice(Work(1, 1), "it has one core", {})
     if threads is not None:
         work = Work(max(min(cores // threads, num_jobs), 1), threads)
-        return Choice(work, "as the records that are there", {})
+        return Choice(work, "as the existing records", {})
     ways = list_ways(cores, num_jobs)
     if len(ways) == 1:
         return Choice(ways[0], "there is one training to do", {})

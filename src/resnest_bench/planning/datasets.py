@@ -106,7 +106,7 @@ def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
     """A source whose sizes are the same for everybody."""
     spec = study.dataset(name)
     source = SOURCES[spec.source]
-    assert source.sizes is not None, "of image folders alone the sizes are unknown"
+    assert source.sizes is not None, "only image folders have unknown sizes"
     assert source.classes is not None, "as are the classes"
     num_train, num_test, side = source.sizes
     num_classes = len(getattr(spec, "classes", source.classes))
@@ -137,7 +137,7 @@ def list_images(path: Path, side: int, white: float | None, clock: Clock) -> Lis
         counts = Counter({part: len(files[part]) for part in PARTS})
         return Listing(counts, frozenset(tree.classes), seconds, shape)
     if not path.exists():
-        raise UserError("its images are counted once they are there")
+        raise UserError("its images can be counted once they are downloaded")
     with tempfile.TemporaryDirectory() as folder:
         try:
             counts, classes, sample = _list_archive(path, Path(folder))

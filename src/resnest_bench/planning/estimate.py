@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -34,14 +34,21 @@ START_SECONDS = time.process_time()
 DECIDES_SPEED = (
     "batch_size",
     "trainable",
+    "optimizer",
+    "accumulation_steps",
+    "clip_grad_norm",
+    "ema_decay",
     "precision",
     "layout",
     "mode",
     "crop",
     "flip",
     "random_augment",
+    "auto_augment",
+    "random_erasing",
     "cutout",
     "mixup_alpha",
+    "cutmix_alpha",
 )
 ONE_CORE = Work(1, 1)
 Tell = Callable[[str], None]
@@ -150,6 +157,10 @@ class Pricer:
             return Price(len(jobs), len(jobs), seconds, start)
         recipe = self.study.recipe(group.recipe)
         speed = self._training_speed(group, recipe, data)
+        if (teacher := self.study.teacher_job(jobs[0])) is not None:
+            taught_by = Group(teacher.kind, teacher.dataset, teacher.recipe, teacher.variant)
+            forward = self._training_speed(taught_by, self.study.recipe(teacher.recipe), data)
+            speed = replace(speed, train_image=speed.train_image + forward.test_image)
         seconds = speed.seconds_per_record(recipe, data)
         return Price(len(jobs), 1, seconds, start + speed.probe, speed.num_params)
 

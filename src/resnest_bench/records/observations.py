@@ -216,6 +216,9 @@ class TrainObservations(RecordModel):
     wall_seconds: NonNegative = Field(description="Sum over all sessions, if it was resumed")
     num_resumes: Count
     initial_weights: WeightsObservation | None
+    teacher: WeightsObservation | None = Field(
+        default=None, description="Of the network that it was distilled from; null: none"
+    )
     size_args: dict[str, JsonValue] = Field(default={}, description=SIZE_ARGS)
     final_weights_sha256: str | None = Field(description="Of the kept .safetensors file, if any")
     execution: ExecutionObservation | None = Field(

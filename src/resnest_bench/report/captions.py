@@ -14,6 +14,7 @@ TITLES = {
     "ablation": "Ablation",
     "tradeoff": "Accuracy against latency",
     "transfer": "Transfer",
+    "distillation": "Distillation",
     "accuracies": "Accuracies",
 }
 STALE = "(stale): the spec, code or data of the record are no longer those of the study"
@@ -67,8 +68,9 @@ def caption(name: str, table: pd.DataFrame, study: StudySpec) -> Caption:
     if "front_probability" in table and table["front_probability"].notna().any():
         method += _front(table)
     if "gain_n" in table:
+        base = "without the teacher" if "teacher" in table else "from scratch"
         method.append(
-            "Gain is the accuracy minus that of training from scratch, paired by seed, in points, with its "
+            f"Gain is the accuracy minus that of training {base}, paired by seed, in points, with its "
             "95 % t-interval"
         )
     if "printed_accuracy_percent" in table:

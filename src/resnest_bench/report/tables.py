@@ -157,10 +157,10 @@ def display_frame(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _identity(row: Mapping[str, Any]) -> dict[str, str]:
-    transfer = {"recipe": row["recipe"], "weights": row["weights"]} if "gain_n" in row else {}
+    more = [name for name in ("weights", "teacher") if name in row]
     return {
         "variant": row["variant"],
-        **transfer,
+        **({name: row[name] for name in ("recipe", *more)} if more else {}),
         "setting": row["setting"] if is_known(row["setting"]) else GAP,
         "parameters": format_millions(row["num_params"]),
         **({"MACs": format_millions(row["num_macs"], 1)} if "num_macs" in row else {}),
@@ -175,7 +175,8 @@ def _accuracy(row: Mapping[str, Any]) -> dict[str, str]:
     cells = {"accuracy %": format_accuracy(row) + stale, "std": shown_std}
     if "gain_n" in row:
         mean, low, high = (row[f"gain_{name}_points"] for name in ("mean", "low", "high"))
-        cells["gain over scratch"] = format_mean(
+        base = "labels alone" if "teacher" in row else "scratch"
+        cells[f"gain over {base}"] = format_mean(
             mean, low, high, row["gain_n"], row["gain_seed_points"], format_signed
         )
     return cells

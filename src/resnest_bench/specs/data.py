@@ -31,7 +31,7 @@ Leakage = Annotated[
     Field(
         description="Where test images are also training images, or one image is under two labels: "
         "error stops before anything is trained; warn says so in the log, under tables, on the "
-        "dashboard and in exported pages; allow keeps the counts in the records alone",
+        "dashboard and in exported pages; allow only counts them in the records",
     ),
 ]
 # What is done about the data, and changes no array and no result.

@@ -27,7 +27,7 @@ class LatencySpec(Spec):
         default=("eager",),
         description="How the network is called. folded: eager, with batch norm in the weights before "
         "it; compiled: torch.compile; cudagraph: a replayed CUDA graph; onnxruntime: ONNX Runtime, on "
-        "the CPU in fp32 alone, and once whatever the layouts",
+        "only the CPU in fp32, and once for all layouts",
     )
     min_samples: PositiveInt = Field(default=30, description="Timed calls at least, in a cell")
     min_seconds: NonNegativeFloat = Field(default=2.0, description="And seconds at least")
@@ -38,7 +38,7 @@ class LatencySpec(Spec):
     warmup_calls: CountInt = Field(default=5, description="Untimed calls at least")
     warmup_seconds: NonNegativeFloat = Field(default=0.5, description="And seconds at least")
     paper_batch_size: PositiveInt | None = Field(
-        default=256, description="Batch of the paper's per-image time; null leaves it out"
+        default=256, description="Batch of the paper's per-image time; null: not measured"
     )
     paper_batches: PositiveInt = Field(
         default=10, description="Consecutive batches it is taken over"

@@ -1,12 +1,14 @@
 """Recipes: how a network is trained or fine-tuned (floor 1)."""
 
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from resnest_bench.specs.base import (
     CountInt,
+    Name,
     NonNegativeFloat,
+    Number,
     PositiveFloat,
     PositiveInt,
     Probability,
@@ -18,6 +20,34 @@ from resnest_bench.specs.optimizers import AdamW, OptimizerSpec, Sgd
 # What of a training follows its seed, where a recipe does not say otherwise.
 Part = Literal["init", "order", "augmentation", "data"]
 VARY: tuple[Part, ...] = ("init", "order", "augmentation")
+
+
+class TeacherSpec(Spec):
+    """Knowledge distillation from a training of the same study, with the student's seed.
+
+    The loss is (1 - weight) * cross entropy + weight * T^2 * KL(teacher || student) of the softmax of
+    logits / T (Hinton et al., arXiv:1503.02531). The defaults are those of Tian et al.
+    (arXiv:1910.10699, section A.2).
+    """
+
+    # Another name for the same training changes no result: the job's spec holds the teacher's own.
+    NO_RESULT: ClassVar[frozenset[str]] = frozenset({"train", "variant"})
+
+    train: str = Field(
+        description="DATASET/RECIPE of a train block of this study. The dataset is the student's"
+    )
+    variant: Name = Field(description="Name of the teacher, which that block trains")
+    temperature: PositiveFloat = Field(default=4.0, description="T, of both softmaxes")
+    weight: Annotated[Number, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
+        default=0.9, description="Share of the teacher in the loss; the labels have the rest"
+    )
+
+    @field_validator("train")
+    @classmethod
+    def _dataset_and_recipe(cls, train: str) -> str:
+        if train.count("/") != 1:
+            raise ValueError(f"train is DATASET/RECIPE, like cifar10/paper20, but came {train!r}")
+        return train
 
 
 class RecipeSpec(Spec):
@@ -58,7 +88,7 @@ class RecipeSpec(Spec):
     accumulation_steps: PositiveInt = Field(
         default=1,
         description="A batch goes through the network in this many parts, whose gradients add up: "
-        "less memory, and batch norm sees a part alone",
+        "less memory, and batch norm sees one part at a time",
     )
     ema_decay: Probability = Field(
         default=0.0,
@@ -94,6 +124,10 @@ class RecipeSpec(Spec):
         "replacement, each class as often as any other",
     )
     label_smoothing: Probability = Field(default=0.0, description="Share spread over all classes")
+    teacher: TeacherSpec | None = Field(
+        default=None,
+        description="Distillation from another training of the study; null: from the labels alone",
+    )
     mixup_alpha: NonNegativeFloat = Field(
         default=0.0, description="Mixup's Beta(alpha, alpha); 0 is off"
     )
@@ -139,12 +173,12 @@ class RecipeSpec(Spec):
     layout: Literal["auto", "contiguous", "channels_last"] = Field(
         default="auto",
         description="Memory layout of training, NCHW or NHWC. auto: which is faster for the variant "
-        "is measured at the start of its job. It changes results by rounding alone",
+        "is measured at the start of its job. It changes results only by rounding",
     )
     mode: Literal["auto", "eager", "compiled", "cudagraph"] = Field(
         default="auto",
         description="How a step is run. auto: on a GPU a CUDA graph, on a CPU eager, and compiled "
-        "where that pays for itself within the job. It changes results by rounding alone",
+        "where that pays for itself within the job. It changes results only by rounding",
     )
     evaluate_every: PositiveInt = Field(
         default=1, description="Epochs between two evaluations; the last epoch is always evaluated"
@@ -218,7 +252,7 @@ class RecipeSpec(Spec):
     def _other_rule(self) -> str | None:
         if self.accumulation_steps > self.batch_size // 2:
             return (
-                f"accumulation_steps must leave two images to each part, but {self.batch_size} images in "
+                f"accumulation_steps must leave each part at least two images, but {self.batch_size} images in "
                 f"{self.accumulation_steps} parts do not"
             )
         if self.ema_warmup and not self.ema_decay:

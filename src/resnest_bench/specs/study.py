@@ -51,7 +51,7 @@ class LatencyBlock(Spec):
     variants: VariantNames = Field(default="all", description="Names, or all")
     rounds: PositiveInt = Field(
         default=3,
-        description="Processes that measure each variant anew, in random order: the interval of a "
+        description="Processes that each measure every variant, in random order: the interval of a "
         "latency is over them",
     )
 
@@ -170,6 +170,11 @@ class StudySpec(Extendable):
     def _check_finetune(self, where: str, block: FinetuneBlock) -> None:
         for name in block.recipes:
             check_known(f"{where}.recipes", name, self.all_recipes)
+            if self.recipe(name).teacher is not None:
+                raise ValueError(
+                    f"{where}: recipe {name!r} has a teacher, which is for train blocks: its images are "
+                    "normalised as the dataset's, those of a fine-tuning as the pretrained network's"
+                )
         trained = {(j.dataset, j.recipe, j.variant) for j in self._train_jobs()}
         for name, weights in block.weights.items():
             check_known(f"{where}.weights", name, self._variants)
@@ -186,6 +191,7 @@ class StudySpec(Extendable):
                     f"train: recipe {block.recipe!r} starts from weights: use it in a finetune block"
                 )
             self._check_tags(block)
+            self._check_teacher(block)
         if (number := self._num_jobs()) > MAX_JOBS:
             raise ValueError(
                 f"a study has at most {MAX_JOBS:,} jobs, but this one has {number:,}: make several "
@@ -199,6 +205,39 @@ class StudySpec(Extendable):
             if job in seen:
                 raise ValueError(f"two blocks ask for {job}: remove it from one of them")
             seen.add(job)
+
+    def _check_teacher(self, block: TrainBlock) -> None:
+        """A teacher knows the same images and classes, is trained by this study, and not by its student."""
+        teacher = self.recipe(block.recipe).teacher
+        if teacher is None:
+            return
+        where = f"recipe {block.recipe!r}: teacher"
+        check_known(f"{where}.variant", teacher.variant, self._variants)
+        dataset, recipe = teacher.train.split("/")
+        check_known(f"{where}.train", dataset, self.datasets)
+        check_known(f"{where}.train", recipe, self.all_recipes)
+        if dataset != block.dataset:
+            raise ValueError(
+                f"{where} must be trained on the student's dataset {block.dataset!r}, whose images and "
+                f"classes both must know, but is trained on {dataset!r}: name {block.dataset}/RECIPE"
+            )
+        if not any(
+            (b.dataset, b.recipe) == (dataset, recipe)
+            and teacher.variant in self._names(b.variants)
+            for b in self.train
+        ):
+            raise ValueError(
+                f"{where}: no train block trains {teacher.variant} on {teacher.train}: add one, or name "
+                "another teacher"
+            )
+        chain = [block.recipe]
+        following: str | None = recipe
+        while following is not None:
+            chain.append(following)
+            if following in chain[:-1]:
+                raise ValueError(f"{where} is taught by its own student: {' by '.join(chain)}")
+            next_teacher = self.recipe(following).teacher
+            following = next_teacher.train.split("/")[1] if next_teacher else None
 
     def _check_tags(self, block: TrainBlock) -> None:
         """A tag promises weights, but a training starts from random ones."""
@@ -347,15 +386,35 @@ class StudySpec(Extendable):
         return Job("train", dataset, recipe, job.variant, job.seed)
 
     def keeps_weights(self, job: Job) -> bool:
-        """Whether a training leaves its weights: asked for, or needed by a fine-tuning."""
+        """Whether a training leaves its weights: asked for, or needed by a fine-tuning or a student."""
         asked = any(
             block.keep_weights and (block.dataset, block.recipe) == (job.dataset, job.recipe)
             for block in self.train
         )
-        return asked or any(
-            weights.train == f"{job.dataset}/{job.recipe}" and name == job.variant
-            for block in self.finetune
-            for name, weights in block.weights.items()
+        return (
+            asked
+            or self._is_teacher(job)
+            or any(
+                weights.train == f"{job.dataset}/{job.recipe}" and name == job.variant
+                for block in self.finetune
+                for name, weights in block.weights.items()
+            )
+        )
+
+    def teacher_job(self, job: Job) -> Job | None:
+        """The training that teaches this one, with the same seed; None without distillation."""
+        teacher = None if job.kind == "latency" else self.recipe(job.recipe).teacher
+        if teacher is None:
+            return None
+        dataset, recipe = teacher.train.split("/")
+        return Job("train", dataset, recipe, teacher.variant, job.seed)
+
+    def _is_teacher(self, job: Job) -> bool:
+        teachers = (self.recipe(block.recipe).teacher for block in self.train)
+        return any(
+            teacher is not None
+            and (teacher.train, teacher.variant) == (f"{job.dataset}/{job.recipe}", job.variant)
+            for teacher in teachers
         )
 
     def job_spec(self, job: Job) -> dict[str, Any]:
@@ -370,6 +429,8 @@ class StudySpec(Extendable):
         if job.kind == "latency":
             return {**spec, "protocol": self._dump("protocol", job.recipe)}
         spec["recipe"] = self._dump("recipe", job.recipe)
+        if (teacher := self.teacher_job(job)) is not None:
+            spec["teacher"] = self.job_spec(teacher)
         if job.kind == "finetune":
             weights = self.weights(job)
             spec["weights"] = weights and weights.as_dict()

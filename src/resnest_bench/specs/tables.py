@@ -16,7 +16,7 @@ class TableSpec(Spec):
     variants: VariantNames = Field(default="all", description="Rows in this order, or all")
     paper: bool = Field(
         default=False,
-        description="Show the paper's printed values beside ours; the caption says where data or "
+        description="Show the paper's printed values next to ours; the caption says where data or "
         "recipe are not the paper's",
     )
 
@@ -24,7 +24,7 @@ class TableSpec(Spec):
 class TransferSpec(Spec):
     """Every fine-tuning of the study, with its gain over a start from scratch."""
 
-    paper: bool = Field(default=False, description="Show the paper's printed values beside ours")
+    paper: bool = Field(default=False, description="Show the paper's printed values next to ours")
 
 
 class TablesSpec(Spec):

@@ -51,14 +51,19 @@ class Interval:
 class MeanEstimate:
     """A mean over seeds and images, and the two components of the variance of that mean.
 
-    `seed_variance` has `num_seeds` - 1 degrees of freedom. `image_variance` comes from many images and
-    is taken as known. Their sum is the squared standard error.
+    `seed_variance` has `seed_df` degrees of freedom, by default `num_seeds` - 1. `image_variance` comes
+    from many images and is taken as known. Their sum is the squared standard error.
     """
 
     mean: Array
     seed_variance: Array
     image_variance: Array
     num_seeds: int
+    seed_df: Array | None = None
+
+    @property
+    def degrees_of_freedom(self) -> Array:
+        return self.num_seeds - 1 if self.seed_df is None else self.seed_df
 
     @property
     def standard_error(self) -> Array:
@@ -221,7 +226,7 @@ def two_way_interval(
 ) -> Interval:
     """Interval of a mean for new seeds on new test images; the training images stay the same.
 
-    (t a + z b) / sqrt(a + b) to each side, where a is the seed variance, t its quantile with S - 1
+    (t a + z b) / sqrt(a + b) to each side, where a is the seed variance, t its quantile with `seed_df`
     degrees of freedom, b the image variance and z the normal quantile: each quantile is weighted by
     its share of the variance (Cochran, Biometrics 20 (1964) 191). It is never shorter than Student's
     interval over the seeds alone, which it equals without an image variance.
@@ -274,7 +279,7 @@ def combined_quantile(estimate: MeanEstimate, tail: Array) -> Array:
         estimate.seed_variance, variance, out=np.ones_like(variance), where=variance > 0
     )
     # Of the lower tail: 1 - tail would be 1 for a small one.
-    t, z = -stdtrit(estimate.num_seeds - 1, tail), -ndtri(tail)
+    t, z = -stdtrit(estimate.degrees_of_freedom, tail), -ndtri(tail)
     return weighted_quantile(share, t, z)
 
 

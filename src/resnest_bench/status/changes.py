@@ -54,13 +54,23 @@ def normalise_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _normalise_part(part: str, value: Any) -> Any:
     if value is None:
         return None
-    if part == "source":
+    if part in ("source", "teacher"):
         return normalise_spec(value)
     try:
         spec: Spec = _PARTS[part].validate_python(value)
     except (KeyError, ValidationError):
         return value
-    return {key: item for key, item in spec.as_dict().items() if key not in spec.NO_RESULT}
+    return _without_names(spec, spec.as_dict())
+
+
+def _without_names(spec: Spec, values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a spec that decide a result, in the specs inside it too."""
+    found = {}
+    for key, value in values.items():
+        if key not in spec.NO_RESULT:
+            inner = getattr(spec, key)
+            found[key] = _without_names(inner, value) if isinstance(inner, Spec) else value
+    return found
 
 
 def first_difference(was: Any, now: Any, where: str = "") -> str:

@@ -86,7 +86,6 @@ PRINTED_COLUMNS = [
 ]
 FRONT_COLUMNS = ["front", "front_probability", "front_seeds", "front_rounds", "front_reason"]
 GAIN_COLUMNS = [
-    "weights",
     "gain_n",
     "gain_mean_points",
     "gain_std_points",
@@ -118,6 +117,9 @@ TEXTS = {
     "train_torch",
     "latency_dataset",
     "protocol",
+    "teacher",
+    "teacher_recipe",
+    "base_recipe",
     "latency_setting",
     "latency_device",
     "latency_torch",
@@ -154,7 +156,7 @@ def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) ->
         return table
     fronts = _front_columns(study, runs, cells).set_index(["variant", *PANEL])
     keys = pd.MultiIndex.from_frame(table[["variant", "latency_device", "latency_setting"]])
-    fronts = make_frame(fronts.reindex(keys).reset_index(drop=True), _column_types(FRONT_COLUMNS))
+    fronts = make_frame(fronts.reindex(keys).reset_index(drop=True), column_types(FRONT_COLUMNS))
     position = table.columns.tolist().index(LAST_COLUMNS[0])
     for column in reversed(FRONT_COLUMNS):
         table.insert(position, column, fronts[column])
@@ -199,7 +201,7 @@ def _variants_table(
 ) -> pd.DataFrame:
     columns = [*ACCURACY_COLUMNS, *(LATENCY_COLUMNS if study.latency else [])]
     if spec is None:
-        return make_frame([], _column_types([*columns, *LAST_COLUMNS]))
+        return make_frame([], column_types([*columns, *LAST_COLUMNS]))
     chosen = select(study, spec)
     groups = RowGroups(runs, RUN_COLUMNS), RowGroups(cells, CELL_COLUMNS)
     rows = [_variant_row(study, chosen, name, *groups) for name in chosen.variants]
@@ -208,8 +210,8 @@ def _variants_table(
     if chosen.paper:
         columns += PRINTED_COLUMNS
         rows = [{**row, **_printed(row, printed.get(row["variant"]))} for row in rows]
-    noted = _add_data_notes(study, runs, rows)
-    return make_frame(noted, _column_types([*columns, *LAST_COLUMNS]))
+    noted = add_data_notes(study, runs, rows)
+    return make_frame(noted, column_types([*columns, *LAST_COLUMNS]))
 
 
 def _variant_row(
@@ -228,8 +230,8 @@ def _variant_row(
         status += latency_status(timed, measured)
     accuracy = accuracy_values(trained)
     return {
-        **_variant_columns(study.variant(name)),
-        **_data_columns(runs, chosen.training or chosen.latency),
+        **variant_columns(study.variant(name)),
+        **data_columns(runs, chosen.training or chosen.latency),
         "recipe": chosen.training and chosen.training.recipe,
         **latency,
         **{key: value for key, value in accuracy.items() if value is not None},
@@ -253,7 +255,7 @@ def _floor_columns(
     }
 
 
-def _variant_columns(variant: VariantSpec) -> dict[str, Any]:
+def variant_columns(variant: VariantSpec) -> dict[str, Any]:
     return {
         "variant": variant.name,
         "family": variant.family,
@@ -261,14 +263,14 @@ def _variant_columns(variant: VariantSpec) -> dict[str, Any]:
     }
 
 
-def _add_data_notes(
+def add_data_notes(
     study: StudySpec, runs: pd.DataFrame, rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     notes = data_notes(study, runs)
     return [{**row, "data_note": notes.get(row["dataset"])} for row in rows]
 
 
-def _data_columns(runs: RowGroups, experiment: Experiment | None) -> dict[str, Any]:
+def data_columns(runs: RowGroups, experiment: Experiment | None) -> dict[str, Any]:
     dataset = experiment and experiment.dataset
     return {"dataset": dataset, "dataset_label": runs.labels.get(dataset, dataset)}
 
@@ -297,14 +299,19 @@ def transfer_table(
     is not used; the signature is that of the other tables.
     """
     printed = study.tables.transfer.paper
-    columns = [*ACCURACY_COLUMNS, *GAIN_COLUMNS, *(PRINTED_COLUMNS[1:3] if printed else [])]
+    columns = [
+        *ACCURACY_COLUMNS,
+        "weights",
+        *GAIN_COLUMNS,
+        *(PRINTED_COLUMNS[1:3] if printed else []),
+    ]
     groups = dict.fromkeys(
         (job.experiment, job.variant) for job in study.jobs() if job.kind == "finetune"
     )
     row_groups = RowGroups(runs, RUN_COLUMNS)
     rows = [_transfer_row(study, row_groups, *group) for group in groups]
-    noted = _add_data_notes(study, runs, rows)
-    return make_frame(noted, _column_types([*columns, *LAST_COLUMNS]))
+    noted = add_data_notes(study, runs, rows)
+    return make_frame(noted, column_types([*columns, *LAST_COLUMNS]))
 
 
 def _transfer_row(
@@ -315,8 +322,8 @@ def _transfer_row(
     values = accuracy_values(tuned)
     status = training_status(tuned)
     row = {
-        **_variant_columns(study.variant(variant)),
-        **_data_columns(runs, experiment),
+        **variant_columns(study.variant(variant)),
+        **data_columns(runs, experiment),
         "recipe": recipe,
         "weights": _describe_weights(study, dataset, variant, recipe),
         **values,
@@ -324,7 +331,7 @@ def _transfer_row(
     scratch = _scratch_recipe(study, dataset, variant)
     if scratch and scratch != recipe:
         base = runs.select(experiment._replace(recipe=scratch), variant)
-        row |= _gain(tuned, base)
+        row |= gain_values(tuned, base)
         if any_stale(base):
             status.append(f"the gain is relative to stale values of {scratch}")
     if study.tables.transfer.paper:
@@ -352,8 +359,9 @@ def _scratch_recipe(study: StudySpec, dataset: str, variant: str) -> str | None:
     return next((name for name in names if study.recipe(name).init == "scratch"), None)
 
 
-def _gain(tuned: Rows, scratch: Rows) -> dict[str, Any]:
-    gain = paired_difference(accuracies_by_seed(tuned), accuracies_by_seed(scratch))
+def gain_values(rows: Rows, base: Rows) -> dict[str, Any]:
+    """GAIN_COLUMNS: the accuracy of `rows` minus that of `base`, paired by seed, in points."""
+    gain = paired_difference(accuracies_by_seed(rows), accuracies_by_seed(base))
     return {
         "gain_n": gain.n,
         "gain_mean_points": gain.mean,
@@ -372,5 +380,5 @@ def _describe_weights(study: StudySpec, dataset: str, variant: str, recipe: str)
     return " ".join(f"{source} {name}" for source, name in given.items())
 
 
-def _column_types(columns: Iterable[str]) -> dict[str, str]:
+def column_types(columns: Iterable[str]) -> dict[str, str]:
     return {name: TYPES.get(name, "str" if name in TEXTS else "float64") for name in columns}

@@ -10,6 +10,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.models.weights import file_sha256
 from resnest_bench.paths import DataPaths, Job, StudyPaths
 from resnest_bench.records import Record
+from resnest_bench.records.observations import WeightsObservation
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.renamed import RenamedRecord, find_renamed_record
 
@@ -32,17 +33,24 @@ def adopt_record(study: StudySpec, paths: StudyPaths, job: Job, fingerprint: str
 
 
 def _starts_alike(study: StudySpec, paths: StudyPaths, job: Job, record: Record) -> bool:
-    """Whether a fine-tuning would start from the very weights that `record` names."""
+    """Whether a job would start, and learn, from the very weights that `record` names."""
+    teacher = study.teacher_job(job)
+    if teacher and record.train and not _are_at(paths.weights(teacher), record.train.teacher):
+        return False
     weights = study.weights(job)
     if weights is None or record.train is None:
         return True
-    source, seen = study.source_job(job), record.train.initial_weights
+    source = study.source_job(job)
     if source:
         path = paths.weights(source)
     elif weights.file:
         path = Path(weights.file)
     else:
         path = DataPaths(Path(study.data_dir)).hub_weights(str(weights.hub))
+    return _are_at(path, record.train.initial_weights)
+
+
+def _are_at(path: Path, seen: WeightsObservation | None) -> bool:
     try:
         return seen is not None and seen.sha256 == file_sha256(path)
     except UserError:

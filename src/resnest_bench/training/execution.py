@@ -59,7 +59,12 @@ class Execution:
 def prepared_network(model: nn.Module, execution: Execution) -> nn.Module:
     """`model` in its fast form and layout, changed in place."""
     model = optimize_for_training(model, compiled=execution.mode == "compiled")
-    last = execution.layout == "channels_last"
+    return move_network(model, execution.layout)
+
+
+def move_network(model: nn.Module, layout: str) -> nn.Module:
+    """`model` with its tensors in memory layout `layout`, in place."""
+    last = layout == "channels_last"
     memory_format = torch.channels_last if last else torch.contiguous_format
     # In place; torch's annotations lack what its docs name.
     model.to(memory_format=memory_format)  # type: ignore[call-overload]

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class SourceFailedError(RuntimeError):
-    """The training that a fine-tuning starts from has failed itself."""
+    """The training that another one starts from, or learns from, has failed itself."""
 
 
 def _trained_weights(source: Job, paths: StudyPaths) -> tuple[dict, WeightsObservation]:
@@ -35,7 +35,7 @@ def _trained_weights(source: Job, paths: StudyPaths) -> tuple[dict, WeightsObser
     if not path.exists() or wanted is None:
         raise UserError(
             f"the weights of {source} are not at {path}: delete {paths.record(source)} and run the "
-            "workflow again, which trains them anew"
+            "workflow again, which trains them"
         )
     came = file_sha256(path)
     if came != wanted:
@@ -112,6 +112,24 @@ def build_initial(
     if recipe.trainable == "head":
         freeze_backbone(model)
     return model, seen
+
+
+def build_teacher(
+    study: StudySpec,
+    job: Job,
+    paths: StudyPaths,
+    num_classes: int,
+    image_size: int,
+    in_chans: int = 3,
+) -> tuple[nn.Module | None, WeightsObservation | None]:
+    """The trained network that `job` learns from, in evaluation mode; (None, None) without one."""
+    source = study.teacher_job(job)
+    if source is None:
+        return None, None
+    variant, _ = fit_to_image(study.variant(source.variant), image_size)
+    model = build_model(variant, num_classes, in_chans=in_chans)
+    seen = _load(model, *_trained_weights(source, paths))
+    return model.eval().requires_grad_(False), seen
 
 
 def _load(model: nn.Module, state: dict, seen: WeightsObservation) -> WeightsObservation:

@@ -43,7 +43,12 @@ from resnest_bench.training.adoption import adopt_record
 from resnest_bench.training.checkpoints import Checkpoint
 from resnest_bench.training.ending import observe_training, warn_of_chance
 from resnest_bench.training.execution import Execution, choose, decided, keep, probe_batch
-from resnest_bench.training.initial import SourceFailedError, build_initial, expected_stats
+from resnest_bench.training.initial import (
+    SourceFailedError,
+    build_initial,
+    build_teacher,
+    expected_stats,
+)
 from resnest_bench.training.loop import Batches, DivergedError, train_model
 from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
@@ -118,8 +123,9 @@ def open_checkpoint(context: Context, job: Job) -> Checkpoint:
 def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
     study, recipe, device = context.study, context.study.recipe(job.recipe), context.device
     meta = context.data.meta
-    num_classes, sizes = len(meta.classes), (meta.image_size, meta.num_channels)
-    model, initial = build_initial(study, job, context.paths, num_classes, *sizes)
+    num_classes, image = len(meta.classes), (meta.image_size, meta.num_channels)
+    model, initial = build_initial(study, job, context.paths, num_classes, *image)
+    teacher, taught_by = build_teacher(study, job, context.paths, num_classes, *image)
     stats = expected_stats(study, job, model, meta.num_channels)
     batches = make_batches(context, recipe, job.seed, stats)
     seen = _choose_execution(context, job, checkpoint, model, len(batches.train_indices))
@@ -136,6 +142,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
         Execution.of(seen),
         on_smaller=on_smaller,
         class_weights_K=_class_weights(recipe, batches),
+        teacher=teacher,
     )
     reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
     progress, test = train_model(
@@ -155,7 +162,8 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
         step.final_model, progress, test, num_classes, initial, sha256, execution
     )
     size_args = fit_to_image(study.variant(job.variant), meta.image_size)[1]
-    return seen_by.model_copy(update={"size_args": size_args}), batches
+    more = {"size_args": size_args, "teacher": taught_by}
+    return seen_by.model_copy(update=more), batches
 
 
 def _class_weights(recipe: RecipeSpec, batches: Batches) -> torch.Tensor | None:

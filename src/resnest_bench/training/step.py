@@ -23,7 +23,13 @@ from resnest_bench.errors import UserError, first_line
 from resnest_bench.models import head_module, may_crash
 from resnest_bench.specs import RecipeSpec
 from resnest_bench.training.checkpoints import TrainedState
-from resnest_bench.training.execution import CrashCheck, Execution, StepMaker, prepared_network
+from resnest_bench.training.execution import (
+    CrashCheck,
+    Execution,
+    StepMaker,
+    move_network,
+    prepared_network,
+)
 from resnest_bench.training.isolation import find_crash
 from resnest_bench.training.micro_batching import Undo, pieces, smaller
 from resnest_bench.training.optimizer import (
@@ -50,6 +56,17 @@ def compute_loss(
         logits_BK, target, class_weights_K, reduction="sum", label_smoothing=recipe.label_smoothing
     )
     return total / len(target)
+
+
+def distillation_loss(logits_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(teacher || student) in nats, mean over the batch, of softmax(logits / T).
+
+    T^2 keeps the size of its gradients (Hinton et al., arXiv:1503.02531, section 2).
+    """
+    student = functional.log_softmax(logits_BK / temperature, dim=1)
+    teacher = functional.log_softmax(teacher_BK / temperature, dim=1)
+    divergence = functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
+    return divergence * temperature**2
 
 
 def balanced_weights(labels_N: np.ndarray, num_classes: int) -> Tensor:
@@ -125,6 +142,8 @@ class TrainStep:
     may_shrink: bool = True
     on_smaller: Callable[[Execution], None] = lambda execution: None
     class_weights_K: Tensor | None = None
+    # Logits of a batch, where the recipe has a teacher; in evaluation mode.
+    teacher: nn.Module | None = None
     network: Callable[[Tensor], Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -140,6 +159,8 @@ class TrainStep:
             self.average = ModelEmaV3(self.model, decay=decay, use_warmup=warmup)
         if self.class_weights_K is not None:
             self.class_weights_K = self.class_weights_K.to(self.device)
+        if self.teacher is not None:
+            self.teacher = move_network(self.teacher.to(self.device), self.execution.layout)
         if self.execution.mode == "compiled":
             self.network = torch.compile(self.model, dynamic=False)
         if self.execution.mode == "cudagraph" and self.capture is None:
@@ -231,7 +252,7 @@ class TrainStep:
         whole, losses, logits = len(target), [], []
         for images_bCHW, part in pieces(images_BCHW, target, self._at_once(whole)):
             logits_bK = self._logits(images_bCHW)
-            loss = compute_loss(logits_bK.float(), part, self.recipe, self.class_weights_K)
+            loss = self._loss(images_bCHW, logits_bK.float(), part)
             if len(part) < whole:
                 loss = loss * (len(part) / whole)
             loss.backward()
@@ -241,6 +262,16 @@ class TrainStep:
             self.sums.add(loss, logits_bK, target)
         else:
             self.sums.add(torch.stack(losses).sum(), torch.cat(logits), target)
+
+    def _loss(self, images_BCHW: Tensor, logits_BK: Tensor, target: Tensor) -> Tensor:
+        loss = compute_loss(logits_BK, target, self.recipe, self.class_weights_K)
+        asked = self.recipe.teacher
+        if asked is None or self.teacher is None:
+            return loss
+        with torch.no_grad():
+            teacher_BK = self._run(self.teacher, images_BCHW).float()
+        taught = distillation_loss(logits_BK, teacher_BK, asked.temperature)
+        return (1 - asked.weight) * loss + asked.weight * taught
 
     def _logits(self, images_BCHW: Tensor) -> Tensor:
         """Raises UserError where batch norm would see one value in each channel."""
@@ -258,12 +289,14 @@ class TrainStep:
             ) from error
 
     def _forward(self, images_BCHW: Tensor) -> Tensor:
-        if self.execution.layout == "channels_last":
-            images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
         # Another shape would be compiled anew: an epoch's last, smaller batch is not worth that.
         usual = math.ceil(self.recipe.batch_size / self.recipe.accumulation_steps)
         whole = len(images_BCHW) == usual
-        network = self.network if whole else self.model
+        return self._run(self.network if whole else self.model, images_BCHW)
+
+    def _run(self, network: Callable[[Tensor], Tensor], images_BCHW: Tensor) -> Tensor:
+        if self.execution.layout == "channels_last":
+            images_BCHW = images_BCHW.contiguous(memory_format=torch.channels_last)
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"
         ):

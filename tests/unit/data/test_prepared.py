@@ -99,7 +99,7 @@ BREAKS = {
     "test_labels.npy: must hold as many": lambda f: np.save(
         f / "test_labels.npy", np.zeros(4, np.int64)
     ),
-    "test_labels.npy: labels go from 0 to 1": lambda f: np.save(
+    "test_labels.npy: labels must be 0 to 1": lambda f: np.save(
         f / "test_labels.npy", np.array([0, 0, 1, 9])
     ),
     "train_offsets.npy: must follow": lambda f: np.save(f / "train_offsets.npy", np.arange(4)),

@@ -2,6 +2,7 @@ import copy
 
 import pytest
 
+from resnest_bench.errors import UserError
 from resnest_bench.paths import Job
 from resnest_bench.specs import dump_study, study_from_config
 
@@ -105,3 +106,65 @@ def test_the_list_of_jobs_is_the_callers_own(config):
     study = study_from_config(config, "c")
     study.jobs().clear()
     assert study.jobs()
+
+
+TAUGHT = {"epochs": 1, "learning_rate": 0.1, "teacher": {"train": "digits/smoke", "variant": "A"}}
+
+
+@pytest.fixture
+def taught(config):
+    """A by recipe smoke teaches B by recipe taught."""
+    config["finetune"] = []
+    config["recipes"] = {"taught": copy.deepcopy(TAUGHT)}
+    config["train"].append({"dataset": "digits", "recipe": "taught", "variants": ["B"]})
+    return config
+
+
+def test_a_student_has_the_teacher_of_its_own_seed(taught):
+    study = study_from_config(taught, "c")
+    student, teacher = (
+        Job("train", "digits", recipe, name, 1)
+        for recipe, name in (("taught", "B"), ("smoke", "A"))
+    )
+    assert study.teacher_job(student) == teacher
+    assert study.teacher_job(teacher) is None
+    assert study.teacher_job(Job("latency", "digits", "default", "B", 0)) is None
+    assert study.keeps_weights(teacher)
+    assert not study.keeps_weights(student)
+    assert study.job_spec(student)["teacher"] == study.job_spec(teacher)
+    assert "teacher" not in study.job_spec(teacher)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "words"),
+    [
+        ({"variant": "C"}, "unknown name 'C'"),
+        ({"train": "digits/smok"}, "did you mean 'smoke'"),
+        ({"train": "digits"}, "DATASET/RECIPE"),
+        ({"train": "half/smoke"}, "student's dataset 'digits'"),
+        ({"train": "digits/paper20"}, "no train block trains A on digits/paper20"),
+        ({"train": "digits/taught", "variant": "B"}, "its own student"),
+        ({"temperature": 0}, "greater than 0"),
+        ({"weight": 1.5}, "at most 1|less than or equal to 1"),
+        ({"wieght": 0.5}, "weight"),
+    ],
+)
+def test_a_teacher_that_can_not_teach_is_refused(taught, teacher, words):
+    taught["recipes"]["taught"]["teacher"] |= teacher
+    with pytest.raises(UserError, match=words):
+        study_from_config(taught, "c")
+
+
+def test_teachers_that_teach_each_other_are_refused(taught):
+    taught["recipes"]["back"] = {**TAUGHT, "teacher": {"train": "digits/taught", "variant": "B"}}
+    taught["recipes"]["taught"]["teacher"]["train"] = "digits/back"
+    taught["train"].append({"dataset": "digits", "recipe": "back", "variants": ["A"]})
+    with pytest.raises(UserError, match="its own student"):
+        study_from_config(taught, "c")
+
+
+def test_a_fine_tuning_has_no_teacher(taught):
+    taught["finetune"] = copy.deepcopy(CONFIG["finetune"])
+    taught["finetune"][0]["recipes"] = ["taught"]
+    with pytest.raises(UserError, match="which is for train blocks"):
+        study_from_config(taught, "c")

@@ -99,7 +99,7 @@ def test_effects_and_power(coverage, rng):
     seen = values(coverage.effect_rows(3, 1.0, 60, rng()), "coverage, all effects")
     assert all(0.90 <= value <= 0.99 for value in seen.values()), seen
     found = values(
-        coverage.power_rows(3, STUDIES, rng()), "power at the least detectable difference"
+        coverage.power_rows(3, STUDIES, rng()), "power at the minimum detectable difference"
     )
     assert all(0.74 <= value <= 0.86 for value in found.values()), found
 

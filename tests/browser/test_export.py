@@ -15,7 +15,7 @@ from support.chromium import NEEDS_CHROMIUM
 from support.hostile_study import write_hostile_study
 from support.records_factory import make_study, write_study
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
 FADED = "#training-1 .mark-line path[opacity='0.03']"
 

@@ -13,7 +13,7 @@ from resnest_bench.cli.app import app
 from support.records_factory import make_study, write_study
 from support.warm import warm_command
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).parent / "resnest-bench"
 SUBCOMMANDS = [
     "plan",
