@@ -126,9 +126,9 @@ def open_checkpoint(context: Context, job: Job) -> Checkpoint:
 def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
     study, recipe, device = context.study, context.study.recipe(job.recipe), context.device
     meta = context.data.meta
-    num_classes, sizes = len(meta.classes), (meta.image_size, meta.num_channels)
-    model, initial = build_initial(study, job, context.paths, num_classes, *sizes)
-    teacher, taught_by = build_teacher(study, job, context.paths, num_classes, *sizes)
+    num_classes, image = len(meta.classes), (meta.image_size, meta.num_channels)
+    model, initial = build_initial(study, job, context.paths, num_classes, *image)
+    teacher, taught_by = build_teacher(study, job, context.paths, num_classes, *image)
     stats = expected_stats(study, job, model, meta.num_channels)
     batches = make_batches(context, recipe, job.seed, stats)
     seen = _choose_execution(context, job, checkpoint, model, len(batches.train_indices))

@@ -62,3 +62,27 @@ def test_a_network_that_cannot_take_the_image_is_described_with_what_helps():
     assert "args.img_size" in row["error"]
     text = describe.variants_text([row], 32, 10)
     assert row["error"] in text
+
+
+def test_every_key_of_a_network_is_planned_and_described(tmp_path):
+    small = {"family": "resnest", "layers": [1, 1], "radix": 2, "width": 16, "stem": "small"}
+    changes = {
+        "lists": {"radix": [0, 2], "cardinality": [1, 2], "width": [32, 16]},
+        "uniform": {"gate": "uniform"},
+        "sigmoid": {"gate": "sigmoid"},
+        "half": {"channels": 0.5},
+        "cbam": {"attention": "cbam"},
+    }
+    variants = [
+        {**small, "name": "plain"},
+        *({**small, "name": n, **c} for n, c in changes.items()),
+    ]
+    study = make_study(variants=variants, finetune=[], tables={})
+    plan.check_study(study, tmp_path)
+    rows = {row["variant"]: row for row in describe.describe_variants(study, 32, 10, in_chans=1)}
+    plain = rows.pop("plain")
+    assert rows.keys() == changes.keys()
+    assert all(row["error"] is None and row["num_macs"] > 0 for row in rows.values())
+    assert rows["uniform"]["num_params"] < plain["num_params"] == rows["sigmoid"]["num_params"]
+    assert rows["half"]["num_params"] < plain["num_params"] / 3
+    assert "1x32x32" in describe.variants_text(list(rows.values()), 32, 10, 1)

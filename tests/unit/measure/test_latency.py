@@ -358,3 +358,13 @@ def test_evaluation_by_hand():
     # log(1 + e^-2) and log(1 + e^2), averaged.
     assert seen.loss == pytest.approx((0.126928 + 2.126928) / 2, abs=1e-5)
     assert model.training
+
+
+def test_a_latency_of_gray_images():
+    """One channel in place of three: two thirds of the first 3x3 with 8 outputs are gone."""
+    spec = QUICK.model_copy(update={"batch_sizes": (1,), "modes": ("eager", "folded")})
+    gray, rgb = (latency.measure_latency(SMALL, 10, 32, spec, CPU, c) for c in (1, 3))
+    assert (gray.in_chans, rgb.in_chans) == (1, 3)
+    assert rgb.num_params - gray.num_params == 2 * 9 * 8
+    assert rgb.num_macs - gray.num_macs == 2 * 9 * 8 * 16 * 16
+    assert [cell.mode for cell in gray.cells] == ["eager", "folded"]

@@ -46,7 +46,6 @@ def raw_record():
             "wall_seconds": 1.1,
             "num_resumes": 0,
             "initial_weights": None,
-            "teacher": None,
             "size_args": {},
             "final_weights_sha256": None,
             "execution": {
