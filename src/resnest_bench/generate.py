@@ -37,10 +37,10 @@ from resnest_bench.specs import (
     WeightsSpec,
 )
 from resnest_bench.specs.base import Spec
+from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import TESTS, ClaimTest
 from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
 from resnest_bench.specs.recipes import TeacherSpec
-from resnest_bench.specs.study import FinetuneBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

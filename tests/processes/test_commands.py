@@ -225,7 +225,7 @@ def test_a_full_disk_is_one_line(study, monkeypatch, capsys):
         raise OSError(28, "No space left on device", "results/x")
 
     monkeypatch.setattr(module, "load_study", full)
-    monkeypatch.setattr(module, "_start_logging", lambda *_: None)
+    monkeypatch.setattr(module, "start_logging", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["resnest-bench", "tables"])
     with pytest.raises(SystemExit) as caught:
         module.main()

@@ -4,13 +4,13 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from resnest_bench.cli.logs import start_logging
 from resnest_bench.cli.options import (
     CoresOption,
     DatasetOption,
@@ -24,10 +24,9 @@ from resnest_bench.cli.options import (
     VariantOption,
 )
 from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run, status
-from resnest_bench.cli.terminal import fit_markdown
+from resnest_bench.cli.reading import DEFAULT_RESULTS, export, figures, show, tables, track
 from resnest_bench.errors import UserError
-from resnest_bench.paths import StudyPaths
-from resnest_bench.specs import StudySpec, load_study, study_with_looks
+from resnest_bench.specs import load_study, study_with_looks
 from resnest_bench.stopping import Interrupted, listening
 
 app = typer.Typer(
@@ -38,36 +37,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DEFAULT_RESULTS = Path("results")
-
 for command in (init, run, status, dashboard):
     app.command()(command)
-
-
-def _start_logging(log_file: Path | None = None) -> None:
-    """Log to standard error, and to `log_file`. In a terminal, a log file leaves only warnings there."""
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    if log_file:
-        try:
-            log_file.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(logging.FileHandler(log_file, mode="w", encoding="utf-8"))
-            # If the disk is full, don't print a traceback for every line that can't be written.
-            logging.raiseExceptions = False
-        except OSError as error:
-            raise UserError(
-                f"cannot write the log {log_file}: {error.strerror}. Make the folder writable or "
-                "choose another one"
-            ) from error
-        if sys.stderr.isatty():
-            handlers[0].setLevel(logging.WARNING)
-    logging.basicConfig(
-        level=logging.WARNING,
-        handlers=handlers,
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        force=True,
-    )
-    logging.getLogger("resnest_bench").setLevel(logging.INFO)
 
 
 @app.command()
@@ -110,7 +81,7 @@ def plan(
     # The jobs do the same: see `_run`.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if decide:
-        _start_logging(log)
+        start_logging(log)
         from resnest_bench.cli.decide import decide_next
 
         typer.echo(decide_next(spec, spec.paths(results), look, json_file))
@@ -155,7 +126,7 @@ def data(
     """Download or read the datasets, check them and prepare them for training."""
     from resnest_bench.cli.inputs import prepare_datasets
 
-    _start_logging(log)
+    start_logging(log)
     for text in prepare_datasets(load_study(study), [dataset] if dataset is not None else []):
         typer.echo(text)
 
@@ -174,7 +145,7 @@ def weights(
     """Download pretrained weights. Jobs never download anything themselves."""
     from resnest_bench.cli.inputs import fetch_named_weights
 
-    _start_logging(log)
+    start_logging(log)
     for text in fetch_named_weights(load_study(study), hub):
         typer.echo(text)
 
@@ -225,7 +196,7 @@ def _run(
     log_file: Path | None,
     seeds: tuple[int, ...] | None = None,
 ) -> None:
-    _start_logging(log_file)
+    start_logging(log_file)
     # A compute node may have no internet, and everything was downloaded before: a library that tries to
     # download more must fail immediately instead of waiting.
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -262,7 +233,7 @@ def latency(
     log: LogOption = None,
 ) -> None:
     """Measure the latency of one variant in one round."""
-    _start_logging(log)
+    start_logging(log)
     spec = load_study(study)
     from resnest_bench.device.lease import leased_device
     from resnest_bench.measure.jobs import run_latency_job
@@ -271,103 +242,8 @@ def latency(
         run_latency_job(spec, dataset, protocol, variant, leased, results, round_number)
 
 
-@app.command()
-def tables(
-    study: StudyOption = DEFAULT_STUDY,
-    results: ResultsOption = DEFAULT_RESULTS,
-    log: LogOption = None,
-) -> None:
-    """Write the tables from all records so far."""
-    from resnest_bench.report.tables import write_tables
-
-    _start_logging(log)
-    spec = _with_looks(study, results)
-    for path in write_tables(spec, spec.paths(results)):
-        typer.echo(path)
-
-
-@app.command()
-def figures(
-    study: StudyOption = DEFAULT_STUDY,
-    results: ResultsOption = DEFAULT_RESULTS,
-    log: LogOption = None,
-) -> None:
-    """Draw the figures from all records so far, as SVG and PNG."""
-    from resnest_bench.charts import write_figures
-
-    _start_logging(log)
-    spec = _with_looks(study, results)
-    for path in write_figures(spec, spec.paths(results)):
-        typer.echo(path)
-
-
-@app.command()
-def show(
-    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
-) -> None:
-    """Print the main tables of a study."""
-    from resnest_bench.report.tables import summary_text
-
-    spec = _study_in(folder)
-    text, note = summary_text(spec, spec.paths(folder.parent)), ""
-    if sys.stdout.isatty():
-        text, left_out = fit_markdown(text, shutil.get_terminal_size().columns)
-        note = "   (all columns, with full captions)" if left_out else ""
-    typer.echo(text)
-    typer.echo(
-        f"\nTables: {folder}/tables/{note}\nFigures: {folder}/figures/\n"
-        "Dashboard: resnest-bench dashboard   (in a checkout, also: make dashboard)"
-    )
-
-
-@app.command()
-def export(
-    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="File to write, .html or .md [default: FOLDER/STUDY.html]"),
-    ] = None,
-) -> None:
-    """Write a study as one HTML file, or as Markdown with figures."""
-    from resnest_bench.export import write_document, write_page
-
-    if out and out.suffix == ".md":
-        typer.echo(write_document(_study_in(folder), StudyPaths(folder), out)[0])
-    else:
-        typer.echo(write_page(_study_in(folder), StudyPaths(folder), out))
-
-
-@app.command()
-def track(
-    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
-    to: Annotated[str, typer.Option("--to", help="tensorboard, wandb, mlflow or trackio")],
-    into: Annotated[
-        Path | None,
-        typer.Option("--folder", help="Where a tracker that writes files puts them"),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never ask a server")] = False,
-) -> None:
-    """Log a study to an experiment tracker: curves, figures, means and intervals."""
-    from resnest_bench.cli.track import track_study
-    from resnest_bench.results import StudyResults
-
-    results = StudyResults(_study_in(folder), StudyPaths(folder))
-    typer.echo(f"{track_study(results, to, into, offline)} new runs in {to}")
-
-
-def _study_in(folder: Path) -> StudySpec:
-    if not (folder / "study.json").exists():
-        raise UserError(
-            f"{folder} has no study.json: run the study first, with `resnest-bench run` or, in a "
-            "checkout, with `make demo`"
-        )
-    return study_with_looks(load_study(folder / "study.json"), StudyPaths(folder))
-
-
-def _with_looks(study: Path, results: Path) -> StudySpec:
-    """Load the study, with the seeds that its looks added."""
-    spec = load_study(study)
-    return study_with_looks(spec, spec.paths(results))
+for reader in (tables, figures, show, export, track):
+    app.command()(reader)
 
 
 @app.command()

@@ -187,9 +187,8 @@ def measure_cell(
 
 def _describe_error(error: Exception) -> str:
     """The type and the first line of an error, for a row of the table."""
-    if isinstance(error, NotAvailableError):
-        return str(error)
-    return f"{type(error).__name__}: {first_line(error)}"[:300]
+    known = isinstance(error, NotAvailableError)
+    return str(error) if known else f"{type(error).__name__}: {first_line(error)}"[:300]
 
 
 def make_unavailable_cell(

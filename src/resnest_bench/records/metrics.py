@@ -221,7 +221,7 @@ _ENTRIES = (
     Metric(
         "test_loss",
         "nats",
-        "Test loss (negative log-likelihood)",
+        "Test loss",
         "lower",
         TRAINED,
         _last_epoch("test_loss"),

@@ -50,9 +50,11 @@ from resnest_bench.training.initial import (
     expected_stats,
 )
 from resnest_bench.training.loop import Batches, DivergedError, train_model
+from resnest_bench.training.losses import balanced_weights
 from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
-from resnest_bench.training.step import balanced_weights, make_step, probe_steps
+from resnest_bench.training.requests import check_recipe, jobs_asked
+from resnest_bench.training.step import make_step, probe_steps
 
 log = logging.getLogger(__name__)
 
@@ -285,47 +287,6 @@ def _has_weights(context: Context, job: Job, record: Record) -> bool:
     path = context.paths.weights(job)
     wanted = record.train.final_weights_sha256 if record.train else None
     return path.exists() and file_sha256(path) == wanted
-
-
-def check_recipe(recipe: RecipeSpec, device: torch.device) -> None:
-    """Raise UserError for what this device can't do."""
-    if recipe.mode == "cudagraph" and device.type != "cuda":
-        raise UserError(
-            "the recipe asks for mode cudagraph, which needs an NVIDIA GPU, but this runs on a CPU: "
-            "take auto, eager or compiled"
-        )
-    if recipe.precision == "tf32" and device.type != "cuda":
-        raise UserError(
-            "the recipe asks for precision tf32, which needs an NVIDIA GPU, but this runs on a CPU: "
-            "take fp32 or bf16"
-        )
-
-
-def jobs_asked(
-    study: StudySpec,
-    kind: str,
-    dataset: str,
-    recipe: str,
-    variant: str,
-    seeds: Sequence[int] | None = None,
-) -> list[Job]:
-    """The jobs of `run_job`. Raises UserError where the study neither asks for one nor may add it."""
-    jobs = [Job(kind, dataset, recipe, variant, seed) for seed in seeds or study.seeds]
-    place = (kind, dataset, recipe, variant)
-    if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.jobs()):
-        raise UserError(
-            f"study {study.study!r} does not ask for {jobs[0]}: see `resnest-bench plan`"
-        )
-    added = study.adaptive.steps(study.seeds) if study.adaptive and kind == "train" else []
-    allowed = [*study.seeds, *(seed for step in added for seed in step)]
-    for job in jobs:
-        if job.seed not in allowed:
-            raise UserError(
-                f"seed {job.seed} is none of study {study.study!r}, whose seeds are "
-                f"{', '.join(map(str, allowed))}: choose one of them, or list it under seeds (or, for a "
-                "training, allow more under adaptive)"
-            )
-    return jobs
 
 
 def run_job(
