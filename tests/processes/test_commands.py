@@ -219,15 +219,16 @@ def test_an_unknown_option_is_no_traceback():
 
 
 def test_a_full_disk_is_one_line(study, monkeypatch, capsys):
-    from resnest_bench.cli import app as module
+    from resnest_bench.cli import reading
+    from resnest_bench.cli.app import main
 
     def full(*_):
         raise OSError(28, "No space left on device", "results/x")
 
-    monkeypatch.setattr(module, "load_study", full)
-    monkeypatch.setattr(module, "start_logging", lambda *_: None)
+    monkeypatch.setattr(reading, "load_study", full)
+    monkeypatch.setattr(reading, "start_logging", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["resnest-bench", "tables"])
     with pytest.raises(SystemExit) as caught:
-        module.main()
+        main()
     assert caught.value.code == 1
     assert capsys.readouterr().err == "resnest-bench: error: results/x: No space left on device\n"
