@@ -12,6 +12,7 @@ import data
 import views
 from resnest_bench.paths import Job
 from resnest_bench.records import Record
+from resnest_bench.records.observations import DatasetIdentity
 
 MAX_JSON_BYTES = 2**20
 RECORD = "record"
@@ -89,7 +90,7 @@ def list_facts(record: Record) -> pd.DataFrame:
             "data": seen.label,
             "data fingerprint": seen.fingerprint,
             "images": f"{seen.num_train} train, {seen.num_validation} validation, {seen.num_test} test",
-            "classes": ", ".join(seen.classes),
+            "classes": ", ".join(_describe_classes(seen)),
             "duplicate images": seen.duplicates and seen.duplicates.model_dump(),
         }
     facts |= {"spec": json.dumps(record.spec, ensure_ascii=False)}
@@ -97,6 +98,14 @@ def list_facts(record: Record) -> pd.DataFrame:
         {"fact": name.replace("_", " "), "value": _text(value)} for name, value in facts.items()
     ]
     return pd.DataFrame(rows)
+
+
+def _describe_classes(seen: DatasetIdentity) -> list[str]:
+    """Each class with its training and test images, as far as the record says them."""
+    if not seen.train_images_per_class:
+        return seen.classes
+    counts = zip(seen.classes, seen.train_images_per_class, seen.test_images_per_class, strict=True)
+    return [f"{name} ({train:,} train, {test:,} test)" for name, train, test in counts]
 
 
 def _text(value: object) -> str:

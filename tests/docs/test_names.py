@@ -131,7 +131,8 @@ def as_study(block):
         named = yaml.safe_dump(block)
         names = sorted(set(re.findall(r"radix-\d|ResNet-10", named)))
         sheets["variants"] = [{"name": n, "family": "timm", "model": "resnet10t"} for n in names]
-    return {**A_STUDY, **block, **sheets}
+    datasets = {**A_STUDY["datasets"], **block.get("datasets", {})}
+    return {**A_STUDY, **block, **sheets, "datasets": datasets}
 
 
 @pytest.mark.parametrize("block", BLOCKS)

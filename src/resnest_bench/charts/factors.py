@@ -13,6 +13,9 @@ TITLES = {
     "width": "Width",
     "stem": "Stem and downsampling",
     "layers": "Depth",
+    "channels": "Scale of all channels",
+    "gate": "Weights of the splits",
+    "attention": "Attention at the end of each block",
 }
 AXIS = "Test accuracy, second network minus first (percentage points)"
 OURS, STALE = "ours", "ours (stale)"
@@ -67,7 +70,7 @@ def name_pair(base: str, variant: str) -> str:
 def _with_labels(rows: pd.DataFrame, factor: str) -> pd.DataFrame:
     """Add the limits of the interval, and a label of three lines: names, levels, other factors."""
     # A stem's level is its name, and a depth's level shows its layers.
-    word = f"{factor} " if factor in ("radix", "cardinality", "width") else ""
+    word = "" if factor in ("stem", "layers") else f"{factor} "
     changes = word + rows["base_level"] + " → " + rows["level"]
     lines = zip(_names(rows), changes, "held fixed: " + rows["held"], strict=True)
     return rows.assign(

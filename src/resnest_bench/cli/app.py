@@ -132,13 +132,15 @@ def describe(
         int, typer.Option(min=8, help="Side of the square image, in pixels")
     ] = 32,
     classes: Annotated[int, typer.Option(min=2, help="Number of classes")] = 10,
+    in_chans: Annotated[int, typer.Option(min=1, help="Channels of an image: 3 for RGB")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, unrounded")] = False,
 ) -> None:
     """List the variants with their parameters, MACs and activations."""
     from resnest_bench.cli.describe import describe_variants, variants_text
 
-    rows = describe_variants(load_study(study), image_size, classes)
-    typer.echo(json.dumps(rows, indent=1) if as_json else variants_text(rows, image_size, classes))
+    rows = describe_variants(load_study(study), image_size, classes, in_chans)
+    text = variants_text(rows, image_size, classes, in_chans)
+    typer.echo(json.dumps(rows, indent=1) if as_json else text)
 
 
 @app.command()
@@ -331,6 +333,24 @@ def export(
         typer.echo(write_document(_study_in(folder), StudyPaths(folder), out)[0])
     else:
         typer.echo(write_page(_study_in(folder), StudyPaths(folder), out))
+
+
+@app.command()
+def track(
+    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
+    to: Annotated[str, typer.Option("--to", help="tensorboard, wandb, mlflow or trackio")],
+    into: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where a tracker that writes files puts them"),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask a server")] = False,
+) -> None:
+    """Log a study to an experiment tracker: curves, figures, means and intervals."""
+    from resnest_bench.export.track import track_study
+    from resnest_bench.results import StudyResults
+
+    results = StudyResults(_study_in(folder), StudyPaths(folder))
+    typer.echo(f"{track_study(results, to, into, offline)} new runs in {to}")
 
 
 def _study_in(folder: Path) -> StudySpec:

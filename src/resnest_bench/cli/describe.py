@@ -12,12 +12,14 @@ from resnest_bench.models.image_size import describe_size, patch_grid
 from resnest_bench.specs import StudySpec, VariantSpec
 
 
-def describe_variants(study: StudySpec, image_size: int, classes: int) -> list[dict[str, Any]]:
+def describe_variants(
+    study: StudySpec, image_size: int, classes: int, in_chans: int = 3
+) -> list[dict[str, Any]]:
     """One row a variant, with counts of one image and the operators that were not counted."""
     rows = []
     for variant in study.variants:
         fitted, size_args = fit_to_image(variant, image_size)
-        model = build_model(fitted, classes)
+        model = build_model(fitted, classes, in_chans=in_chans)
         grid = patch_grid(model)
         rows.append(
             {
@@ -25,25 +27,28 @@ def describe_variants(study: StudySpec, image_size: int, classes: int) -> list[d
                 "family": variant.family,
                 "stem": variant.stem,
                 "num_params": count_params(model),
-                **_counts(variant, model, image_size),
+                **_counts(variant, model, image_size, in_chans),
                 "size_args": size_args,
                 "patches": grid,
                 "remark": describe_size(variant, size_args, grid, image_size),
                 "image_size": image_size,
+                "in_chans": in_chans,
                 "num_classes": classes,
             }
         )
     return rows
 
 
-def _counts(variant: VariantSpec, model: nn.Module, image_size: int) -> dict[str, Any]:
+def _counts(
+    variant: VariantSpec, model: nn.Module, image_size: int, in_chans: int
+) -> dict[str, Any]:
     """What one image costs; null, with the `error`, where the network can't take it."""
     try:
-        counts = complexity(model, image_size)
+        counts = complexity(model, image_size, in_chans)
     # A network may raise anything at a size that it was not made for.
     except Exception as error:
         unknown = dict.fromkeys(("num_macs", "num_activations", "uncounted_operators"))
-        return {**unknown, "error": _explain(variant, image_size, error)}
+        return {**unknown, "error": _explain(variant, image_size, in_chans, error)}
     return {
         "num_macs": counts.num_macs,
         "num_activations": counts.num_activations,
@@ -52,10 +57,10 @@ def _counts(variant: VariantSpec, model: nn.Module, image_size: int) -> dict[str
     }
 
 
-def _explain(variant: VariantSpec, image_size: int, error: Exception) -> str:
+def _explain(variant: VariantSpec, image_size: int, in_chans: int, error: Exception) -> str:
     """What `plan` says of a network that can't take the images, or else the error itself."""
     try:
-        check_image(variant, image_size)
+        check_image(variant, image_size, in_chans)
     except UserError as refusal:
         return str(refusal)
     return f"{variant.name} can't be counted: {first_line(error)}"
@@ -65,7 +70,9 @@ def _millions(count: int | None, digits: int) -> str:
     return "" if count is None else f"{count / 1e6:.{digits}f}"
 
 
-def variants_text(rows: list[dict[str, Any]], image_size: int, classes: int) -> str:
+def variants_text(
+    rows: list[dict[str, Any]], image_size: int, classes: int, in_chans: int = 3
+) -> str:
     """The rows as a table; MACs and activations in millions."""
     table = [
         {
@@ -87,7 +94,7 @@ def variants_text(rows: list[dict[str, Any]], image_size: int, classes: int) -> 
     failed = [row["error"] for row in rows if row["error"]]
     text = "\n".join([text, *([""] if failed else []), *failed])
     return (
-        f"{text}\n\nOne image of 3x{image_size}x{image_size}, {classes} classes, evaluation mode. "
+        f"{text}\n\nOne image of {in_chans}x{image_size}x{image_size}, {classes} classes, evaluation mode. "
         "MACs: convolutions, linear layers and attention;\nnorms, activations and pooling are not "
         "counted (--json lists them by name)."
         + "".join(f"\n\n{row['remark']}." for row in rows if row["remark"])

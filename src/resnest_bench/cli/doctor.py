@@ -14,8 +14,11 @@ from resnest_bench.errors import UserError
 from resnest_bench.models.hub import explain_offline, find_hub_problem
 from resnest_bench.paths import DataPaths
 from resnest_bench.specs import (
-    ImageFolderDataset,
+    Cifar10Dataset,
+    DatasetSpec,
+    HuggingFaceDataset,
     StudySpec,
+    TorchvisionDataset,
     describe_missing,
     load_study,
     local_path,
@@ -99,10 +102,18 @@ def _data(study: StudySpec) -> list[Finding]:
         elif spec.source == "digits":
             findings.append(Finding(topic, "ok", "comes with scikit-learn"))
         else:
-            what = "an archive" if isinstance(spec, ImageFolderDataset) else "CIFAR-10 (163 MiB)"
-            text = f"will download {what} from {spec.urls[0]}; offline, set datasets.{name}.path"
+            text = f"will download {_describe_origin(spec)}; offline, set datasets.{name}.path"
             findings.append(Finding(topic, "note", text))
     return findings
+
+
+def _describe_origin(spec: DatasetSpec) -> str:
+    if isinstance(spec, HuggingFaceDataset):
+        return f"{spec.hub} from the hub of Hugging Face"
+    if isinstance(spec, TorchvisionDataset):
+        return f"{spec.name} from where torchvision has it"
+    what = "CIFAR-10 (163 MiB)" if isinstance(spec, Cifar10Dataset) else "an archive"
+    return f"{what} from {getattr(spec, 'urls', ('',))[0]}"
 
 
 def _weights(study: StudySpec) -> list[Finding]:

@@ -12,7 +12,7 @@ from resnest_bench.cli.cores import choose_for_study, list_rules
 from resnest_bench.cli.inputs import describe_missing_weights
 from resnest_bench.cli.steps import describe_imbalances, describe_short_trainings
 from resnest_bench.cli.todo import describe_to_do, find_renamed, list_to_do, read_outcomes
-from resnest_bench.data import SOURCES, open_prepared
+from resnest_bench.data import SOURCES, is_prepared, open_prepared
 from resnest_bench.device.allocator import keep_memory
 from resnest_bench.device.environment import describe
 from resnest_bench.device.lease import leased_device
@@ -21,16 +21,16 @@ from resnest_bench.models import build_model, check_buildable, check_image, fit_
 from resnest_bench.models.weight_files import load_weights_file
 from resnest_bench.models.weights import apply_weights
 from resnest_bench.paths import Job
+from resnest_bench.planning.classes import describe_classes
 from resnest_bench.planning.clock import Clock
 from resnest_bench.planning.cores import Work
-from resnest_bench.planning.datasets import inspect_dataset
+from resnest_bench.planning.datasets import find_side, find_sizes, inspect_dataset
 from resnest_bench.planning.estimate import estimate_study
 from resnest_bench.planning.storage import list_downloads, list_needs
 from resnest_bench.planning.telling import make_teller
 from resnest_bench.planning.texts import describe_disk, describe_downloads, describe_estimate
 from resnest_bench.prices import write_prices
 from resnest_bench.specs import (
-    ImageFolderDataset,
     StudySpec,
     WeightsSpec,
     describe_missing,
@@ -49,18 +49,9 @@ def check_weights(study: StudySpec, dataset: str, variant: str, weights: Weights
             f"{'did you mean ' + ', '.join(close) if close else 'see timm.list_pretrained()'}?"
         )
     if weights.file:
-        fitted, _ = fit_to_image(study.variant(variant), _image_size(study, dataset))
-        model = build_model(fitted, 2)
+        fitted, _ = fit_to_image(study.variant(variant), find_side(study, dataset))
+        model = build_model(fitted, 2, in_chans=study.dataset(dataset).num_channels)
         apply_weights(model, load_weights_file(Path(weights.file), weights.key), weights.file)
-
-
-def _image_size(study: StudySpec, dataset: str) -> int:
-    spec = study.dataset(dataset)
-    known = SOURCES[spec.source].sizes
-    if known:
-        return known[2]
-    assert isinstance(spec, ImageFolderDataset), "of the others the sizes are known"
-    return spec.image_size
 
 
 def check_study(study: StudySpec, results: Path) -> None:
@@ -68,7 +59,8 @@ def check_study(study: StudySpec, results: Path) -> None:
     for variant in study.variants:
         check_buildable(variant)
     for name, dataset in sorted({(job.variant, job.dataset) for job in study.jobs()}):
-        check_image(study.variant(name), _image_size(study, dataset))
+        channels = study.dataset(dataset).num_channels
+        check_image(study.variant(name), find_side(study, dataset), channels)
     for block in study.finetune:
         for name, weights in block.weights.items():
             check_weights(study, block.dataset, name, weights)
@@ -79,6 +71,9 @@ def check_study(study: StudySpec, results: Path) -> None:
             raise UserError(
                 f"datasets.{name}.path: {describe_missing(path)}: put the data there, or change the path"
             )
+        check = SOURCES[spec.source].check
+        if check and not is_prepared(study, name):
+            check(spec, name)
     files.check_writable(study.paths(results).root)
 
 
@@ -90,8 +85,9 @@ def _count_train_images(study: StudySpec) -> dict[str, int]:
         # Damaged data is for the job that reads it to report.
         with suppress(UserError):
             if prepared:
-                counts[name] = len(open_prepared(study.prepared(name)).train)
-            elif SOURCES[spec.source].sizes:
+                data = open_prepared(study.prepared(name))
+                counts[name] = len(data.train) - data.meta.reading.num_given_validation
+            elif find_sizes(spec):
                 counts[name] = inspect_dataset(study, name, Clock(torch.device("cpu"))).num_train
     return counts
 
@@ -122,6 +118,8 @@ def describe_plan(
     renamed = find_renamed(study, paths, found)
     todo = list_to_do(found, renamed)
     text = [f"Study {study.study!r}", "", describe_to_do(found, renamed)]
+    if classes := describe_classes(study):
+        text += ["", *classes]
     short = describe_short_trainings(study, _count_train_images(study))
     if short:
         text += ["", *short]

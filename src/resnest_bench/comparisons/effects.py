@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from resnest_bench.comparisons.factors import FACTORS, Network, distinct_networks
+from resnest_bench.comparisons.factors import EXTRAS, FACTORS, Network, distinct_networks
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import StudySpec
@@ -18,7 +18,7 @@ DROPOUT, RECIPE = "dropout", "recipe"
 
 
 def study_effects(study: StudySpec, runs: pd.DataFrame) -> FactorEffects | str:
-    """Effects of radix, cardinality, width, stem, depth and recipe on the test accuracy, in points.
+    """Effects of the factors of the networks and of the recipe on the test accuracy, in points.
 
     The rows are the variants of the ablation table (all trained ones without it) with all recipes that
     train them on its dataset. With several recipes, the recipe is a factor too. Each network counts
@@ -36,7 +36,8 @@ def study_effects(study: StudySpec, runs: pd.DataFrame) -> FactorEffects | str:
     frame, left_out = _rows(study, runs, chosen.variants, experiments)
     if len(frame["seed"].unique()) < 2:
         return "fewer than two seeds have a result"
-    factors = [f for f in frame.columns if f in FACTORS or len(frame[f].unique()) > 1]
+    always = [factor for factor in FACTORS if factor not in EXTRAS]
+    factors = [f for f in frame.columns if f in always or len(frame[f].unique()) > 1]
     factors = [f for f in factors if f not in ("variant", "seed", "value")]
     try:
         effects = factor_effects(frame, factors)

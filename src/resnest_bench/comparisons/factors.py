@@ -9,6 +9,7 @@ import pandas as pd
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.specs import ResNestVariant, StudySpec
 from resnest_bench.specs.tables import TableSpec
+from resnest_bench.specs.variants import PER_STAGE, stages_text
 from resnest_bench.stats.summary import paired_difference
 from resnest_bench.tables import paper_values
 from resnest_bench.tables.selection import RowGroups, Selection, select
@@ -23,7 +24,10 @@ from resnest_bench.tables.values import (
     training_status,
 )
 
-FACTORS = ("radix", "cardinality", "width", "stem", "layers")
+FACTORS = ("radix", "cardinality", "width", "stem", "layers", "channels", "gate", "attention")
+# Those that are spoken of only where they are not as in the paper.
+EXTRAS = ("channels", "gate", "attention")
+GATES = ("uniform", "sigmoid", "attention")
 STEMS = ("conv7", "deep", "small")
 COLUMNS = {
     **dict.fromkeys(["factor", "held", "base", "variant", "base_level", "level"], "str"),
@@ -66,31 +70,49 @@ RESNEST = Stem(STEMS.index("deep"), 32, avg_down=True, avd=True, avd_first=True)
 class Network:
     """The architecture of a variant of the family, without its name and note."""
 
-    radix: int
-    cardinality: int
-    width: int
+    radix: int | tuple[int, ...]
+    cardinality: int | tuple[int, ...]
+    width: int | tuple[int, ...]
     stem: Stem
     layers: tuple[int, ...]
     dropout: float
+    channels: float = 1.0
+    gate: str = "attention"
+    attention: str = "none"
 
     @property
     def depth(self) -> int:
         return 2 + 3 * sum(self.layers)
 
     def level(self, factor: str) -> str:
-        """'2', 'deep 32, avg_down, avd_first' or '14 [1, 1, 1, 1]'."""
+        """'2', '0-0-2-2', 'deep 32, avg_down, avd_first' or '14 [1, 1, 1, 1]'."""
         value = getattr(self, factor)
-        return f"{self.depth} {list(value)}" if factor == "layers" else str(value)
+        if factor == "layers":
+            return f"{self.depth} {list(value)}"
+        if factor == "channels":
+            return f"{value:g}"
+        return stages_text(value) if factor in PER_STAGE else str(value)
 
     def order(self, factor: str) -> Any:
         """The sort key for the levels of a factor."""
-        return (self.depth, self.layers) if factor == "layers" else getattr(self, factor)
+        value = getattr(self, factor)
+        if factor == "layers":
+            return self.depth, self.layers
+        if factor in PER_STAGE:
+            return (value,) * len(self.layers) if isinstance(value, int) else value
+        if factor == "gate":
+            return GATES.index(value)
+        return (value != "none", value) if factor == "attention" else value
 
     def held(self, factor: str) -> str:
         """Describe everything but `factor`: 'ResNeSt-14, cardinality 1, width 64'."""
-        numbers = [n for n in ("radix", "cardinality", "width") if n != factor]
-        parts = [self._architecture(factor), *(f"{n} {getattr(self, n)}" for n in numbers)]
+        names = [name for name in PER_STAGE if name != factor]
+        names += [name for name in EXTRAS if name != factor and self._is_unusual(name)]
+        parts = [self._architecture(factor), *(f"{name} {self.level(name)}" for name in names)]
         return ", ".join(parts)
+
+    def _is_unusual(self, name: str) -> bool:
+        return bool(getattr(self, name) != Network.__dataclass_fields__[name].default)
 
     def _architecture(self, factor: str) -> str:
         """'ResNeSt-14', without the parts that `factor` changes."""
@@ -164,6 +186,7 @@ def _network(variant: ResNestVariant, recipe_dropout: float) -> Network:
         avd=variant.avd,
         avd_first=variant.avd and variant.avd_first,
     )
+    most_splits = max(radix for radix, *_ in variant.list_stages())
     return Network(
         variant.radix,
         variant.cardinality,
@@ -171,6 +194,10 @@ def _network(variant: ResNestVariant, recipe_dropout: float) -> Network:
         stem,
         variant.layers,
         dropout=recipe_dropout if variant.dropout is None else variant.dropout,
+        channels=variant.channels,
+        # Of one split both are the same sigmoid.
+        gate="attention" if variant.gate == "sigmoid" and most_splits < 2 else variant.gate,
+        attention=variant.attention,
     )
 
 

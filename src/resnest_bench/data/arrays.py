@@ -12,9 +12,9 @@ import numpy as np
 from resnest_bench.data.prepared import (
     FORMAT_VERSION,
     PARTS,
+    ChannelValues,
     PreparedMeta,
     Split,
-    Triple,
     array_file,
     counts_per_class,
     fingerprint,
@@ -29,23 +29,27 @@ log = logging.getLogger(__name__)
 
 REPORT_EVERY = 10_000
 
-# (H, W, 3) uint8 and its class index.
+# (H, W, C) uint8 and its class index.
 Items = Iterable[tuple[np.ndarray, int]]
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a source gives: the images of both parts, in a fixed order, and what they are."""
+    """What a source gives: the images of both parts, in a fixed order, and what they are.
+
+    `mean` and `std` of each channel in 0 to 1; None: as the training images have it.
+    """
 
     label: str
     classes: tuple[str, ...]
     image_size: int
     resize: int
-    mean: Triple
-    std: Triple
+    mean: ChannelValues | None
+    std: ChannelValues | None
     uniform: bool
     train: Items
     test: Items
+    channels: int = 3
     # Part to the names of its files, in the images' order; None where an image has no file of its own.
     files: Mapping[str, Sequence[str]] | None = None
     # Called once both parts were read; it raises UserError where an image was broken.
@@ -89,10 +93,12 @@ class NpyAppender:
                 assert self.file.tell() == self.header_bytes, "the header of a .npy file grew"
 
 
-def write_split(folder: Path, part: str, items: Items, uniform: bool, size: int) -> None:
+def write_split(
+    folder: Path, part: str, items: Items, uniform: bool, size: int, channels: int = 3
+) -> None:
     """Write one part's images in the order they come."""
     labels, shapes = [], []
-    item_shape = (size, size, 3) if uniform else ()
+    item_shape = (size, size, channels) if uniform else ()
     with NpyAppender(array_file(folder, part, "images"), np.uint8, item_shape) as images:
         for image_HWC, label in items:
             images.append(image_HWC[None] if uniform else image_HWC.reshape(-1))
@@ -102,24 +108,30 @@ def write_split(folder: Path, part: str, items: Items, uniform: bool, size: int)
                 log.info("%s: %d images so far", part, len(labels))
     np.save(array_file(folder, part, "labels"), np.array(labels, dtype=np.int64))
     if not uniform:
-        _write_places(folder, part, np.array(shapes, dtype=np.int32).reshape(-1, 2))
+        _write_places(folder, part, np.array(shapes, dtype=np.int32).reshape(-1, 2), channels)
 
 
-def _write_places(folder: Path, part: str, shapes_N2: np.ndarray) -> None:
-    sizes_N = shapes_N2.astype(np.int64).prod(axis=1) * 3
+def _write_places(folder: Path, part: str, shapes_N2: np.ndarray, channels: int) -> None:
+    sizes_N = shapes_N2.astype(np.int64).prod(axis=1) * channels
     np.save(array_file(folder, part, "shapes"), shapes_N2)
     np.save(array_file(folder, part, "offsets"), np.cumsum(sizes_N) - sizes_N)
 
 
 def write_prepared(folder: Path, name: str, content: Content, source: str) -> PreparedMeta:
     """Write both parts of `content` into the empty `folder`, and meta.json last."""
+    channels = content.channels
     for part in PARTS:
-        write_split(folder, part, getattr(content, part), content.uniform, content.image_size)
+        items = getattr(content, part)
+        write_split(folder, part, items, content.uniform, content.image_size, channels)
     reading = content.finish()
     splits: dict[str, Split] = {}
     for part in PARTS:
-        splits[part] = load_split(folder, part, content.uniform)
+        splits[part] = load_split(folder, part, content.uniform, channels)
         log.info("%s: %d %s images", name, len(splits[part]), part)
+    mean, std = content.mean, content.std
+    if mean is None or std is None:
+        measured_mean, measured_std = measure_channels(splits["train"])
+        mean, std = mean or measured_mean, std or measured_std
     meta = PreparedMeta(
         format_version=FORMAT_VERSION,
         name=name,
@@ -127,8 +139,8 @@ def write_prepared(folder: Path, name: str, content: Content, source: str) -> Pr
         classes=content.classes,
         image_size=content.image_size,
         resize=content.resize,
-        mean=content.mean,
-        std=content.std,
+        mean=mean,
+        std=std,
         uniform=content.uniform,
         counts_per_class={
             part: counts_per_class(split.labels, content.classes) for part, split in splits.items()
@@ -142,3 +154,24 @@ def write_prepared(folder: Path, name: str, content: Content, source: str) -> Pr
         write_text(image_names_file(folder), json.dumps(list(content.files["test"])))
     write_meta(folder, meta)
     return meta
+
+
+def measure_channels(split: Split) -> tuple[ChannelValues, ChannelValues]:
+    """Mean and standard deviation of each channel over all pixels of all images, in 0 to 1.
+
+    Pixels count alike, whatever image they are of. A channel without any spread gets one level of 255,
+    so that it can be divided by.
+    """
+    num, sums_C, squares_C = 0, np.zeros(split.channels), np.zeros(split.channels)
+    for index in range(len(split)):
+        pixels_PC = split.image(index).reshape(-1, split.channels).astype(np.float64) / 255
+        num += len(pixels_PC)
+        sums_C += pixels_PC.sum(axis=0)
+        squares_C += (pixels_PC**2).sum(axis=0)
+    mean_C = sums_C / max(num, 1)
+    std_C = np.sqrt(np.maximum(squares_C / max(num, 1) - mean_C**2, 0))
+    return _rounded(mean_C), _rounded(np.maximum(std_C, 1 / 255))
+
+
+def _rounded(values_C: np.ndarray) -> ChannelValues:
+    return tuple(round(float(value), 4) for value in values_C)

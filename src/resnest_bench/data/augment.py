@@ -209,7 +209,7 @@ def random_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, 
 
 
 def random_resized_crop(image_HWC: np.ndarray, side: int, rng: np.random.Generator) -> Tensor:
-    """A random crop, scaled to (side, side, 3) uint8; bilinear, antialiased."""
+    """A random crop, scaled to (side, side, C) uint8; bilinear, antialiased."""
     top, left, height, width = random_box(image_HWC.shape[0], image_HWC.shape[1], rng)
     # A copy of the crop alone: torch takes no read-only memory map.
     crop_HWC = torch.from_numpy(image_HWC[top : top + height, left : left + width].copy())
@@ -218,7 +218,7 @@ def random_resized_crop(image_HWC: np.ndarray, side: int, rng: np.random.Generat
 
 
 def center_crop(image_HWC: np.ndarray, side: int) -> np.ndarray:
-    """The central (side, side, 3) of an image that is at least as large."""
+    """The central (side, side, C) of an image that is at least as large."""
     top, left = ((length - side) // 2 for length in image_HWC.shape[:2])
     assert top >= 0 <= left, f"an image of {image_HWC.shape} is smaller than the crop, {side}"
     return image_HWC[top : top + side, left : left + side]

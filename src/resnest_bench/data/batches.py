@@ -13,8 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from resnest_bench.data.augment import Draws, augment_batch, center_crop, random_resized_crop
-from resnest_bench.data.prepared import PreparedMeta, Split, Triple
+from resnest_bench.data.augment import (
+    Draws,
+    augment_batch,
+    center_crop,
+    random_resized_crop,
+)
+from resnest_bench.data.prepared import ChannelValues, PreparedMeta, Split
 from resnest_bench.data.splits import AUGMENT_TAG
 from resnest_bench.specs import RecipeSpec
 
@@ -26,10 +31,10 @@ PREFETCH_DEPTH = 2
 
 
 class BatchLoader:
-    """Batches of one part of a dataset: float32 images (B, 3, S, S) and int64 labels (B,).
+    """Batches of one part of a dataset: float32 images (B, C, S, S) and int64 labels (B,).
 
     `recipe` says how training images are augmented; without one, they come as in evaluation.
-    `mean_std` replaces the dataset's own mean and standard deviation, of RGB in 0 to 1.
+    `mean_std` replaces the dataset's own mean and standard deviation, of each channel in 0 to 1.
     """
 
     def __init__(
@@ -38,13 +43,13 @@ class BatchLoader:
         meta: PreparedMeta,
         recipe: RecipeSpec | None,
         device: torch.device,
-        mean_std: tuple[Triple, Triple] | None = None,
+        mean_std: tuple[ChannelValues, ChannelValues] | None = None,
     ) -> None:
         self.split, self.recipe, self.device = split, recipe, device
         self.side = meta.image_size
         self.mean, std = mean_std or (meta.mean, meta.std)
-        self.mean_C11 = torch.tensor(self.mean, device=device).view(3, 1, 1)
-        self.std_C11 = torch.tensor(std, device=device).view(3, 1, 1)
+        self.mean_C11 = torch.tensor(self.mean, device=device).view(-1, 1, 1)
+        self.std_C11 = torch.tensor(std, device=device).view(-1, 1, 1)
         self._resident_NHWC: Tensor | None = None
 
     @property
@@ -117,7 +122,7 @@ class BatchLoader:
         return self._normalise(images_BHWC), self._labels(indices)
 
     def _pixels(self, indices: np.ndarray) -> Tensor:
-        """uint8 images (B, S, S, 3), on the device where they stay there, else on the CPU."""
+        """uint8 images (B, S, S, C), on the device where they stay there, else on the CPU."""
         if not self.split.uniform:
             crops = [center_crop(self.split.image(i), self.side) for i in indices]
             return torch.from_numpy(np.stack(crops))
@@ -136,7 +141,7 @@ class BatchLoader:
         return (images_BCHW.float() / 255 - self.mean_C11) / self.std_C11
 
 
-# uint8 images (B, S, S, 3), their indices, and what was drawn for them.
+# uint8 images (B, S, S, C), their indices, and what was drawn for them.
 _Pixels = tuple[Tensor, np.ndarray, Draws]
 
 

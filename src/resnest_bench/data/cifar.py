@@ -79,30 +79,38 @@ def _items(archive: Path, members: tuple[str, ...]) -> Iterator[tuple[np.ndarray
         yield from zip(images_NHWC, labels, strict=True)
 
 
-def read_batch(archive: Path, member: str) -> tuple[np.ndarray, list[int]]:
+def read_batch(
+    archive: Path,
+    member: str,
+    key: str = "labels",
+    num_classes: int = len(CLASSES),
+    label: str = "CIFAR-10",
+) -> tuple[np.ndarray, list[int]]:
     """One batch as (N, 32, 32, 3) uint8 and N class indices. Raises UserError."""
     try:
-        with tarfile.open(archive) as tar:
-            file = tar.extractfile(member)
-            if file is None:
-                raise ValueError("it is no file")
-            with file:
-                batch = load_arrays(file)
-        rows_ND, labels = batch["data"], batch["labels"]
+        batch = load_member(archive, member)
+        rows_ND, labels = batch["data"], batch[key]
         images_NCHW = rows_ND.reshape(len(labels), 3, SIDE, SIDE)
-        if images_NCHW.dtype != np.uint8 or not all(map(_is_label, labels)):
-            raise ValueError("pixels must be uint8 and labels 0 to 9")
+        # True and 1.0 are equal to 1, and no labels.
+        whole = all(type(value) is int and 0 <= value < num_classes for value in labels)
+        if images_NCHW.dtype != np.uint8 or not whole:
+            raise ValueError(f"pixels must be uint8 and labels 0 to {num_classes - 1}")
     # The bytes are foreign: whatever breaks in there, MemoryError included, is the archive's fault.
     except Exception as error:
         raise UserError(
-            f"{archive}: {member} is not a batch of CIFAR-10: {error}: get the official archive"
+            f"{archive}: {member} is not a batch of {label}: {error}: get the official archive"
         ) from error
     return images_NCHW.transpose(0, 2, 3, 1), labels
 
 
-def _is_label(value: Any) -> bool:
-    # True and 1.0 are equal to 1, and no labels.
-    return type(value) is int and 0 <= value < len(CLASSES)
+def load_member(archive: Path, member: str) -> Any:
+    """What a member of the archive holds: plain values and uint8 arrays. Raises any error."""
+    with tarfile.open(archive) as tar:
+        file = tar.extractfile(member)
+        if file is None:
+            raise ValueError("it is no file")
+        with file:
+            return load_arrays(file)
 
 
 def _uint8_dtype(name: str, align: int = 0, copy: int = 0) -> np.dtype:

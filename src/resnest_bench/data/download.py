@@ -57,7 +57,10 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, lambda: start).hexdigest()
 
 
-def fetch(urls: tuple[str, ...], target: Path, checksum: Checksum) -> Path:
+ADVICE = "Give the file itself as `path:` in the dataset's entry, or other addresses as `urls:`"
+
+
+def fetch(urls: tuple[str, ...], target: Path, checksum: Checksum, advice: str = ADVICE) -> Path:
     """Download `target` from the first of `urls` that gives the file of `checksum`.
 
     A file that is already there and right is kept. Raises UserError that says for each address
@@ -78,10 +81,7 @@ def fetch(urls: tuple[str, ...], target: Path, checksum: Checksum) -> Path:
             except DownloadError as error:
                 log.warning("%s: %s", url, error)
                 failures.append(f"{url}: {error}")
-    raise UserError(
-        f"cannot download {target.name}: {'; '.join(failures)}. Give the file itself as "
-        "`path:` in the dataset's entry, or other addresses as `urls:`"
-    )
+    raise UserError(f"cannot download {target.name}: {'; '.join(failures)}. {advice}")
 
 
 def _fetch_one(url: str, target: Path, checksum: Checksum) -> Path:

@@ -32,14 +32,14 @@ HASHES_AT_ONCE, PAIRS_AT_ONCE, XORS_AT_ONCE = 1024, 4096, 1 << 20
 
 
 class Images(Protocol):
-    """Images as (H, W, 3) uint8, of any sizes."""
+    """Images as (H, W, C) uint8, of any sizes."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> np.ndarray: ...
 
 
 class BothParts:
-    """The images of a dataset as (H, W, 3) uint8: those of train, then those of test."""
+    """The images of a dataset as (H, W, C) uint8: those of train, then those of test."""
 
     def __init__(self, data: PreparedDataset) -> None:
         self._train, self._test = data.train, data.test
@@ -121,7 +121,10 @@ def _blocks(items: Iterator[np.ndarray]) -> Iterator[list[np.ndarray]]:
 
 
 def _gray_square(image_HWC: np.ndarray) -> np.ndarray:
-    gray = Image.fromarray(image_HWC).convert("L")
+    if image_HWC.shape[2] == 3:
+        gray = Image.fromarray(image_HWC).convert("L")
+    else:
+        gray = Image.fromarray(np.rint(image_HWC.mean(axis=2)).astype(np.uint8))
     small = gray.resize((HASH_SIDE, HASH_SIDE), Image.Resampling.LANCZOS)
     return np.asarray(small, dtype=np.float64)
 
@@ -171,11 +174,16 @@ def thumb_correlations(images: Images, pairs_P2: np.ndarray) -> np.ndarray:
 
 def _thumb(image_HWC: np.ndarray) -> np.ndarray:
     size = (THUMB_SIDE, THUMB_SIDE)
-    return np.asarray(Image.fromarray(image_HWC).resize(size, Image.Resampling.BOX)).reshape(-1)
+    planes = [
+        Image.fromarray(np.ascontiguousarray(plane_HW)).resize(size, Image.Resampling.BOX)
+        for plane_HW in np.moveaxis(image_HWC, 2, 0)
+    ]
+    return np.stack([np.asarray(plane) for plane in planes], axis=2).reshape(-1)
 
 
 def _correlate(thumbs_ND: np.ndarray, places_P2: np.ndarray) -> np.ndarray:
-    values_P2DC = thumbs_ND[places_P2].astype(np.float32).reshape(len(places_P2), 2, -1, 3)
+    values_P2DC = thumbs_ND[places_P2].astype(np.float32)
+    values_P2DC = values_P2DC.reshape(len(places_P2), 2, THUMB_SIDE**2, -1)
     # By channel: the blue of two skies would correlate, whatever flies there.
     values_P2DC -= values_P2DC.mean(axis=2, keepdims=True)
     values_P2D = values_P2DC.reshape(len(places_P2), 2, -1)

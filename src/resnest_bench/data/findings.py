@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from resnest_bench.data.class_names import find_lookalikes
 from resnest_bench.data.contents import describe_content
-from resnest_bench.data.folders import SHOWN, Tree, find_lookalikes
-from resnest_bench.data.images import ImageError, Photo
+from resnest_bench.data.folders import SHOWN, VALIDATION_NAMES, Tree
+from resnest_bench.data.images import ImageError
+from resnest_bench.data.pixel_files import Pixels
 from resnest_bench.data.prepared import PARTS
 from resnest_bench.errors import UserError
 from resnest_bench.files import write_text
@@ -19,6 +21,10 @@ log = logging.getLogger(__name__)
 
 # Images whose brightest value is in the lower half are nearly black to a network.
 DIM_BELOW = 128
+USE_OF_VALIDATION = (
+    "validation: hold_out measures on it where a recipe has a validation_fraction; validation: train "
+    "adds it to the training images"
+)
 
 
 def describe_files(paths: Iterable[Path]) -> dict[Path, str]:
@@ -52,12 +58,14 @@ class Findings:
             self.files[part] = [self.show(path) for path, _ in self.tree.paths(part)]
 
     def show(self, path: Path) -> str:
-        return path.relative_to(self.tree.root).as_posix()
+        root = self.tree.root
+        # A table may name images that lie elsewhere.
+        return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
-    def add_photo(self, photo: Photo, brightest: int) -> None:
-        self.num_transparent += photo.transparent
-        self.num_deep += photo.deep
-        self.brightest = max(self.brightest, brightest)
+    def add_pixels(self, pixels: Pixels) -> None:
+        self.num_transparent += pixels.transparent
+        self.num_deep += pixels.deep
+        self.brightest = max(self.brightest, int(pixels.image_HWC.max()))
 
     def add_broken(self, part: str, path: Path, error: ImageError) -> None:
         self.broken.append((path, error.reason))
@@ -79,7 +87,13 @@ class Findings:
             num_deep_images=self.num_deep,
             white_value=self.white,
             unused_folders=left_out.unused,
+            num_given_validation=self._count_held_out(),
+            split=self.tree.split,
         )
+
+    def _count_held_out(self) -> int:
+        bad = {path for path, _ in self.broken}
+        return sum(path not in bad for paths in self.tree.held_out.values() for path in paths)
 
     def _tell_broken(self) -> None:
         if not self.broken:
@@ -156,11 +170,13 @@ class Findings:
             )
         for folder, num in left_out.unused.items():
             log.warning(
-                "%s: %s/ is not used (images in it: %d): only train/ and test/ are read. "
-                "validation_fraction in a recipe holds out a part of train/",
+                "%s: %s/ is not used (images in it: %d): only train/ and test/ are read. %s",
                 self.name,
                 folder,
                 num,
+                USE_OF_VALIDATION
+                if folder.lower() in VALIDATION_NAMES
+                else "validation_fraction in a recipe holds out a part of train/",
             )
         for names in find_lookalikes(self.tree.classes):
             log.warning(

@@ -1,15 +1,19 @@
-"""Which image files a folder of `train/<class>/` and `test/<class>/` holds, and what is left out."""
+"""Which image files a folder of `train/<class>/` and `test/<class>/` holds, and what is left out.
+
+A folder of `<class>/` without parts is listed whole, to be divided.
+"""
 
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from resnest_bench.data.class_names import check_classes, check_text, explain_empty, quote_names
 from resnest_bench.data.images import EXTENSIONS, identify
 from resnest_bench.data.prepared import PARTS
 from resnest_bench.errors import UserError
+from resnest_bench.records.observations import MadeSplit
 
 # What file managers, disk stations and archives put into folders: thumbnails, bins, resource forks.
 CLUTTER_FOLDERS = frozenset(
@@ -25,7 +29,8 @@ CLUTTER_FOLDERS = frozenset(
         "__pycache__",
     }
 )
-OTHER_NAMES = {"val": "test", "valid": "test", "validation": "test", "training": "train"}
+VALIDATION_NAMES = ("val", "valid", "validation")
+OTHER_NAMES = {**dict.fromkeys(VALIDATION_NAMES, "test"), "training": "train"}
 SHOWN = 10
 
 
@@ -48,44 +53,86 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Tree:
-    """The image files below a root, by part and class; both in sorted order."""
+    """The image files below a root, by part and class.
+
+    Attributes:
+        held_out: by class, images of the data's own validation part. They are the last ones of train.
+        split: how train and test were made, where the data don't say it.
+    """
 
     root: Path
     classes: tuple[str, ...]
     files: dict[str, dict[str, list[Path]]]
     left_out: LeftOut
+    held_out: dict[str, list[Path]] = field(default_factory=dict)
+    split: MadeSplit | None = None
 
     def paths(self, part: str) -> list[tuple[Path, int]]:
         """Every image of a part with its class index."""
+        groups = [self.files[part], self.held_out] if part == "train" else [self.files[part]]
         return [
             (path, label)
+            for group in groups
             for label, name in enumerate(self.classes)
-            for path in self.files[part][name]
+            for path in group.get(name, ())
         ]
 
 
-def find_root(folder: Path) -> Path:
-    """The folder that holds train/ and test/: `folder` itself or one inside it. Raises UserError."""
+def find_root(folder: Path, validation: str = "ignore") -> Path:
+    """The folder that holds train/ and test/: `folder` itself or one inside it. Raises UserError.
+
+    With `validation: test`, one that holds train/ and a validation part.
+    """
     inside = [path for path in _list_folder(folder) if _is_class(path)]
-    if _has_parts(folder):
+    if _has_parts(folder, validation):
         return folder
-    roots = [path for path in inside if _has_parts(path)]
+    roots = [path for path in inside if _has_parts(path, validation)]
     if len(roots) > 1:
         raise UserError(
-            f"{folder} must hold train/ and test/ once, but {_quoted(p.name for p in roots)} each "
+            f"{folder} must hold train/ and test/ once, but {quote_names(p.name for p in roots)} each "
             "have both: name one of them in the dataset's path"
         )
     if not roots:
+        test = "val" if validation == "test" else "test"
         raise UserError(
-            f"{folder} must hold train/ and test/, directly or one level down, but holds "
+            f"{folder} must hold train/ and {test}/, directly or one level down, but holds "
             f"{', '.join(path.name for path in inside) or 'no folder'}: make train/<class>/ and "
-            f"test/<class>/ there{_hint_parts(inside)}"
+            f"{test}/<class>/ there{_hint_parts(inside)}{_hint_split(inside)}"
         )
     return roots[0]
 
 
-def _has_parts(folder: Path) -> bool:
+def _has_parts(folder: Path, validation: str) -> bool:
+    if validation == "test":
+        return (folder / "train").is_dir() and bool(_list_validation(folder))
     return all((folder / part).is_dir() for part in PARTS)
+
+
+def _list_validation(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in _list_folder(folder)
+        if path.name.lower() in VALIDATION_NAMES and path.is_dir()
+    ]
+
+
+def _find_validation(root: Path, validation: str) -> Path:
+    """The one folder of validation images. Raises UserError where there is none or more."""
+    found = _list_validation(root)
+    if len(found) == 1:
+        return found[0]
+    came = f"has {quote_names(path.name for path in found)}" if found else "has none of them"
+    raise UserError(
+        f"validation: {validation} needs one folder val/, valid/ or validation/ next to train/, but "
+        f"{root} {came}: {'merge them' if found else 'add it'}, or leave out validation"
+    )
+
+
+def _hint_split(inside: list[Path]) -> str:
+    names = {path.name.lower() for path in inside}
+    if len(names) < 2 or names & {*PARTS, *OTHER_NAMES}:
+        return ""
+    return ". Where these folders are the classes, state split: {test_fraction: 0.2}"
 
 
 def _hint_parts(inside: list[Path]) -> str:
@@ -94,20 +141,88 @@ def _hint_parts(inside: list[Path]) -> str:
         for name in names:
             meant = OTHER_NAMES.get(name.lower().strip(), name.lower().strip())
             if meant in PARTS and meant not in names:
-                return f" (rename {name!r} to {meant!r})"
+                also = ", or state validation: test" if meant == "test" else ""
+                return f" (rename {name!r} to {meant!r}{also})"
     return ""
 
 
-def scan(root: Path) -> Tree:
-    """List the images of both parts. Raises UserError for a class that can't be trained or tested."""
+def scan(
+    root: Path, validation: str = "ignore", endings: frozenset[str] | set[str] = EXTENSIONS
+) -> Tree:
+    """List the images of both parts. Raises UserError for a class that can't be trained or tested.
+
+    Args:
+        validation: what becomes of a validation part, as a dataset's spec says it.
+        endings: of the files that hold an image.
+    """
     left_out = LeftOut()
-    places = {part: _enter_part(root, part) for part in PARTS}
-    files = {part: _list_classes(places[part], left_out) for part in PARTS}
+    names = {part: part for part in PARTS}
+    if validation != "ignore":
+        names["validation"] = _find_validation(root, validation).name
+    if validation == "test":
+        if (root / "test").is_dir():
+            raise UserError(
+                f"validation: test is for data without a test part, but {root} has test/: say "
+                "ignore, hold_out or train"
+            )
+        names["test"] = names.pop("validation")
+    places = {part: _enter_part(root, name) for part, name in names.items()}
+    files = {part: _list_classes(place, left_out, endings) for part, place in places.items()}
     for path in _list_folder(root):
-        if path.is_dir() and path.name not in PARTS:
+        if path.is_dir() and path.name not in names.values():
             _note_unused(path, left_out)
     check_classes(root, files)
-    return Tree(root, tuple(files["train"]), files, left_out)
+    given = files.pop("validation", {})
+    return join_validation(Tree(root, tuple(files["train"]), files, left_out), given, validation)
+
+
+def join_validation(tree: Tree, given: dict[str, list[Path]], validation: str) -> Tree:
+    """The tree with the images of a validation part where `validation` wants them."""
+    strange = set(given) - set(tree.classes)
+    if strange and validation in ("train", "hold_out"):
+        raise UserError(
+            f"{tree.root}: the validation part must have classes of train alone, but has "
+            f"{quote_names(strange)}: add them to train, or take them out"
+        )
+    if validation == "train":
+        for name, paths in given.items():
+            tree.files["train"][name] += paths
+    return replace(tree, held_out=given) if validation == "hold_out" else tree
+
+
+def find_class_root(folder: Path) -> Path:
+    """The folder that holds the classes' folders: `folder` or the only one inside it.
+
+    Raises UserError where it is divided into parts already.
+    """
+    inside = [path for path in _list_folder(folder) if _is_class(path)]
+    if len(inside) == 1 and sum(_is_class(path) for path in _list_folder(inside[0])) > 1:
+        return find_class_root(inside[0])
+    names = {path.name.lower() for path in inside}
+    if "train" in names and names & {"test", *VALIDATION_NAMES}:
+        raise UserError(
+            f"split is for data without parts, but {folder} holds {quote_names(p.name for p in inside)}: "
+            "leave out split"
+        )
+    return folder
+
+
+def scan_classes(
+    root: Path, endings: frozenset[str] | set[str] = EXTENSIONS
+) -> tuple[dict[str, list[Path]], LeftOut]:
+    """The images of each class of a folder without parts. Raises UserError where it has none."""
+    left_out = LeftOut()
+    files = _list_classes(root, left_out, endings)
+    if len(files) < 2:
+        raise UserError(
+            f"{root} must have a folder for each of at least two classes, but has "
+            f"{', '.join(files) or 'none'}: add one"
+        )
+    for name, paths in files.items():
+        if not paths:
+            raise explain_empty(root / name)
+        check_text(root, name)
+    return files, left_out
 
 
 def _note_unused(folder: Path, left_out: LeftOut) -> None:
@@ -142,7 +257,9 @@ def _unreadable(folder: Path | str, error: OSError) -> UserError:
     )
 
 
-def _list_classes(folder: Path, left_out: LeftOut) -> dict[str, list[Path]]:
+def _list_classes(
+    folder: Path, left_out: LeftOut, endings: frozenset[str] | set[str]
+) -> dict[str, list[Path]]:
     classes: dict[str, Path] = {}
     for path in _list_folder(folder):
         if not path.is_dir():
@@ -157,10 +274,10 @@ def _list_classes(folder: Path, left_out: LeftOut) -> dict[str, list[Path]]:
                     "two Unicode spellings that look the same: merge them"
                 )
             classes[name] = path
-    return {name: _list_images(classes[name], left_out) for name in sorted(classes)}
+    return {name: _list_images(classes[name], left_out, endings) for name in sorted(classes)}
 
 
-def _list_images(folder: Path, left_out: LeftOut) -> list[Path]:
+def _list_images(folder: Path, left_out: LeftOut, endings: frozenset[str] | set[str]) -> list[Path]:
     images: list[Path] = []
     for place, folders, names in walk_folders(folder, strict=True):
         kept = [name for name in folders if _is_class(Path(place, name))]
@@ -168,7 +285,7 @@ def _list_images(folder: Path, left_out: LeftOut) -> list[Path]:
         folders[:] = kept
         for name in names:
             path = Path(place, name)
-            if _is_image(path):
+            if _is_image(path, endings):
                 images.append(path)
             else:
                 _leave_out(path, left_out)
@@ -176,8 +293,8 @@ def _list_images(folder: Path, left_out: LeftOut) -> list[Path]:
     return sorted(images, key=str)
 
 
-def _is_image(path: Path) -> bool:
-    if path.suffix.lower() not in EXTENSIONS or path.name.startswith("."):
+def _is_image(path: Path, endings: frozenset[str] | set[str]) -> bool:
+    if path.suffix.lower() not in endings or path.name.startswith("."):
         return False
     # A link to nowhere is a broken image. A pipe is none: whoever opens it waits for ever.
     return path.is_file() or not path.exists()
@@ -221,65 +338,20 @@ def walk_folders(folder: Path, strict: bool = False) -> Iterator[tuple[str, list
         yield place, folders, sorted(names)
 
 
+def walk_files(path: Path) -> Iterator[tuple[str, Path]]:
+    """Every file below `path` in sorted order, by its name relative to it; '' for `path` itself."""
+    if path.is_file():
+        # Not its name: a moved archive is the same one.
+        yield "", path
+        return
+    for place, _, names in walk_folders(path):
+        for name in names:
+            file = Path(place, name)
+            yield os.path.relpath(file, path), file
+
+
 def _is_loop(path: str) -> bool:
     if not os.path.islink(path):
         return False
     place, target = os.path.realpath(os.path.dirname(path)), os.path.realpath(path)
     return place == target or place.startswith(target.rstrip(os.sep) + os.sep)
-
-
-def check_classes(root: Path, files: dict[str, dict[str, list[Path]]]) -> None:
-    """Raise UserError unless both parts have the same two or more classes, each with an image."""
-    train, test = (set(files[part]) for part in PARTS)
-    for here, there, names in (("test", "train", test - train), ("train", "test", train - test)):
-        if names:
-            others = train if there == "train" else test
-            raise UserError(
-                f"{root}: train/ and test/ must have the same classes, but {here}/ has "
-                f"{_quoted(names)}, which {there}/ lacks: add it to {there}/ or remove it"
-                f"{_hint_names(names, others, there)}"
-            )
-    if len(train) < 2:
-        raise UserError(
-            f"{root}/train must have a folder for each of at least two classes, but has "
-            f"{', '.join(sorted(train)) or 'none'}: add one"
-        )
-    for part in PARTS:
-        for name, paths in files[part].items():
-            if not paths:
-                raise UserError(
-                    f"{root / part / name} must hold at least one image, but holds none: add one "
-                    f"({', '.join(sorted(EXTENSIONS))}) or remove the class"
-                )
-            _check_text(root / part, name)
-
-
-def _check_text(folder: Path, name: str) -> None:
-    if not name.isprintable():
-        raise UserError(f"{folder}: a class is named {name!r}, which can't be printed: rename it")
-
-
-def _hint_names(names: set[str], others: set[str], there: str) -> str:
-    pairs = [(a, b) for a in sorted(names) for b in sorted(others) if fold(a) == fold(b)]
-    listed = ", ".join(f"{a!r} and {b!r}" for a, b in pairs)
-    return f". Near matches in {there}/: {listed}: rename one of each" if pairs else ""
-
-
-def fold(name: str) -> str:
-    """A class name without what the eye misses: case, blanks and hyphens, forms of a character."""
-    plain = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(c for c in plain if not c.isspace() and c not in "-_")
-
-
-def find_lookalikes(classes: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Groups of two or more classes whose names differ by case, blanks or hyphens alone."""
-    alike = Counter(fold(name) for name in classes)
-    return [
-        tuple(name for name in classes if fold(name) == key)
-        for key, num in alike.items()
-        if num > 1
-    ]
-
-
-def _quoted(names: Iterator[str] | set[str]) -> str:
-    return ", ".join(repr(name) if name != name.strip() else name for name in sorted(names))

@@ -3,7 +3,7 @@
 A folder holds, for `train` and `test`:
 
 - `*_labels.npy`: (N,) int64.
-- uniform data, all of one size: `*_images.npy`, (N, H, W, 3) uint8.
+- uniform data, all of one size: `*_images.npy`, (N, H, W, C) uint8, of C channels.
 - ragged data: `*_images.npy`, all pixels in one row of uint8, with `*_shapes.npy`, (N, 2) int32,
   height and width, and `*_offsets.npy`, (N,) int64, where each image starts.
 
@@ -27,7 +27,8 @@ FORMAT_VERSION = 1
 PARTS = ("train", "test")
 HASH_CHUNK_BYTES = 1 << 26
 
-Triple = tuple[float, float, float]
+# A value for each channel.
+ChannelValues = tuple[float, ...]
 
 
 class PreparedMeta(BaseModel):
@@ -41,14 +42,19 @@ class PreparedMeta(BaseModel):
     classes: tuple[str, ...]
     image_size: int  # side of the square that a network sees, in pixels
     resize: int  # shorter side of a stored image, in pixels
-    mean: Triple  # of RGB in 0 to 1
-    std: Triple
+    mean: ChannelValues  # of each channel in 0 to 1
+    std: ChannelValues
     uniform: bool
     counts_per_class: dict[str, dict[str, int]]  # part -> class -> images
     fingerprint: str
     source: str  # source_fingerprint of what the arrays were made from
     duplicates: DuplicateCounts | None = None  # None: not looked for yet
     reading: ImageReading = ImageReading()
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of an image, which every network follows (`in_chans`)."""
+        return len(self.mean)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Split:
     labels: np.ndarray
     shapes: np.ndarray | None = None
     offsets: np.ndarray | None = None
+    channels: int = 3
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -68,13 +75,13 @@ class Split:
         return self.shapes is None
 
     def image(self, index: int) -> np.ndarray:
-        """Image `index` as (H, W, 3) uint8, without copying it."""
+        """Image `index` as (H, W, C) uint8, without copying it."""
         if self.shapes is None or self.offsets is None:
             image_HWC: np.ndarray = self.images[index]
             return image_HWC
         height, width = (int(side) for side in self.shapes[index])
-        start = int(self.offsets[index])
-        return self.images[start : start + height * width * 3].reshape(height, width, 3)
+        start, shape = int(self.offsets[index]), (height, width, self.channels)
+        return self.images[start : start + height * width * self.channels].reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,8 @@ def array_file(folder: Path, part: str, array: str) -> Path:
     return folder / f"{part}_{array}.npy"
 
 
-def load_split(folder: Path, part: str, uniform: bool) -> Split:
-    """Open one part. Raises UserError that names a file which is missing or no array."""
+def load_split(folder: Path, part: str, uniform: bool, channels: int = 3) -> Split:
+    """Open one part of images with so many channels. Raises UserError that names a file which is missing or no array."""
     arrays = {}
     for array in array_names(uniform):
         path = array_file(folder, part, array)
@@ -104,7 +111,7 @@ def load_split(folder: Path, part: str, uniform: bool) -> Split:
         except Exception as error:
             # A header is a Python literal: a damaged one ends in a TokenError, SyntaxError, MemoryError...
             raise _broken(path, f"must be a whole .npy array, but: {error}") from error
-    return Split(**arrays)
+    return Split(**arrays, channels=channels)
 
 
 def fingerprint(train: Split, test: Split, classes: tuple[str, ...]) -> str:
@@ -159,12 +166,12 @@ def open_prepared(folder: Path) -> PreparedDataset:
     meta.json. The pixels are not read: `verify` does that.
     """
     meta = read_meta(folder)
-    parts = {part: load_split(folder, part, meta.uniform) for part in PARTS}
+    parts = {part: load_split(folder, part, meta.uniform, meta.num_channels) for part in PARTS}
     for part, split in parts.items():
         _check_labels(folder, part, split, meta)
         if meta.uniform:
-            side = meta.image_size
-            _expect(folder, part, "images", split.images, np.uint8, (len(split), side, side, 3))
+            shape = (len(split), meta.image_size, meta.image_size, meta.num_channels)
+            _expect(folder, part, "images", split.images, np.uint8, shape)
         else:
             _check_ragged(folder, part, split)
     return PreparedDataset(meta, **parts)
@@ -202,7 +209,7 @@ def _check_ragged(folder: Path, part: str, split: Split) -> None:
     assert offsets is not None
     _expect(folder, part, "shapes", shapes, np.int32, (num, 2))
     _expect(folder, part, "offsets", offsets, np.int64, (num,))
-    ends = np.cumsum(shapes.astype(np.int64).prod(axis=1) * 3)
+    ends = np.cumsum(shapes.astype(np.int64).prod(axis=1) * split.channels)
     starts = np.concatenate([[0], ends[:-1]])[:num]
     if np.any(shapes < 1) or not np.array_equal(offsets, starts):
         raise _broken(

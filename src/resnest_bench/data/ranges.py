@@ -1,6 +1,6 @@
 """Which value is white in images of more than 8 bits a channel: stated, or known from all of them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,11 @@ def find_extremes(path: Path) -> Extremes | None:
 
 
 def choose_white(
-    paths: Iterable[Path], max_value: float | None, name: str, pool: Executor
+    paths: Iterable[Path],
+    max_value: float | None,
+    name: str,
+    pool: Executor,
+    find: Callable[[Path], Extremes | None] = find_extremes,
 ) -> float | None:
     """The value that becomes white in the deep images `paths`; None where there are none.
 
@@ -47,7 +51,7 @@ def choose_white(
     of them lies in its upper half. Raises UserError where it can't be known, or where a value lies
     outside.
     """
-    found = [extremes for extremes in pool.map(find_extremes, paths) if extremes is not None]
+    found = [extremes for extremes in pool.map(find, paths) if extremes is not None]
     if not found:
         if max_value is not None:
             raise UserError(

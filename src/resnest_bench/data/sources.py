@@ -1,5 +1,6 @@
 """The registry of datasets, and preparing one: once, atomically, and checked."""
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -10,9 +11,17 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from resnest_bench.data import cifar, digits, imagefolder
+from resnest_bench.data import (
+    cifar,
+    digits,
+    huggingface,
+    imagefolder,
+    medmnist,
+    table,
+    torchvision_sets,
+)
 from resnest_bench.data.arrays import Content, write_prepared
-from resnest_bench.data.folders import walk_folders
+from resnest_bench.data.folders import walk_files
 from resnest_bench.data.leakage import (
     Files,
     add_duplicates,
@@ -20,9 +29,9 @@ from resnest_bench.data.leakage import (
     report_file,
     warn_of_leakage,
 )
-from resnest_bench.data.prepared import PreparedMeta, Triple, open_prepared, read_meta
+from resnest_bench.data.prepared import PreparedMeta, open_prepared, read_meta
 from resnest_bench.errors import UserError
-from resnest_bench.specs import DatasetSpec, ImageFolderDataset, StudySpec, local_path
+from resnest_bench.specs import DatasetSpec, StudySpec, local_path
 
 log = logging.getLogger(__name__)
 
@@ -33,33 +42,33 @@ class Source:
 
     # Of a spec of its own kind, the name and the folder of downloads.
     read: Callable[..., Content]
-    mean: Triple
-    std: Triple
-    classes: tuple[str, ...] | None
-    sizes: tuple[int, int, int] | None  # train images, test images, side in pixels
-    # Whether two images that look alike are copies: of handwritten digits they often aren't.
-    look_for_near: bool = True
+    classes: tuple[str, ...] | None = None
+    sizes: tuple[int, int, int] | None = None  # train images, test images, side in pixels
+    # Of a spec: whether two images that look alike are copies. Of handwritten digits they often aren't.
+    look_for_near: Callable[..., bool] = lambda spec: True
+    # Of a spec and the name: raises UserError for what is wrong with local files, as far as a look shows.
+    check: Callable[..., object] | None = None
+    # Of a spec with a path: its files on this machine by name; None: all at the path.
+    list_files: Callable[..., Iterator[tuple[str, Path]]] | None = None
 
 
 SOURCES = {
-    "cifar10": Source(
-        cifar.read, cifar.MEAN, cifar.STD, cifar.CLASSES, (50_000, 10_000, cifar.SIDE)
+    "cifar10": Source(cifar.read, cifar.CLASSES, (50_000, 10_000, cifar.SIDE)),
+    "imagefolder": Source(imagefolder.read),
+    "table": Source(table.read, check=table.list_images, list_files=table.list_files),
+    "huggingface": Source(huggingface.read, check=huggingface.check),
+    "torchvision": Source(
+        torchvision_sets.read,
+        look_for_near=torchvision_sets.look_for_near,
+        list_files=torchvision_sets.list_files,
     ),
-    "imagefolder": Source(
-        imagefolder.read,
-        ImageFolderDataset.model_fields["mean"].default,
-        ImageFolderDataset.model_fields["std"].default,
-        None,
-        None,
-    ),
+    "medmnist": Source(medmnist.read, check=medmnist.count_images),
     # All ten digits; a subset has fewer.
     "digits": Source(
         digits.read,
-        digits.MEAN,
-        digits.STD,
         tuple(str(digit) for digit in range(10)),
         (1442, 355, digits.SIDE),
-        look_for_near=False,
+        look_for_near=lambda spec: False,
     ),
 }
 
@@ -125,7 +134,7 @@ def _prepare(
 
 
 def _search(spec: DatasetSpec, folder: Path, files: Files | None, report: Path) -> PreparedMeta:
-    return add_duplicates(folder, files, SOURCES[spec.source].look_for_near, report)
+    return add_duplicates(folder, files, SOURCES[spec.source].look_for_near(spec), report)
 
 
 def _search_again(
@@ -170,18 +179,14 @@ def source_fingerprint(spec: DatasetSpec, prepared: Path | None = None) -> str:
         except UserError:
             return ""
     digest = hashlib.sha256()
-    for name, stat in _local_files(path):
+    for name, stat in _local_files(spec, path):
         digest.update(os.fsencode(name) + f"\0{stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
-def _local_files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    if path.is_file():
-        # Not its name: a moved archive is the same one.
-        yield "", path.stat()
-        return
-    for place, _, names in walk_folders(path):
-        for name in names:
-            file = os.path.join(place, name)
-            # A link to nowhere has no size; the scan will name it.
-            yield os.path.relpath(file, path), os.stat(file, follow_symlinks=os.path.exists(file))
+def _local_files(spec: DatasetSpec, path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    list_files = SOURCES[spec.source].list_files
+    for name, file in list_files(spec) if list_files else walk_files(path):
+        # A link to nowhere has no size, and of a table an image may be missing: reading names them.
+        with contextlib.suppress(FileNotFoundError):
+            yield name, os.stat(file, follow_symlinks=file.exists())

@@ -1,6 +1,8 @@
 """Which images, and in which order: pure functions of the seed."""
 
+import warnings
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -9,40 +11,123 @@ from resnest_bench.words import list_names
 
 # numpy pads a seed with zeros: [seed, epoch] and [seed, epoch, 0] draw the same numbers. What
 # draws for another purpose therefore ends in a number of its own.
-VALIDATION_TAG, AUGMENT_TAG, BALANCED_TAG, BOOTSTRAP_TAG = 2, 3, 4, 5
+VALIDATION_TAG, AUGMENT_TAG, BALANCED_TAG, BOOTSTRAP_TAG, TEST_TAG = 2, 3, 4, 5, 6
+# Groups are dealt into so many parts at most, of which whole ones become the test part.
+MOST_FOLDS = 20
 # Names of classes that a message shows.
 SHOWN = 10
 
 
 def train_validation_split(
-    labels_N: np.ndarray, fraction: float, seed: int, classes: Sequence[str]
+    labels_N: np.ndarray,
+    fraction: float,
+    seed: int,
+    classes: Sequence[str],
+    num_given: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hold out `fraction` of each class, rounded, by `seed`.
+
+    Where the data have a validation part of their own, the last `num_given` images, it is what a
+    `fraction` above 0 holds out, and nothing is trained on it in any case.
 
     Returns the sorted indices (int64) to train on and to validate on. Where `fraction` is above 0,
     both have at least one image of each class; raises UserError where `classes` have only one.
     """
     assert 0 <= fraction < 1, fraction
-    if fraction:
-        _check_divisible(labels_N, classes)
-    held_N = np.zeros(len(labels_N), dtype=bool)
-    rng = np.random.default_rng([seed, 0, 0, VALIDATION_TAG])
-    for label in np.unique(labels_N) if fraction else ():
-        members = np.flatnonzero(labels_N == label)
-        count = min(max(round(len(members) * fraction), 1), len(members) - 1)
-        held_N[rng.permutation(members)[:count]] = True
-    return np.flatnonzero(~held_N), np.flatnonzero(held_N)
-
-
-def _check_divisible(labels_N: np.ndarray, classes: Sequence[str]) -> None:
-    counts = np.bincount(labels_N, minlength=len(classes))
-    small = [name for name, count in zip(classes, counts, strict=True) if count == 1]
-    if small:
+    if num_given:
+        own = len(labels_N) - num_given
+        return np.arange(own), np.arange(own, len(labels_N) if fraction else own)
+    if fraction and (small := _list_single(labels_N, classes)):
         raise UserError(
             "validation_fraction needs at least two training images of each class, but there is "
             f"only one of {list_names(small, SHOWN)}: add images, or set "
             "validation_fraction: 0"
         )
+    held_N = _choose_of_each_class(
+        labels_N, fraction, np.random.default_rng([seed, 0, 0, VALIDATION_TAG])
+    )
+    return np.flatnonzero(~held_N), np.flatnonzero(held_N)
+
+
+def _list_single(labels_N: np.ndarray, classes: Sequence[str]) -> list[str]:
+    counts = np.bincount(labels_N, minlength=len(classes))
+    return [name for name, count in zip(classes, counts, strict=True) if count == 1]
+
+
+def _choose_of_each_class(
+    labels_N: np.ndarray, fraction: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Booleans (N,): `fraction` of each class, rounded, but neither none nor all; none for 0."""
+    chosen_N = np.zeros(len(labels_N), dtype=bool)
+    for label in np.unique(labels_N) if fraction else ():
+        members = np.flatnonzero(labels_N == label)
+        count = min(max(round(len(members) * fraction), 1), len(members) - 1)
+        chosen_N[rng.permutation(members)[:count]] = True
+    return chosen_N
+
+
+def choose_test_images(
+    labels_N: np.ndarray,
+    groups_N: np.ndarray | None,
+    fraction: float,
+    seed: int,
+    classes: Sequence[str],
+) -> np.ndarray:
+    """Booleans (N,): which images become test images, about `fraction` of each class, by `seed`.
+
+    Images with the same of `groups_N` (numbers) stay together. Both parts have images of each class;
+    raises UserError where that can't be.
+    """
+    if small := _list_single(labels_N, classes):
+        raise UserError(
+            "split needs at least two images of each class, but there is only one of "
+            f"{list_names(small, SHOWN)}: add images, or take the class out"
+        )
+    if groups_N is None:
+        rng = np.random.default_rng([seed, 0, 0, TEST_TAG])
+        return _choose_of_each_class(labels_N, fraction, rng)
+    chosen_N = _choose_groups(labels_N, groups_N, fraction, seed)
+    lacking = [
+        name
+        for label, name in enumerate(classes)
+        if len(np.unique(chosen_N[labels_N == label])) < 2
+    ]
+    if lacking:
+        raise UserError(
+            "split must leave images of each class in both parts with every group whole, but does not "
+            f"for {list_names(lacking, SHOWN)}, with seed {seed} and test_fraction {fraction:g}: state "
+            "another seed or fraction, or add groups of these classes"
+        )
+    return chosen_N
+
+
+def _choose_groups(
+    labels_N: np.ndarray, groups_N: np.ndarray, fraction: float, seed: int
+) -> np.ndarray:
+    """Deal groups into folds of about equal class shares, and take as many as make `fraction`."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    num_groups = len(np.unique(groups_N))
+    if num_groups < 2:
+        raise UserError(
+            "split needs at least two groups, but column group has one value alone: give groups, or "
+            "leave the column out"
+        )
+    most = max(2, min(MOST_FOLDS, num_groups, int(np.bincount(labels_N).max())))
+    share = Fraction(fraction).limit_denominator(most)
+    # Neither part may be empty.
+    share = min(max(share, Fraction(1, most)), Fraction(most - 1, most))
+    taken, num_folds = share.numerator, share.denominator
+    folds = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
+    chosen_N = np.zeros(len(labels_N), dtype=bool)
+    with warnings.catch_warnings():
+        # Of a class with fewer images than folds: what follows from it is checked.
+        warnings.simplefilter("ignore", UserWarning)
+        for _, (_, test) in zip(
+            range(taken), folds.split(labels_N, labels_N, groups_N), strict=False
+        ):
+            chosen_N[test] = True
+    return chosen_N
 
 
 def epoch_order(num: int, seed: int, epoch: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from resnest_bench.records.balance import IMBALANCED, measure_balance
 from resnest_bench.records.observations import DatasetIdentity
 from resnest_bench.specs import StudySpec
 
@@ -87,7 +88,41 @@ def _pixels_sentence(data: DatasetIdentity) -> str:
     return "; ".join(parts)
 
 
-SENTENCES: tuple[Sentence, ...] = (_left_out_sentence, _pixels_sentence)
+def _split_sentence(data: DatasetIdentity) -> str:
+    split = data.reading.split
+    if split is None:
+        return ""
+    whole = "" if split.num_groups is None else f", {split.num_groups:,} groups kept whole"
+    return (
+        f"the test images are {100 * split.test_fraction:.3g} % of each class, chosen at random (seed "
+        f"{split.seed}){whole}"
+    )
+
+
+def _validation_sentence(data: DatasetIdentity) -> str:
+    num = data.reading.num_given_validation
+    return f"the validation images are the data's own {num:,}" if num else ""
+
+
+def _balance_sentence(data: DatasetIdentity) -> str:
+    """Of test images alone: what always answering the largest class would score is about them."""
+    balance = measure_balance(dict(zip(data.classes, data.test_images_per_class, strict=False)))
+    if balance is None or balance.ratio < IMBALANCED:
+        return ""
+    return (
+        f"the classes are imbalanced ({balance.ratio:.3g} test images of {balance.largest} for each one of "
+        f"{balance.smallest}): always answering {balance.largest} is right in "
+        f"{100 * balance.majority_share:.3g} % of the test images"
+    )
+
+
+SENTENCES: tuple[Sentence, ...] = (
+    _left_out_sentence,
+    _pixels_sentence,
+    _split_sentence,
+    _validation_sentence,
+    _balance_sentence,
+)
 
 
 def _imbalance_sentence(data: DatasetIdentity) -> str:

@@ -150,8 +150,8 @@ def count_params(model: nn.Module) -> int:
 
 
 @torch.no_grad()
-def complexity(model: nn.Module, image_size: int) -> Complexity:
-    """Count one forward pass of a (1, 3, image_size, image_size) image in evaluation mode.
+def complexity(model: nn.Module, image_size: int, in_chans: int = 3) -> Complexity:
+    """Count one forward pass of a (1, in_chans, image_size, image_size) image in evaluation mode.
 
     A multiply-accumulate is half of a floating-point operation of torch's own counter, which
     formulas, which cover convolutions and matrix products, and of attention. The model is left in
@@ -159,7 +159,7 @@ def complexity(model: nn.Module, image_size: int) -> Complexity:
     """
     training = model.training
     parameter = next(model.parameters())
-    image: Tensor = torch.zeros(1, 3, image_size, image_size, device=parameter.device)
+    image: Tensor = torch.zeros(1, in_chans, image_size, image_size, device=parameter.device)
     watcher = _Watcher()
     # Its fused kernel for inference is one operator that no formula covers.
     fused = torch.backends.mha.get_fastpath_enabled()

@@ -1,6 +1,6 @@
 """Deployment: in which precision and layout a network runs, how it is called, and whether that is right.
 
-A mode is a function: a network and an image (B, 3, H, W), both already in a setting's precision and
+A mode is a function: a network and an image (B, C, H, W), both already in a setting's precision and
 layout, to a call without arguments that gives the logits (B, classes). Its first call is compared
 with the network called eagerly. docs/methods.md says what each mode is.
 """
@@ -86,10 +86,12 @@ def _check_onnxruntime(setting: Setting, device: torch.device) -> None:
         raise NotAvailableError(f"ONNX Runtime's packages are missing: install {names}")
 
 
-def make_input(batch: int, size: int, setting: Setting, device: torch.device) -> Tensor:
-    """Standard normal images (batch, 3, size, size), the same ones each time."""
+def make_input(
+    batch: int, size: int, setting: Setting, device: torch.device, in_chans: int = 3
+) -> Tensor:
+    """Standard normal images (batch, in_chans, size, size), the same ones each time."""
     generator = torch.Generator().manual_seed(0)
-    image_BCHW = torch.randn(batch, 3, size, size, generator=generator).to(device)
+    image_BCHW = torch.randn(batch, in_chans, size, size, generator=generator).to(device)
     if setting.precision == "bf16":
         image_BCHW = image_BCHW.to(torch.bfloat16)
     if setting.layout == "channels_last":

@@ -86,7 +86,7 @@ def _watched(model: nn.Module, image: Tensor) -> _Flow:
 def foldable_pairs(model: nn.Module, image: Tensor) -> list[tuple[nn.Module, nn.Module]]:
     """(layer, norm) wherever the layer's output goes to that norm and nowhere else.
 
-    `image` (B, 3, H, W) is what `model`, in evaluation mode, can take. A layer or norm that is
+    `image` (B, C, H, W) is what `model`, in evaluation mode, can take. A layer or norm that is
     called more than once stays as it is, and so does a norm without running statistics.
     """
     flow = _watched(model, image)

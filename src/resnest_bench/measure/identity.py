@@ -20,6 +20,7 @@ def dataset_identity(data: PreparedDataset, num_train: int, num_validation: int)
         num_validation=num_validation,
         num_test=len(data.test),
         classes=list(data.meta.classes),
+        train_images_per_class=[data.meta.counts_per_class["train"][c] for c in data.meta.classes],
         test_images_per_class=[data.meta.counts_per_class["test"][c] for c in data.meta.classes],
         duplicates=data.meta.duplicates,
         reading=data.meta.reading,

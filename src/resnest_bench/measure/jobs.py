@@ -56,6 +56,7 @@ def run_latency_job(
         data.meta.image_size,
         study.protocol(protocol),
         device,
+        data.meta.num_channels,
     )
     record = Record(
         job=JobIdentity(**vars(job)),

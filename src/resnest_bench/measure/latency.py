@@ -152,12 +152,13 @@ def measure_cell(
     setting: Setting,
     spec: LatencySpec,
     device: torch.device,
+    in_chans: int = 3,
 ) -> LatencyCell:
     """Steady state of `network`, which is already `in_setting`, at one batch size.
 
     Raises NotAvailableError where the mode gives other outputs than the network itself, eagerly.
     """
-    image = make_input(batch, size, setting, device)
+    image = make_input(batch, size, setting, device, in_chans)
     peak_memory(device)
     call, output, first_ms = first_call(network, image, setting.mode, device)
     first_peak, error = peak_memory(device), None
@@ -206,7 +207,12 @@ def unavailable(
 
 
 def measure_setting(
-    model: nn.Module, size: int, setting: Setting, spec: LatencySpec, device: torch.device
+    model: nn.Module,
+    size: int,
+    setting: Setting,
+    spec: LatencySpec,
+    device: torch.device,
+    in_chans: int = 3,
 ) -> tuple[list[LatencyCell], list[UnavailableCell]]:
     """All batch sizes in one setting. One that fails is listed with its reason, and no more."""
     cells: list[LatencyCell] = []
@@ -226,7 +232,8 @@ def measure_setting(
         network = in_setting(model, setting)
         for batch in spec.batch_sizes:
             try:
-                cells.append(measure_cell(network, batch, size, setting, spec, device))
+                cell = measure_cell(network, batch, size, setting, spec, device, in_chans)
+                cells.append(cell)
             # Out of memory, no C++ compiler, an operator without a bf16 kernel: compiler, exporter and
             # runtime have exceptions of their own, and none may cost the other cells.
             except Exception as error:
@@ -248,7 +255,10 @@ def _median_text(samples_ms: list[float]) -> str:
 
 
 def time_reference(size: int, spec: LatencySpec, device: torch.device) -> list[float]:
-    """Samples in ms of the reference network: eager, fp32, as it comes from timm."""
+    """Samples in ms of the reference network: eager, fp32, as it comes from timm.
+
+    It sees RGB whatever the dataset has: it is the yardstick of all.
+    """
     setting = Setting("fp32", "contiguous", "eager")
     with precision("fp32"):
         model = timm.create_model(spec.reference_model, num_classes=10).to(device).eval()
@@ -258,7 +268,12 @@ def time_reference(size: int, spec: LatencySpec, device: torch.device) -> list[f
 
 
 def paper_timing(
-    model: nn.Module, size: int, setting: Setting, spec: LatencySpec, device: torch.device
+    model: nn.Module,
+    size: int,
+    setting: Setting,
+    spec: LatencySpec,
+    device: torch.device,
+    in_chans: int = 3,
 ) -> PaperTiming | None:
     """The paper's figure: batches one after another, the time divided by the images.
 
@@ -268,7 +283,7 @@ def paper_timing(
         return None
     with precision(setting.precision):
         network = in_setting(model, setting)
-        image = make_input(spec.paper_batch_size, size, setting, device)
+        image = make_input(spec.paper_batch_size, size, setting, device, in_chans)
 
         def batches() -> None:
             for _ in range(spec.paper_batches):
@@ -305,6 +320,7 @@ def measure_latency(
     image_size: int,
     spec: LatencySpec,
     device: torch.device,
+    in_chans: int = 3,
 ) -> LatencyObservations:
     """Measure one variant. The first thing that this process does on the device is its cold start."""
     before = device_state(device)
@@ -312,11 +328,11 @@ def measure_latency(
     fitted, size_args = fit_to_image(variant, image_size)
     torch.manual_seed(0)
     start = time.perf_counter()
-    model = build_model(fitted, num_classes).eval().to(device)
+    model = build_model(fitted, num_classes, in_chans=in_chans).eval().to(device)
     synchronise(device)
     build_ms = (time.perf_counter() - start) * MS
     eager = Setting("fp32", "contiguous", "eager")
-    image = make_input(1, image_size, eager, device)
+    image = make_input(1, image_size, eager, device, in_chans)
     try:
         with precision("fp32"):
             first_ms = timed_ms(lambda: model(image), device)
@@ -329,7 +345,7 @@ def measure_latency(
                 "(`resnest-bench doctor`), or take one with more"
             ) from error
         # It knows what helps, where the network itself refuses the size.
-        check_image(variant, image_size)
+        check_image(variant, image_size, in_chans)
         raise UserError(
             f"{variant.name} cannot take one image of {image_size}x{image_size} ({_why(error)}): "
             "choose another image_size or variant"
@@ -338,20 +354,22 @@ def measure_latency(
 
     log.info("cold start %.1f ms, of which %.1f ms the first call", cold_ms, first_ms)
     reference_before = time_reference(image_size, spec, device)
-    counts = complexity(model, image_size)
+    counts = complexity(model, image_size, in_chans)
     set_statistics(model)
     cells: list[LatencyCell] = []
     missing: list[UnavailableCell] = []
     for setting in list_settings(spec):
-        done, failed = measure_setting(model, image_size, setting, spec, device)
+        done, failed = measure_setting(model, image_size, setting, spec, device, in_chans)
         cells += done
         missing += failed
     paper_setting = Setting("fp32", spec.layouts[0], "eager")
-    paper, no_room = paper_timing_if_it_fits(model, image_size, paper_setting, spec, device)
+    timing = (model, image_size, paper_setting, spec, device, in_chans)
+    paper, no_room = paper_timing_if_it_fits(*timing)
     if no_room:
         free_memory(device)
     return LatencyObservations(
         image_size=image_size,
+        in_chans=in_chans,
         num_classes=num_classes,
         size_args=size_args,
         num_params=counts.num_params,

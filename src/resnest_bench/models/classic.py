@@ -9,7 +9,7 @@ Origin: torchvision's `GoogLeNet`; the other two from their papers, out of torch
 none of them, and torchvision's `AlexNet` has no pixel left at its last pooling of a 32x32 image.
 
 Deviations of LeNet-5 from its paper:
-- 3 input channels in place of 1.
+- As many input channels as the dataset has, which for RGB is 3 in place of 1.
 - Every map of C3 sees all 6 maps of S2; in the paper's table 1 most see 3 or 4 of them.
 - Subsampling is a plain average, without a trained scale and bias. Plain tanh, not 1.7159 tanh(2x/3).
 - A linear classifier on F6 in place of radial basis functions, with dropout before it.
@@ -60,10 +60,10 @@ class _Classic(nn.Module):
         return logits
 
 
-def lenet5(num_classes: int, dropout: float, num_channels: int = 3) -> nn.Module:
+def lenet5(num_classes: int, dropout: float, in_chans: int = 3) -> nn.Module:
     """LeNet-5, for images of 32x32 or more; the paper's have one channel."""
     features = nn.Sequential(
-        *(nn.Conv2d(num_channels, 6, 5), nn.Tanh(), nn.AvgPool2d(2)),  # C1, S2
+        *(nn.Conv2d(in_chans, 6, 5), nn.Tanh(), nn.AvgPool2d(2)),  # C1, S2
         *(nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2)),  # C3, S4
         *(nn.Conv2d(16, 120, 5), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),  # C5
         *(nn.Linear(120, 84), nn.Tanh()),  # F6
@@ -75,10 +75,10 @@ def lenet5(num_classes: int, dropout: float, num_channels: int = 3) -> nn.Module
     return _Classic(features, 84, num_classes, dropout)
 
 
-def alexnet(num_classes: int, dropout: float) -> nn.Module:
+def alexnet(num_classes: int, dropout: float, in_chans: int = 3) -> nn.Module:
     """AlexNet in one column, with batch norm, for images of 15x15 or more."""
     features = nn.Sequential(
-        *(BasicConv2d(3, 64, kernel_size=3, padding=1), nn.MaxPool2d(3, 2)),
+        *(BasicConv2d(in_chans, 64, kernel_size=3, padding=1), nn.MaxPool2d(3, 2)),
         *(BasicConv2d(64, 192, kernel_size=5, padding=2), nn.MaxPool2d(3, 2)),
         BasicConv2d(192, 384, kernel_size=3, padding=1),
         BasicConv2d(384, 256, kernel_size=3, padding=1),
@@ -108,9 +108,9 @@ class Inception5x5(Inception):  # type: ignore[misc]  # torchvision is not annot
 
 
 class SmallGoogLeNet(GoogLeNet):  # type: ignore[misc]  # as above
-    """torchvision's network with a small stem: images (B, 3, H, W) to logits (B, classes)."""
+    """torchvision's network with a small stem: images (B, C, H, W) to logits (B, classes)."""
 
-    def __init__(self, num_classes: int, dropout: float) -> None:
+    def __init__(self, num_classes: int, dropout: float, in_chans: int = 3) -> None:
         super().__init__(
             num_classes,
             aux_logits=False,
@@ -118,7 +118,7 @@ class SmallGoogLeNet(GoogLeNet):  # type: ignore[misc]  # as above
             blocks=[BasicConv2d, Inception5x5, InceptionAux],
             dropout=dropout,
         )
-        self.conv1 = BasicConv2d(3, 64, kernel_size=3, padding=1)
+        self.conv1 = BasicConv2d(in_chans, 64, kernel_size=3, padding=1)
         self.maxpool1 = nn.Identity()
 
     def get_classifier(self) -> nn.Module:
@@ -126,7 +126,7 @@ class SmallGoogLeNet(GoogLeNet):  # type: ignore[misc]  # as above
         return head
 
 
-MODELS: dict[str, Callable[[int, float], nn.Module]] = {
+MODELS: dict[str, Callable[[int, float, int], nn.Module]] = {
     "lenet5": lenet5,
     "alexnet": alexnet,
     "googlenet": SmallGoogLeNet,
@@ -134,15 +134,15 @@ MODELS: dict[str, Callable[[int, float], nn.Module]] = {
 
 
 def build_classic(
-    variant: ClassicVariant, num_classes: int, dropout: float, zero_last_gamma: bool
+    variant: ClassicVariant, num_classes: int, dropout: float, zero_last_gamma: bool, in_chans: int
 ) -> nn.Module:
-    """Images (B, 3, H, W), of 32x32 or more, to logits (B, num_classes).
+    """Images (B, in_chans, H, W), of 32x32 or more, to logits (B, num_classes).
 
     Args:
         dropout: probability before the classifier.
         zero_last_gamma: has no effect: there are no residual branches.
     """
-    model = MODELS[variant.model](num_classes, dropout)
+    model = MODELS[variant.model](num_classes, dropout, in_chans)
     for module in model.modules():
         if isinstance(module, BasicConv2d):
             # He et al., arXiv:1502.01852, as in timm's ResNets.

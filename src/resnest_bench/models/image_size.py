@@ -18,6 +18,7 @@ from timm.models import get_pretrained_cfg
 from torch import nn
 
 from resnest_bench.models.arguments import blame_arguments
+from resnest_bench.models.input_channels import RGB
 from resnest_bench.models.timm_family import try_timm
 from resnest_bench.specs import TimmVariant, VariantSpec
 
@@ -28,19 +29,21 @@ ADVISED_PATCHES = 8
 TRIED_SIZES = (64, 96, 128, 160, 192, 224, 256, 299, 384)
 
 
-def find_problem(build: Callable[[], nn.Module], image_size: int) -> Exception | None:
+def find_problem(
+    build: Callable[[], nn.Module], image_size: int, in_chans: int = RGB
+) -> Exception | None:
     """What keeps a network from a forward pass of this side; on the meta device: no computation."""
     try:
         with torch.device("meta"):
-            _run(build(), image_size)
+            _run(build(), image_size, in_chans)
     # Foreign code: what it raises at an image of another size is anything.
     except Exception as error:
         return error
     return None
 
 
-def _run(model: nn.Module, image_size: int) -> None:
-    model(torch.zeros(2, 3, image_size, image_size))
+def _run(model: nn.Module, image_size: int, in_chans: int) -> None:
+    model(torch.zeros(2, in_chans, image_size, image_size))
 
 
 def choose_size_args(variant: VariantSpec, image_size: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType, ModuleType
 
@@ -22,7 +22,9 @@ from torch import nn
 from resnest_bench.digests import digest_source
 from resnest_bench.errors import UserError, first_line
 from resnest_bench.models.heads import find_head
+from resnest_bench.models.input_channels import RGB
 from resnest_bench.specs import PythonVariant
+from resnest_bench.words import count_noun
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +34,14 @@ PREFIX = "resnest_bench_user_"
 
 
 def build_python(
-    variant: PythonVariant, num_classes: int, dropout: float, zero_last_gamma: bool
+    variant: PythonVariant, num_classes: int, dropout: float, zero_last_gamma: bool, in_chans: int
 ) -> nn.Module:
-    """Images (B, 3, H, W) to logits (B, num_classes).
+    """Images (B, in_chans, H, W) to logits (B, num_classes).
 
     Args:
         dropout: given as drop_rate if the function takes it; refused if it does not and one is set.
         zero_last_gamma: has no effect: the file decides how its weights start.
+        in_chans: given if the function names it; refused if it does not, unless it is 3.
 
     Raises UserError, with the file's line where it has one, if the file is missing or has changed, if
     it raises, takes too long, or gives no module with a classifier.
@@ -47,7 +50,7 @@ def build_python(
     _check_source(variant)
     path = Path(variant.file)
     with _explained(where, path), _in_time(where), _importing_from(path.resolve().parent):
-        model = _build(variant, where, num_classes, dropout)
+        model = _build(variant, where, num_classes, dropout, in_chans)
     if not isinstance(model, nn.Module):
         raise UserError(
             f"{where}: {variant.build} must give an nn.Module, but gave a {type(model).__name__}"
@@ -56,7 +59,9 @@ def build_python(
     return model
 
 
-def _build(variant: PythonVariant, where: str, num_classes: int, dropout: float) -> object:
+def _build(
+    variant: PythonVariant, where: str, num_classes: int, dropout: float, in_chans: int
+) -> object:
     builder = getattr(_load(Path(variant.file)), variant.build, None)
     if not callable(builder):
         raise UserError(
@@ -70,6 +75,13 @@ def _build(variant: PythonVariant, where: str, num_classes: int, dropout: float)
         raise UserError(
             f"{where}: a dropout of {dropout} is asked for before the classifier, but "
             f"{variant.build} takes no drop_rate: give it one, or set dropout: 0 for this variant"
+        )
+    if _names(builder, "in_chans") or (in_chans != RGB and _takes(builder, "in_chans")):
+        options["in_chans"] = in_chans
+    elif in_chans != RGB:
+        raise UserError(
+            f"{where}: the dataset's images have {count_noun(in_chans, 'channel')}, but {variant.build} takes no "
+            "in_chans, and so is taken to be for RGB: give it in_chans, and use it in its first layer"
         )
     return builder(**options)
 
@@ -122,13 +134,20 @@ def _importing_from(folder: Path) -> Iterator[None]:
                 del sys.modules[name]
 
 
-def _takes(builder: object, name: str) -> bool:
+def _read_parameters(builder: object) -> Mapping[str, inspect.Parameter]:
     try:
-        parameters = inspect.signature(builder).parameters  # type: ignore[arg-type]
+        return inspect.signature(builder).parameters  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return False
-    kinds = {parameter.kind for parameter in parameters.values()}
-    return name in parameters or inspect.Parameter.VAR_KEYWORD in kinds
+        return {}
+
+
+def _names(builder: object, name: str) -> bool:
+    return name in _read_parameters(builder)
+
+
+def _takes(builder: object, name: str) -> bool:
+    kinds = {parameter.kind for parameter in _read_parameters(builder).values()}
+    return _names(builder, name) or inspect.Parameter.VAR_KEYWORD in kinds
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from torch import nn
 from resnest_bench.errors import UserError
 from resnest_bench.models.classic import build_classic
 from resnest_bench.models.image_size import advise_size, choose_size_args, find_problem
+from resnest_bench.models.input_channels import RGB
 from resnest_bench.models.python_family import build_python
 from resnest_bench.models.resnest import build_resnest
 from resnest_bench.models.timm_family import (
@@ -21,6 +22,7 @@ from resnest_bench.models.timm_family import (
     describe_error,
 )
 from resnest_bench.specs import VariantSpec
+from resnest_bench.words import count_noun
 
 FAMILIES: dict[str, Callable[..., nn.Module]] = {
     "resnest": build_resnest,
@@ -35,19 +37,21 @@ def build_model(
     num_classes: int,
     dropout: float = 0.0,
     zero_last_gamma: bool = False,
+    in_chans: int = RGB,
 ) -> nn.Module:
-    """The network of `variant` with random weights: images (B, 3, H, W) to logits (B, classes).
+    """The network of `variant` with random weights: images (B, C, H, W) to logits (B, classes).
 
     Args:
         dropout: probability before the classifier; the variant's own wins, where it has one.
         zero_last_gamma: start each residual branch at 0, where the family can.
+        in_chans: channels C of the images, which are those of the dataset.
 
     Raises UserError for a variant that can't be built.
     """
     if variant.dropout is not None:
         dropout = variant.dropout
     try:
-        return FAMILIES[variant.family](variant, num_classes, dropout, zero_last_gamma)
+        return FAMILIES[variant.family](variant, num_classes, dropout, zero_last_gamma, in_chans)
     except StemRefusedError as error:
         raise UserError(f"{error}: {_advise_stem(variant.model_dump_json())}") from error
 
@@ -69,18 +73,33 @@ def _choose_once(variant: str, image_size: int) -> dict[str, Any]:
     return choose_size_args(TypeAdapter(VariantSpec).validate_json(variant), image_size)
 
 
-def check_image(variant: VariantSpec, image_size: int) -> None:
+def check_image(variant: VariantSpec, image_size: int, in_chans: int = RGB) -> None:
     """Raise UserError where a variant can't take images of this side; nothing is computed."""
     fitted, _ = fit_to_image(variant, image_size)
-    problem = find_problem(lambda: build_model(fitted, 2), image_size)
+    problem = find_problem(lambda: build_model(fitted, 2, in_chans=in_chans), image_size, in_chans)
     if problem is None:
         return
     if isinstance(problem, UserError):
         raise problem
+    if in_chans != RGB:
+        _blame_channels(variant, image_size, in_chans, problem)
     raise UserError(
         f"variant {variant.name} can't take images of {image_size}x{image_size} "
         f"({describe_error(problem)}): {advise_size(variant, image_size)}"
     ) from problem
+
+
+def _blame_channels(
+    variant: VariantSpec, image_size: int, in_chans: int, problem: Exception
+) -> None:
+    """Raise UserError where the size is all right, and the number of channels is not."""
+    fitted, _ = fit_to_image(variant, image_size)
+    if find_problem(lambda: build_model(fitted, 2), image_size) is None:
+        raise UserError(
+            f"variant {variant.name} takes images of {image_size}x{image_size} in RGB, but not those of "
+            f"the dataset, which have {count_noun(in_chans, 'channel')} ({describe_error(problem)}): make its first "
+            "layer follow in_chans, choose another variant, or let the dataset give RGB"
+        ) from problem
 
 
 @functools.lru_cache(maxsize=1024)

@@ -45,16 +45,25 @@ class SplitAttention(nn.Module):
         radix: R, splits in a cardinal group; 0 leaves the attention out.
         cardinality: K, must also divide `attention_width(channels, radix)`.
         stride: of the 3x3 convolution.
+        gate: "attention" for the weights above, "sigmoid" for a_kr = sigmoid(g_kr) at any R, or "uniform"
+            for a_kr = 1 / R, which needs no G.
     """
 
-    def __init__(self, channels: int, radix: int, cardinality: int, stride: int = 1) -> None:
+    def __init__(
+        self,
+        channels: int,
+        radix: int,
+        cardinality: int,
+        stride: int = 1,
+        gate: str = "attention",
+    ) -> None:
         super().__init__()
         assert channels % (cardinality * max(radix, 1)) == 0
-        self.radix, self.cardinality = radix, cardinality
+        self.radix, self.cardinality, self.gate = radix, cardinality, gate
         wide, groups = channels * max(radix, 1), cardinality * max(radix, 1)
         self.conv = nn.Conv2d(channels, wide, 3, stride, padding=1, groups=groups, bias=False)
         self.bn0 = nn.BatchNorm2d(wide)
-        if radix:
+        if radix and gate != "uniform":
             middle = attention_width(channels, radix)
             self.fc1 = nn.Conv2d(channels, middle, 1, groups=cardinality)
             self.bn1 = nn.BatchNorm2d(middle)
@@ -66,11 +75,17 @@ class SplitAttention(nn.Module):
 
     def attention(self, gap_BC: Tensor) -> Tensor:
         """Weights a (B, K, R, D) of the splits from the global context s (B, C)."""
+        if self.gate == "uniform":
+            even_BC = torch.full_like(gap_BC, 1 / self.radix)
+            even_BKRD: Tensor = even_BC.reshape(len(gap_BC), self.cardinality, 1, -1)
+            return even_BKRD.expand(-1, -1, self.radix, -1)
         middle_BC11 = functional.relu(self.bn1(self.fc1(gap_BC[:, :, None, None])))
         # W2 has K groups, so its output is cardinality-major in both layouts.
         logits_BC11: Tensor = self.fc2(middle_BC11)
         logits_BKRD = logits_BC11.reshape(len(gap_BC), self.cardinality, self.radix, -1)
-        return logits_BKRD.softmax(dim=2) if self.radix > 1 else logits_BKRD.sigmoid()
+        if self.radix > 1 and self.gate == "attention":
+            return logits_BKRD.softmax(dim=2)
+        return logits_BKRD.sigmoid()
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         U_BCHW = functional.relu(self.bn0(self.conv(x_BCHW)))
@@ -129,14 +144,16 @@ def to_cardinality_major(
     }
 
 
-def from_timm(block: SplitAttn, cardinality: int) -> SplitAttentionRadixMajor:
+def from_timm(
+    block: SplitAttn, cardinality: int, gate: str = "attention"
+) -> SplitAttentionRadixMajor:
     """A radix-major block with the weights, statistics, dtype and mode of timm's.
 
     Raises RuntimeError where the widths differ: timm rounds the attention width to a multiple
     of 8, the paper's code does not.
     """
     channels, stride = block.conv.in_channels, block.conv.stride[0]
-    copy = SplitAttentionRadixMajor(channels, block.radix, cardinality, stride)
+    copy = SplitAttentionRadixMajor(channels, block.radix, cardinality, stride, gate)
     copy.to(block.conv.weight.dtype).train(block.training)
     copy.load_state_dict(block.state_dict())
     return copy

@@ -14,6 +14,7 @@ from torch import nn
 
 from resnest_bench.errors import UserError, name_silent
 from resnest_bench.models.arguments import blame_arguments
+from resnest_bench.models.input_channels import RGB
 from resnest_bench.specs import TimmVariant, VariantSpec
 
 # Where timm's families keep the max-pool that directly follows the stem.
@@ -33,9 +34,9 @@ BUILD_ERRORS = (
 
 
 def build_timm(
-    variant: TimmVariant, num_classes: int, dropout: float, zero_last_gamma: bool
+    variant: TimmVariant, num_classes: int, dropout: float, zero_last_gamma: bool, in_chans: int
 ) -> nn.Module:
-    """Images (B, 3, H, W) to logits (B, num_classes).
+    """Images (B, in_chans, H, W) to logits (B, num_classes).
 
     Args:
         dropout: probability before the classifier (timm's drop_rate).
@@ -47,7 +48,7 @@ def build_timm(
     """
     _check_name(variant)
     try:
-        model = _create(variant, num_classes, dropout, zero_last_gamma)
+        model = _create(variant, num_classes, dropout, zero_last_gamma, in_chans)
     except BUILD_ERRORS as error:
         raise UserError(
             f"variant {variant.name}: timm cannot build {variant.model} with args "
@@ -104,7 +105,11 @@ def _check_name(variant: TimmVariant) -> None:
 
 
 def _create(
-    variant: TimmVariant, num_classes: int, dropout: float, zero_last_gamma: bool
+    variant: TimmVariant,
+    num_classes: int,
+    dropout: float,
+    zero_last_gamma: bool,
+    in_chans: int = RGB,
 ) -> nn.Module:
     # Not every network takes these two; one that is not set anyway is left out where it is refused.
     ours: dict[str, Any] = {"zero_init_last": zero_last_gamma, "drop_rate": dropout}
@@ -112,6 +117,8 @@ def _create(
     while True:
         # A copy: timm takes entries out of mappings that it is given.
         options = {**ours, "num_classes": num_classes, **copy.deepcopy(variant.args)}
+        if in_chans != RGB:
+            options["in_chans"] = in_chans
         try:
             return timm.create_model(variant.model, **options)
         except TypeError as error:

@@ -1,5 +1,6 @@
 """Weights from the hub, into a network with a new head, and to a file."""
 
+import dataclasses
 import hashlib
 import logging
 from collections import Counter
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from resnest_bench.errors import UserError
 from resnest_bench.files import write_bytes
 from resnest_bench.models.heads import head_prefixes
+from resnest_bench.models.input_channels import adapt_first_convolution
 from resnest_bench.words import list_names
 
 log = logging.getLogger(__name__)
@@ -77,11 +79,13 @@ class NameMatch:
         tensors: by the name that the network has for them, or by their own.
         renamed: what was removed from names, like "module.", to the number of tensors.
         ignored: names outside of the part that was renamed, like those of a loss beside "model.".
+        converted: names of convolutions that were made for RGB, and are now for other channels.
     """
 
     tensors: dict[str, Tensor]
     renamed: dict[str, int]
     ignored: list[str]
+    converted: list[str] = dataclasses.field(default_factory=list)
 
 
 def match_names(state: dict[str, Tensor], wanted: Collection[str], origin: str) -> NameMatch:
@@ -136,6 +140,8 @@ def _find_outside(
 def apply_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> NameMatch:
     """Load every tensor of `state` but the classifier head's, which stays new.
 
+    A first convolution for RGB is converted where the network's images have other channels.
+
     `origin` says in messages where `state` comes from. Returns how names were matched. Raises
     UserError, and leaves the model as it is, where a tensor is missing, left over or of another
     shape.
@@ -145,6 +151,7 @@ def apply_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> Na
     _log_match(match, origin)
     wanted = {name: t for name, t in own.items() if not name.startswith(head)}
     came = {name: t for name, t in match.tensors.items() if not name.startswith(head)}
+    came, converted = adapt_first_convolution(came, wanted)
     # How many batches a norm saw: old files lack it, and nothing here reads it.
     needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
     shapes = _shape_problems(wanted, came)
@@ -159,7 +166,9 @@ def apply_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> Na
             f"take weights of the same network and stem{_advise_size(model, shapes)}"
         )
     model.load_state_dict(came, strict=False)
-    return match
+    for name in converted:
+        log.info("%s: %s was converted from RGB to %d channels", origin, name, came[name].shape[1])
+    return dataclasses.replace(match, converted=converted)
 
 
 def _log_match(match: NameMatch, origin: str) -> None:

@@ -127,7 +127,8 @@ def measure_ways(
     seen: dict[Work, list[Answer]] = {work: [] for work in ways}
     try:
         for work in ways:
-            task = Task(variant, recipe, data.image_size, data.num_classes, work.threads)
+            sizes = (data.image_size, data.num_classes, data.num_channels)
+            task = Task(variant, recipe, *sizes, work.threads)
             crews[work] = [_start_worker(task) for _ in range(work.side_by_side)]
         for crew in crews.values():
             for worker in crew:

@@ -5,20 +5,32 @@ import tarfile
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from resnest_bench.data import SOURCES, is_prepared, open_prepared
-from resnest_bench.data.folders import find_root, scan
-from resnest_bench.data.imagefolder import DECODERS
-from resnest_bench.data.images import EXTENSIONS, ImageError, read_header, read_resized
+from resnest_bench.data import SOURCES, imagefolder, is_prepared, medmnist, open_prepared, table
+from resnest_bench.data.folders import Tree
+from resnest_bench.data.images import EXTENSIONS, ImageError
+from resnest_bench.data.photos import DECODERS
+from resnest_bench.data.pixel_files import read_header, read_pixels
 from resnest_bench.data.prepared import PARTS
+from resnest_bench.data.torchvision_arrays import ARRAY_SETS
 from resnest_bench.errors import UserError
 from resnest_bench.planning.clock import Clock
-from resnest_bench.specs import ImageFolderDataset, StudySpec, local_path
+from resnest_bench.specs import (
+    DatasetSpec,
+    ImageFolderDataset,
+    MedmnistDataset,
+    PhotoDataset,
+    StudySpec,
+    TableDataset,
+    TorchvisionDataset,
+    known_side,
+    local_path,
+)
 
 SAMPLE_IMAGES = 16
 # What lists a compressed archive reads all of it: of a large one that is no quick look.
@@ -33,6 +45,8 @@ class DatasetFacts:
         stored_shape: height and width of a prepared image, of the average one where they differ.
         prepare_seconds: what preparing takes; 0 where it is done, None where nobody knows.
         prepare_bytes: what the arrays take on the disk; 0 where they are there.
+        counts: part to class to images; empty where they are not known yet.
+        num_given_validation: the last training images, which are the data's own validation part.
     """
 
     num_train: int
@@ -41,18 +55,21 @@ class DatasetFacts:
     num_classes: int
     stored_shape: tuple[int, int]
     uniform: bool = True
+    num_channels: int = 3
     prepare_seconds: float | None = 0.0
     prepare_bytes: int = 0
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    num_given_validation: int = 0
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Image files of train/ and test/, and the time and shape of a sample of them."""
+    """Image files of train and test by class, and the time and shape of a sample of them."""
 
-    counts: Counter[str]
-    classes: frozenset[str]
+    counts: Mapping[str, Mapping[str, int]]
     image_seconds: float
     shape: tuple[int, int]
+    num_given_validation: int = 0
 
 
 def inspect_dataset(study: StudySpec, name: str, clock: Clock) -> DatasetFacts:
@@ -60,24 +77,102 @@ def inspect_dataset(study: StudySpec, name: str, clock: Clock) -> DatasetFacts:
     if is_prepared(study, name):
         return _inspect_prepared(study.prepared(name))
     spec = study.dataset(name)
-    if not isinstance(spec, ImageFolderDataset):
+    if find_sizes(spec):
         return _inspect_known(study, name)
+    if isinstance(spec, MedmnistDataset):
+        return _inspect_medmnist(spec, name)
+    if not isinstance(spec, ImageFolderDataset | TableDataset):
+        raise UserError("its images are counted once they are prepared (resnest-bench data)")
     path = local_path(spec)
     if path is None:
         raise UserError("its images are counted once the archive is here (resnest-bench data)")
     side = spec.resize or spec.image_size
-    listing = list_images(path, side, spec.max_value, clock)
-    num = sum(listing.counts.values())
+    listing = list_images(spec, name, path, clock)
+    totals = {part: sum(listing.counts[part].values()) for part in PARTS}
+    num = sum(totals.values())
     height, width = listing.shape
     return DatasetFacts(
-        num_train=listing.counts["train"],
-        num_test=listing.counts["test"],
+        num_train=totals["train"],
+        num_test=totals["test"],
         image_size=spec.image_size,
-        num_classes=max(len(listing.classes), 2),
+        num_classes=max(len(listing.counts["train"]), 2),
         stored_shape=listing.shape,
         uniform=side == spec.image_size and height == width,
+        num_channels=spec.num_channels,
         prepare_seconds=num * listing.image_seconds,
-        prepare_bytes=num * height * width * 3,
+        prepare_bytes=num * height * width * spec.num_channels,
+        counts=listing.counts,
+        num_given_validation=listing.num_given_validation,
+    )
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """Part to class to images; of the training images, how many are the data's own validation part."""
+
+    by_class: Mapping[str, Mapping[str, int]]
+    num_given_validation: int
+
+
+def count_images(study: StudySpec, name: str) -> ImageCounts | None:
+    """Images by part and class, without decoding any; None where it takes an unpacked archive.
+
+    Raises UserError for data that can't be prepared.
+    """
+    spec, path = study.dataset(name), local_path(study.dataset(name))
+    if is_prepared(study, name):
+        meta = open_prepared(study.prepared(name)).meta
+        return ImageCounts(meta.counts_per_class, meta.reading.num_given_validation)
+    if isinstance(spec, MedmnistDataset):
+        counts = medmnist.count_images(spec, name)
+        return ImageCounts(counts.by_class, counts.num_given_validation)
+    if isinstance(spec, TableDataset):
+        tree = table.list_images(spec, name)
+    elif isinstance(spec, ImageFolderDataset) and path is not None and path.is_dir():
+        tree = imagefolder.list_images(spec, path)
+    else:
+        return None
+    return ImageCounts(_count_tree(tree), _count_held_out(tree))
+
+
+def find_sizes(spec: DatasetSpec) -> tuple[int, int, int] | None:
+    """Train images, test images and side of a source whose sizes are the same for everybody."""
+    sizes = SOURCES[spec.source].sizes
+    if isinstance(spec, TorchvisionDataset) and spec.name in ARRAY_SETS:
+        num_train, num_test, side = ARRAY_SETS[spec.name].sizes
+        return num_train, num_test, spec.image_size or side
+    return sizes
+
+
+def find_side(study: StudySpec, name: str) -> int:
+    """The side of a dataset's images, in pixels, as far as it shows without preparing them.
+
+    Raises UserError where the file that would say it can't be read.
+    """
+    spec = study.dataset(name)
+    side = known_side(spec)
+    if side is not None:
+        return side
+    assert isinstance(spec, MedmnistDataset), "of the others the spec says it"
+    if is_prepared(study, name):
+        return open_prepared(study.prepared(name)).meta.image_size
+    return medmnist.read_shapes(medmnist.find_file(spec, name))["train_images"][1]
+
+
+def _inspect_medmnist(spec: MedmnistDataset, name: str) -> DatasetFacts:
+    counts = medmnist.count_images(spec, name)
+    totals = {part: sum(counts.by_class[part].values()) for part in PARTS}
+    side = spec.image_size or counts.side
+    return DatasetFacts(
+        num_train=totals["train"],
+        num_test=totals["test"],
+        image_size=side,
+        num_classes=len(counts.by_class["train"]),
+        stored_shape=(side, side),
+        num_channels=spec.num_channels,
+        prepare_bytes=sum(totals.values()) * side * side * spec.num_channels,
+        counts=counts.by_class,
+        num_given_validation=counts.num_given_validation,
     )
 
 
@@ -96,19 +191,26 @@ def _inspect_prepared(folder: Path) -> DatasetFacts:
         num_classes=len(data.meta.classes),
         stored_shape=shape,
         uniform=data.meta.uniform,
+        num_channels=data.meta.num_channels,
+        counts=data.meta.counts_per_class,
+        num_given_validation=data.meta.reading.num_given_validation,
     )
 
 
 def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
     """A source whose sizes are the same for everybody."""
     spec = study.dataset(name)
-    source = SOURCES[spec.source]
-    assert source.sizes is not None, "only image folders have unknown sizes"
-    assert source.classes is not None, "as are the classes"
-    num_train, num_test, side = source.sizes
-    num_classes = len(getattr(spec, "classes", source.classes))
+    sizes = find_sizes(spec)
+    assert sizes is not None, "who calls it has seen them"
+    num_train, num_test, side = sizes
+    every = SOURCES[spec.source].classes
+    if isinstance(spec, TorchvisionDataset):
+        num_every = num_classes = ARRAY_SETS[spec.name].num_classes
+    else:
+        assert every is not None, "where sizes are known, classes are"
+        num_every, num_classes = len(every), len(getattr(spec, "classes", every))
     # Of some of its classes a source has about as large a share of the images.
-    share = num_classes / len(source.classes)
+    share = num_classes / num_every
     num_train, num_test = round(num_train * share), round(num_test * share)
     return DatasetFacts(
         num_train=num_train,
@@ -116,53 +218,71 @@ def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
         image_size=side,
         num_classes=num_classes,
         stored_shape=(side, side),
+        num_channels=spec.num_channels,
         # The digits take a second; of CIFAR-10 nobody knows how long the download takes.
         prepare_seconds=0.0 if spec.source == "digits" else None,
-        prepare_bytes=(num_train + num_test) * side * side * 3,
+        prepare_bytes=(num_train + num_test) * side * side * spec.num_channels,
     )
 
 
-def list_images(path: Path, side: int, white: float | None, clock: Clock) -> Listing:
-    """Count the images of a folder or an archive, and decode some. Raises UserError."""
+def list_images(
+    spec: ImageFolderDataset | TableDataset, name: str, path: Path, clock: Clock
+) -> Listing:
+    """Count the images of a table, a folder or an archive, and decode some. Raises UserError."""
+    if isinstance(spec, TableDataset):
+        return _list_tree(spec, table.list_images(spec, name), clock)
     if path.is_dir():
-        tree = scan(find_root(path))
-        files = {part: [file for file, _ in tree.paths(part)] for part in PARTS}
-        every = [file for part in PARTS for file in files[part]]
-        sample = every[:: max(1, len(every) // SAMPLE_IMAGES)][:SAMPLE_IMAGES]
-        seconds, shape = measure_decoding(sample, side, white, clock)
-        counts = Counter({part: len(files[part]) for part in PARTS})
-        return Listing(counts, frozenset(tree.classes), seconds, shape)
+        return _list_tree(spec, imagefolder.list_images(spec, path), clock)
     if not path.exists():
         raise UserError("its images can be counted once they are downloaded")
+    if spec.split or spec.validation != "ignore":
+        raise UserError("its images can be counted once it is unpacked (resnest-bench data)")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            counts, classes, sample = _list_archive(path, Path(folder))
+            counts, sample = _list_archive(path, Path(folder))
         except UserError:
             raise
         # Foreign bytes: the readers of archives raise anything.
         except Exception as error:
             raise UserError(f"{path} cannot be listed: {error}") from error
-        seconds, shape = measure_decoding(sample, side, white, clock)
-    return Listing(counts, classes, seconds, shape)
+        seconds, shape = measure_decoding(sample, spec, clock)
+    return Listing(counts, seconds, shape)
 
 
-def _list_archive(path: Path, folder: Path) -> tuple[Counter[str], frozenset[str], list[Path]]:
-    """Images by part, the classes, and the first images as files in `folder`."""
-    counts: Counter[str] = Counter()
-    classes: set[str] = set()
+def _list_tree(spec: PhotoDataset, tree: Tree, clock: Clock) -> Listing:
+    every = [file for part in PARTS for file, _ in tree.paths(part)]
+    sample = every[:: max(1, len(every) // SAMPLE_IMAGES)][:SAMPLE_IMAGES]
+    seconds, shape = measure_decoding(sample, spec, clock)
+    return Listing(_count_tree(tree), seconds, shape, _count_held_out(tree))
+
+
+def _count_tree(tree: Tree) -> dict[str, dict[str, int]]:
+    labels = {part: Counter(label for _, label in tree.paths(part)) for part in PARTS}
+    return {
+        part: {name: labels[part][number] for number, name in enumerate(tree.classes)}
+        for part in PARTS
+    }
+
+
+def _count_held_out(tree: Tree) -> int:
+    return sum(map(len, tree.held_out.values()))
+
+
+def _list_archive(path: Path, folder: Path) -> tuple[dict[str, Counter[str]], list[Path]]:
+    """Images by part and class, and the first images as files in `folder`."""
+    counts: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
     sample: list[Path] = []
     for name, write in _walk_archive(path):
         place = find_place(name)
         if place is None:
             continue
         part, label = place
-        counts[part] += 1
-        classes.add(label)
+        counts[part][label] += 1
         if len(sample) < SAMPLE_IMAGES:
             file = folder / f"{len(sample)}{PurePosixPath(name).suffix}"
             write(file)
             sample.append(file)
-    return counts, frozenset(classes), sample
+    return counts, sample
 
 
 def find_place(name: str) -> tuple[str, str] | None:
@@ -217,22 +337,25 @@ _Writer = _ZipWriter | _TarWriter
 
 
 def measure_decoding(
-    sample: list[Path], side: int, white: float | None, clock: Clock
+    sample: list[Path], spec: PhotoDataset, clock: Clock
 ) -> tuple[float, tuple[int, int]]:
     """Seconds of preparing one image by as many threads as prepare, and its height and width.
 
     Broken images cost nothing: preparing names them.
     """
     shapes: list[tuple[int, int]] = []
+    side = spec.resize or spec.image_size
 
     def decode() -> None:
         for path in sample:
             try:
-                read_header(path)
-                width, height = read_resized(path, side, white or 255.0).image.size
+                read_header(path, spec.channels)
+                image_HWC = read_pixels(
+                    path, side, spec.max_value or 255.0, spec.channels
+                ).image_HWC
             except ImageError:
                 continue
-            shapes.append((height, width))
+            shapes.append(image_HWC.shape[:2])
 
     if not sample:
         return 0.0, (side, side)

@@ -168,7 +168,7 @@ class Pricer:
         self, group: Group, recipe: RecipeSpec, data: DatasetFacts
     ) -> TrainingSpeed:
         like = tuple(getattr(recipe, name) for name in DECIDES_SPEED)
-        key = (group.variant, like, data.image_size, data.uniform)
+        key = (group.variant, like, data.image_size, data.num_channels, data.uniform)
         if key not in self.speeds:
             variant = self.study.variant(group.variant)
             self.speeds[key] = measure_training(variant, recipe, data, self.clock, self.folder)
@@ -181,7 +181,12 @@ class Pricer:
             with precision("fp32"):
                 self.references[key] = time_reference(spec, data.image_size, self.clock)
         calls, build = measure_calls(
-            self.study.variant(group.variant), data.num_classes, data.image_size, spec, self.clock
+            self.study.variant(group.variant),
+            data.num_classes,
+            data.image_size,
+            spec,
+            self.clock,
+            data.num_channels,
         )
         return price_latency(calls, self.references[key], build, spec)
 

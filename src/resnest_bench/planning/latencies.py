@@ -84,12 +84,21 @@ def price_latency(
 
 
 def measure_calls(
-    variant: VariantSpec, num_classes: int, image_size: int, spec: LatencySpec, clock: Clock
+    variant: VariantSpec,
+    num_classes: int,
+    image_size: int,
+    spec: LatencySpec,
+    clock: Clock,
+    in_chans: int = 3,
 ) -> tuple[dict[Setting, CallTime], float]:
     """Eager calls in each setting that is measured here, and seconds of building the network."""
     built: list[nn.Module] = []
     fitted = fit_to_image(variant, image_size)[0]
-    build = clock.measure(lambda: built.append(build_model(fitted, num_classes).eval()), rounds=1)
+
+    def make() -> None:
+        built.append(build_model(fitted, num_classes, in_chans=in_chans).eval())
+
+    build = clock.measure(make, rounds=1)
     model = built[0].to(clock.device)
     eager: dict[Setting, CallTime] = {}
     calls: dict[Setting, CallTime] = {}
@@ -100,14 +109,20 @@ def measure_calls(
             continue
         like = Setting(setting.precision, setting.layout, "eager")
         if like not in eager:
-            eager[like] = time_call(model, image_size, like, max(spec.batch_sizes), clock)
+            largest = max(spec.batch_sizes)
+            eager[like] = time_call(model, image_size, like, largest, clock, in_chans)
         calls[setting] = eager[like]
     return calls, build
 
 
 @torch.inference_mode()
 def time_call(
-    model: nn.Module, image_size: int, setting: Setting, largest: int, clock: Clock
+    model: nn.Module,
+    image_size: int,
+    setting: Setting,
+    largest: int,
+    clock: Clock,
+    in_chans: int = 3,
 ) -> CallTime:
     """Calls of one image and of several, after one that doesn't count."""
     several = max(2, min(SEVERAL, largest))
@@ -115,7 +130,7 @@ def time_call(
     with precision(setting.precision):
         network = in_setting(model, setting)
         for batch in (1, several):
-            image_BCHW = make_input(batch, image_size, setting, clock.device)
+            image_BCHW = make_input(batch, image_size, setting, clock.device, in_chans)
             network(image_BCHW)
             seconds.append(clock.measure(functools.partial(network, image_BCHW)))
     one, more = seconds

@@ -11,7 +11,13 @@ import torch
 from resnest_bench.data.cifar import ARCHIVE
 from resnest_bench.paths import DataPaths, Job
 from resnest_bench.planning.estimate import Estimate, group_jobs
-from resnest_bench.specs import Cifar10Dataset, ImageFolderDataset, StudySpec
+from resnest_bench.specs import (
+    Cifar10Dataset,
+    HuggingFaceDataset,
+    ImageFolderDataset,
+    StudySpec,
+    TorchvisionDataset,
+)
 
 # Of the official archive, as its server says.
 CIFAR10_BYTES = 170_498_071
@@ -50,6 +56,8 @@ def list_downloads(study: StudySpec, jobs: Iterable[Job]) -> list[Download]:
             found.append(Download("CIFAR-10", CIFAR10_BYTES))
         elif isinstance(spec, ImageFolderDataset):
             found.append(Download(f"the archive of {name}", None))
+        elif isinstance(spec, HuggingFaceDataset | TorchvisionDataset):
+            found.append(Download(f"the files of {name}", None))
     weights = [study.weights(job) for job in jobs]
     hubs = dict.fromkeys(w.hub for w in weights if w and w.hub)
     missing = [hub for hub in hubs if not places.hub_weights(hub).exists()]

@@ -65,7 +65,11 @@ class TrainingSpeed:
     def seconds_per_record(self, recipe: RecipeSpec, data: DatasetFacts) -> float:
         """One seed, from its network to its last evaluation."""
         held_out = round(data.num_train * recipe.validation_fraction)
-        epoch = (data.num_train - held_out) * self.train_image + self.save
+        trained = data.num_train - held_out
+        if data.num_given_validation:
+            trained = data.num_train - data.num_given_validation
+            held_out = data.num_given_validation if recipe.validation_fraction else 0
+        epoch = trained * self.train_image + self.save
         evaluation = (data.num_test + held_out) * self.test_image
         return self.build + recipe.epochs * epoch + recipe.num_evaluations * evaluation
 
@@ -81,7 +85,8 @@ def measure_training(
     fitted = fit_to_image(variant, size)[0]
     with precision(recipe.precision), tuned_convolutions(device):
         start = time.process_time()
-        model = build_model(fitted, data.num_classes, recipe.dropout, recipe.zero_last_gamma)
+        options = (recipe.dropout, recipe.zero_last_gamma, data.num_channels)
+        model = build_model(fitted, data.num_classes, *options)
         build = time.process_time() - start
         if recipe.trainable == "head":
             freeze_backbone(model)
@@ -109,7 +114,7 @@ def _measure_steps(
 
     def try_batch(batch: int) -> dict[Execution, Callable[[], None]]:
         maker: StepMaker
-        sizes = (recipe, batch, data.image_size, data.num_classes)
+        sizes = (recipe, batch, data.image_size, data.num_classes, data.num_channels)
         maker, crash = probe_steps(model, clock.device, *sizes)
         return try_steps(candidates, maker, clock.device, crash).working
 
@@ -141,8 +146,9 @@ def _measure_rest(
     """Seconds of an evaluated image, and of a checkpoint."""
     step = make_step(copy.deepcopy(model), recipe, clock.device, best)
     init_state(step.optimizer)
-    num = min(MOST_IMAGES_OF_A_BATCH, max(SMALLEST_BATCH, FIRST_PIXELS // data.image_size**2))
-    images_BCHW = torch.randn(num, 3, data.image_size, data.image_size, device=clock.device)
+    side = data.image_size
+    num = min(MOST_IMAGES_OF_A_BATCH, max(SMALLEST_BATCH, FIRST_PIXELS // side**2))
+    images_BCHW = torch.randn(num, data.num_channels, side, side, device=clock.device)
     labels_B = torch.zeros(num, dtype=torch.int64, device=clock.device)
     evaluator = Evaluator(step.model, recipe.precision == "bf16")
 
@@ -176,14 +182,16 @@ def _make_split(data: DatasetFacts, num: int) -> tuple[PreparedMeta, Split]:
     """Noise of the data's own size, as prepared arrays are."""
     generator = np.random.default_rng(0)
     height, width = data.stored_shape
+    channels = data.num_channels
     labels_N = np.zeros(num, dtype=np.int64)
-    pixels = generator.integers(0, 256, (num, height, width, 3), dtype=np.uint8)
+    pixels = generator.integers(0, 256, (num, height, width, channels), dtype=np.uint8)
     if data.uniform:
         split = Split(pixels, labels_N)
     else:
         shapes_N2 = np.array([[height, width]] * num, dtype=np.int32)
-        split = Split(pixels.reshape(-1), labels_N, shapes_N2, np.arange(num) * height * width * 3)
-    third = (0.5, 0.5, 0.5)
+        starts = np.arange(num) * height * width * channels
+        split = Split(pixels.reshape(-1), labels_N, shapes_N2, starts, channels)
+    halves = (0.5,) * channels
     meta = PreparedMeta(
         format_version=1,
         name="noise",
@@ -191,8 +199,8 @@ def _make_split(data: DatasetFacts, num: int) -> tuple[PreparedMeta, Split]:
         classes=("a", "b"),
         image_size=data.image_size,
         resize=min(height, width),
-        mean=third,
-        std=third,
+        mean=halves,
+        std=halves,
         uniform=data.uniform,
         counts_per_class={},
         fingerprint="",

@@ -23,6 +23,7 @@ class Task:
     recipe: RecipeSpec
     image_size: int
     num_classes: int
+    in_chans: int
     num_threads: int
 
 
@@ -54,9 +55,11 @@ def main() -> None:
     torch.set_num_threads(task.num_threads)
     keep_memory()
     base, batch = peak_rss_bytes(), choose_batch_size(task)
-    model = build_model(fit_to_image(task.variant, task.image_size)[0], task.num_classes)
+    fitted = fit_to_image(task.variant, task.image_size)[0]
+    model = build_model(fitted, task.num_classes, in_chans=task.in_chans)
     cpu = torch.device("cpu")
-    maker = probe_step_maker(model, task.recipe, cpu, batch, task.image_size, task.num_classes)
+    sizes = (task.image_size, task.num_classes, task.in_chans)
+    maker = probe_step_maker(model, task.recipe, cpu, batch, *sizes)
     step = maker(Execution(list_layouts(task.recipe)[0], "eager"))
     step()
 

@@ -62,6 +62,16 @@ class DuplicateCounts(RecordModel):
     two_labels: Count = Field(description="Images of both parts with a copy under another label")
 
 
+class MadeSplit(RecordModel):
+    """How data without a test part were divided."""
+
+    test_fraction: Fraction = Field(description="The share of each class that was asked for")
+    seed: Count
+    num_groups: Count | None = Field(
+        default=None, description="Groups that were kept whole; null: the data have none"
+    )
+
+
 class ImageReading(RecordModel):
     """How a dataset's images came out of their files; zeros for data that is no folder of images."""
 
@@ -86,6 +96,14 @@ class ImageReading(RecordModel):
     unused_folders: dict[str, Count] = Field(
         default={}, description="Folders beside train/ and test/, with the images that they hold"
     )
+    num_given_validation: Count = Field(
+        default=0,
+        description="Images of the data's own validation part, kept as the last of the training "
+        "images by `validation: hold_out`",
+    )
+    split: MadeSplit | None = Field(
+        default=None, description="Null: the data say themselves which images are for testing"
+    )
 
 
 class DatasetIdentity(RecordModel):
@@ -98,6 +116,11 @@ class DatasetIdentity(RecordModel):
     num_validation: Count = Field(description="Training images held out by seed; 0 for none")
     num_test: Count
     classes: list[str]
+    train_images_per_class: list[Count] = Field(
+        default=[],
+        description="In the order of `classes`, held-out images included. Empty in records from "
+        "before it was kept",
+    )
     test_images_per_class: list[Count] = Field(
         default=[],
         description="In the order of `classes`. Empty in records from before it was kept",
@@ -137,6 +160,10 @@ class WeightsObservation(RecordModel):
     )
     ignored: list[str] = Field(
         default=[], description="Tensors of the file that lie outside the renamed network"
+    )
+    converted: list[str] = Field(
+        default=[],
+        description="First convolutions that were made for RGB, and converted to the dataset's channels",
     )
 
 
@@ -301,6 +328,9 @@ class UnavailableCell(RecordModel):
 
 class LatencyObservations(RecordModel):
     image_size: Positive
+    in_chans: Positive = Field(
+        default=3, description="Channels of an image, as the dataset has them"
+    )
     num_classes: Positive
     size_args: dict[str, JsonValue] = Field(default={}, description=SIZE_ARGS)
     num_params: Count

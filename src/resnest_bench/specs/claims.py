@@ -139,7 +139,9 @@ class MonotoneTest(ClaimTest):
     """The value rises (or falls) with each next level of a factor, all else held."""
 
     kind: Literal["monotone"]
-    factor: Literal["radix", "cardinality", "width", "stem", "layers"] = Field(
+    factor: Literal[
+        "radix", "cardinality", "width", "stem", "layers", "channels", "gate", "attention"
+    ] = Field(
         description="Pairs of variants of family resnest that differ in nothing else are compared"
     )
     direction: Literal["rising", "falling"] = Field(description="Of the value, with the factor")

@@ -1,18 +1,16 @@
 """Datasets and weights: where inputs come from (floor 1)."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from resnest_bench.digests import json_digest
 from resnest_bench.errors import UserError
-from resnest_bench.specs.base import Number, PositiveFloat, PositiveInt, Spec
+from resnest_bench.specs.base import PositiveFloat, PositiveInt, Spec
+from resnest_bench.specs.images import Dataset, ImageDataset, Leakage, PhotoDataset, UnitFloat
 
-UnitFloat = Annotated[Number, Field(ge=0, le=1, allow_inf_nan=False)]
 Digit = Annotated[int, Field(strict=True)]
-ChannelMean = tuple[UnitFloat, UnitFloat, UnitFloat]
-ChannelStd = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+Column = Annotated[str, Field(min_length=1)]
 
 
 def expand_path(path: str) -> Path:
@@ -26,25 +24,7 @@ def expand_path(path: str) -> Path:
         ) from error
 
 
-Leakage = Annotated[
-    Literal["error", "warn", "allow"],
-    Field(
-        description="Where test images are also training images, or one image is under two labels: "
-        "error stops before anything is trained; warn says so in the log, under tables, on the "
-        "dashboard and in exported pages; allow only counts them in the records",
-    ),
-]
-# What is done about the data, and changes no array and no result.
-POLICIES = ("leakage",)
-
-
-class _Dataset(Spec):
-    def as_dict(self) -> dict[str, Any]:
-        """As of every spec, but for POLICIES: changing one leaves arrays and records as they are."""
-        return {key: value for key, value in super().as_dict().items() if key not in POLICIES}
-
-
-class Cifar10Dataset(_Dataset):
+class Cifar10Dataset(Dataset):
     """CIFAR-10's official archive: 50,000 + 10,000 images of 32x32 in 10 classes."""
 
     NO_RESULT: ClassVar[frozenset[str]] = frozenset({"path", "urls"})
@@ -61,16 +41,17 @@ class Cifar10Dataset(_Dataset):
     leakage: Leakage = "warn"
 
 
-class ImageFolderDataset(_Dataset):
-    """Any tree of `train/<class>/` and `test/<class>/` with images in it."""
+class ImageFolderDataset(PhotoDataset):
+    """Any tree of `train/<class>/` and `test/<class>/` with images in it, or of `<class>/` with `split`."""
 
     NO_RESULT: ClassVar[frozenset[str]] = frozenset({"path", "urls", "checksum", "label", "broken"})
 
     source: Literal["imagefolder"]
     path: str | None = Field(
         default=None,
-        description="On this machine (`~` is your home folder): the folder that holds train/ and test/, or an archive "
-        "(.zip, .tar, .tar.gz, .tar.xz) of it",
+        description="On this machine (`~` is your home folder): the folder that holds train/ and "
+        "test/ (with `split`: the classes' folders), or an archive (.zip, .tar, .tar.gz, .tar.xz) "
+        "of it",
     )
     urls: tuple[str, ...] = Field(
         default=(), description="Instead of path: the archive's addresses, tried in this order"
@@ -80,35 +61,6 @@ class ImageFolderDataset(_Dataset):
         pattern=r"^(md5|sha1|sha256):[0-9a-f]+$",
         description="Of the archive, like sha256:0f3a...; needed with urls",
     )
-    image_size: PositiveInt = Field(description="Side of the square that a network sees, in pixels")
-    resize: PositiveInt | None = Field(
-        default=None,
-        description="Shorter side before the centre crop, in pixels; null: image_size (no margin)",
-    )
-    mean: ChannelMean = Field(default=(0.485, 0.456, 0.406), description="Of RGB in 0 to 1")
-    std: ChannelStd = Field(default=(0.229, 0.224, 0.225), description="Of RGB in 0 to 1")
-    broken: Literal["error", "skip"] = Field(
-        default="error",
-        description="Where images can't be used: error lists them all and stops; skip leaves them "
-        "out, and the records count them",
-    )
-    max_value: PositiveFloat | None = Field(
-        default=None,
-        description="The value that is white in images of more than 8 bits a channel, like 4095; "
-        "null: 255, 1023, 4095, 16383 or 65535, where the largest value of all images shows which",
-    )
-    label: str = Field(
-        default="", description="How figures must call the data; empty takes the dataset's name"
-    )
-    leakage: Leakage = "warn"
-
-    @property
-    def digest(self) -> str:
-        """It names the folder of the arrays: keys that came later count only where they are set."""
-        later = ("broken", "max_value")
-        return json_digest(
-            {k: v for k, v in self.as_dict().items() if k not in later or k in self.as_stated()}
-        )
 
     @model_validator(mode="after")
     def _one_origin(self) -> "ImageFolderDataset":
@@ -120,17 +72,143 @@ class ImageFolderDataset(_Dataset):
             )
         return self
 
+
+class TableDataset(PhotoDataset):
+    """A CSV or Parquet file with the columns `image`, `label` and, where you have them, `split` and `group`."""
+
+    NO_RESULT: ClassVar[frozenset[str]] = frozenset({"path", "root", "label", "broken"})
+
+    source: Literal["table"]
+    path: str = Field(
+        description="The table: .csv (commas), .tsv (tabs) or .parquet; one row for each image. "
+        "`split` is train, test or validation (val, valid); images of one `group` stay in one part"
+    )
+    root: str | None = Field(
+        default=None,
+        description="The folder that the paths in column `image` begin at; null: the table's own",
+    )
+
+
+class HuggingFaceDataset(PhotoDataset):
+    """A data set of Hugging Face: a folder that `save_to_disk` wrote, Parquet files, or one of the hub."""
+
+    NO_RESULT: ClassVar[frozenset[str]] = frozenset({"path", "label", "broken"})
+
+    source: Literal["huggingface"]
+    path: str | None = Field(
+        default=None,
+        description="On this machine: the folder of `save_to_disk`, or one with Parquet files whose "
+        "names or folders say the part, like train-00000-of-00001.parquet or train/0000.parquet",
+    )
+    hub: str | None = Field(
+        default=None, description="Instead of path: the name on the hub, like uoft-cs/cifar10"
+    )
+    config: str = Field(default="default", description="With hub: the configuration's name")
+    revision: str = Field(
+        default="refs/convert/parquet",
+        description="With hub: a branch or, to pin the data, a commit that holds "
+        "Parquet files. The default is the hub's own conversion, which exists for most public data sets",
+    )
+    image_column: Column = Field(default="image", description="The column of encoded images")
+    label_column: Column = Field(
+        default="label", description="The column of labels: class numbers, whole numbers or text"
+    )
+    group_column: Column | None = Field(
+        default=None, description="Images with the same value stay in one part"
+    )
+    train_split: Column = Field(default="train", description="What the data call this part")
+    test_split: Column = Field(default="test", description="What the data call this part")
+
     @model_validator(mode="after")
-    def _crop_fits(self) -> "ImageFolderDataset":
-        if self.resize is not None and self.resize < self.image_size:
+    def _one_origin(self) -> "HuggingFaceDataset":
+        if bool(self.path) == bool(self.hub):
+            raise ValueError("a huggingface dataset names either path or hub")
+        return self
+
+
+# Sets of torchvision that are arrays, with their side in pixels, and those with a validation part.
+TORCHVISION_ARRAYS = {
+    "cifar100": 32,
+    "mnist": 28,
+    "fashion_mnist": 28,
+    "kmnist": 28,
+    "svhn": 32,
+}
+WITH_VALIDATION = ("flowers102", "dtd", "fgvc_aircraft", "country211")
+WITHOUT_PARTS = ("eurosat",)
+
+
+class TorchvisionDataset(PhotoDataset):
+    """A data set that torchvision knows by its name: from files on this machine, or downloaded."""
+
+    source: Literal["torchvision"]
+    name: Literal[
+        "cifar100",
+        "mnist",
+        "fashion_mnist",
+        "kmnist",
+        "svhn",
+        "flowers102",
+        "food101",
+        "oxford_iiit_pet",
+        "dtd",
+        "fgvc_aircraft",
+        "eurosat",
+        "imagenette",
+        "country211",
+    ] = Field(description="Which one; docs/data.md has their parts")
+    path: str | None = Field(
+        default=None,
+        description="The folder that torchvision calls `root`, or the one with the files; null: "
+        "downloaded once into data_dir",
+    )
+    image_size: PositiveInt | None = Field(  # type: ignore[assignment]
+        default=None,
+        description="Side of the square that a network sees, in pixels. Photos need it; null: 32 for "
+        "cifar100 and svhn, 28 for mnist, fashion_mnist and kmnist",
+    )
+    mean: tuple[UnitFloat, ...] | None = Field(
+        default=None, description="Of each channel in 0 to 1; null: measured on the training images"
+    )
+    std: tuple[PositiveFloat, ...] | None = Field(
+        default=None, description="Of each channel in 0 to 1; null: measured on the training images"
+    )
+
+    @model_validator(mode="after")
+    def _keys_fit_the_set(self) -> "TorchvisionDataset":
+        name, photos = self.name, self.name not in TORCHVISION_ARRAYS
+        if photos and self.image_size is None:
+            raise ValueError(f"{name} is of photos of many sizes: state image_size, like 224")
+        stated = [k for k in ("resize", "max_value") if getattr(self, k) is not None]
+        if stated and not photos:
+            raise ValueError(f"{stated[0]} is for photos, but {name} has none: remove it")
+        if name in WITHOUT_PARTS and self.split is None:
             raise ValueError(
-                f"resize must be at least image_size, but {self.resize} is less than "
-                f"{self.image_size}"
+                f"{name} has no test part: state split, like {{test_fraction: 0.2, seed: 0}}"
+            )
+        if name not in WITHOUT_PARTS and self.split is not None:
+            raise ValueError(f"split is for data without parts, but {name} has them: remove it")
+        if self.validation == "test" or (
+            self.validation != "ignore" and name not in WITH_VALIDATION
+        ):
+            raise ValueError(
+                f"validation must be ignore for {name}, or hold_out or train for those with a "
+                f"validation part ({', '.join(WITH_VALIDATION)}), but came {self.validation!r}"
             )
         return self
 
 
-class DigitsDataset(_Dataset):
+class MedmnistDataset(ImageDataset):
+    """A file of MedMNIST: `train_images`, `train_labels`, `val_images` and so on in one .npz."""
+
+    source: Literal["medmnist"]
+    path: str = Field(description="The .npz file, like pathmnist.npz or pathmnist_64.npz")
+    class_names: tuple[str, ...] = Field(
+        default=(), description="In the order of the labels; empty: 0, 1, 2, ..."
+    )
+
+
+class DigitsDataset(Dataset):
     """scikit-learn's 1,797 handwritten digits of 8x8, shown as 3x32x32. Embedded: no download."""
 
     source: Literal["digits"]
@@ -154,8 +232,24 @@ class DigitsDataset(_Dataset):
 
 
 DatasetSpec = Annotated[
-    Cifar10Dataset | ImageFolderDataset | DigitsDataset, Field(discriminator="source")
+    Cifar10Dataset
+    | ImageFolderDataset
+    | TableDataset
+    | HuggingFaceDataset
+    | TorchvisionDataset
+    | MedmnistDataset
+    | DigitsDataset,
+    Field(discriminator="source"),
 ]
+
+
+def known_side(spec: DatasetSpec) -> int | None:
+    """The side of the images in pixels; None where only the data's file says it."""
+    if isinstance(spec, Cifar10Dataset | DigitsDataset):
+        return 32
+    if isinstance(spec, TorchvisionDataset) and spec.image_size is None:
+        return TORCHVISION_ARRAYS[spec.name]
+    return spec.image_size
 
 
 def local_path(spec: DatasetSpec) -> Path | None:

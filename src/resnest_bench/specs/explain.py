@@ -17,8 +17,17 @@ from resnest_bench.specs.study import StudySpec
 
 # A key that is as near as this is probably meant; `class_weights` is no misspelt `weights`.
 NEAR = 0.75
-TAGS = {*variants.FAMILIES, *claims.TESTS, *OPTIMIZERS, "sgd", "cifar10", "imagefolder", "digits"}
-UNION_PARTS = ("literal", "tuple")
+SOURCES = (
+    "cifar10",
+    "imagefolder",
+    "table",
+    "huggingface",
+    "torchvision",
+    "medmnist",
+    "digits",
+)
+TAGS = {*variants.FAMILIES, *claims.TESTS, *OPTIMIZERS, "sgd", *SOURCES}
+UNION_PARTS = ("literal", "tuple", "constrained-int")
 
 
 def choose_problem(error: ValidationError) -> ErrorDetails:

@@ -50,6 +50,9 @@ class TeacherSpec(Spec):
         return train
 
 
+COLOR_KEYS = ("random_augment", "auto_augment")
+
+
 class RecipeSpec(Spec):
     """Optimizer, schedule, augmentation, and everything else that decides a training run."""
 
@@ -381,3 +384,16 @@ RECIPES: dict[str, RecipeSpec] = {
         init="scratch",
     ),
 }
+
+
+def check_channels(dataset: str, num_channels: int, name: str, recipe: RecipeSpec) -> None:
+    """Raise ValueError where recipe `name` changes colours, and images of `dataset` are not RGB.
+
+    Policies change saturation, posterize and so on: they are made for three channels.
+    """
+    asked = [key for key in COLOR_KEYS if getattr(recipe, key) not in (False, "none")]
+    if asked and num_channels != 3:
+        raise ValueError(
+            f"recipe {name}: {asked[0]} changes colours of RGB images, but images of {dataset} have "
+            f"channels: {num_channels}: take a recipe without it, or set channels: 3"
+        )

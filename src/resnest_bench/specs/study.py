@@ -22,7 +22,7 @@ from resnest_bench.specs.base import (
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.latency import LatencySpec
-from resnest_bench.specs.recipes import RECIPES, RecipeSpec
+from resnest_bench.specs.recipes import RECIPES, RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
 from resnest_bench.specs.tables import TablesSpec
 from resnest_bench.specs.variants import TimmVariant, VariantSpec
@@ -198,6 +198,7 @@ class StudySpec(Extendable):
                 )
             self._check_tags(block)
             self._check_teacher(block)
+        self._check_channels()
         if (number := self._num_jobs()) > MAX_JOBS:
             raise ValueError(
                 f"a study has at most {MAX_JOBS:,} jobs, but this one has {number:,}: make several "
@@ -211,6 +212,12 @@ class StudySpec(Extendable):
             if job in seen:
                 raise ValueError(f"two blocks ask for {job}: remove it from one of them")
             seen.add(job)
+
+    def _check_channels(self) -> None:
+        pairs = [(block.dataset, block.recipe) for block in self.train]
+        pairs += [(block.dataset, name) for block in self.finetune for name in block.recipes]
+        for dataset, recipe in pairs:
+            check_channels(dataset, self.dataset(dataset).num_channels, recipe, self.recipe(recipe))
 
     def _check_teacher(self, block: TrainBlock) -> None:
         """A teacher knows the same images and classes, is trained by this study, and not by its student."""

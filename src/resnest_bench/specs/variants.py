@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from resnest_bench.digests import digest_source
-from resnest_bench.specs.base import CountInt, Name, PositiveInt, Probability, Spec
+from resnest_bench.specs.base import CountInt, Name, Number, PositiveInt, Probability, Spec
 
 
 class VariantBase(Spec):
@@ -24,6 +24,28 @@ class VariantBase(Spec):
         return self.model_dump(mode="json", exclude={"note"})
 
 
+# Of timm's `create_attn`, those that keep the shape of a map (B, C, H, W) and are added to a block.
+# gather-excite (ge) is not among them: it can't be built in timm 1.0.31.
+Attention = Literal[
+    "none",
+    "se",
+    "ese",
+    "eca",
+    "ceca",
+    "cbam",
+    "lcbam",
+    "coord",
+    "scoord",
+    "ela",
+    "strip",
+    "gc",
+    "gca",
+]
+PER_STAGE = ("radix", "cardinality", "width")
+# Of channels: 1/8 leaves a bottleneck of eight channels in the first stage.
+Scale = Annotated[Number, Field(ge=0.125, le=8)]
+
+
 class ResNestVariant(VariantBase):
     """A bottleneck ResNet or ResNeSt: `<radix>s<cardinality>x<width>d` at any list of layers.
 
@@ -34,13 +56,31 @@ class ResNestVariant(VariantBase):
     layers: tuple[PositiveInt, ...] = Field(
         description="Blocks in each stage, one to four stages; depth = 2 + 3 * sum"
     )
-    radix: CountInt = Field(
-        description="Splits inside a cardinal group; 0 is a plain convolution, 1 the SE gate"
+    radix: CountInt | tuple[CountInt, ...] = Field(
+        description="Splits inside a cardinal group; 0 is a plain convolution, 1 the SE gate. One number, "
+        "or a list with one for each stage, like [0, 0, 2, 2]"
     )
-    cardinality: PositiveInt = Field(default=1, description="Cardinal groups")
-    width: PositiveInt = Field(
+    cardinality: PositiveInt | tuple[PositiveInt, ...] = Field(
+        default=1, description="Cardinal groups. One number, or a list with one for each stage"
+    )
+    width: PositiveInt | tuple[PositiveInt, ...] = Field(
         default=64,
-        description="Base width: channels of a cardinal group at 64 planes, a multiple of radix",
+        description="Base width: channels of a cardinal group at 64 planes, a multiple of radix. One "
+        "number, or a list with one for each stage",
+    )
+    channels: Scale = Field(
+        default=1.0,
+        description="Scales the widths of stem and stages, each rounded to a multiple of 8, like 0.5",
+    )
+    gate: Literal["attention", "uniform", "sigmoid"] = Field(
+        default="attention",
+        description="Weights of the splits. attention: softmax over the splits, as in the paper. uniform: "
+        "1 / radix each, without parameters: the control. sigmoid: each split by itself",
+    )
+    attention: Attention = Field(
+        default="none",
+        description="Another attention at the end of each block, before the shortcut's sum: a name of "
+        "timm's create_attn (docs/methods.md)",
     )
     stem: Literal["deep", "conv7", "small"] = Field(
         description="deep: three 3x3, the first with stride 2, then max-pool. conv7: one 7x7 with "
@@ -68,9 +108,66 @@ class ResNestVariant(VariantBase):
             )
         return layers
 
+    @field_validator("attention", mode="before")
+    @classmethod
+    def _known_attention(cls, name: Any) -> Any:
+        known = get_args(Attention)
+        if not isinstance(name, str) or name in known:
+            return name
+        from difflib import get_close_matches
+
+        close = get_close_matches(name.lower(), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "choose one of these"
+        raise ValueError(f"attention must be one of {', '.join(known)}, but came {name!r}: {hint}")
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> "ResNestVariant":
+        for name in PER_STAGE:
+            values = getattr(self, name)
+            if isinstance(values, int):
+                continue
+            if len(values) != len(self.layers):
+                raise ValueError(
+                    f"{name} is one number, or a list with one for each of the {len(self.layers)} stages "
+                    f"in layers, but came {list(values)}"
+                )
+            if len(set(values)) == 1:
+                # The same network under one spec, and so one record.
+                object.__setattr__(self, name, values[0])
+        return self
+
+    @model_validator(mode="after")
+    def _gate_has_splits(self) -> "ResNestVariant":
+        if self.gate != "attention" and not any(radix for radix, *_ in self.list_stages()):
+            raise ValueError(
+                f"gate {self.gate} weighs the splits of a cardinal group, but with radix 0 there are none: "
+                "remove gate, or take radix 1 or more"
+            )
+        return self
+
+    def list_stages(self) -> list[tuple[int, int, int]]:
+        """(radix, cardinality, width) of each stage."""
+        columns = []
+        for name in PER_STAGE:
+            values = getattr(self, name)
+            columns.append((values,) * len(self.layers) if isinstance(values, int) else values)
+        return list(zip(*columns, strict=True))
+
     @property
     def setting(self) -> str:
-        return f"{self.radix}s{self.cardinality}x{self.width}d"
+        """'2s1x64d', '0-0-2-2s1x64d', or '2s1x64d, channels 0.5, gate uniform, attention eca'."""
+        radix, cardinality, width = (stages_text(getattr(self, name)) for name in PER_STAGE)
+        return ", ".join([f"{radix}s{cardinality}x{width}d", *self.changes])
+
+    @property
+    def changes(self) -> list[str]:
+        """What `<radix>s<cardinality>x<width>d` does not say, where it is not as in the paper."""
+        parts = {
+            f"channels {self.channels:g}": self.channels != 1,
+            f"gate {self.gate}": self.gate != "attention",
+            f"attention {self.attention}": self.attention != "none",
+        }
+        return [text for text, differs in parts.items() if differs]
 
     @property
     def depth(self) -> int:
@@ -80,6 +177,11 @@ class ResNestVariant(VariantBase):
     def architecture(self) -> str:
         """What readers call the family; it colours charts and decides nothing."""
         return "resnest"
+
+
+def stages_text(values: int | tuple[int, ...]) -> str:
+    """'2', or '0-0-2-2' for one number per stage."""
+    return str(values) if isinstance(values, int) else "-".join(map(str, values))
 
 
 class TimmVariant(VariantBase):
@@ -158,7 +260,8 @@ class PythonVariant(VariantBase):
         default="build",
         pattern=r"^[A-Za-z_]\w*$",
         description="Its function or class: called with num_classes and args, it gives an nn.Module of "
-        "logits (B, num_classes). It gets drop_rate too if it takes that",
+        "logits (B, num_classes). It gets drop_rate and in_chans (the channels of an image) too if it "
+        "takes them",
     )
     args: dict[str, JsonValue] = Field(default_factory=dict, description="More keyword arguments")
     source_digest: str | None = Field(
@@ -179,7 +282,7 @@ class PythonVariant(VariantBase):
     @field_validator("args")
     @classmethod
     def _no_clash(cls, args: dict[str, Any]) -> dict[str, Any]:
-        taken = {"num_classes", "drop_rate"} & set(args)
+        taken = {"num_classes", "drop_rate", "in_chans"} & set(args)
         if taken:
             raise ValueError(f"args must not set {', '.join(sorted(taken))}: the workflow does")
         return args

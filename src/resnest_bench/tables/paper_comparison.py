@@ -12,7 +12,7 @@ from resnest_bench.formats import format_millions
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
-from resnest_bench.specs import RECIPES, StudySpec
+from resnest_bench.specs import RECIPES, ResNestVariant, StudySpec, known_side
 from resnest_bench.specs.study import FinetuneBlock
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.summary import PERCENT, POSITIVE, Bounds, confidence_limits, summarise
@@ -122,9 +122,18 @@ class _PrintedNetwork:
         counts = counts.dropna()
         return int(counts.iloc[0]) if len(counts) else None
 
+    @property
+    def _changes(self) -> str:
+        """What a variant of this name has that no network of the paper has, like another gate."""
+        if self.variant not in self.study.variant_names:
+            return ""
+        variant = self.study.variant(self.variant)
+        changes = variant.changes if isinstance(variant, ResNestVariant) else []
+        return f"another network: {', '.join(changes)}" if changes else ""
+
     def rows(self) -> list[dict[str, Any]]:
         """The rows for accuracy, ms/image, images/s and parameters."""
-        network = _network_difference(self.count, self.printed.params)
+        network = self._changes or _network_difference(self.count, self.printed.params)
         trained = [network, *_training_differences(self)]
         timed = [network, *_timing_differences(self)]
         rows = [
@@ -307,8 +316,10 @@ def _timing_differences(entry: _PrintedNetwork) -> list[str]:
     batch_size = study.protocol(chosen.recipe).paper_batch_size
     if batch_size != BATCH_SIZE:
         differs.append(f"batch size {batch_size} instead of {BATCH_SIZE}")
-    side = getattr(study.dataset(chosen.dataset), "image_size", SIDE)
-    return differs + [f"images of {side} pixels instead of {SIDE}"] * (side != SIDE)
+    side = known_side(study.dataset(chosen.dataset))
+    if side is not None and side != SIDE:
+        differs.append(f"images of {side} pixels instead of {SIDE}")
+    return differs
 
 
 def _params(entry: _PrintedNetwork) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from resnest_bench import records
 from resnest_bench.errors import UserError
 from resnest_bench.models import build_model, fit_to_image, head_module, input_stats
 from resnest_bench.models.image_size import show_args
+from resnest_bench.models.input_channels import adapt_stats
 from resnest_bench.models.weight_files import load_weights_file, read_weights_file
 from resnest_bench.models.weights import apply_weights, file_sha256, hub_license, hub_stats
 from resnest_bench.paths import DataPaths, Job, StudyPaths
@@ -88,7 +89,12 @@ def load_initial(
 
 
 def build_initial(
-    study: StudySpec, job: Job, paths: StudyPaths, num_classes: int, image_size: int
+    study: StudySpec,
+    job: Job,
+    paths: StudyPaths,
+    num_classes: int,
+    image_size: int,
+    in_chans: int = 3,
 ) -> tuple[nn.Module, WeightsObservation | None]:
     """The network before its first step. Seed k draws the same numbers for every variant."""
     recipe = study.recipe(job.recipe)
@@ -96,7 +102,8 @@ def build_initial(
     if size_args:
         log.info("%s: set for %d pixels: %s", variant.name, image_size, show_args(size_args))
     torch.manual_seed(recipe.part_seed("init", job.seed))
-    model = build_model(variant, num_classes, recipe.dropout, recipe.zero_last_gamma)
+    options = (recipe.dropout, recipe.zero_last_gamma, in_chans)
+    model = build_model(variant, num_classes, *options)
     initial = load_initial(study, job, paths)
     seen = None
     if initial is not None:
@@ -108,14 +115,19 @@ def build_initial(
 
 
 def build_teacher(
-    study: StudySpec, job: Job, paths: StudyPaths, num_classes: int, image_size: int
+    study: StudySpec,
+    job: Job,
+    paths: StudyPaths,
+    num_classes: int,
+    image_size: int,
+    in_chans: int = 3,
 ) -> tuple[nn.Module | None, WeightsObservation | None]:
     """The trained network that `job` learns from, in evaluation mode; (None, None) without one."""
     source = study.teacher_job(job)
     if source is None:
         return None, None
     variant, _ = fit_to_image(study.variant(source.variant), image_size)
-    model = build_model(variant, num_classes)
+    model = build_model(variant, num_classes, in_chans=in_chans)
     seen = _load(model, *_trained_weights(source, paths))
     return model.eval().requires_grad_(False), seen
 
@@ -123,7 +135,13 @@ def build_teacher(
 def _load(model: nn.Module, state: dict, seen: WeightsObservation) -> WeightsObservation:
     """Load `state`; return `seen` with how its names were matched."""
     match = apply_weights(model, state, seen.source)
-    return seen.model_copy(update={"renamed": match.renamed, "ignored": match.ignored})
+    return seen.model_copy(
+        update={
+            "renamed": match.renamed,
+            "ignored": match.ignored,
+            "converted": match.converted,
+        }
+    )
 
 
 def renew_head(model: nn.Module) -> None:
@@ -140,16 +158,18 @@ def renew_head(model: nn.Module) -> None:
             nn.init.zeros_(parameter)
 
 
-def expected_stats(study: StudySpec, job: Job, model: nn.Module) -> tuple | None:
+def expected_stats(study: StudySpec, job: Job, model: nn.Module, in_chans: int = 3) -> tuple | None:
     """(mean, std) that a fine-tuning's pretrained weights were made with.
 
     From scratch too, so that a transfer gain compares nothing but the weights. None where the
-    start is a training of this study, which saw the dataset's own.
+    start is a training of this study, which saw the dataset's own, and for more channels than RGB, of
+    which the weights' network has seen nothing.
     """
     for block in study.finetune:
         if job.kind == "finetune" and block.dataset == job.dataset and job.variant in block.weights:
             weights = block.weights[job.variant]
             if weights.train:
                 return None
-            return hub_stats(weights.hub) if weights.hub else input_stats(model)
+            stats = hub_stats(weights.hub) if weights.hub else input_stats(model)
+            return stats and adapt_stats(stats, in_chans)
     return None

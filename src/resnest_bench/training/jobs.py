@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.progress import Progress as Bars
 from torch import nn
@@ -74,16 +73,19 @@ class Context:
 
 
 def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple | None) -> Batches:
-    """Loaders of the three parts. The held-out part depends on the seed alone."""
+    """Loaders of the three parts. The held-out part depends on the seed alone, or is the data's own."""
     data, device = context.data, context.device
     training = BatchLoader(data.train, data.meta, recipe, device, stats)
     plain = BatchLoader(data.train, data.meta, None, device, stats)
     testing = BatchLoader(data.test, data.meta, None, device, stats)
-    train_indices, held_out = np.arange(len(data.train)), None
-    if recipe.validation_fraction:
-        train_indices, held_out = train_validation_split(
-            data.train.labels, recipe.validation_fraction, seed, data.meta.classes
-        )
+    train_indices, validation_indices = train_validation_split(
+        data.train.labels,
+        recipe.validation_fraction,
+        seed,
+        data.meta.classes,
+        data.meta.reading.num_given_validation,
+    )
+    held_out = validation_indices if recipe.validation_fraction else None
     if "data" in recipe.vary:
         train_indices = bootstrap(train_indices, seed)
     batch = evaluation_batch(recipe.batch_size, data.meta.image_size)
@@ -123,11 +125,12 @@ def open_checkpoint(context: Context, job: Job) -> Checkpoint:
 
 def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
     study, recipe, device = context.study, context.study.recipe(job.recipe), context.device
-    num_classes = len(context.data.meta.classes)
-    image_size = context.data.meta.image_size
-    model, initial = build_initial(study, job, context.paths, num_classes, image_size)
-    teacher, taught_by = build_teacher(study, job, context.paths, num_classes, image_size)
-    batches = make_batches(context, recipe, job.seed, expected_stats(study, job, model))
+    meta = context.data.meta
+    num_classes, sizes = len(meta.classes), (meta.image_size, meta.num_channels)
+    model, initial = build_initial(study, job, context.paths, num_classes, *sizes)
+    teacher, taught_by = build_teacher(study, job, context.paths, num_classes, *sizes)
+    stats = expected_stats(study, job, model, meta.num_channels)
+    batches = make_batches(context, recipe, job.seed, stats)
     seen = _choose_execution(context, job, checkpoint, model, len(batches.train_indices))
     file = _execution_file(checkpoint)
 
@@ -162,7 +165,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     seen_by = observe_training(
         step.final_model, progress, test, num_classes, initial, sha256, execution, kept
     )
-    size_args = fit_to_image(study.variant(job.variant), image_size)[1]
+    size_args = fit_to_image(study.variant(job.variant), meta.image_size)[1]
     more = {"size_args": size_args, "teacher": taught_by}
     return seen_by.model_copy(update=more), batches
 
@@ -183,9 +186,8 @@ def _choose_execution(
     num_images = recipe.epochs * num_train * len(context.study.seeds)
 
     def decide() -> ExecutionObservation:
-        maker, crash = probe_steps(
-            model, context.device, recipe, batch, meta.image_size, len(meta.classes)
-        )
+        sizes = (batch, meta.image_size, len(meta.classes), meta.num_channels)
+        maker, crash = probe_steps(model, context.device, recipe, *sizes)
         chosen = choose(recipe, context.device, maker, num_images, batch, crash)
         return chosen.model_copy(update={"num_threads": count_threads(context.device)})
 

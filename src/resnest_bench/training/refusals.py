@@ -26,11 +26,12 @@ def explain_failure(
     """
     if isinstance(error, UserError):
         return
-    check_image(study.variant(job.variant), meta.image_size)
+    check_image(study.variant(job.variant), meta.image_size, meta.num_channels)
     recipe, num_classes = study.recipe(job.recipe), len(meta.classes)
     if recipe.layout != "channels_last":
         return
-    model, _ = build_initial(study, job, paths, num_classes, meta.image_size)
-    sizes = (probe_batch(recipe, meta.image_size), meta.image_size, num_classes)
+    image = (meta.image_size, meta.num_channels)
+    model, _ = build_initial(study, job, paths, num_classes, *image)
+    sizes = (probe_batch(recipe, meta.image_size), meta.image_size, num_classes, meta.num_channels)
     maker, crash = probe_steps(model, device, recipe, *sizes)
     check_layout(Execution(recipe.layout, choose_mode(recipe, device)), maker, device, crash)

@@ -359,12 +359,13 @@ def probe_step_maker(
     batch_size: int,
     image_size: int,
     num_classes: int,
+    in_chans: int = 3,
 ) -> StepMaker:
     """Steps of copies of `model` on random images, to be timed."""
     # Seen as a whole batch, or the compiled network would not be run.
     recipe = recipe.model_copy(update={"batch_size": batch_size})
     generator = torch.Generator().manual_seed(0)
-    shape = (batch_size, 3, image_size, image_size)
+    shape = (batch_size, in_chans, image_size, image_size)
     images_BCHW = torch.randn(shape, generator=generator).to(device)
     labels_B = torch.randint(num_classes, (batch_size,), generator=generator).to(device)
 
@@ -382,7 +383,7 @@ def probe_steps(
 ) -> tuple[StepMaker, CrashCheck]:
     """What makes the steps to be timed, and what says first whether one of them would crash.
 
-    `probe`: recipe, batch size, image size and number of classes.
+    `probe`: recipe, batch size, image size, numbers of classes and of channels.
     """
     recipe, *sizes = probe
     maker = probe_step_maker(model, recipe, device, *sizes)
@@ -393,7 +394,8 @@ def crash_check(model: nn.Module, device: torch.device, *probe: Any) -> CrashChe
     """Tries a step in a process of its own where the layout is known to crash some networks.
 
     That costs an import of torch, so that it is done only where `models.may_crash` says so.
-    `probe`: recipe, batch size, image size and number of classes, as for `probe_step_maker`.
+    `probe`: recipe, batch size, image size, numbers of classes and of channels, as for
+    `probe_step_maker`.
     """
     risky = device.type == "cpu" and may_crash(model)
 
@@ -413,9 +415,11 @@ def _try_step(
     batch_size: int,
     image_size: int,
     num_classes: int,
+    in_chans: int = 3,
 ) -> None:
     """Two steps: what the first one has overwritten, the second one stumbles over."""
-    maker = probe_step_maker(model, recipe, device, batch_size, image_size, num_classes)
+    sizes = (batch_size, image_size, num_classes, in_chans)
+    maker = probe_step_maker(model, recipe, device, *sizes)
     step = maker(execution)
     step()
     step()

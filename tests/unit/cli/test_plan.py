@@ -23,7 +23,7 @@ def priced(monkeypatch):
 
 
 def test_a_network_that_cannot_be_counted_keeps_its_row(monkeypatch):
-    monkeypatch.setattr(describe, "complexity", lambda model, size: fails())
+    monkeypatch.setattr(describe, "complexity", lambda model, size, channels: fails())
     rows = describe.describe_variants(STUDY, 32, 10)
     assert all(row["variant"] in row["error"] and "IndexError" in row["error"] for row in rows)
     assert all(row["num_macs"] is None and row["num_params"] > 0 for row in rows)

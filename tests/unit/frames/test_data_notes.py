@@ -166,3 +166,20 @@ def test_policies_are_in_the_study_and_not_in_what_decides_a_result():
         allowed.job_spec(job) for job in allowed.jobs()
     ]
     assert plain.digest != allowed.digest
+
+
+def test_a_made_split_and_imbalanced_classes_are_said():
+    seen = identity().model_copy(
+        update={
+            "test_images_per_class": [300, 100],
+            "reading": ImageReading(split={"test_fraction": 0.2, "seed": 4, "num_groups": 30}),
+        }
+    )
+    note = describe_data(seen)["data_note"]
+    for words in ("20 %", "seed 4", "30 groups", "always answering a is right in 75 %"):
+        assert words in note
+
+
+def test_classes_that_are_nearly_alike_need_no_word():
+    seen = identity().model_copy(update={"test_images_per_class": [210, 190]})
+    assert describe_data(seen)["data_note"] == ""

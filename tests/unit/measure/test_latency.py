@@ -150,7 +150,7 @@ def short(monkeypatch):
     """The measured network runs out of memory with more than three images."""
     original = latency.build_model
     monkeypatch.setattr(
-        latency, "build_model", lambda *args: Shortage(3).into(original(*args).eval())
+        latency, "build_model", lambda *args, **kw: Shortage(3).into(original(*args, **kw).eval())
     )
     monkeypatch.setattr(latency, "memory_bytes", lambda device: 15 * 2**30)
 
@@ -184,7 +184,7 @@ def test_another_error_of_the_papers_batch_is_raised(monkeypatch):
 def test_a_network_that_does_not_fit_at_all_is_an_error_that_says_so(monkeypatch):
     original = latency.build_model
     monkeypatch.setattr(
-        latency, "build_model", lambda *args: Shortage(0).into(original(*args).eval())
+        latency, "build_model", lambda *args, **kw: Shortage(0).into(original(*args, **kw).eval())
     )
     with pytest.raises(UserError, match=r"A does not fit into [\d.]+ GiB, not even with one image"):
         latency.measure_latency(SMALL, 10, 32, QUICK, CPU)

@@ -34,7 +34,7 @@ def test_lenet_has_the_papers_counts():
     # sees some of S2's; seeing all, it has 16 * (6 * 25 + 1). The classifier: 84 * 10 + 10.
     counts = [num_params(layer) for layer in layers(lenet5(10, 0.0, 1), nn.Conv2d, nn.Linear)]
     assert counts == [156, 2416, 48_120, 10_164, 850]
-    assert num_params(lenet5(10, 0.0, num_channels=1)) == 61_706
+    assert num_params(lenet5(10, 0.0, in_chans=1)) == 61_706
     # Two more channels of 6 kernels of 5x5.
     assert num_params(build("lenet5")) == 61_706 + 2 * 6 * 25
 

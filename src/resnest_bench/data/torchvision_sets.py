@@ -1,0 +1,30 @@
+"""The data sets that torchvision knows by name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from resnest_bench.data.arrays import Content
+from resnest_bench.data.folders import walk_files
+from resnest_bench.data.torchvision_arrays import ARRAY_SETS, find_local, read_arrays
+from resnest_bench.data.torchvision_photos import PHOTO_SETS, read_photo_set
+from resnest_bench.specs import TorchvisionDataset, expand_path
+
+
+def read(spec: TorchvisionDataset, name: str, downloads: Path) -> Content:
+    """The set `spec.name`, from files on this machine or downloaded. Raises UserError."""
+    reader = read_arrays if spec.name in ARRAY_SETS else read_photo_set
+    return reader(spec, name, downloads)
+
+
+def list_files(spec: TorchvisionDataset) -> Iterator[tuple[str, Path]]:
+    """The set's own files: torchvision's root may hold many others."""
+    if spec.name in ARRAY_SETS:
+        for file in find_local(spec) or ():
+            yield file.name, file
+    else:
+        yield from walk_files(expand_path(spec.path or "") / PHOTO_SETS[spec.name].folder)
+
+
+def look_for_near(spec: TorchvisionDataset) -> bool:
+    """Whether two images that look alike are copies."""
+    return spec.name not in ARRAY_SETS or ARRAY_SETS[spec.name].look_for_near
