@@ -14,24 +14,19 @@ from resnest_bench.specs import StudySpec
 
 Sentence = Callable[[DatasetIdentity], str]
 NOTE_COLUMNS = ["leakage_note", "data_note", "imbalance_note"]
-# The largest class has this many times the images of the smallest one, or more.
-IMBALANCED = 2.0
 
 
 def describe_imbalance(num_images: Mapping[str, int]) -> str:
-    """What classes of very different size do to the accuracy; '' where they are about alike.
+    """The headline metric that counts classes of very different size alike; '' where they are about alike.
 
     `num_images` has the test images of each class.
     """
-    known = {name: count for name, count in num_images.items() if count}
-    if len(known) < 2:
-        return ""
-    large, small = max(known, key=known.__getitem__), min(known, key=known.__getitem__)
-    if known[large] < IMBALANCED * known[small]:
+    balance = measure_balance(num_images)
+    if balance is None or balance.ratio < IMBALANCED:
         return ""
     return (
-        f"class {large!r} has {known[large]:,} test images and {small!r} has {known[small]:,}: the accuracy "
-        "is mostly that of the large classes (headline_metric: balanced_accuracy counts all alike)"
+        "the accuracy is mostly that of the large classes (headline_metric: balanced_accuracy counts all "
+        "alike)"
     )
 
 

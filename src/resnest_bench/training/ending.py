@@ -31,9 +31,12 @@ def observe_training(
     initial: WeightsObservation | None,
     weights_sha256: str | None,
     execution: ExecutionObservation,
-    predictions: PredictionsObservation | None = None,
+    predictions: Path,
 ) -> TrainObservations:
-    """What a record says of a finished training whose final model gave `test`."""
+    """What a record says of a finished training whose final model gave `test`.
+
+    What it says of each image goes to the file `predictions`.
+    """
     counts = np.bincount(test.predictions, minlength=num_classes)
     return TrainObservations(
         num_params=count_params(model),
@@ -42,7 +45,7 @@ def observe_training(
         num_test=len(test.correct),
         test_correct=records.pack_bits(test.correct),
         test_predictions_per_class=counts.tolist(),
-        predictions=predictions,
+        predictions=_keep_predictions(predictions, test),
         wall_seconds=progress.wall_seconds,
         num_resumes=progress.num_resumes,
         initial_weights=initial,
@@ -51,7 +54,7 @@ def observe_training(
     )
 
 
-def keep_predictions(path: Path, test: Evaluation) -> PredictionsObservation:
+def _keep_predictions(path: Path, test: Evaluation) -> PredictionsObservation:
     """Write what the final model says of each test image; return what the record says of the file."""
     assert test.labels is not None, "the last evaluation keeps them"
     assert test.log_probabilities is not None

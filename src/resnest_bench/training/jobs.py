@@ -41,7 +41,7 @@ from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import judge
 from resnest_bench.training.adoption import adopt_record
 from resnest_bench.training.checkpoints import Checkpoint
-from resnest_bench.training.ending import keep_predictions, observe_training, warn_of_chance
+from resnest_bench.training.ending import observe_training, warn_of_chance
 from resnest_bench.training.execution import Execution, choose, decided, keep, probe_batch
 from resnest_bench.training.initial import (
     SourceFailedError,
@@ -151,7 +151,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     progress, test = train_model(
         step, batches, job.seed, checkpoint, reporter, _teller(context, job)
     )
-    sha256 = None
+    sha256, kept = None, context.paths.predictions(job)
     if job.kind == "train" and study.keeps_weights(job):
         sha256 = save_weights(context.paths.weights(job), step.final_model)
     execution = seen.model_copy(
@@ -161,7 +161,6 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
             "shortages": progress.shortages,
         }
     )
-    kept = keep_predictions(context.paths.predictions(job), test)
     seen_by = observe_training(
         step.final_model, progress, test, num_classes, initial, sha256, execution, kept
     )
@@ -248,6 +247,7 @@ def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
         failure = Failure(reason=str(error))
     if failure:
         log.error("%s failed: %s", job, failure.reason)
+        context.paths.predictions(job).unlink(missing_ok=True)
     record = Record(
         job=JobIdentity(**vars(job)),
         status="failed" if failure else "ok",
@@ -395,8 +395,6 @@ def _write_seed(context: Context, job: Job) -> Record:
         return current
     record = run_seed(context, job)
     records.write(context.paths.record(job), record)
-    if record.status == "failed":  # those of the record that this one replaces
-        context.paths.predictions(job).unlink(missing_ok=True)
     warn_of_chance(record)
     context.paths.progress(job).unlink(missing_ok=True)
     return record
