@@ -12,7 +12,7 @@ from resnest_bench.live.snapshot import LiveJob, Outcome, Running
 from resnest_bench.live.view import counts_text, duration_text, silence_text
 from resnest_bench.paths import Job
 
-MOST_RUNNING, MOST_FAILED = 6, 10
+MAX_RUNNING, MAX_FAILED = 6, 10
 FOLLOW_SECONDS = 4
 
 
@@ -20,9 +20,9 @@ def show_head(status: StudyStatus) -> None:
     """What is done of all, and what runs."""
     seen = status.snapshot
     st.progress(seen.done / max(seen.total, 1), counts_text(seen))
-    for running in seen.running[:MOST_RUNNING]:
+    for running in seen.running[:MAX_RUNNING]:
         st.caption(_describe_running(running))
-    _say_how_many_more(len(seen.running) - MOST_RUNNING)
+    _say_how_many_more(len(seen.running) - MAX_RUNNING)
 
 
 def show_whole(loaded: data.Loaded) -> None:
@@ -45,9 +45,9 @@ def _show_whole(status: StudyStatus) -> None:
     if status.snapshot.outcomes:
         last = reversed(status.snapshot.outcomes)
         st.markdown("**Last results**  \n" + "  \n".join(map(_describe_result, last)))
-    for live, outcome in status.failed[:MOST_FAILED]:
+    for live, outcome in status.failed[:MAX_FAILED]:
         st.error(_describe_failure(live, outcome), icon=":material/error:")
-    _say_how_many_more(len(status.failed) - MOST_FAILED)
+    _say_how_many_more(len(status.failed) - MAX_FAILED)
 
 
 def find_reasons(status: StudyStatus) -> dict[Job, str]:

@@ -1,7 +1,7 @@
-"""Digests of values and of source code (floor 0): what makes a record stale.
+"""Digests of values and of source code (floor 0). A record with another digest is stale.
 
-A digest of code covers the modules that a job kind reaches by its imports, so that nobody keeps
-a list. Lines that are blank or only a comment don't count: they change no result.
+The code digest of a job kind covers every module that its entry modules import, directly or indirectly,
+so that there is no list to maintain. Blank lines and comments don't count, since they change no result.
 """
 
 import ast
@@ -13,7 +13,7 @@ from typing import Any
 
 PACKAGE = Path(__file__).parent
 
-# What a job does follows from these modules. Their imports are followed.
+# The modules that a kind of job runs. Their imports are followed.
 ENTRY_MODULES = {
     "data": ("data.sources",),
     "train": ("training",),
@@ -22,7 +22,8 @@ ENTRY_MODULES = {
     "tables": ("frames", "tables", "comparisons", "claims", "report"),
     "figures": ("charts",),
 }
-# Their effect on a job shows in its spec or in its record, which are compared by value.
+# Not part of a code digest: their effect on a job is visible in its spec or record, which are compared by
+# value.
 NOT_COUNTED = {
     "paths",
     "files",
@@ -43,47 +44,46 @@ NOT_COUNTED = {
 
 
 def json_digest(value: Any) -> str:
-    """SHA-256 (hex) of a JSON value, independent of the order of its keys."""
+    """Return the SHA-256 (hex) of a JSON value, independent of the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest_source(file: Path) -> str:
-    """SHA-256 (hex) of a Python file and of all that it imports from its own folder.
+    """Return the SHA-256 (hex) of a Python file and of everything it imports from its own folder.
 
-    Each file counts by its path from that folder, so that the folder may be moved.
+    Paths are relative to that folder, so that it may be moved, and the file itself may be renamed.
     """
     folder = file.parent.resolve()
-    seen: dict[str, str] = {}
-    todo = [file.resolve()]
-    while todo:
-        path = todo.pop()
+    sources: dict[str, str] = {}
+    pending = [file.resolve()]
+    while pending:
+        path = pending.pop()
         name = path.relative_to(folder).as_posix()
-        if name in seen:
+        if name in sources:
             continue
         source = path.read_text(encoding="utf-8", errors="replace")
-        seen[name] = source
-        todo += _local_imports(source, path.parent, folder)
-    # The file itself may be renamed too: it is the first one.
-    own = seen.pop(file.resolve().relative_to(folder).as_posix())
-    return json_digest([own, dict(sorted(seen.items()))])
+        sources[name] = source
+        pending += _local_imports(source, path.parent, folder)
+    own = sources.pop(file.resolve().relative_to(folder).as_posix())
+    return json_digest([own, dict(sorted(sources.items()))])
 
 
-def _local_imports(source: str, here: Path, folder: Path) -> list[Path]:
-    """Files below `folder` that a source imports by name or relative to its package `here`."""
+def _local_imports(source: str, package: Path, folder: Path) -> list[Path]:
+    """Files below `folder` that a source imports, by name or relative to its own `package`."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        # Whoever runs it is told.
+        # The job that imports it reports the error.
         return []
-    found: list[Path] = []
+    imported: list[Path] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             bases = [(folder, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = folder
             if node.level:
-                base = here.joinpath(*[".."] * (node.level - 1)).resolve()
+                base = package.joinpath(*[".."] * (node.level - 1)).resolve()
             module = node.module or ""
             bases = [(base, f"{module}.{alias.name}".strip(".")) for alias in node.names]
             bases.append((base, module))
@@ -91,14 +91,14 @@ def _local_imports(source: str, here: Path, folder: Path) -> list[Path]:
             continue
         for base, name in bases:
             for length in range(1, len(name.split(".")) + 1):
-                place = base.joinpath(*name.split(".")[:length])
-                files = [place.with_suffix(".py"), place / "__init__.py"]
-                found += [f for f in files if f.is_file() and f.is_relative_to(folder)]
-    return found
+                module_path = base.joinpath(*name.split(".")[:length])
+                files = [module_path.with_suffix(".py"), module_path / "__init__.py"]
+                imported += [f for f in files if f.is_file() and f.is_relative_to(folder)]
+    return imported
 
 
 def module_file(module: str, package: Path = PACKAGE) -> Path | None:
-    """The file of `module` (dotted, relative to the package), or None for a foreign one."""
+    """Return the file of `module` (dotted, relative to the package), or None if it has no such module."""
     base = package.joinpath(*module.split("."))
     for candidate in (base.with_suffix(".py"), base / "__init__.py"):
         if candidate.is_file():
@@ -107,24 +107,24 @@ def module_file(module: str, package: Path = PACKAGE) -> Path | None:
 
 
 def imported_modules(file: Path, package: Path = PACKAGE) -> set[str]:
-    """Modules of the package that `file` imports anywhere, functions' bodies included."""
+    """Return the package's modules that `file` imports, including imports inside functions."""
     prefix = f"{package.name}."
     names = _imported_names(file.read_text(encoding="utf-8"))
     local = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
     return {name for name in local if module_file(name, package)}
 
 
-# The job kinds share most of their modules, and parsing is what takes the time.
+# Cached, since job kinds share most of their modules and parsing takes most of the time.
 @functools.cache
 def _imported_names(source: str) -> frozenset[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             # `from resnest_bench.data import arrays` may name a module or an attribute.
-            found.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
-    return frozenset(found)
+            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+    return frozenset(names)
 
 
 def _submodules(module: str, package: Path) -> set[str]:
@@ -135,19 +135,22 @@ def _submodules(module: str, package: Path) -> set[str]:
 
 
 def reached_modules(entries: tuple[str, ...], package: Path = PACKAGE) -> set[str]:
-    """Modules that `entries` reach by imports. An entry that is a folder counts whole."""
-    todo = [name for entry in entries for name in (entry, *_submodules(entry, package))]
-    seen: set[str] = set()
-    while todo:
-        module = todo.pop()
-        if module in seen or module in NOT_COUNTED or module.split(".")[0] in NOT_COUNTED:
+    """Return the modules that `entries` import, directly or indirectly, without those in NOT_COUNTED.
+
+    An entry that is a package counts with all its modules.
+    """
+    pending = [name for entry in entries for name in (entry, *_submodules(entry, package))]
+    reached: set[str] = set()
+    while pending:
+        module = pending.pop()
+        if module in reached or module in NOT_COUNTED or module.split(".")[0] in NOT_COUNTED:
             continue
         file = module_file(module, package)
         if file is None:
             continue
-        seen.add(module)
-        todo += imported_modules(file, package)
-    return seen
+        reached.add(module)
+        pending += imported_modules(file, package)
+    return reached
 
 
 def _code_lines(file: Path) -> str:
@@ -157,13 +160,13 @@ def _code_lines(file: Path) -> str:
 
 @functools.cache
 def code_digest(kind: str, package: Path = PACKAGE) -> str:
-    """SHA-256 (hex) of the code that jobs of `kind` (a key of ENTRY_MODULES) run."""
+    """Return the SHA-256 (hex) of the code that jobs of `kind` (a key of ENTRY_MODULES) run."""
     return _source_digest(reached_modules(ENTRY_MODULES[kind], package), package)
 
 
 @functools.cache
 def uncounted_digest(package: Path = PACKAGE) -> str:
-    """SHA-256 (hex) of the code that `code_digest` leaves out: how specs and records are read."""
+    """Return the SHA-256 (hex) of the modules in NOT_COUNTED, which read specs and records."""
     modules = {name for entry in NOT_COUNTED for name in (entry, *_submodules(entry, package))}
     return _source_digest(modules, package)
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes, free space, strict JSON (floor 0)."""
+"""Atomic writes, a check of free disk space, and a strict JSON parser (floor 0)."""
 
 import contextlib
 import glob
@@ -12,19 +12,19 @@ from typing import Any
 
 from resnest_bench.errors import UserError
 
-# No file takes so long to be written.
+# Writing a file never takes this long: an older temporary file belongs to a killed process.
 ABANDONED_SECONDS = 3600.0
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of UTF-8."""
+    """Write `text` as UTF-8; see `write_bytes`."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `path` at once or not at all: no reader ever sees half a file.
+    """Write `path` atomically: no reader ever sees half a file.
 
-    Raises UserError where the folder can't be written or the disk is full.
+    Raises UserError if the folder is not writable or the disk is full.
     """
     with replacing(path) as temporary:
         temporary.write_bytes(content)
@@ -32,10 +32,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give an empty file beside `path` to be written; at the end it takes the place of `path`.
+    """Yield an empty temporary file for the caller to write; on exit it replaces `path` atomically.
 
-    Beside it, since a rename is atomic on one file system alone. Where anything is raised, the old
-    file stays and the new one goes. Raises UserError where the system can't write.
+    The file is in the same folder, since a rename is atomic only within one file system. After an
+    exception the old file is kept and the new one is deleted. Raises UserError if the write fails.
     """
     temporary: Path | None = None
     try:
@@ -46,20 +46,20 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove_abandoned(path, temporary)
         yield temporary
         _flush(temporary)
-        # mkstemp makes a file that its owner alone can read.
+        # mkstemp creates a file that only its owner can read.
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
-        raise UserError(_cannot_write(path, error)) from error
+        raise UserError(_explain_write_error(path, error)) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
 
 
 def _remove_abandoned(path: Path, temporary: Path) -> None:
-    """Remove what writers of `path` left that were killed: files an hour older than `temporary`.
+    """Delete temporary files of killed processes: those that are an hour older than `temporary`.
 
-    Both times are the file system's own: a clock that was set back only leaves them for longer.
+    Both times come from the file system, so if its clock was set back, they are only kept for longer.
     """
     now = temporary.stat().st_mtime
     for other in path.parent.glob(f".{glob.escape(path.name)}.*"):
@@ -69,7 +69,7 @@ def _remove_abandoned(path: Path, temporary: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the system put the file on the disk, or a power cut could leave an empty one renamed."""
+    """Flush the file to the disk: otherwise a power cut after the rename could leave it empty."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -80,7 +80,7 @@ def _umask() -> int:
     return current
 
 
-def _cannot_write(path: Path, error: OSError) -> str:
+def _explain_write_error(path: Path, error: OSError) -> str:
     return (
         f"cannot write {path}: {error.strerror}. "
         "Free space or make the folder writable, then run the same command again"
@@ -88,7 +88,7 @@ def _cannot_write(path: Path, error: OSError) -> str:
 
 
 def check_writable(folder: Path, needed_bytes: int = 0) -> None:
-    """Raise UserError unless `folder` can be written to and has `needed_bytes` free."""
+    """Raise UserError unless `folder` is writable and has `needed_bytes` free. Creates the folder."""
     probe = folder / ".write-probe"
     write_text(probe, "resnest-bench\n")
     probe.unlink(missing_ok=True)
@@ -102,20 +102,20 @@ def check_writable(folder: Path, needed_bytes: int = 0) -> None:
 
 
 def strict_json(text: str) -> Any:
-    """The value in JSON text. Raises ValueError for a key given twice, NaN and infinities too.
+    """Parse JSON text. Raises ValueError for a syntax error, a duplicate key, NaN or an infinity.
 
-    Python's reader would keep the last of two values.
+    Python's own parser would silently keep the last of two values.
     """
-    return json.loads(text, object_pairs_hook=_without_duplicate, parse_constant=_refuse_constant)
+    return json.loads(text, object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant)
 
 
-def _without_duplicate(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
-        raise ValueError(f"key {twice!r} is given twice")
+        duplicate = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"key {duplicate!r} is given twice")
     return value
 
 
-def _refuse_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")

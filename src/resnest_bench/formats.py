@@ -1,4 +1,4 @@
-"""Numbers and tables for readers: rounded, as Markdown and LaTeX. CSV files stay unrounded."""
+"""Numbers and tables for display: rounded, as Markdown or LaTeX. CSV files stay unrounded."""
 
 import math
 import re
@@ -31,8 +31,8 @@ LATEX_ESCAPES = {
     "√": r"$\surd$",
 }
 GAP = "–"
-# What Markdown (with GitHub's extensions) reads as markup, and only where it does: an underscore
-# within a word, a lone '<' or the brackets of an interval are plain text. Names come from users.
+# Characters that Markdown (with GitHub's extensions) reads as markup, in the positions where it does:
+# an underscore inside a word, a lone '<' and the brackets of an interval are plain text.
 MARKUP = re.compile(
     r"([\\`*~$|])"
     r"|((?<![^\W_])_|_(?![^\W_]))"

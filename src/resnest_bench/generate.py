@@ -1,6 +1,6 @@
-"""Writes what follows from the specs: the schemas, config/README.md and docs/columns.md. `make generated` runs it.
+"""Generates the schemas, config/README.md and docs/columns.md. Run it with `make generated`.
 
-A test compares each file with what this would write, so that they never part.
+A test checks that the files are up to date.
 """
 
 import json
@@ -37,10 +37,10 @@ from resnest_bench.specs import (
     WeightsSpec,
 )
 from resnest_bench.specs.base import Spec
+from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import TESTS, ClaimTest
 from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
 from resnest_bench.specs.recipes import TeacherSpec
-from resnest_bench.specs.study import FinetuneBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -98,7 +98,7 @@ def _dumps(value: Any) -> str:
 
 
 def config_schema() -> dict[str, Any]:
-    """JSON Schema of config.yaml. `variants` and `claims` may also be paths of their lists."""
+    """Return the JSON Schema of config.yaml. `variants` and `claims` may also be paths to lists."""
     schema = StudySpec.model_json_schema()
     for name in ("variants", "claims"):
         entry = schema["properties"][name]
@@ -133,7 +133,7 @@ def _default_text(field: Any) -> str:
 def _section(title: str, spec: type[Spec], intro: str) -> list[str]:
     intro = intro or (spec.__doc__ or "").strip().splitlines()[0]
     lines = [f"## {title}", "", intro, "", "| key | meaning | default |", "|---|---|---|"]
-    # What all tests share has a table of its own.
+    # Keys that all tests share are listed in a separate table.
     known = {*ClaimTest.model_fields, "kind"} if spec in TESTS.values() else set()
     for name, field in spec.model_fields.items():
         if name in known:
@@ -153,12 +153,12 @@ def _built_in(title: str, entries: Mapping[str, Spec]) -> list[str]:
 
 
 def config_readme() -> str:
-    """config/README.md: every key with its meaning, default and unit."""
+    """Return config/README.md: every key with its meaning, unit and default."""
     lines = [
         "# Every key",
         "",
-        "Made from the specs in `src/resnest_bench/specs/` by `make generated`; don't edit it here.",
-        "A key that is not listed is an error. `workflow/schemas/` holds the same as JSON Schema.",
+        "Generated from `src/resnest_bench/specs/` by `make generated`; don't edit this file.",
+        "A key that is not listed is an error. `workflow/schemas/` has the same as JSON Schema.",
         "",
     ]
     for section in SECTIONS:
@@ -169,7 +169,7 @@ def config_readme() -> str:
 
 
 def generated_files() -> dict[str, str]:
-    """Path in the project to its content."""
+    """Return the content of each generated file, by its path in the project."""
     return {
         "workflow/schemas/config.schema.json": _dumps(config_schema()),
         "workflow/schemas/variants.schema.json": _dumps(variants_schema()),

@@ -1,7 +1,7 @@
-"""Every path of the project, from a job's identity (floor 0).
+"""Jobs, and the paths of their files (floor 0).
 
-Nothing else joins a path: a file name is derived from a `Job`, and no `Job` is ever
-guessed back from a file name (`records.read` compares the two instead).
+All file names of a study are defined here. They are derived from a `Job`; a `Job` is never parsed from a
+file name (`records.read` compares the two instead).
 """
 
 import re
@@ -20,14 +20,14 @@ NAME_RULE = (
 
 
 def check_name(name: str) -> str:
-    """Return `name` if it can safely be a folder name, or raise ValueError with the rule."""
+    """Return `name` if it is safe as a folder name. Raises ValueError with the rule otherwise."""
     if not re.fullmatch(NAME_PATTERN, name) or len(name) > 100 or name.endswith((".", "\n")):
         raise ValueError(f"{NAME_RULE} (at most 100 characters), but this one is {name!r}")
     return name
 
 
 class Experiment(NamedTuple):
-    """All jobs of one kind on one dataset by one recipe; of latencies by one protocol."""
+    """All jobs of one kind on one dataset with one recipe; for latencies, with one protocol."""
 
     kind: str
     dataset: str
@@ -36,10 +36,10 @@ class Experiment(NamedTuple):
 
 @dataclass(frozen=True, order=True)
 class Job:
-    """What one record is about.
+    """The identity of a record. Raises ValueError for an unknown kind or an unsafe name.
 
-    `recipe` is the training recipe, or the protocol of a latency. `seed` is the random seed, or
-    the round of a latency measurement.
+    `recipe` is the training recipe, or the protocol of a latency measurement. `seed` is the random seed,
+    or the round of a latency measurement.
     """
 
     kind: str
@@ -50,7 +50,9 @@ class Job:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"a job's kind is one of {', '.join(KINDS)}, not {self.kind!r}")
+            raise ValueError(
+                f"a job's kind must be one of {', '.join(KINDS)}, but is {self.kind!r}"
+            )
         for name in (self.dataset, self.recipe, self.variant):
             check_name(name)
 
@@ -84,7 +86,7 @@ class StudyPaths:
 
     @property
     def is_reference(self) -> bool:
-        """Whether this is a shipped run, results/reference/<device>/<study>: its code is its own."""
+        """Whether this is a shipped run, results/reference/<device>/<study>, made by older code."""
         return self.root.absolute().parent.parent.name == "reference"
 
     @property
@@ -101,7 +103,7 @@ class StudyPaths:
 
     @property
     def frames(self) -> Path:
-        """The tables' own copy of what records say: a cache, to be deleted at will."""
+        """Cached data frames of the records; safe to delete."""
         return self.root / "frames"
 
     @property
@@ -109,7 +111,7 @@ class StudyPaths:
         return self.root / "adaptive"
 
     def look(self, number: int) -> Path:
-        """What look `number` at an adaptive study decided; the first one is 0."""
+        """The decision of look `number` (an interim analysis) of an adaptive study, counted from 0."""
         return self.looks / f"look-{number}.json"
 
     def record_name(self, job: Job) -> str:
@@ -128,13 +130,13 @@ class StudyPaths:
         return self.root / "progress"
 
     def progress(self, job: Job) -> Path:
-        """What a training that still runs says of itself."""
+        """The progress file of an unfinished training."""
         name = f"seed-{job.seed}.json"
         return self.progress_root / job.kind / job.dataset / job.recipe / job.variant / name
 
     @property
     def prices(self) -> Path:
-        """What the last run expected its jobs to take."""
+        """The expected durations of the last run's jobs."""
         return self.root / "prices.json"
 
     @property
@@ -142,28 +144,28 @@ class StudyPaths:
         return self.root / "logs"
 
     def log(self, job: Job, added: bool = False) -> Path:
-        """What the workflow's job wrote: a training's is that of all its seeds.
+        """The log of the workflow's job. All seeds of a training share one.
 
-        `added`: the seed is one that a look asked for, which has a job of its own.
+        `added`: whether a look added the seed, since such a seed has its own workflow job and log.
         """
         own = f"-seed-{job.seed}" if added else ""
         ending = f"-{job.seed}" if job.kind == "latency" else own
         return self.logs / job.kind / job.dataset / job.recipe / f"{job.variant}{ending}.log"
 
     def data_log(self, prepared: Path) -> Path:
-        """Of the preparation of the arrays in the folder `prepared`, a `DataPaths.prepared`."""
+        """The log of preparing the arrays in the folder `prepared`, a `DataPaths.prepared`."""
         return self.logs / "data" / f"{prepared.name}.log"
 
     def weights_log(self, hub: str) -> Path:
         return self.logs / "weights" / f"{hub}.log"
 
     def weights(self, job: Job) -> Path:
-        """Final weights, kept where a fine-tuning starts from them."""
+        """Final weights, which are kept only if a fine-tuning starts from them."""
         name = f"seed-{job.seed}.safetensors"
         return self.root / "weights" / job.dataset / job.recipe / job.variant / name
 
     def checkpoint(self, spec_digest: str, seed: int) -> Path:
-        """Keyed by the spec's digest: another spec never resumes from this one's state."""
+        """Checkpoint of a training. The spec's digest is the key, so another spec can't resume from it."""
         return self.root / "checkpoints" / spec_digest[:16] / f"seed-{seed}"
 
 
@@ -178,7 +180,7 @@ class DataPaths:
         return self.root / "downloads"
 
     def hub_weights(self, name: str) -> Path:
-        """Pretrained weights that were downloaded once."""
+        """Downloaded pretrained weights."""
         return self.root / "weights" / f"{name}.safetensors"
 
     def prepared(self, name: str, spec_digest: str) -> Path:

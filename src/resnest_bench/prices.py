@@ -1,6 +1,7 @@
-"""What the jobs of a run are expected to take (floor 0): a file that a run leaves for its onlookers.
+"""The expected durations of a run's jobs (floor 0), in a file for the progress displays.
 
-No result is taken from it. Where it is missing, time left is told by what has run.
+Nothing is computed from this file except the time left. Without it, the time left is estimated from the
+jobs that have finished.
 """
 
 from pathlib import Path
@@ -13,7 +14,7 @@ from resnest_bench.records.observations import Count, NonNegative, RecordModel, 
 
 
 class GroupPrice(RecordModel):
-    """Seconds of the records of one variant by one recipe, and of the start of their process."""
+    """Expected seconds per record of one variant trained with one recipe, and to start the process."""
 
     kind: str
     dataset: str
@@ -29,15 +30,15 @@ class GroupPrice(RecordModel):
 
 
 class StudyPrices(RecordModel):
-    """All groups that could be priced, for a processor that does nothing else."""
+    """The expected durations of all groups that could be measured, on an otherwise idle machine."""
 
     made_at: Time
-    total_seconds: NonNegative = Field(description="Data, tables and figures too")
+    total_seconds: NonNegative = Field(description="Including data, tables and figures")
     groups: list[GroupPrice]
-    complete: bool = Field(description="Whether every job to do has a price")
+    complete: bool = Field(description="Whether every pending job has a price")
 
     def find(self, job: Job) -> GroupPrice | None:
-        """The price of the group that `job` is in; None where it has none."""
+        """Return the price of the group that `job` belongs to, or None if it has none."""
         key = (job.kind, job.dataset, job.recipe, job.variant)
         for group in self.groups:
             if group.key == key:
@@ -46,7 +47,7 @@ class StudyPrices(RecordModel):
 
 
 def write_prices(path: Path, prices: StudyPrices | None) -> None:
-    """Write at once or not at all. None takes away what an earlier run has left."""
+    """Write atomically. None deletes the file of an earlier run. Raises UserError if that fails."""
     if prices is None:
         path.unlink(missing_ok=True)
     else:
@@ -54,7 +55,7 @@ def write_prices(path: Path, prices: StudyPrices | None) -> None:
 
 
 def read_prices(path: Path) -> StudyPrices | None:
-    """The prices of a study; None where no run has left any that can be read."""
+    """Return the prices of a study, or None if there is no readable file."""
     try:
         return StudyPrices.model_validate_json(path.read_bytes(), strict=True)
     except (OSError, ValidationError):

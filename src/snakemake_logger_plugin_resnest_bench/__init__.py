@@ -14,7 +14,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
 if TYPE_CHECKING:
-    from resnest_bench.live.snakemake_log import ViewOfLog
+    from resnest_bench.live.snakemake_log import LogView
 
 
 @dataclass
@@ -34,7 +34,7 @@ class LogHandlerSettings(LogHandlerSettingsBase):
 class LogHandler(LogHandlerBase):
     """Shows the view; with --verbose, or the style snakemake, Snakemake's own log as it always was."""
 
-    view: "ViewOfLog | None" = None
+    view: "LogView | None" = None
     own_log: Handler | None = None
 
     def __post_init__(self) -> None:
@@ -48,12 +48,12 @@ class LogHandler(LogHandlerBase):
             return
         from rich.console import Console
 
-        from resnest_bench.live.snakemake_log import ViewOfLog
+        from resnest_bench.live.snakemake_log import LogView
 
         console = Console(
             file=stream, no_color=self.common_settings.nocolor or None, highlight=False
         )
-        self.view = ViewOfLog(console, style, self.common_settings.dryrun)
+        self.view = LogView(console, style, self.common_settings.dryrun)
 
     def setFormatter(self, fmt: object) -> None:
         super().setFormatter(fmt)  # type: ignore[arg-type]
@@ -77,9 +77,9 @@ class LogHandler(LogHandlerBase):
         if self.view:
             self.view.end()
 
-    def tell_failures(self) -> None:
+    def print_failures(self) -> None:
         if self.view:
-            self.view.tell_failures()
+            self.view.print_failures()
 
     def close(self) -> None:
         self.close_view()

@@ -35,16 +35,16 @@ def test_plain_values(value):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"a": [1, {"b": float("nan")}]}, r"a\[1\].b: a number must be finite, but came nan"),
-        ([MAX_INT + 1], r"\[0\]: a whole number is at most 2\^53 - 1"),
-        ([-(10**5000)], r"\[0\]: a whole number is at most"),
-        ({"a": "\0"}, "a: text must not contain NUL"),
-        ({"a": "\udcff"}, "a: text must be whole characters"),
-        ({"a": {1: 2}}, "a: a key must be text, but one is 1"),
-        ({"\ud800": 2}, "the file: a key: text must be whole characters"),
-        ({"a": {1, 2}}, "a: set is not read here: put it in quotes"),
-        (nested(MAX_DEPTH + 1), "at most 30 levels deep are read"),
-        (float("inf"), "the file: a number must be finite"),
+        ({"a": [1, {"b": float("nan")}]}, r"^a\[1\].b: .*finite.*nan"),
+        ([MAX_INT + 1], r"^\[0\]: .*2\^53 - 1"),
+        ([-(10**5000)], r"^\[0\]: .*2\^53 - 1"),
+        ({"a": "\0"}, "^a: .*NUL"),
+        ({"a": "\udcff"}, "^a: text .*surrogate"),
+        ({"a": {1: 2}}, "^a: .*key .*1$"),
+        ({"\ud800": 2}, "^the file: .*key.*surrogate"),
+        ({"a": {1, 2}}, "^a: .*set .*quotes"),
+        (nested(MAX_DEPTH + 1), "at most 30 levels"),
+        (float("inf"), "^the file: .*finite"),
     ],
 )
 def test_what_is_not_plain(value, message):

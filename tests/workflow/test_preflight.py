@@ -67,7 +67,7 @@ def test_a_hub_without_the_file_stops_nothing_but_its_fine_tuning(tuned, hub):
     hub.content = None
     output = check_all_but_the_fine_tuning(tuned, NAME)
     # Before the first training, when somebody is still there.
-    assert output.index(f"FAILED fetch {NAME}") < output.index("train A on low")
+    assert output.index(f"FAILED fetch {NAME}") < output.index("start  train A on low")
 
 
 def test_a_hub_out_of_reach_stops_nothing_but_its_fine_tuning(tuned, hub, monkeypatch):

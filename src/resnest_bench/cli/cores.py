@@ -1,4 +1,4 @@
-"""How a study uses the cores that it is given, on a machine without a GPU."""
+"""How a study's trainings share the cores of a machine without a GPU."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ from resnest_bench.paths import Job
 from resnest_bench.planning.clock import Clock
 from resnest_bench.planning.cores import (
     Choice,
-    Work,
-    choose_work,
+    CoreUse,
+    choose_core_use,
     find_threads,
-    list_ways,
-    measure_ways,
+    list_core_uses,
+    measure_core_uses,
 )
 from resnest_bench.planning.datasets import inspect_dataset
 from resnest_bench.planning.estimate import group_jobs
@@ -25,9 +25,9 @@ from resnest_bench.specs import StudySpec, load_study, study_with_looks
 
 
 def choose_for_run(config: Path, options: Sequence[str]) -> tuple[Choice | None, list[str]]:
-    """How a run with these options trains, and what Snakemake is told; (None, []) to leave it be.
+    """Choose how a run with these Snakemake options trains; also return further options for it.
 
-    Only several cores on this machine without a GPU are anything to choose about.
+    Returns (None, []) if there is nothing to choose: with one core, or with a GPU.
     """
     cores = parse_cores(options)
     if cores is None or torch.cuda.is_available():
@@ -38,33 +38,36 @@ def choose_for_run(config: Path, options: Sequence[str]) -> tuple[Choice | None,
 
 
 def list_rules(study: StudySpec) -> list[str]:
-    """The workflow's rules that train."""
+    """Return the names of the workflow's rules that train."""
     return ["train", "finetune", *(["train_more"] if study.adaptive else [])]
 
 
 def choose_for_study(study: StudySpec, results: Path, cores: int) -> Choice:
-    """How what is to do of a study is trained with `cores`; measured where that decides."""
+    """Choose how the pending trainings of a study use `cores`, by a measurement if necessary."""
     paths = study.paths(results)
     study = study_with_looks(study, paths)
-    found = read_outcomes(study, paths)
-    todo = list_to_do(found, find_renamed(study, paths, found))
-    trainings = [job for job in todo if job.kind != "latency"]
-    threads = find_threads(outcome.record for outcome in found if outcome.record)
+    outcomes = read_outcomes(study, paths)
+    pending = list_to_do(outcomes, find_renamed(study, paths, outcomes))
+    trainings = [job for job in pending if job.kind != "latency"]
+    threads = find_threads(outcome.record for outcome in outcomes if outcome.record)
     return choose_for_jobs(study, trainings, cores, threads)
 
 
 def choose_for_jobs(
     study: StudySpec, trainings: Sequence[Job], cores: int, threads: int | None
 ) -> Choice:
+    """Choose how `trainings` use `cores`. `threads`: of the study's existing records, or None."""
     groups = list(group_jobs(trainings))
 
-    def measure(ways: Sequence[Work]) -> dict[Work, Answer]:
+    def measure(ways: Sequence[CoreUse]) -> dict[CoreUse, Answer]:
         group = groups[0]
         data = inspect_dataset(study, group.dataset, Clock(torch.device("cpu")))
-        return measure_ways(study.variant(group.variant), study.recipe(group.recipe), data, ways)
+        return measure_core_uses(
+            study.variant(group.variant), study.recipe(group.recipe), data, ways
+        )
 
     try:
-        return choose_work(cores, len(groups), threads, measure)
+        return choose_core_use(cores, len(groups), threads, measure)
     except UserError as error:
-        usual = list_ways(cores, len(groups))[0]
-        return Choice(usual, f"it could not be measured: {error}", {})
+        default = list_core_uses(cores, len(groups))[0]
+        return Choice(default, f"the alternatives could not be measured: {error}", {})

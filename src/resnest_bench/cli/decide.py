@@ -1,4 +1,4 @@
-"""Which seeds an adaptive study trains next: for people, and as the file that the workflow reads."""
+"""Which seeds an adaptive study trains next, as text and as the file that the workflow reads."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from resnest_bench.specs import Look, StudySpec, read_looks
 def decide_next(
     study: StudySpec, paths: StudyPaths, number: int | None = None, file: Path | None = None
 ) -> str:
-    """The decision as a text; written to `file` as JSON, whole or not at all.
+    """Return the decision of a look (an interim analysis) as text, and write it to `file` as JSON.
 
-    Without a `number` it is that of the next look with the records as they now are; where the looks
-    have ended, that of the last one again. Raises UserError as `decide` does.
+    `number` is that of the look, from 0. The default is the next one, or the last one if no further look
+    follows. Raises UserError in the same cases as `decide`.
     """
     if number is None:
         looks = read_looks(study, paths)
@@ -29,7 +29,7 @@ def decide_next(
 
 
 def look_text(look: Look) -> str:
-    """The decision for a terminal: a line a claim, what to train next, and what is left to spend."""
+    """Format a decision for a terminal: one line per claim, the next seeds, and the remaining budget."""
     rows = [
         [
             c.name,
@@ -42,7 +42,7 @@ def look_text(look: Look) -> str:
         ]
         for c in look.claims
     ]
-    headers = ["claim", "verdict", "hangs on", "n", "look", "p (Holm)", "next"]
+    headers = ["claim", "verdict", "decided by", "n", "look", "p (Holm)", "next"]
     shown = [[GAP if cell is None else cell for cell in row] for row in rows]
     budget = look.budget
     left = [
@@ -51,12 +51,12 @@ def look_text(look: Look) -> str:
     ]
     return "\n".join(
         [
-            f"Decision {look.look} of study {look.study!r}: {look.num_looks} looks planned at a comparison, "
+            f"Decision {look.look} of study {look.study!r}: {look.num_looks} looks planned per comparison, "
             f"each at {100 * look.nominal_level:.3g} % (two-sided, before Holm's correction over claims)",
             "",
             tabulate(shown, headers=headers, disable_numparse=True),
             "",
-            f"Added so far: {budget.used_seeds} trainings, {budget.used_minutes:.3g} minutes; left: "
+            f"Added so far: {budget.used_seeds} trainings, {budget.used_minutes:.3g} minutes; remaining: "
             f"{' and '.join(filter(None, left)) or 'no limit but max_seeds'}.",
             f"Next: {describe_seeds(look.jobs)}." if look.jobs else f"Stop: {look.stop}.",
         ]

@@ -1,4 +1,4 @@
-"""What the variants are, before anything is trained."""
+"""The size of each variant, without training it."""
 
 from typing import Any
 
@@ -15,7 +15,10 @@ from resnest_bench.specs import StudySpec, VariantSpec
 def describe_variants(
     study: StudySpec, image_size: int, classes: int, in_chans: int = 3
 ) -> list[dict[str, Any]]:
-    """One row a variant, with counts of one image and the operators that were not counted."""
+    """Return one row per variant: its parameters, and the MACs and activations for one image.
+
+    A variant that can't take images of `image_size` pixels has None for its counts, and an `error`.
+    """
     rows = []
     for variant in study.variants:
         fitted, size_args = fit_to_image(variant, image_size)
@@ -42,10 +45,10 @@ def describe_variants(
 def _counts(
     variant: VariantSpec, model: nn.Module, image_size: int, in_chans: int
 ) -> dict[str, Any]:
-    """What one image costs; null, with the `error`, where the network can't take it."""
+    """The counts for one image, or None and the `error` if the network can't take it."""
     try:
         counts = complexity(model, image_size, in_chans)
-    # A network may raise anything at a size that it was not made for.
+    # A network may raise any error at a size that it was not designed for.
     except Exception as error:
         unknown = dict.fromkeys(("num_macs", "num_activations", "uncounted_operators"))
         return {**unknown, "error": _explain(variant, image_size, in_chans, error)}
@@ -58,7 +61,7 @@ def _counts(
 
 
 def _explain(variant: VariantSpec, image_size: int, in_chans: int, error: Exception) -> str:
-    """What `plan` says of a network that can't take the images, or else the error itself."""
+    """The explanation that `plan` gives for a network that can't take the images, or the error itself."""
     try:
         check_image(variant, image_size, in_chans)
     except UserError as refusal:
@@ -73,7 +76,7 @@ def _millions(count: int | None, digits: int) -> str:
 def variants_text(
     rows: list[dict[str, Any]], image_size: int, classes: int, in_chans: int = 3
 ) -> str:
-    """The rows as a table; MACs and activations in millions."""
+    """Format the rows as a table, with MACs and activations in millions."""
     table = [
         {
             "variant": row["variant"],
@@ -94,8 +97,8 @@ def variants_text(
     failed = [row["error"] for row in rows if row["error"]]
     text = "\n".join([text, *([""] if failed else []), *failed])
     return (
-        f"{text}\n\nOne image of {in_chans}x{image_size}x{image_size}, {classes} classes, evaluation mode. "
-        "MACs: convolutions, linear layers and attention;\nnorms, activations and pooling are not "
-        "counted (--json lists them by name)."
+        f"{text}\n\nFor one image of {in_chans}x{image_size}x{image_size}, {classes} classes, in evaluation "
+        "mode. MACs are those of\nconvolutions, linear layers and attention. Norms, activations and pooling "
+        "are not counted; --json lists them."
         + "".join(f"\n\n{row['remark']}." for row in rows if row["remark"])
     )

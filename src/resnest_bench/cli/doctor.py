@@ -1,4 +1,4 @@
-"""Is this machine ready? Each finding is ok, or says what to do."""
+"""A check of this machine. Each finding is ok, or says what to do."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ NEEDED_GIB = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """`verdict` is ok, note (works, but know it) or bad (will fail)."""
+    """`verdict` is "ok", "note" (works, with a caveat) or "bad" (will fail)."""
 
     topic: str
     verdict: str
@@ -43,34 +43,32 @@ def _device() -> Finding:
     return Finding(
         "device",
         "note",
-        f"no NVIDIA GPU that torch {torch.__version__} can use; everything runs on the CPU, "
+        f"torch {torch.__version__} finds no NVIDIA GPU, so everything runs on the CPU, "
         f"{cpu_model()}. {_describe_cores()}",
     )
 
 
 def _describe_cores() -> str:
-    """What a run takes of the cores: the same as `plan` says."""
+    """How many of the cores a run uses, in the same words as `plan`."""
     cores = os.cpu_count() or 1
     if cores == 1:
         return "`resnest-bench plan` says how long it takes"
     return (
-        f"`resnest-bench run` takes one of its {cores} cores; `run -- --cores {cores}` takes all, and "
-        f"`plan --cores {cores}` says how trainings use them and how long it takes"
+        f"`resnest-bench run` uses one of its {cores} cores, and `run -- --cores {cores}` all of them; "
+        f"`plan --cores {cores}` says how trainings share them and how long it takes"
     )
 
 
 def _driver() -> Finding:
     if torch.cuda.is_available():
-        seen = describe(torch.device("cuda", 0))
-        return Finding(
-            "driver", "ok", f"driver {seen.driver}, CUDA {seen.cuda}, cuDNN {seen.cudnn}"
-        )
+        gpu = describe(torch.device("cuda", 0))
+        return Finding("driver", "ok", f"driver {gpu.driver}, CUDA {gpu.cuda}, cuDNN {gpu.cudnn}")
     if shutil.which("nvidia-smi"):
         return Finding(
             "driver",
             "bad",
-            f"nvidia-smi is here, but torch built for CUDA {torch.version.cuda} finds no GPU: the "
-            "driver is probably too old for it; update it, or check CUDA_VISIBLE_DEVICES",
+            f"nvidia-smi is installed, but torch (built for CUDA {torch.version.cuda}) finds no GPU. The "
+            "driver is probably too old: update it, or check CUDA_VISIBLE_DEVICES",
         )
     return Finding("driver", "ok", "none needed without a GPU")
 
@@ -83,7 +81,7 @@ def _disk(study: StudySpec, results: Path) -> Finding:
             return Finding("disk", "bad", str(error))
     free = shutil.disk_usage(results).free / 2**30
     return Finding(
-        "disk", "ok", f"{results} and {study.data_dir} can be written, {free:.0f} GiB free"
+        "disk", "ok", f"{results} and {study.data_dir} are writable, {free:.0f} GiB free"
     )
 
 
@@ -146,12 +144,14 @@ def _find_hub_weights(topic: str, name: str, path: Path) -> Finding:
 
 def _scheduler() -> Finding:
     if not shutil.which("sbatch"):
-        return Finding("scheduler", "ok", "no Slurm here: jobs run on this machine")
+        return Finding("scheduler", "ok", "no Slurm: jobs run on this machine")
     from importlib.util import find_spec
 
     if find_spec("snakemake_executor_plugin_slurm") is None:
         return Finding(
-            "scheduler", "bad", "Slurm is here, but its Snakemake plugin is not: make env"
+            "scheduler",
+            "bad",
+            "Slurm is installed, but its Snakemake plugin is not: run `make env`",
         )
     return Finding("scheduler", "ok", "Slurm: snakemake --profile workflow/profiles/slurm")
 
@@ -159,13 +159,16 @@ def _scheduler() -> Finding:
 def _threads() -> Finding:
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > 0.5 * cores:
-        text = f"load {load:.1f} on {cores} cores: other work will disturb latencies; wait for it"
+        text = (
+            f"load {load:.1f} on {cores} cores: other programs will disturb the latencies, so wait "
+            "until they have finished"
+        )
         return Finding("quiet", "note", text)
     return Finding("quiet", "ok", f"load {load:.1f} on {cores} cores")
 
 
 def examine(study_path: Path, results: Path) -> list[Finding]:
-    """All findings; a study that can't be read is one of them, and the rest goes on."""
+    """Run all checks. A study that can't be read is a finding too, without the checks of its files."""
     findings = [_device(), _driver(), _threads(), _scheduler()]
     try:
         study = load_study(study_path)
@@ -181,5 +184,6 @@ def examine(study_path: Path, results: Path) -> list[Finding]:
 
 
 def findings_text(findings: list[Finding]) -> str:
+    """Format findings, one per line."""
     width = max(len(finding.topic) for finding in findings)
     return "\n".join(f"{f.verdict:<5} {f.topic:<{width}}  {f.text}" for f in findings)

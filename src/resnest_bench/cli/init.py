@@ -1,4 +1,4 @@
-"""A study of one's own, copied from one that ships."""
+"""A new study, copied from a shipped one."""
 
 import re
 from pathlib import Path
@@ -7,21 +7,21 @@ from resnest_bench.cli.shipped import project_root, shipped_studies
 from resnest_bench.errors import UserError
 from resnest_bench.files import write_text
 
-# A config's line that names another file: the sheet of variants, or the list of claims.
+# A line of a config that names another file: the list of variants or of claims.
 SHEET_LINE = re.compile(r"^(variants|claims): +(\S+\.yaml)$", re.MULTILINE)
-# It points into a checkout, and there is none beside the copy.
+# It points to a schema in the checkout, which the copy doesn't have.
 SCHEMA_LINE = re.compile(r"^# yaml-language-server: .*\n")
 
 
 def study_files(like: str) -> dict[str, str]:
-    """Path in the new folder to its text, of a copy of the shipped study `like`.
+    """Return a copy of the shipped study `like`: path in the new folder to text.
 
-    The copy lies in `config/`, where every command looks by itself. Raises UserError for an unknown
-    name.
+    All files are in `config/`, where every command looks by default. Raises UserError if there is no
+    such study.
     """
     studies = shipped_studies()
     if like not in studies:
-        raise UserError(f"--like is one of {', '.join(studies)}, not {like!r}")
+        raise UserError(f"--like must be one of {', '.join(studies)}, but is {like!r}")
     config = _text(studies[like])
     sheets = {key: _text(project_root() / path) for key, path in SHEET_LINE.findall(config)}
     config = SHEET_LINE.sub(r"\1: config/\1.yaml", config)
@@ -36,17 +36,17 @@ def _text(path: Path) -> str:
 
 
 def write_study(folder: Path, like: str) -> list[Path]:
-    """Copy the shipped study `like` into `folder`; the files written.
+    """Copy the shipped study `like` into `folder`, and return the files that were written.
 
-    Raises UserError, and writes nothing, where one of them is there already.
+    Raises UserError, and writes nothing, if one of them already exists.
     """
     files = {folder / name: text for name, text in study_files(like).items()}
-    # A dangling link is there too.
-    there = [path for path in files if path.exists() or path.is_symlink()]
-    if there:
+    # `exists` is False for a dangling link.
+    existing = [path for path in files if path.exists() or path.is_symlink()]
+    if existing:
         raise UserError(
-            f"init overwrites nothing, and {there[0]} already exists: name another folder, or move "
-            "that file away"
+            f"init never overwrites a file, but {existing[0]} already exists: name another folder, or "
+            "move that file away"
         )
     written: list[Path] = []
     try:
@@ -54,7 +54,7 @@ def write_study(folder: Path, like: str) -> list[Path]:
             write_text(path, text)
             written.append(path)
     except UserError:
-        # Else the same command would find half a study in its way.
+        # Otherwise half a study would stop the same command the next time.
         for path in written:
             path.unlink()
         raise

@@ -1,4 +1,4 @@
-"""The commands that stand behind `resnest-bench run` and `resnest-bench dashboard`."""
+"""The Snakemake and Streamlit commands that `resnest-bench run` and `dashboard` start."""
 
 import itertools
 import os
@@ -12,12 +12,12 @@ from resnest_bench.errors import UserError
 from resnest_bench.files import check_writable
 from resnest_bench.specs import load_study, read_yaml
 
-# One of them says how much may run at a time, here or on a cluster, and no default is wanted.
-SAYS_HOW_MUCH = ("--cores", "-c", "--jobs", "-j", "--profile", "--executor", "-e")
+# Each of these options says how much may run at a time, here or on a cluster, so no default is needed.
+PARALLELISM_OPTIONS = ("--cores", "-c", "--jobs", "-j", "--profile", "--executor", "-e")
 
-SAYS_CORES = ("--cores", "-c", "--jobs", "-j")
-# With one of these nothing is trained, or somebody else says how.
-NOT_OURS = (
+CORE_OPTIONS = ("--cores", "-c", "--jobs", "-j")
+# With one of these, Snakemake trains nothing, or the user or a cluster decides how trainings use cores.
+NO_CHOICE_OPTIONS = (
     "--dry-run",
     "--dryrun",
     "-n",
@@ -44,17 +44,17 @@ NOT_OURS = (
 
 
 def parse_cores(options: Sequence[str]) -> int | None:
-    """The number of cores in Snakemake's options; None where they name none, or no number."""
-    found = None
+    """Return the number of cores in Snakemake's options, or None if they give no valid number."""
+    cores = None
     for option, after in itertools.zip_longest(options, options[1:], fillvalue=""):
         name, has_value, value = option.partition("=")
         if option[:2] in ("-c", "-j") and option[2:].isdigit():
             name, value = option[:2], option[2:]
         elif not has_value:
             value = after
-        if name in SAYS_CORES:
-            found = _read_number(value)
-    return found
+        if name in CORE_OPTIONS:
+            cores = _read_number(value)
+    return cores
 
 
 def _read_number(value: str) -> int | None:
@@ -64,9 +64,9 @@ def _read_number(value: str) -> int | None:
 
 
 def has_several_cores(options: Sequence[str]) -> bool:
-    """Whether a run with these options trains here, with cores that it has to share out."""
+    """Whether a run with these options trains on this machine with more than one core."""
     names = {option.partition("=")[0] for option in options}
-    if names & set(NOT_OURS) or "SNAKEMAKE_PROFILE" in os.environ:
+    if names & set(NO_CHOICE_OPTIONS) or "SNAKEMAKE_PROFILE" in os.environ:
         return False
     return (parse_cores(options) or 1) > 1
 
@@ -74,12 +74,16 @@ def has_several_cores(options: Sequence[str]) -> bool:
 def snakemake_command(
     study: Path, options: Sequence[str], own_log: bool = False, more: Sequence[str] = ()
 ) -> list[str]:
-    """Snakemake on `study` with the workflow of this installation; `options` come last, and win.
+    """Return the command that runs this installation's workflow on `study`.
 
-    `own_log`: Snakemake's own log in place of the live view. `more`: further options, which take as many
-    values as follow. gpu=1 is in the workflow's default
-    profile, so that it need not stand here. Raises UserError where there is no such study,
-    or where it is not valid: Snakemake would wrap the reason in lines of its own.
+    Args:
+        study: the config file.
+        options: the user's options for Snakemake. They come last, so they override the others.
+        own_log: show Snakemake's own log instead of the live view.
+        more: further options, which come first, since they take any number of values.
+
+    The resource gpu=1 is in the workflow's default profile. Raises UserError if the study doesn't exist or
+    is not valid, since Snakemake would bury the reason in its own messages.
     """
     if not study.is_file():
         raise UserError(
@@ -87,52 +91,53 @@ def snakemake_command(
             "`resnest-bench init FOLDER`"
         )
     if {option.partition("=")[0] for option in options} & {"--config", "-C"}:
-        # What it replaces may be what is wrong. Snakemake's own reader takes the last of two equal keys.
+        # The override may repair the study, so only check the YAML: Snakemake would accept duplicate keys.
         read_yaml(study)
     else:
         load_study(study)
-    cores = [] if _says_how_much(options) else ["--cores", "1"]
+    cores = [] if _sets_parallelism(options) else ["--cores", "1"]
     files = ["--snakefile", str(snakefile()), "--configfile", str(study)]
     log = ["--logger-resnest-bench-style", "snakemake"] if own_log else []
     module = ["-m", "resnest_bench.cli.run_snakemake"]
     return [sys.executable, *module, *more, *files, *cores, *log, *options]
 
 
-def _says_how_much(options: Sequence[str]) -> bool:
+def _sets_parallelism(options: Sequence[str]) -> bool:
     if "SNAKEMAKE_PROFILE" in os.environ:
         return True
     names = [option.partition("=")[0] for option in options]
-    # -j4 is -j 4.
+    # -j4 means -j 4.
     short = [name[:2] for name in names if name[:1] == "-" and name[:2] != "--"]
-    return any(name in SAYS_HOW_MUCH for name in names + short)
+    return any(name in PARALLELISM_OPTIONS for name in names + short)
 
 
 def streamlit_command(results: Path | None, options: Sequence[str]) -> list[str]:
-    """Streamlit on the dashboard of this installation; its address is in dashboard/.streamlit/.
+    """Return the command that starts this installation's dashboard.
 
-    Raises UserError where `results` is given and is no folder.
+    Its address is configured in dashboard/.streamlit/. Raises UserError if `results` is not a folder.
     """
     if results and not results.is_dir():
         raise UserError(
-            f"--results is the folder of all studies' results, and {results} is none: run a study "
-            "first, or leave it out"
+            f"--results must be the folder of all studies' results, but {results} is not a folder: run "
+            "a study first, or omit the option"
         )
-    shown = ["--", "--results", str(results)] if results else []
-    return [sys.executable, "-m", "streamlit", "run", str(dashboard_app()), *options, *shown]
+    arguments = ["--", "--results", str(results)] if results else []
+    return [sys.executable, "-m", "streamlit", "run", str(dashboard_app()), *options, *arguments]
 
 
 def search_path() -> str:
-    """PATH with this installation's commands first: the jobs call them, in whatever shell."""
-    # Not resolved: a virtual environment's python is a link out of it.
+    """Return PATH with this installation's commands first, since the jobs call them by name."""
+    # `sys.executable` is not resolved: the python of a virtual environment is a link to one outside.
     folders = [Path(sys.argv[0]).resolve().parent, Path(sys.executable).parent]
     ours = [str(folder) for folder in folders if (folder / "resnest-bench").exists()]
     return os.pathsep.join([*dict.fromkeys(ours), os.environ.get("PATH", os.defpath)])
 
 
 def cache_variables() -> dict[str, str]:
-    """What to set so that Snakemake and the libraries can keep their caches; mostly nothing.
+    """Return the environment variables that give Snakemake and the libraries a writable cache.
 
-    Where the home folder can't be written, as in some containers, caches go to the working folder.
+    Usually there are none. If the home folder is not writable, as in some containers, the caches go to
+    the working folder.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
     try:
@@ -142,7 +147,7 @@ def cache_variables() -> dict[str, str]:
     return {}
 
 
-def become(command: Sequence[str]) -> NoReturn:
-    """Run `command` in place of this process: signals and the exit code are its own."""
+def exec_command(command: Sequence[str]) -> NoReturn:
+    """Replace this process with `command`, which then receives the signals and sets the exit code."""
     sys.stdout.flush()
     os.execve(command[0], list(command), {**os.environ, **cache_variables(), "PATH": search_path()})

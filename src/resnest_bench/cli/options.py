@@ -1,4 +1,4 @@
-"""Options that several subcommands have, or that take many words."""
+"""Options of several subcommands, and those with a long declaration."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,9 @@ VariantOption = Annotated[str, typer.Option("--variant", help="Name of a variant
 DatasetOption = Annotated[str, typer.Option("--dataset", help="Name of a dataset")]
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Name of a recipe")]
 DeviceOption = Annotated[
-    str, typer.Option("--device", help="auto, cpu or cuda; auto takes a GPU if there is one")
+    str, typer.Option("--device", help="auto, cpu or cuda; auto uses a GPU if there is one")
 ]
-LogOption = Annotated[Path | None, typer.Option("--log", help="Write the log to this file too")]
+LogOption = Annotated[Path | None, typer.Option("--log", help="Also write the log to this file")]
 
 CoresOption = Annotated[
     int,
@@ -26,7 +26,7 @@ CoresOption = Annotated[
 SideBySideOption = Annotated[
     int | None,
     typer.Option(
-        "--side-by-side", min=1, help="Trainings at a time [default: the faster way is measured]"
+        "--side-by-side", min=1, help="Trainings at a time [default: whichever measures faster]"
     ),
 ]
 ThreadsOption = Annotated[

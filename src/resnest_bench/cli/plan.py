@@ -1,4 +1,4 @@
-"""What a study will run and cost, and every mistake that shows without running it."""
+"""What a study will run and how long it takes, and a check for mistakes before it runs."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import torch
 from resnest_bench import files
 from resnest_bench.cli.cores import choose_for_study, list_rules
 from resnest_bench.cli.inputs import describe_missing_weights
-from resnest_bench.cli.steps import describe_imbalances, describe_short_trainings
+from resnest_bench.cli.steps import describe_short_trainings
 from resnest_bench.cli.todo import describe_to_do, find_renamed, list_to_do, read_outcomes
 from resnest_bench.data import SOURCES, is_prepared, open_prepared
 from resnest_bench.device.allocator import keep_memory
@@ -23,11 +23,11 @@ from resnest_bench.models.weights import apply_weights
 from resnest_bench.paths import Job
 from resnest_bench.planning.classes import describe_classes
 from resnest_bench.planning.clock import Clock
-from resnest_bench.planning.cores import Work
+from resnest_bench.planning.cores import CoreUse
 from resnest_bench.planning.datasets import find_side, find_sizes, inspect_dataset
 from resnest_bench.planning.estimate import estimate_study
+from resnest_bench.planning.progress_lines import make_line_printer
 from resnest_bench.planning.storage import list_downloads, list_needs
-from resnest_bench.planning.telling import make_teller
 from resnest_bench.planning.texts import describe_disk, describe_downloads, describe_estimate
 from resnest_bench.prices import write_prices
 from resnest_bench.specs import (
@@ -39,14 +39,14 @@ from resnest_bench.specs import (
 
 
 def check_weights(study: StudySpec, dataset: str, variant: str, weights: WeightsSpec) -> None:
-    """Raise UserError where weights can't fit, as far as it shows without a download."""
+    """Raise UserError if weights don't fit the variant, as far as this is known before a download."""
     if weights.hub and weights.hub not in timm.list_pretrained():
         from difflib import get_close_matches
 
         close = get_close_matches(weights.hub, timm.list_pretrained(), n=3)
         raise UserError(
-            f"weights of {variant}: timm {timm.__version__} knows no {weights.hub!r}: "
-            f"{'did you mean ' + ', '.join(close) if close else 'see timm.list_pretrained()'}?"
+            f"weights of {variant}: timm {timm.__version__} has no {weights.hub!r}: "
+            f"{'did you mean ' + ', '.join(close) + '?' if close else 'see timm.list_pretrained()'}"
         )
     if weights.file:
         fitted, _ = fit_to_image(study.variant(variant), find_side(study, dataset))
@@ -55,7 +55,7 @@ def check_weights(study: StudySpec, dataset: str, variant: str, weights: Weights
 
 
 def check_study(study: StudySpec, results: Path) -> None:
-    """Raise UserError for what is wrong before an hour is spent on it."""
+    """Raise UserError for any mistake that can be found without running the study."""
     for variant in study.variants:
         check_buildable(variant)
     for name, dataset in sorted({(job.variant, job.dataset) for job in study.jobs()}):
@@ -78,11 +78,11 @@ def check_study(study: StudySpec, results: Path) -> None:
 
 
 def _count_train_images(study: StudySpec) -> dict[str, int]:
-    """Training images by dataset, of those that are prepared whole or known in advance."""
+    """Number of training images by dataset, for those that are prepared or have a known size."""
     counts = {}
     for name, spec in study.datasets.items():
         prepared = (study.prepared(name) / "meta.json").exists()
-        # Damaged data is for the job that reads it to report.
+        # The job that reads damaged data will report it.
         with suppress(UserError):
             if prepared:
                 data = open_prepared(study.prepared(name))
@@ -93,11 +93,11 @@ def _count_train_images(study: StudySpec) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Means:
-    """What the jobs are run with.
+class Resources:
+    """The device and the CPU cores that the jobs run with.
 
-    `side_by_side` trainings at a time with `threads` each; where they are None, the faster way to use
-    the cores is measured.
+    `side_by_side` trainings run at a time, with `threads` threads each. If both are None, the faster way
+    to use the cores is measured.
     """
 
     device: str = "auto"
@@ -107,40 +107,43 @@ class Means:
 
 
 def describe_plan(
-    study: StudySpec, results: Path, means: Means, cost: bool, save_prices: bool = False
+    study: StudySpec, results: Path, resources: Resources, cost: bool, save_prices: bool = False
 ) -> str:
-    """The plan as text: what each block has left to do, by which means, for how long.
+    """Return the plan as text: the pending jobs, with which resources they run, and for how long.
 
-    `save_prices`: also leave the prices for those who watch the run that begins now.
+    Args:
+        study: with the seeds that its looks added.
+        results: folder of all studies' results.
+        resources: what the jobs run with.
+        cost: whether to estimate the time, which takes some measurements.
+        save_prices: whether to store the estimate for the progress display of a run.
     """
     paths = study.paths(results)
-    found = read_outcomes(study, paths)
-    renamed = find_renamed(study, paths, found)
-    todo = list_to_do(found, renamed)
-    text = [f"Study {study.study!r}", "", describe_to_do(found, renamed)]
+    outcomes = read_outcomes(study, paths)
+    renamed = find_renamed(study, paths, outcomes)
+    todo = list_to_do(outcomes, renamed)
+    text = [f"Study {study.study!r}", "", describe_to_do(outcomes, renamed)]
     if classes := describe_classes(study):
         text += ["", *classes]
     short = describe_short_trainings(study, _count_train_images(study))
     if short:
         text += ["", *short]
-    if uneven := describe_imbalances(study):
-        text += ["", *uneven]
     if study.claims:
         text += ["", _claims_text(study)]
-    if any(job.kind == "finetune" for job in todo) and (lacks := describe_missing_weights(study)):
-        text += ["", lacks]
+    if any(job.kind == "finetune" for job in todo) and (note := describe_missing_weights(study)):
+        text += ["", note]
     if save_prices:
-        # Those of an earlier run are none of this one.
+        # The prices of an earlier run don't apply to this one.
         write_prices(paths.prices, None)
     if todo:
-        text += ["", _cost_text(study, results, todo, means, cost, save_prices)]
+        text += ["", _cost_text(study, results, todo, resources, cost, save_prices)]
     return "\n".join(text)
 
 
 def _claims_text(study: StudySpec) -> str:
-    """How many claims there are, and which of them name a variant that is not here: a typo, or not.
+    """The number of claims, and those that name a variant which the study lacks.
 
-    Claims may be shared by studies, so that this is no mistake: such a claim stays untested.
+    This is not an error, since studies may share a list of claims: such a claim stays untested.
     """
     known, absent = set(study.variant_names), []
     for claim in study.claims:
@@ -149,41 +152,51 @@ def _claims_text(study: StudySpec) -> str:
             absent.append(f"{claim.name} ({', '.join(names)})")
     text = f"Claims: {len(study.claims)}."
     if absent:
-        text += f" Untested, since this study lacks what they name: {'; '.join(absent)}."
+        text += f" Untested, since this study lacks their variants: {'; '.join(absent)}."
     return text
 
 
 def _cost_text(
-    study: StudySpec, results: Path, todo: list[Job], means: Means, cost: bool, save: bool
+    study: StudySpec,
+    results: Path,
+    todo: list[Job],
+    resources: Resources,
+    cost: bool,
+    save: bool,
 ) -> str:
-    with leased_device(means.device) as leased:
-        seen = describe(leased)
-        where = f"On {'the CPU' if seen.device_kind == 'cpu' else 'the GPU'}, {seen.device_name}"
+    with leased_device(resources.device) as leased:
+        device = describe(leased)
+        where = (
+            f"On {'the CPU' if device.device_kind == 'cpu' else 'the GPU'}, {device.device_name}"
+        )
         downloads = describe_downloads(list_downloads(study, todo))
         if not cost:
             return "\n".join([f"{where}.", *([downloads] if downloads else [])])
         if leased.type == "cpu":
             keep_memory()
-        root, tell = study.paths(results).root, make_teller()
-        work, said = _choose_work(study, results, means, leased)
-        estimate = estimate_study(study, todo, leased, root, tell, work, means.cores)
+        root, print_line = study.paths(results).root, make_line_printer()
+        core_use, use_text = _choose_core_use(study, results, resources, leased)
+        estimate = estimate_study(study, todo, leased, root, print_line, core_use, resources.cores)
     if save:
         write_prices(study.paths(results).prices, estimate.to_prices())
-    text = describe_estimate(estimate, f"{where}, {said}")
+    text = describe_estimate(estimate, f"{where}, {use_text}")
     disk = describe_disk(list_needs(study, results, todo, estimate))
     return "\n".join([text, *([downloads] if downloads else []), *disk])
 
 
-def _choose_work(
-    study: StudySpec, results: Path, means: Means, device: torch.device
-) -> tuple[Work, str]:
-    """How trainings use the cores, and that in words. A GPU has one training at a time."""
+def _choose_core_use(
+    study: StudySpec, results: Path, resources: Resources, device: torch.device
+) -> tuple[CoreUse, str]:
+    """How trainings use the cores, also in words. On a GPU, one training runs at a time."""
     if device.type != "cpu":
-        return Work(1, torch.get_num_threads()), "one training at a time"
-    if means.cores == 1 or means.side_by_side or means.threads:
-        side_by_side = means.side_by_side or 1
-        work = Work(side_by_side, means.threads or max(means.cores // side_by_side, 1))
-        return work, str(work)
-    choice = choose_for_study(study, results, means.cores)
+        return CoreUse(1, torch.get_num_threads()), "one training at a time"
+    if resources.cores == 1 or resources.side_by_side or resources.threads:
+        side_by_side = resources.side_by_side or 1
+        core_use = CoreUse(
+            side_by_side, resources.threads or max(resources.cores // side_by_side, 1)
+        )
+        return core_use, str(core_use)
+    choice = choose_for_study(study, results, resources.cores)
     options = " ".join(choice.options(list_rules(study)))
-    return choice.work, f"{choice}. To plain Snakemake, say --cores {means.cores} {options}"
+    text = f"{choice}. If you call Snakemake yourself, add --cores {resources.cores} {options}"
+    return choice.core_use, text

@@ -1,4 +1,4 @@
-"""Commands that start a study, run it and show it, from any folder."""
+"""The commands `init`, `run`, `status` and `dashboard`, which work in any folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +12,13 @@ def init(
     folder: Annotated[Path, typer.Argument(help="New folder for the study")],
     like: Annotated[str, typer.Option("--like", help="Shipped study to start from")] = "first",
 ) -> None:
-    """Write a small study for you to edit: config, variants and claims."""
+    """Write a small study to edit: config, variants and claims."""
     from resnest_bench.cli.init import write_study
 
     for path in write_study(folder, like):
         typer.echo(path)
     typer.echo(
-        f"\nNext:\n  cd {folder}\n  resnest-bench plan        # what it runs, and what that costs"
+        f"\nNext:\n  cd {folder}\n  resnest-bench plan        # what it runs, and how long that takes"
         "\n  resnest-bench run\n  resnest-bench dashboard"
     )
 
@@ -26,11 +26,11 @@ def init(
 def run(
     options: Annotated[
         list[str] | None,
-        typer.Argument(help="Options of Snakemake, after --, like: -- --dry-run, or -- --cores 4"),
+        typer.Argument(help="Options for Snakemake, after --, like: -- --dry-run, or -- --cores 4"),
     ] = None,
     study: Annotated[Path, typer.Option("--study", "-s", help="Config file")] = DEFAULT_STUDY,
     unlock: Annotated[
-        bool, typer.Option("--unlock", help="Only remove the lock that a killed run left behind")
+        bool, typer.Option("--unlock", help="Only remove the lock of a run that was killed")
     ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show Snakemake's own log instead of the progress")
@@ -38,21 +38,21 @@ def run(
 ) -> None:
     """Run a study; results go to results/<study>/.
 
-    If it is stopped, the same command continues.
+    After an interruption, the same command continues.
     """
     from resnest_bench.cli import launch
 
-    asked = [*(options or []), *(["--unlock"] if unlock else [])]
-    command = launch.snakemake_command(study, asked, verbose)
-    if launch.has_several_cores(asked):
+    given = [*(options or []), *(["--unlock"] if unlock else [])]
+    command = launch.snakemake_command(study, given, verbose)
+    if launch.has_several_cores(given):
         from resnest_bench.cli.cores import choose_for_run
 
         typer.echo("Measuring which use of the cores is faster.", err=True)
-        choice, more = choose_for_run(study, asked)
+        choice, more = choose_for_run(study, given)
         if choice:
             typer.echo(f"{choice}.", err=True)
-        command = launch.snakemake_command(study, asked, verbose, more)
-    launch.become(command)
+        command = launch.snakemake_command(study, given, verbose, more)
+    launch.exec_command(command)
 
 
 def status(
@@ -64,7 +64,7 @@ def status(
         Path("results")
     ),
 ) -> None:
-    """Show how far a study is: what is done, what runs, what failed."""
+    """Show the progress of a study: what is done, what is running, what failed."""
     from resnest_bench.cli.status import show_status
 
     show_status(study, results)
@@ -73,7 +73,7 @@ def status(
 def dashboard(
     options: Annotated[
         list[str] | None,
-        typer.Argument(help="Options of Streamlit, after --, like: -- --server.port 8600"),
+        typer.Argument(help="Options for Streamlit, after --, like: -- --server.port 8600"),
     ] = None,
     results: Annotated[
         Path | None,
@@ -83,4 +83,4 @@ def dashboard(
     """Show the results in a browser. Only this machine can open the page."""
     from resnest_bench.cli import launch
 
-    launch.become(launch.streamlit_command(results, options or []))
+    launch.exec_command(launch.streamlit_command(results, options or []))

@@ -1,6 +1,6 @@
-"""`python -m resnest_bench.cli.run_snakemake`: Snakemake, but that Ctrl-C ends it with exit code 130.
+"""`python -m resnest_bench.cli.run_snakemake`: Snakemake with exit code 130 after Ctrl-C.
 
-Snakemake itself says 1 then, which is what it says of a job that failed.
+Snakemake itself exits with 1 then, the same as after a failed job.
 """
 
 import sys
@@ -12,13 +12,13 @@ STOPPED_BY_CTRL_C = 130
 
 
 def run_snakemake(arguments: Sequence[str], snakemake: Callable[[Sequence[str]], object]) -> int:
-    """The exit code of `snakemake`, a main function that ends by SystemExit."""
+    """Run `snakemake`, a main function that may raise SystemExit, and return the exit code."""
     watch_interrupts()
     code: object = 0
     try:
         snakemake(arguments)
     except KeyboardInterrupt:
-        # Before the first job, or after the last one.
+        # Ctrl-C came before the first job or after the last one.
         print("Stopped. The same command continues from there.", file=sys.stderr)
         code = STOPPED_BY_CTRL_C
     except SystemExit as end:

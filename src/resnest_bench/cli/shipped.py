@@ -1,7 +1,7 @@
-"""The project's files that are no modules: workflow, dashboard and studies.
+"""The project's files outside the package: workflow, dashboard and studies.
 
-A wheel carries a copy of them in `_shipped/` (pyproject.toml says which). In a checkout they are the
-checkout's own, so that an edit counts at once.
+A wheel contains a copy of them in `_shipped/` (listed in pyproject.toml). In a checkout, the original
+files are used, so that an edit takes effect immediately.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from resnest_bench.digests import PACKAGE
 
 
 def project_root(package: Path = PACKAGE) -> Path:
-    """The folder that holds `workflow/`, `dashboard/`, `config/` and environment.yml."""
+    """Return the folder with `workflow/`, `dashboard/`, `config/` and environment.yml."""
     copy = package / "_shipped"
     return copy if copy.is_dir() else package.parents[1]
 
@@ -24,7 +24,7 @@ def dashboard_app() -> Path:
 
 
 def shipped_studies() -> dict[str, Path]:
-    """Name to config file: config/config.yaml is `paper`, config/<name>/config.yaml is `<name>`."""
+    """Return name to config file: config/config.yaml is `paper`, config/<name>/config.yaml `<name>`."""
     folder = project_root() / "config"
     others = {path.parent.name: path for path in sorted(folder.glob("*/config.yaml"))}
     return {"paper": folder / "config.yaml", **others}

@@ -1,4 +1,4 @@
-"""`resnest-bench status`: how far studies are, from another terminal. It reads alone."""
+"""`resnest-bench status`: the progress of studies, also from another terminal. It writes nothing."""
 
 import shutil
 import sys
@@ -16,15 +16,18 @@ from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import load_study, study_with_looks
 from resnest_bench.words import list_names
 
-MOST_NAMED = 10
+MAX_NAMED = 10
 
 
 def show_status(name: str | None, results: Path) -> None:
-    """Print the status of the study `name`, or of each one in `results`."""
+    """Print the status of the study `name`, or of all studies in `results` if it is None.
+
+    Raises UserError if there is no such study.
+    """
     folders = list_studies(results) if name is None else [find_study(name, results)]
     if not folders:
         raise UserError(
-            f"there is no study in {results}: run one first, by `resnest-bench run`, or name its "
+            f"there is no study in {results}: run one first with `resnest-bench run`, or name its "
             "folder"
         )
     width = shutil.get_terminal_size().columns
@@ -38,12 +41,15 @@ def show_status(name: str | None, results: Path) -> None:
 
 
 def list_studies(results: Path) -> list[Path]:
-    """The folders of studies in `results`, by name. Shipped runs lie deeper."""
+    """Return the folders of the studies in `results`, sorted, without the shipped runs below it."""
     return sorted(file.parent for file in results.glob("*/study.json"))
 
 
 def find_study(name: str, results: Path) -> Path:
-    """The folder of a study that has begun: `name` is its name, its folder or its config file."""
+    """Return the results folder of a study, given its name, its folder or its config file.
+
+    Raises UserError if the study has not been started.
+    """
     given = Path(name)
     if given.is_file() and given.name != "study.json":
         given = results / load_study(given).study
@@ -52,14 +58,14 @@ def find_study(name: str, results: Path) -> Path:
         if StudyPaths(folder).study.is_file():
             return folder
     raise UserError(
-        f"no study {name} has begun here: {candidates[0]} holds no study.json. "
-        f"In {results} are: {_list_names(list_studies(results))}"
+        f"study {name} has not been started: {candidates[0]} has no study.json. "
+        f"Studies in {results}: {_list_names(list_studies(results))}"
     )
 
 
 def _list_names(folders: Sequence[Path]) -> str:
     names = [folder.name for folder in folders]
-    return list_names(names, MOST_NAMED) or "(none)"
+    return list_names(names, MAX_NAMED) or "(none)"
 
 
 def _show(console: Console, status: StudyStatus) -> None:

@@ -1,25 +1,21 @@
-"""Recipes that make too few steps on their data to learn much."""
+"""A warning about recipes with too few optimiser steps to learn much."""
 
 import math
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
-from resnest_bench.data.prepared import read_meta
 from resnest_bench.data.splits import batch_slices
-from resnest_bench.errors import UserError
-from resnest_bench.frames.data_notes import describe_imbalance
 from resnest_bench.specs import RecipeSpec, StudySpec
 
-# Ten steps of a fine-tuning end at chance. Below about a hundred, momentum has hardly built up.
+# A fine-tuning of ten steps ends at chance level. Below about a hundred steps, momentum hardly builds up.
 FEWEST_STEPS = 100
 
 
 @dataclass(frozen=True)
 class ShortTraining:
-    """A training of `num_steps`, and what alone would make it FEWEST_STEPS.
+    """A training of only `num_steps`, and two ways to reach FEWEST_STEPS: more `epochs` or smaller batches.
 
-    `batch_size` is the largest that does, None where no batch of two images or more does.
+    `batch_size` is the largest one that suffices, or None if even batches of two images don't.
     """
 
     num_steps: int
@@ -28,10 +24,10 @@ class ShortTraining:
 
 
 def find_short_training(num_train: int, recipe: RecipeSpec) -> ShortTraining | None:
-    """Whether `recipe` makes fewer than FEWEST_STEPS optimiser steps on `num_train` images.
+    """Return a ShortTraining if `recipe` makes fewer than FEWEST_STEPS steps on `num_train` images.
 
-    None where it makes enough, or where nothing can be trained. Held-out images are left out; they
-    are rounded by class, so that the count may differ from the real one by some images.
+    Returns None if it makes enough, or if nothing can be trained. Held-out images don't count. The real
+    number of images may differ slightly, since the held-out share is rounded for each class.
     """
     used = num_train - round(num_train * recipe.validation_fraction)
     if used < 2 or recipe.batch_size < 2:
@@ -39,9 +35,9 @@ def find_short_training(num_train: int, recipe: RecipeSpec) -> ShortTraining | N
     per_epoch = len(batch_slices(used, recipe.batch_size))
     if per_epoch * recipe.epochs >= FEWEST_STEPS:
         return None
-    # An epoch has ceil((N - 1) / B) steps, since a last single image joins the batch before.
-    wanted = math.ceil(FEWEST_STEPS / recipe.epochs)
-    batch_size = math.ceil((used - 1) / (wanted - 1)) - 1
+    # An epoch has ceil((N - 1) / B) steps, since a single image at the end joins the previous batch.
+    required = math.ceil(FEWEST_STEPS / recipe.epochs)
+    batch_size = math.ceil((used - 1) / (required - 1)) - 1
     return ShortTraining(
         num_steps=per_epoch * recipe.epochs,
         epochs=math.ceil(FEWEST_STEPS / per_epoch),
@@ -50,27 +46,15 @@ def find_short_training(num_train: int, recipe: RecipeSpec) -> ShortTraining | N
 
 
 def describe_short_trainings(study: StudySpec, num_train: Mapping[str, int]) -> list[str]:
-    """One warning for each data set and recipe; data sets that `num_train` lacks have none."""
+    """Return one warning per dataset and recipe that is too short. `num_train` is images by dataset."""
     pairs = {(job.dataset, job.recipe): None for job in study.jobs() if job.kind != "latency"}
     lines = []
     for dataset, recipe in pairs:
-        found = dataset in num_train and find_short_training(
+        short = dataset in num_train and find_short_training(
             num_train[dataset], study.recipe(recipe)
         )
-        if found:
-            lines.append(_describe(dataset, recipe, found))
-    return lines
-
-
-def describe_imbalances(study: StudySpec) -> list[str]:
-    """One line for each prepared data set that is trained on and whose classes differ much in size."""
-    lines = []
-    if study.headline_metric == "accuracy":
-        for name in dict.fromkeys(job.dataset for job in study.jobs() if job.kind != "latency"):
-            with suppress(UserError):
-                counts = read_meta(study.prepared(name)).counts_per_class["test"]
-                if text := describe_imbalance(counts):
-                    lines.append(f"{name}: {text}.")
+        if short:
+            lines.append(_describe(dataset, recipe, short))
     return lines
 
 
@@ -78,6 +62,6 @@ def _describe(dataset: str, recipe: str, short: ShortTraining) -> str:
     smaller = f", or batch_size: {short.batch_size}" if short.batch_size else ""
     steps = "1 step" if short.num_steps == 1 else f"{short.num_steps} steps"
     return (
-        f"Warning: recipe {recipe} makes only {steps} on {dataset}, which may end at chance. "
-        f"epochs: {short.epochs}{smaller} makes at least {FEWEST_STEPS}."
+        f"Warning: recipe {recipe} makes only {steps} on {dataset}, so the accuracy may stay at chance "
+        f"level. With epochs: {short.epochs}{smaller} it makes at least {FEWEST_STEPS}."
     )

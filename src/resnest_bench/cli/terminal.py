@@ -1,10 +1,10 @@
-"""A study's tables on a terminal: what is wider than it is left to the files, and said to be."""
+"""Tables that fit the width of a terminal. Columns and captions may be cut; the files have all of them."""
 
 import re
 import textwrap
 
-# Which columns a narrow terminal does without, in this order; the others are what a study is about.
-# Variant and recipe say which row it is: they stay.
+# Columns to drop on a narrow terminal, in this order. The others are essential; variant and recipe
+# identify the row.
 DISPENSABLE = (
     "ms/image",
     "images/s",
@@ -16,19 +16,19 @@ DISPENSABLE = (
     "parameters",
     "P",
 )
-# A caption says how each figure was measured; on a terminal its beginning will do.
-LONGEST_CAPTION = 300
+# A caption says in detail how each figure was measured; a terminal shows only its beginning.
+MAX_CAPTION_LENGTH = 300
 
 
 def fit_markdown(text: str, width: int) -> tuple[str, bool]:
-    """`text` in lines of at most `width`, and whether anything was left out of it."""
+    """Wrap Markdown `text` to `width` characters. Also returns whether anything was omitted."""
     blocks = re.split(r"\n{2,}", text)
     fitted = [_fit_table(b, width) if b.startswith("|") else _fit_prose(b, width) for b in blocks]
     return "\n\n".join(block for block, _ in fitted), any(left_out for _, left_out in fitted)
 
 
 def _fit_table(block: str, width: int) -> tuple[str, bool]:
-    """A pipe table without padding, and without as many columns as it takes."""
+    """A pipe table without padding, and with as few columns dropped as possible."""
     head, _, *body = block.splitlines()
     columns = list(zip(*map(_cells, [head, *body]), strict=True))
     kept = columns
@@ -56,16 +56,16 @@ def _table_width(columns: list[tuple[str, ...]]) -> int:
 
 
 def _is_named(heading: str, name: str) -> bool:
-    """Whether a heading is `name`, or `name` with a unit or an explanation behind it."""
+    """Whether a heading is `name`, possibly followed by a unit or an explanation."""
     return heading == name or heading.startswith((f"{name},", f"{name}(", f"{name} (", f"{name} ["))
 
 
 def _fit_prose(block: str, width: int) -> tuple[str, bool]:
-    """Paragraphs and lists, broken between words; a long paragraph ends after a sentence."""
-    left_out = len(block) > LONGEST_CAPTION and not block.startswith("- ")
+    """Paragraphs and lists, wrapped between words; a long paragraph is cut after a sentence."""
+    left_out = len(block) > MAX_CAPTION_LENGTH and not block.startswith("- ")
     if left_out:
-        end = block.rfind(". ", 0, LONGEST_CAPTION) + 1
-        block = block[:end] or block[:LONGEST_CAPTION] + "…"
+        end = block.rfind(". ", 0, MAX_CAPTION_LENGTH) + 1
+        block = block[:end] or block[:MAX_CAPTION_LENGTH] + "…"
     lines = [
         textwrap.fill(
             line,

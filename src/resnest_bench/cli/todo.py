@@ -1,4 +1,4 @@
-"""What the next run makes, and why: the part of the plan that needs no clock."""
+"""The jobs of the next run and why they run: the part of the plan that needs no measurement."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ from resnest_bench.specs import StudySpec
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.status.renamed import find_renamed_record
-from resnest_bench.words import list_names
+from resnest_bench.words import count_noun, list_names
 
 MAX_NAMED = 8
 HEADERS = [
@@ -21,20 +21,22 @@ HEADERS = [
     "current",
     "new",
     "rerun",
-    "kept as is",
+    "kept",
 ]
 
 
 def read_outcomes(study: StudySpec, paths: StudyPaths) -> list[Outcome]:
-    """What became of each job so far, with the data and weights that are here now."""
+    """Return the outcome of each job of the study, judged with the data and weights on this machine."""
     return outcomes(study, paths, read_fingerprints(study))
 
 
-def find_renamed(study: StudySpec, paths: StudyPaths, found: Iterable[Outcome]) -> dict[Job, Job]:
-    """Each missing job whose record is there under another name, and that name."""
+def find_renamed(
+    study: StudySpec, paths: StudyPaths, job_outcomes: Iterable[Outcome]
+) -> dict[Job, Job]:
+    """Return the missing jobs whose record exists under another name: job to its old identity."""
     fingerprints = read_fingerprints(study)
     renamed = {}
-    for outcome in found:
+    for outcome in job_outcomes:
         if outcome.status == "missing":
             fingerprint = fingerprints.get(outcome.job.dataset)
             other = find_renamed_record(study, paths, outcome.job, fingerprint)
@@ -43,27 +45,31 @@ def find_renamed(study: StudySpec, paths: StudyPaths, found: Iterable[Outcome]) 
     return renamed
 
 
-def list_to_do(found: Iterable[Outcome], renamed: dict[Job, Job]) -> list[Job]:
-    """The jobs that cost time."""
-    return [o.job for o in found if o.to_do and o.job not in renamed]
+def list_to_do(job_outcomes: Iterable[Outcome], renamed: dict[Job, Job]) -> list[Job]:
+    """Return the pending jobs, without those whose record only needs a new name."""
+    return [o.job for o in job_outcomes if o.to_do and o.job not in renamed]
 
 
-def describe_to_do(found: Sequence[Outcome], renamed: dict[Job, Job]) -> str:
-    """A table of what is current, new and rerun, then the reason of each rerun."""
-    lines = [*_describe_reruns(found), *_describe_kept(found), *_describe_renamed(renamed)]
-    todo = [job for job in list_to_do(found, renamed) if job.kind != "latency"]
-    trained = [o for o in found if o.status != "missing" and o.job.kind != "latency"]
+def describe_to_do(job_outcomes: Sequence[Outcome], renamed: dict[Job, Job]) -> str:
+    """Return a table with the numbers of current, new and rerun records, and the reason for each rerun."""
+    lines = [
+        *_describe_reruns(job_outcomes),
+        *_describe_kept(job_outcomes),
+        *_describe_renamed(renamed),
+    ]
+    todo = [job for job in list_to_do(job_outcomes, renamed) if job.kind != "latency"]
+    trained = [o for o in job_outcomes if o.status != "missing" and o.job.kind != "latency"]
     if not todo:
         lines.append("Nothing will be trained.")
     elif trained and not any(o.to_do for o in trained):
         lines.append("Nothing will be retrained.")
-    table = tabulate(_count_experiments(found, renamed), headers=HEADERS)
+    table = tabulate(_count_experiments(job_outcomes, renamed), headers=HEADERS)
     return "\n".join([table, "", *lines])
 
 
-def _count_experiments(found: Sequence[Outcome], renamed: dict[Job, Job]) -> list[list]:
+def _count_experiments(job_outcomes: Sequence[Outcome], renamed: dict[Job, Job]) -> list[list]:
     groups: dict[Experiment, list[Outcome]] = {}
-    for outcome in found:
+    for outcome in job_outcomes:
         job = outcome.job
         groups.setdefault(job.experiment, []).append(outcome)
     rows = []
@@ -78,26 +84,26 @@ def _count_experiments(found: Sequence[Outcome], renamed: dict[Job, Job]) -> lis
     return rows
 
 
-def _describe_reruns(found: Iterable[Outcome]) -> list[str]:
-    rerun = [o for o in found if o.to_do and o.status != "missing"]
+def _describe_reruns(job_outcomes: Iterable[Outcome]) -> list[str]:
+    rerun = [o for o in job_outcomes if o.to_do and o.status != "missing"]
     return [f"Rerun: {text}" for text in _group_by_reason(rerun)]
 
 
-def _describe_kept(found: Iterable[Outcome]) -> list[str]:
-    kept = [o for o in found if not o.to_do and o.status != "ok"]
-    return [f"Kept as it is: {text}" for text in _group_by_reason(kept)]
+def _describe_kept(job_outcomes: Iterable[Outcome]) -> list[str]:
+    kept = [o for o in job_outcomes if not o.to_do and o.status != "ok"]
+    return [f"Kept: {text}" for text in _group_by_reason(kept)]
 
 
-def _group_by_reason(found: Iterable[Outcome]) -> list[str]:
+def _group_by_reason(job_outcomes: Iterable[Outcome]) -> list[str]:
     groups: dict[tuple[str, str, str, str], list[Job]] = {}
-    for outcome in found:
+    for outcome in job_outcomes:
         job = outcome.job
-        # An invalid record's reason names its file: each is one of its own.
+        # The reason of an invalid record names its file, so each of these has its own line.
         reason = f"{outcome.status}: {outcome.reason}"
         groups.setdefault((reason, job.kind, job.dataset, job.recipe), []).append(job)
     return [
-        f"{kind} on {dataset} by {recipe}, {_list_names(j.variant for j in jobs)} "
-        f"({_count_records(len(jobs))}); {reason}"
+        f"{kind} on {dataset} with {recipe}, {_list_names(j.variant for j in jobs)} "
+        f"({count_noun(len(jobs), 'record')}); {reason}"
         for (reason, kind, dataset, recipe), jobs in groups.items()
     ]
 
@@ -108,15 +114,11 @@ def _describe_renamed(renamed: dict[Job, Job]) -> list[str]:
         pair = tuple((o.kind, o.dataset, o.recipe, o.variant) for o in (was, job))
         groups.setdefault(pair, []).append(job)
     return [
-        f"Renamed: {jobs[0].kind} {jobs[0].variant} on {jobs[0].dataset} by {jobs[0].recipe} is what "
-        f"was {was[3]} on {was[1]} by {was[2]}: {_count_records(len(jobs))} taken over"
+        f"Renamed: {jobs[0].kind} {jobs[0].variant} on {jobs[0].dataset} with {jobs[0].recipe} was "
+        f"{was[3]} on {was[1]} with {was[2]}: {count_noun(len(jobs), 'record')} reused"
         for (was, _), jobs in groups.items()
     ]
 
 
 def _list_names(names: Iterable[str]) -> str:
     return list_names(dict.fromkeys(names), MAX_NAMED)
-
-
-def _count_records(number: int) -> str:
-    return "1 record" if number == 1 else f"{number} records"

@@ -1,1 +1,1 @@
-"""The machine under a job: which device, its memory, threads and environment (floor 1)."""
+"""The machine that a job runs on: its device, memory, threads and environment (floor 1)."""

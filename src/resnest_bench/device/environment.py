@@ -1,4 +1,4 @@
-"""On what a figure was measured: code, software, device and its state."""
+"""The environment of a measurement: code, software, device and its state."""
 
 import os
 import platform
@@ -52,7 +52,7 @@ def _run(command: list[str], cwd: Path | None = None) -> str | None:
 
 @cache
 def git_state() -> tuple[str | None, bool | None]:
-    """Commit of the running code and whether tracked files differ from it; None outside git."""
+    """Return the commit of the running code, and whether tracked files differ from it; None outside git."""
     commit = _run(["git", "rev-parse", "HEAD"], PACKAGE)
     if not commit:
         return None, None
@@ -61,6 +61,7 @@ def git_state() -> tuple[str | None, bool | None]:
 
 
 def package_versions() -> dict[str, str]:
+    """Return the versions of those of PACKAGES that are installed."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -72,7 +73,7 @@ def package_versions() -> dict[str, str]:
 
 @cache
 def cpu_model() -> str:
-    """The processor's name as the system gives it, with its number of logical cores."""
+    """Return the name that the system gives the processor, with its number of logical cores."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -86,6 +87,7 @@ def cpu_model() -> str:
 
 
 def precision_flags() -> dict[str, bool | str]:
+    """Return torch's current settings that affect precision."""
     return {
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
@@ -95,9 +97,9 @@ def precision_flags() -> dict[str, bool | str]:
 
 
 def describe(device: torch.device, allocator: str | None = None) -> Environment:
-    """Everything that a figure measured on `device` must be shown with.
+    """Describe the environment of a measurement on `device`.
 
-    `allocator` says how malloc was set, where it was (see `measure.allocator`).
+    `allocator` names the setting of malloc, if it was changed (see `device.allocator`).
     """
     commit, dirty = git_state()
     on_cuda = device.type == "cuda"
@@ -121,7 +123,7 @@ def describe(device: torch.device, allocator: str | None = None) -> Environment:
 
 
 def _query_gpu(device: torch.device, fields: str) -> str | None:
-    """One CSV line of nvidia-smi about the GPU behind `device`, or None."""
+    """One CSV line of nvidia-smi about the GPU `device`, or None."""
     uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
     which = f"GPU-{uuid}" if uuid else str(device.index or 0)
     return _run(
@@ -137,7 +139,10 @@ def _number(text: str) -> float | None:
 
 
 def parse_gpu_state(line: str) -> DeviceState:
-    """DeviceState from nvidia-smi's 'sm clock, memory clock, temperature, power, throttle mask'."""
+    """Parse nvidia-smi's 'SM clock, memory clock, temperature, power, throttle mask'.
+
+    Values that can't be parsed are None.
+    """
     parts = [part.strip() for part in line.split(",")]
     if len(parts) != 5:
         return DeviceState()
@@ -158,7 +163,7 @@ def parse_gpu_state(line: str) -> DeviceState:
 
 
 def device_state(device: torch.device) -> DeviceState:
-    """Clocks, temperature, throttling and company of a GPU; the load of a CPU."""
+    """Return a GPU's clocks, temperature, throttling and number of other processes; a CPU's load."""
     load = psutil.getloadavg()[0]
     if device.type != "cuda":
         return DeviceState(cpu_load_1min=load)
@@ -173,7 +178,7 @@ def device_state(device: torch.device) -> DeviceState:
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Set the float32 flags of `name` ('fp32', 'tf32' or 'bf16') and put the old ones back."""
+    """Set torch's float32 flags for `name` ('fp32', 'tf32' or 'bf16'); restore the old ones on exit."""
     matmul, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if name == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = name == "tf32"
@@ -186,7 +191,7 @@ def precision(name: str) -> Iterator[None]:
 
 @contextmanager
 def tuned_convolutions(device: torch.device) -> Iterator[None]:
-    """Let cuDNN time its algorithms for each shape and keep the fastest; nothing on a CPU."""
+    """Let cuDNN time its algorithms for each shape and use the fastest. No effect on a CPU."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = device.type == "cuda"
     try:

@@ -1,8 +1,8 @@
-"""CUDA graphs: work that is recorded once and replayed by one launch.
+"""CUDA graphs: a sequence of kernels that is recorded once and replayed with a single launch.
 
-A small network's step is some hundred kernels of a few microseconds each: launched one by one from
-Python, the GPU waits for the launches. Everything here takes the capturing function as an argument,
-so that the logic around it is tested without a GPU.
+A training step of a small network consists of some hundred kernels of a few microseconds each. If Python
+launches them one by one, the GPU waits for the launches. Callers take the capturing function as an
+argument, so that their logic can be tested without a GPU.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 T = TypeVar("T")
-# Records `body` and returns what replays it. Replayed or called, it gives the same static tensors.
+# Records a function, and returns one that replays it and returns the same static tensors.
 Capture = Callable[[Callable[[], T]], Callable[[], T]]
 
-# Lazy initialisation, and cuDNN's choice of algorithms, must be over before anything is recorded.
+# Lazy initialisation and cuDNN's choice of algorithms must be finished before the recording.
 WARMUP_CALLS = 3
 
 
 def capture_cuda_graph(body: Callable[[], T]) -> Callable[[], T]:
-    """`body` as a CUDA graph on the current device: it is called, then recorded.
+    """Call `body` to warm up, record it as a CUDA graph on the current device, and return its replay.
 
-    Its inputs and outputs are static tensors: fill the inputs, replay, read the outputs. What it
-    changes in place is changed by the calls before the recording as well: see `unchanged`.
+    Inputs and outputs are static tensors: fill the inputs, replay, read the outputs. The warm-up calls
+    also change whatever `body` changes in place; `unchanged` restores it.
     """
     current, side = torch.cuda.current_stream(), torch.cuda.Stream()
     side.wait_stream(current)
@@ -33,7 +33,7 @@ def capture_cuda_graph(body: Callable[[], T]) -> Callable[[], T]:
             for _ in range(WARMUP_CALLS):
                 body()
     finally:
-        # After a failure too: what puts tensors back must not overtake what still changes them.
+        # Also after a failure: tensors must not be restored while kernels still change them.
         current.wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -48,22 +48,21 @@ def capture_cuda_graph(body: Callable[[], T]) -> Callable[[], T]:
 
 @contextmanager
 def unchanged(tensors: Iterable[Tensor]) -> Iterator[None]:
-    """Put `tensors` back, in place, to what they were: a recording leaves no trace in them."""
-    kept = [(tensor, tensor.detach().clone()) for tensor in tensors]
+    """Restore the values of `tensors`, in place, on exit, so that a recording doesn't change them."""
+    copies = [(tensor, tensor.detach().clone()) for tensor in tensors]
     try:
         yield
     finally:
         with torch.no_grad():
-            for tensor, before in kept:
+            for tensor, before in copies:
                 tensor.copy_(before)
 
 
 class OwnRandomness:
-    """A state of the default generator of a CUDA device that is this object's alone.
+    """A private state of a CUDA device's default random generator.
 
-    Dropout draws from the default generator, and a recorded graph reads that generator's seed from
-    device memory when it runs. Graphs of several trainings that run at the same time would read
-    each other's; with a state of its own each reads its own.
+    Dropout draws from the default generator, and a recorded graph reads its seed from device memory when it
+    is replayed. With a private state, the graphs of several trainings don't share a seed.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -74,7 +73,7 @@ class OwnRandomness:
             self.state = self.generator.clone_state()
 
     def seed(self, seed: int) -> None:
-        """Seed what dropout draws from, on the CPU or on the device."""
+        """Seed the generator that dropout uses, on the CPU or on the device."""
         if self.generator is None or self.state is None:
             torch.default_generator.manual_seed(seed)
             return

@@ -1,4 +1,4 @@
-"""Which device a job computes on. Snakemake counts GPUs but assigns none, so a job leases one."""
+"""A lease on a GPU. Snakemake only counts GPUs, so each job claims one itself with a lock file."""
 
 import logging
 import os
@@ -19,17 +19,17 @@ DEVICE_KINDS = ("auto", "cpu", "cuda")
 
 
 def lease_folder() -> Path:
-    """Locks of this user on this machine."""
+    """Return the folder with this user's locks on this machine."""
     owner = os.getuid() if hasattr(os, "getuid") else "user"
     return Path(tempfile.gettempdir()) / f"resnest-bench-{owner}"
 
 
 def visible_gpus() -> list[str]:
-    """A machine-wide name for each visible GPU, in torch's order: its UUID.
+    """Return the UUID of each visible GPU, in torch's order.
 
-    Numbers would not do. CUDA counts the devices in CUDA_VISIBLE_DEVICES from 0, and a scheduler
-    that fences its jobs off, as Slurm does with cgroups, gives each of them a device 0: two jobs on
-    two GPUs would wait for one lock.
+    Device numbers would not be unique. CUDA numbers the devices in CUDA_VISIBLE_DEVICES from 0, and a
+    scheduler that isolates its jobs, like Slurm with cgroups, gives each of them a device 0: two jobs on
+    two GPUs would wait for the same lock.
     """
     count = torch.cuda.device_count()
     return [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
@@ -39,9 +39,9 @@ def visible_gpus() -> list[str]:
 def lease(
     slots: Sequence[str], folder: Path | None = None, poll_seconds: float = 0.2
 ) -> Iterator[int]:
-    """Hold one of `slots` that no other process holds; wait for one. Yields its index.
+    """Wait until one of `slots` is free, lock it, and yield its index.
 
-    The lock goes with the process: after a kill nothing stays behind.
+    The operating system releases the lock when the process ends, even if it is killed.
     """
     folder = folder or lease_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,13 +62,16 @@ def lease(
 
 @contextmanager
 def leased_device(kind: str = "auto") -> Iterator[torch.device]:
-    """A torch device of `kind` for this job alone. Raises UserError if there is none."""
+    """Yield a torch device of `kind`, which no other job uses if it is a GPU.
+
+    Raises UserError if there is no such device.
+    """
     if kind not in DEVICE_KINDS:
         raise UserError(f"device must be one of {', '.join(DEVICE_KINDS)}, but is {kind!r}")
     if kind == "cuda" and not torch.cuda.is_available():
         raise UserError(
-            "device cuda was asked for, but torch sees no NVIDIA GPU: run `resnest-bench doctor`, "
-            "or take --device auto"
+            "device is cuda, but torch finds no NVIDIA GPU: run `resnest-bench doctor`, or use "
+            "--device auto"
         )
     if kind == "cpu" or not torch.cuda.is_available():
         yield torch.device("cpu")
@@ -76,5 +79,5 @@ def leased_device(kind: str = "auto") -> Iterator[torch.device]:
     gpus = visible_gpus()
     with lease(gpus) as index:
         torch.cuda.set_device(index)
-        log.info("holds the lease of GPU %s, here cuda:%d", gpus[index], index)
+        log.info("using GPU %s as cuda:%d", gpus[index], index)
         yield torch.device("cuda", index)

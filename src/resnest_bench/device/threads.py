@@ -1,4 +1,4 @@
-"""Threads of torch: a training keeps the number that it began with."""
+"""The number of torch's threads, which stays the same for a whole training."""
 
 import logging
 
@@ -8,21 +8,21 @@ log = logging.getLogger(__name__)
 
 
 def count_threads(device: torch.device) -> int | None:
-    """On a CPU, the threads that compute; None on a GPU, which does it itself."""
+    """Return torch's number of threads if a CPU computes, or None if a GPU does."""
     return torch.get_num_threads() if device.type == "cpu" else None
 
 
 def keep_threads(began_with: int | None, device: torch.device) -> None:
-    """Compute with as many threads as a job began with, whatever this process was given.
+    """Set the number of threads to that which a job started with, if this process has another one.
 
-    The order of sums depends on their number: another one would end with other bits.
+    The order of summation depends on the number of threads, so another number would change the last bits.
     """
     given = torch.get_num_threads()
     if began_with is None or device.type != "cpu" or began_with == given:
         return
     log.warning(
-        "it began with %d threads and keeps them, although it was given %d: results with another "
-        "number differ by rounding",
+        "continuing with %d threads, as at the start of the training, although %d are available: results "
+        "with another number would differ by rounding",
         began_with,
         given,
     )

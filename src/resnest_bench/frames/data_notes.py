@@ -4,7 +4,7 @@ To add a sentence, write a function of a DatasetIdentity. Put it into LEAKAGE_SE
 `leakage: allow` silences it, else into SENTENCES. Tables, dashboard and exported pages show it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -14,20 +14,6 @@ from resnest_bench.specs import StudySpec
 
 Sentence = Callable[[DatasetIdentity], str]
 NOTE_COLUMNS = ["leakage_note", "data_note", "imbalance_note"]
-
-
-def describe_imbalance(num_images: Mapping[str, int]) -> str:
-    """The headline metric that counts classes of very different size alike; '' where they are about alike.
-
-    `num_images` has the test images of each class.
-    """
-    balance = measure_balance(num_images)
-    if balance is None or balance.ratio < IMBALANCED:
-        return ""
-    return (
-        "the accuracy is mostly that of the large classes (headline_metric: balanced_accuracy counts all "
-        "alike)"
-    )
 
 
 def _copies_sentence(data: DatasetIdentity) -> str:
@@ -99,30 +85,25 @@ def _validation_sentence(data: DatasetIdentity) -> str:
     return f"the validation images are the data's own {num:,}" if num else ""
 
 
-def _balance_sentence(data: DatasetIdentity) -> str:
-    """Of test images alone: what always answering the largest class would score is about them."""
+SENTENCES: tuple[Sentence, ...] = (
+    _left_out_sentence,
+    _pixels_sentence,
+    _split_sentence,
+    _validation_sentence,
+)
+
+
+def _imbalance_sentence(data: DatasetIdentity) -> str:
+    """Of the test images: what always answering the largest class would score is about them."""
     balance = measure_balance(dict(zip(data.classes, data.test_images_per_class, strict=False)))
     if balance is None or balance.ratio < IMBALANCED:
         return ""
     return (
         f"the classes are imbalanced ({balance.ratio:.3g} test images of {balance.largest} for each one of "
         f"{balance.smallest}): always answering {balance.largest} is right in "
-        f"{100 * balance.majority_share:.3g} % of the test images"
+        f"{100 * balance.majority_share:.3g} % of the test images "
+        "(headline_metric: balanced_accuracy counts all classes alike)"
     )
-
-
-SENTENCES: tuple[Sentence, ...] = (
-    _left_out_sentence,
-    _pixels_sentence,
-    _split_sentence,
-    _validation_sentence,
-    _balance_sentence,
-)
-
-
-def _imbalance_sentence(data: DatasetIdentity) -> str:
-    counts = data.test_images_per_class
-    return describe_imbalance(dict(zip(data.classes, counts, strict=True))) if counts else ""
 
 
 def describe_data(data: DatasetIdentity | None) -> dict[str, str]:

@@ -1,5 +1,6 @@
-"""How far a running study is: read from files, made into lines, shown (floor 1). No torch, no pandas.
+"""The progress of a study, while it runs or from its files (floor 1). Imports neither torch nor pandas.
 
-`snapshot` is what is shown at one moment and `view` makes lines of it: a command that reads files alone
-can use both. `follow` keeps a snapshot by the log events of Snakemake, `screen` shows it.
+`snapshot` defines what is known at one moment, and `view` formats it as lines. There are two sources:
+`follow` builds a snapshot from Snakemake's log events, which `screen` displays, and `from_files` from a
+study's files.
 """

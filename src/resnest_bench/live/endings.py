@@ -1,4 +1,4 @@
-"""What Snakemake says of a job that failed, or of a folder that is locked, in a reader's words."""
+"""Explanations of Snakemake's errors: a job that failed, or a folder that is locked."""
 
 import re
 import shlex
@@ -6,22 +6,22 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-# A shell says 128 + the signal's number of a command that a signal ended.
+# A shell's exit code for a command that a signal ended is 128 + the signal's number.
 SHELL_SIGNAL = 128
 LOCKED = "LockException"
 
 
 def read_signal(text: str) -> str:
-    """'ended by SIGKILL (out of memory?)' from Snakemake's error of a job; '' where no signal ended it.
+    """Return 'ended by SIGKILL (out of memory?)' or the like, or '' if no signal ended the job.
 
-    `text` is that of the exception: it has the exit status of the job's command.
+    `text` is the message of Snakemake's exception, which contains the exit status of the job's command.
     """
     died = re.search(r"died with <Signals\.(SIG\w+)", text)
     status = re.search(r"non-zero exit status (\d+)", text)
     name = died[1] if died else _name_signal(int(status[1]) - SHELL_SIGNAL if status else 0)
     if not name:
         return ""
-    # The kernel kills so what takes more memory than there is.
+    # The kernel sends SIGKILL to a process when memory runs out.
     return f"ended by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
 
 
@@ -33,13 +33,13 @@ def _name_signal(number: int) -> str:
 
 
 def find_error(errors: Sequence[str], log: Path | None) -> str:
-    """The last of Snakemake's errors whose command writes `log`; '' where none does."""
+    """Return the last of Snakemake's errors whose command writes `log`, or ''."""
     named = [text for text in errors if log and shlex.quote(str(log)) in text]
     return named[-1] if named else ""
 
 
 def unlock_command(argv: Sequence[str]) -> str:
-    """The command that takes the lock away that a process with the arguments `argv` has met."""
+    """Return the command that removes the lock; `argv` are the arguments of the process it stopped."""
     program, *options = argv
     if Path(program).stem != "run_snakemake":
         return shlex.join([Path(program).name, *options, "--unlock"])
@@ -48,9 +48,9 @@ def unlock_command(argv: Sequence[str]) -> str:
 
 
 def locked_text(folder: Path, argv: Sequence[str]) -> str:
-    """What a folder's lock means, and what to do."""
+    """Explain why a folder is locked, and what to do."""
     return (
-        f"Locked: another run in {folder} makes files that this one needs, or was killed.\n"
-        "If a run is still active, wait for it: `resnest-bench status` shows it. "
-        f"After a kill, take the lock away, then run the same command again:\n  {unlock_command(argv)}"
+        f"Locked: another run in {folder} is writing the same files, or was killed.\n"
+        "If a run is still active (see `resnest-bench status`), wait for it. "
+        f"If it was killed, remove the lock, then run the same command again:\n  {unlock_command(argv)}"
     )

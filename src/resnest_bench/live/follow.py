@@ -1,7 +1,7 @@
-"""A run of Snakemake, followed by its log events: what runs, what ended, how far it all is.
+"""The state of a Snakemake run, built from its log events: what is running, what ended, overall progress.
 
-An event is a name and its fields, as Snakemake's logger interface has them; nothing of Snakemake is
-imported. All methods may be called from several threads.
+An event has a name and fields, defined by Snakemake's logger interface; Snakemake itself is not imported.
+All methods are thread-safe.
 """
 
 import threading
@@ -28,20 +28,20 @@ Clock = Callable[[], float]
 
 
 class Run:
-    """What is known of a run so far."""
+    """What is known about a run so far. `clock` returns seconds."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.clock = clock
         self.begun = clock()
-        # Without a study, jobs bear Snakemake's names.
+        # Without a study, jobs are shown with Snakemake's names.
         self.study: StudySpec | None = None
         self.paths: StudyPaths | None = None
         self.log = ""
         self.done = self.total = 0
         self.failed: set[int] = set()
-        # Those of them that left no record: the same command tries them again.
+        # The failed jobs without a record, which the same command will try again.
         self.failures: dict[int, tuple[LiveJob, Outcome]] = {}
-        # What Snakemake said of jobs that failed, before it said which.
+        # Snakemake reports the error of a failed command before the job that it belongs to.
         self.errors: deque[str] = deque(maxlen=NUM_ERRORS)
         self.begun_jobs: set[int] = set()
         self.counts: Counter[str] = Counter()
@@ -53,7 +53,7 @@ class Run:
         self.lock = threading.RLock()
 
     def set_counts(self, stats: Mapping[str, int]) -> None:
-        """How many jobs each rule has, before the first one starts."""
+        """Set the number of jobs per rule, before the first one starts."""
         with self.lock:
             self.counts = Counter({rule: n for rule, n in stats.items() if rule != "total"})
             self.total = stats.get("total", sum(self.counts.values()))
@@ -63,13 +63,13 @@ class Run:
             self.done, self.total = done, total
 
     def start(self, number: int, fields: Mapping[str, Any]) -> LiveJob:
-        """A job starts, or is submitted. `fields` are those of Snakemake's event job_info."""
+        """Note that a job starts, or is submitted. `fields` are those of Snakemake's event job_info."""
         job = make_live_job(
             fields["rule_name"], dict(fields["wildcards"]), list(fields["log"]), self.study
         )
         with self.lock:
             self.running[number] = (job, self.clock())
-            # It may be the second attempt of a job.
+            # It may be a second attempt.
             self.counts[job.rule] -= number not in self.begun_jobs
             self.begun_jobs.add(number)
             self.priced.begin(number, job.records)
@@ -78,7 +78,10 @@ class Run:
         return job
 
     def finish(self, number: int) -> tuple[LiveJob, Outcome, float] | None:
-        """A job has ended well, or has at least written its records: what they say."""
+        """Note that a job has succeeded: return it with its result and its seconds.
+
+        Its records may still say that a training failed. Returns None for an unknown job.
+        """
         with self.lock:
             job, started = self.running.pop(number, (None, 0.0))
         if job is None:
@@ -90,10 +93,13 @@ class Run:
         self.pace.add(job.rule, seconds)
         if ok:
             self.priced.end(job.records, seconds)
-        return self._ended(number, job, Outcome(job.title, ok, text), seconds)
+        return self._note_end(number, job, Outcome(job.title, ok, text), seconds)
 
     def fail(self, number: int, extra_logs: list[str]) -> tuple[LiveJob, Outcome, float] | None:
-        """A job has failed: why, by its log. After Ctrl-C it was only stopped."""
+        """Note that a job has failed: return it with the reason from its logs and its seconds.
+
+        Returns None for an unknown job, and after Ctrl-C, which only stops jobs.
+        """
         with self.lock:
             job, started = self.running.pop(number, (None, 0.0))
         if job is None or INTERRUPTED.is_set():
@@ -104,9 +110,9 @@ class Run:
         outcome = Outcome(job.title, False, reason)
         with self.lock:
             self.failures[number] = (job, outcome)
-        return self._ended(number, job, outcome, self.clock() - started)
+        return self._note_end(number, job, outcome, self.clock() - started)
 
-    def _ended(
+    def _note_end(
         self, number: int, job: LiveJob, outcome: Outcome, seconds: float
     ) -> tuple[LiveJob, Outcome, float]:
         with self.lock:
@@ -117,13 +123,13 @@ class Run:
         return job, outcome, seconds
 
     def snapshot(self) -> Snapshot:
-        """All of it at this moment."""
+        """Return the state at this moment."""
         with self.lock:
-            now = [(job, self.clock() - started) for job, started in self.running.values()]
+            started_jobs = [(job, self.clock() - start) for job, start in self.running.values()]
             waiting = {rule: n for rule, n in self.counts.items() if n > 0}
             outcomes = tuple(self.outcomes)
-        shown = [(job, seconds, self._progress(job)) for job, seconds in now]
-        shares = [(job.rule, s, p.share if p else None) for job, s, p in shown]
+        running = [(job, seconds, self._progress(job)) for job, seconds in started_jobs]
+        shares = [(job.rule, s, p.share if p else None) for job, s, p in running]
         return Snapshot(
             study=self.study.study if self.study else "workflow",
             done=self.done,
@@ -131,24 +137,24 @@ class Run:
             failed=len(self.failed),
             running=tuple(
                 Running(job.title, seconds, progress.text if progress else "")
-                for job, seconds, progress in shown
+                for job, seconds, progress in running
                 if job.rule not in SILENT_RULES
             ),
             outcomes=outcomes,
-            left=self._left(shown) or self.pace.left(waiting, shares),
+            left=self._left(running) or self.pace.left(waiting, shares),
             log=self.log,
         )
 
     def _left(
         self, running: Iterable[tuple[LiveJob, float, JobProgress | None]]
     ) -> TimeLeft | None:
-        """By the prices that the run began with; None where it began without."""
+        """Estimate the time left from the plan's prices; None if the run started without them."""
         if self.prices is None and self.paths is not None:
             self.prices = read_prices(self.paths.prices)
         if self.prices is None:
             return None
-        now = [(job.records, s, p.share if p and p.share else None) for job, s, p in running]
-        return self.priced.left(self.prices, now)
+        shares = [(job.records, s, p.share if p and p.share else None) for job, s, p in running]
+        return self.priced.left(self.prices, shares)
 
     def _progress(self, job: LiveJob) -> JobProgress | None:
         if self.paths is None or not job.records or job.records[0].kind == "latency":

@@ -1,4 +1,4 @@
-"""How far a study is, from its files alone: for whoever didn't start the run. Nothing is written."""
+"""The progress of a study, read from its files, so that any process can show it. Nothing is written."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.live.jobs import TITLES
 from resnest_bench.live.pace import Pace
 from resnest_bench.live.priced import Piece, estimate_left, price_key
-from resnest_bench.live.reading import describe_epochs, read_result, read_said
+from resnest_bench.live.reading import describe_epochs, read_logged_error, read_result
 from resnest_bench.live.snapshot import LiveJob, Outcome, Running, Snapshot, TimeLeft
 from resnest_bench.live.view import duration_text
 from resnest_bench.paths import DataPaths, Job, StudyPaths
@@ -21,23 +21,23 @@ from resnest_bench.status import outcomes as judging
 from resnest_bench.status.fingerprints import read_fingerprints
 
 NUM_RESULTS = 5
-# A training writes after each epoch. One that was silent for so many of its epochs has stopped.
+# A training reports after each epoch. Without a report for this many epochs, it is considered stopped.
 SILENT_EPOCHS = 4
-LEAST_SILENCE_SECONDS = 90.0
-# A silence that a reader should know of: the training may have been killed.
+MIN_SILENCE_SECONDS = 90.0
+# After this long without a report, the view says so: the training may have been killed.
 NOTED_SILENCE_SECONDS = 30.0
-# Nobody knows how long the first epoch takes.
+# The first epoch may take this long, since its duration is unknown.
 FIRST_EPOCH_SECONDS = 3600.0
-# What a job says that was only interrupted.
+# The log of an interrupted job ends with an error that starts like this.
 STOPPED_BY = "stopped by "
 
 
 @dataclass(frozen=True)
 class JobState:
-    """What became of one job, as far as the view of a whole study needs it.
+    """The state of one job, as far as the view of a study needs it.
 
-    `seconds` is how long its record took to make, and `finished_at` when (ISO 8601); None and ''
-    where there is no record.
+    `seconds` is how long its record took, and `finished_at` when it was finished (ISO 8601); they are
+    None and '' without a record. `status` and `reason` are those of `status.outcomes.Outcome`.
     """
 
     job: Job
@@ -54,7 +54,7 @@ class JobState:
 
 @dataclass(frozen=True)
 class Training:
-    """What a training without a record says of itself, and seconds since it last did."""
+    """The progress of a training without a record, and the seconds since its last report."""
 
     job: Job
     progress: LiveProgress
@@ -66,17 +66,17 @@ class Training:
 
     @property
     def runs(self) -> bool:
-        """Whether its process runs; where it can't be asked, whether it spoke lately for its pace."""
+        """Whether its process is running. If that is unknown, whether its last report is recent."""
         if self.progress.is_alive is not None:
             return self.progress.is_alive
         if not self.progress.epochs:
             return self.silent_seconds < FIRST_EPOCH_SECONDS
         longest = max(self.epoch_seconds)
-        return self.silent_seconds < max(SILENT_EPOCHS * longest, LEAST_SILENCE_SECONDS)
+        return self.silent_seconds < max(SILENT_EPOCHS * longest, MIN_SILENCE_SECONDS)
 
     @property
     def seconds(self) -> float:
-        """In training so far, all sessions together."""
+        """Seconds of training so far, over all sessions."""
         return sum(self.epoch_seconds) + max(self.silent_seconds, 0.0)
 
     @property
@@ -86,10 +86,9 @@ class Training:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """A snapshot whose unit is the record, and each failure with its whole reason and its log.
+    """A snapshot that counts records, the failures with their reasons and logs, and unfinished trainings.
 
-    The jobs of a failure are those that have no record for it. `trainings` have none yet, whether they
-    run or have stopped.
+    The records of a failed job are those that it should have written. `trainings` are running or stopped.
     """
 
     snapshot: Snapshot
@@ -103,25 +102,29 @@ def read_status(
     now: datetime | None = None,
     states: Sequence[JobState] | None = None,
 ) -> StudyStatus:
-    """What is done, runs and failed. `study` has the seeds that its looks added.
+    """Return what is done, running and failed.
 
-    `states` are those of all jobs in the study's order, for who knows them without the records.
+    Args:
+        study: with the seeds that its looks added.
+        paths: of the study.
+        now: the current time; a test may set it.
+        states: of all jobs in the study's order, if the caller knows them; by default the records are read.
     """
-    found = read_states(study, paths) if states is None else states
-    to_do = [state.job for state in found if state.to_do]
+    states = read_states(study, paths) if states is None else states
+    to_do = [state.job for state in states if state.to_do]
     trainings = read_trainings(study, paths, to_do, now)
     running = [training for training in trainings if training.runs]
     stopped = [_describe_stopped(t) for t in trainings if not t.runs]
-    failed = _list_failed(study, paths, found, {find_log(study, paths, t.job) for t in running})
+    failed = _list_failed(study, paths, states, {find_log(study, paths, t.job) for t in running})
     snapshot = Snapshot(
         study=study.study,
-        done=len(found) - len(to_do),
-        total=len(found),
+        done=len(states) - len(to_do),
+        total=len(states),
         failed=len(failed),
         running=tuple(_describe_running(training) for training in running),
-        outcomes=(*_list_results(paths, found), *stopped),
-        left=_estimate_by_prices(read_prices(paths.prices), found, to_do, running)
-        or _estimate_left(found, to_do, running),
+        outcomes=(*_list_results(paths, states), *stopped),
+        left=_estimate_by_prices(read_prices(paths.prices), states, to_do, running)
+        or _estimate_left(states, to_do, running),
         log=str(paths.logs),
         unit="records",
     )
@@ -129,7 +132,7 @@ def read_status(
 
 
 def read_states(study: StudySpec, paths: StudyPaths) -> list[JobState]:
-    """The state of each job, from all records."""
+    """Read all records of a study, and return the state of each job in the study's order."""
     return [
         JobState(
             o.job, o.status, o.reason, o.to_do, o.record.finished_at, _record_seconds(o.record)
@@ -143,26 +146,26 @@ def read_states(study: StudySpec, paths: StudyPaths) -> list[JobState]:
 def read_trainings(
     study: StudySpec, paths: StudyPaths, jobs: Iterable[Job], now: datetime | None = None
 ) -> list[Training]:
-    """What those of `jobs`, which have no current record, have told of themselves so far."""
-    found, now = [], now or datetime.now(UTC)
+    """Return the progress of those of `jobs` that have started but have no current record."""
+    trainings, now = [], now or datetime.now(UTC)
     for job in jobs if paths.progress_root.is_dir() else ():
         try:
             progress = read_progress(paths.progress(job), job)
             silent = (now - datetime.fromisoformat(progress.updated_at)).total_seconds()
         except (UserError, ValueError, TypeError):
-            # It has not begun, or its file is of another version.
+            # It has not started, or its file is from another version.
             continue
-        # One of a recipe that has changed since is not gone on with.
+        # A training whose recipe has changed since will not be continued.
         if progress.num_epochs == study.recipe(job.recipe).epochs:
-            found.append(Training(job, progress, silent))
-    return found
+            trainings.append(Training(job, progress, silent))
+    return trainings
 
 
 def _describe_running(training: Training) -> Running:
-    told = describe_epochs(training.progress)
+    texts = describe_epochs(training.progress)
     if training.progress.is_alive is None and training.silent_seconds > NOTED_SILENCE_SECONDS:
-        told.append(f"last heard of {duration_text(training.silent_seconds)} ago")
-    return Running(str(training.job), training.seconds, ", ".join(told))
+        texts.append(f"last report {duration_text(training.silent_seconds)} ago")
+    return Running(str(training.job), training.seconds, ", ".join(texts))
 
 
 def _describe_stopped(training: Training) -> Outcome:
@@ -170,51 +173,58 @@ def _describe_stopped(training: Training) -> Outcome:
     return Outcome(str(training.job), True, f"stopped after epoch {done} of {num}")
 
 
-def _list_results(paths: StudyPaths, found: Iterable[JobState]) -> list[Outcome]:
-    """The records that were made last, the newest at the end."""
-    good = [(s.finished_at, s.job) for s in found if s.finished_at and s.usable and not s.to_do]
+def _list_results(paths: StudyPaths, states: Iterable[JobState]) -> list[Outcome]:
+    """The results of the latest records, the newest at the end."""
+    good = [(s.finished_at, s.job) for s in states if s.finished_at and s.usable and not s.to_do]
     last = [job for _, job in sorted(good)[-NUM_RESULTS:]]
     return [Outcome(str(job), *read_result(paths, [job])) for job in last]
 
 
 def find_log(study: StudySpec, paths: StudyPaths, job: Job) -> Path:
-    """The log of the workflow's job that makes this record."""
+    """Return the log of the workflow's job that makes this record."""
     added = job.kind == "train" and job.seed not in study.seeds
     return paths.log(job, added)
 
 
 def _list_failed(
-    study: StudySpec, paths: StudyPaths, found: Iterable[JobState], running: set[Path]
+    study: StudySpec, paths: StudyPaths, states: Iterable[JobState], running: set[Path]
 ) -> list[tuple[LiveJob, Outcome]]:
-    """Records of failures, records that can't be read, and logs that end with an error."""
-    said = _Logs()
+    """Failed trainings, unreadable records, and jobs whose log ends with an error.
+
+    `running` are the logs of jobs that are running.
+    """
+    errors = _LoggedErrors()
     failed: dict[object, tuple[LiveJob, Outcome]] = {}
-    for state in found:
+    for state in states:
         log = find_log(study, paths, state.job)
         if state.status in ("failed", "invalid"):
             job = LiveJob(state.job.kind, str(state.job), (state.job,), log)
             failed[state.job] = job, Outcome(job.title, False, state.reason)
         elif state.status == "missing" and log not in running:
             own = LiveJob(state.job.kind, str(state.job), (), log)
-            _add_failure(failed, said, state.job, [own, *_list_needs(study, paths, state.job)])
+            causes = [own, *_list_inputs(study, paths, state.job)]
+            _add_failure(failed, errors, state.job, causes)
     return list(failed.values())
 
 
 def _add_failure(
-    failed: dict[object, tuple[LiveJob, Outcome]], said: "_Logs", job: Job, logged: list[LiveJob]
+    failed: dict[object, tuple[LiveJob, Outcome]],
+    errors: "_LoggedErrors",
+    job: Job,
+    causes: list[LiveJob],
 ) -> None:
-    """Note the first of the `logged` jobs whose log ends with an error. All that wait for it are its."""
-    for live in logged:
-        if live.log and (reason := said.read(live.log)):
-            # The seeds of a training have one log, and many jobs one dataset: it is named once.
+    """Add the first of the `causes` whose log ends with an error, with `job` among its records."""
+    for live in causes:
+        if live.log and (reason := errors.read(live.log)):
+            # All seeds of a training share a log, and many jobs a dataset: show each failure once.
             first, outcome = failed.get(live.log, (live, Outcome(live.title, False, reason)))
             records = (*first.records, job)
             failed[live.log] = LiveJob(first.rule, first.title, records, first.log), outcome
             return
 
 
-def _list_needs(study: StudySpec, paths: StudyPaths, job: Job) -> Iterator[LiveJob]:
-    """The jobs that come before this one and that have left nothing: weights and data."""
+def _list_inputs(study: StudySpec, paths: StudyPaths, job: Job) -> Iterator[LiveJob]:
+    """The workflow's jobs for the weights and data that this job needs and that don't exist yet."""
     weights = study.weights(job)
     hub = weights.hub if weights else None
     if hub and not DataPaths(Path(study.data_dir)).hub_weights(hub).exists():
@@ -225,33 +235,33 @@ def _list_needs(study: StudySpec, paths: StudyPaths, job: Job) -> Iterator[LiveJ
         yield LiveJob("data", title, (), paths.data_log(prepared))
 
 
-class _Logs:
-    """The errors at the ends of logs, each read once."""
+class _LoggedErrors:
+    """The errors at the ends of logs. Each log is read once."""
 
     def __init__(self) -> None:
         self.errors: dict[Path, str] = {}
 
     def read(self, log: Path) -> str:
-        """The error; '' for a log without one, and for a job that was only interrupted."""
+        """Return the error, or '' if there is none or the job was only interrupted."""
         if log not in self.errors:
-            said = read_said([log])
-            self.errors[log] = "" if said.startswith(STOPPED_BY) else said
+            error = read_logged_error([log])
+            self.errors[log] = "" if error.startswith(STOPPED_BY) else error
         return self.errors[log]
 
 
 def _estimate_by_prices(
     prices: StudyPrices | None,
-    found: Iterable[JobState],
+    states: Iterable[JobState],
     to_do: Sequence[Job],
     running: Sequence[Training],
 ) -> TimeLeft | None:
-    """By the prices that the last run began with, corrected by the records made since."""
+    """Estimate the time left from the last run's prices, corrected by the records made since."""
     if prices is None or not to_do:
         return None
     made_at = datetime.fromisoformat(prices.made_at)
     shares = {training.job: (training.share or None, training.seconds) for training in running}
     pieces, begun = [], {price_key(job) for job in shares}
-    for state in found:
+    for state in states:
         job, group = state.job, prices.find(state.job)
         if group is None:
             continue
@@ -267,17 +277,20 @@ def _estimate_by_prices(
 
 
 def _estimate_left(
-    found: Iterable[JobState], to_do: Sequence[Job], running: Sequence[Training]
+    states: Iterable[JobState], to_do: Sequence[Job], running: Sequence[Training]
 ) -> TimeLeft | None:
-    """By what the records of the same recipe took, as many at a time as run now."""
+    """Estimate the time left from the durations of finished records of the same recipe.
+
+    It assumes that as many jobs run at a time as now.
+    """
     pace = Pace()
-    for state in found:
+    for state in states:
         if state.seconds is not None and state.usable:
             pace.add(_pace_key(state.job), state.seconds)
-    now = {training.job for training in running}
+    running_jobs = {training.job for training in running}
     waiting: dict[str, int] = {}
     for job in to_do:
-        if job not in now:
+        if job not in running_jobs:
             waiting[_pace_key(job)] = waiting.get(_pace_key(job), 0) + 1
     return pace.left(waiting, [(_pace_key(t.job), t.seconds, t.share or None) for t in running])
 

@@ -1,4 +1,4 @@
-"""Whether this process was told to stop by Ctrl-C: Snakemake itself only says that jobs failed."""
+"""Whether Ctrl-C stopped this process. Snakemake itself only reports that jobs failed."""
 
 import signal
 import threading
@@ -8,9 +8,9 @@ INTERRUPTED = threading.Event()
 
 
 def watch_interrupts() -> None:
-    """Remember SIGINT, which interrupts as before. Call it from the main thread.
+    """Set INTERRUPTED on SIGINT, which still interrupts as before. Call it from the main thread.
 
-    A process of the background ignores SIGINT, and goes on to do so.
+    A background process ignores SIGINT, and continues to do so.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _remember)

@@ -1,4 +1,4 @@
-"""A job of Snakemake, as a reader calls it, and the records that it writes."""
+"""The title of a Snakemake job, and the records that it writes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,6 @@ from resnest_bench.live.snapshot import LiveJob
 from resnest_bench.paths import KINDS, Job
 from resnest_bench.specs import StudySpec
 
-# What a reader calls the jobs that make no record.
 TITLES = {
     "data": "prepare {dataset}",
     "weights": "fetch {hub}",
@@ -17,24 +16,24 @@ TITLES = {
     "finetune": "finetune {variant} on {dataset} ({recipe})",
     "latency": "latency {variant} on {dataset}, round {round}",
 }
-# Of these nobody waits for an end.
+# These only collect the files of other rules: they are not shown.
 SILENT_RULES = frozenset({"all", "all_data"})
 
 
 def make_live_job(
     rule: str, wildcards: Mapping[str, str], log: Sequence[str], study: StudySpec | None
 ) -> LiveJob:
-    """The job of `rule`; a rule that isn't ours bears its own name and its wildcards."""
+    """Return the job of `rule`. The title of a foreign rule is its name and wildcards."""
     try:
         title = TITLES.get(rule, " ".join([rule, *wildcards.values()])).format(**wildcards)
     except (KeyError, ValueError, IndexError):
         title = rule
-    jobs = _jobs_of_rule(rule, wildcards, study) if study else ()
+    jobs = _list_records(rule, wildcards, study) if study else ()
     return LiveJob(rule, title, jobs, Path(log[0]) if log else None)
 
 
-def _jobs_of_rule(rule: str, wildcards: Mapping[str, str], study: StudySpec) -> tuple[Job, ...]:
-    """The jobs whose records an instance of `rule` writes: of a training, one for each seed."""
+def _list_records(rule: str, wildcards: Mapping[str, str], study: StudySpec) -> tuple[Job, ...]:
+    """The records that one job of `rule` writes; a training writes one per seed."""
     kind = "train" if rule == "train_more" else rule
     if kind not in KINDS:
         return ()

@@ -1,4 +1,4 @@
-"""How long the rest takes, from how long its like has taken in this run."""
+"""The time left, estimated from the durations of similar jobs in the same run."""
 
 import statistics
 from collections import defaultdict
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from resnest_bench.live.snapshot import TimeLeft
 
-# They take seconds: a run whose trainings can be estimated need not wait for them.
+# These take seconds, so an estimate of the time left doesn't have to wait for them.
 SHORT_RULES = frozenset({"all", "all_data", "data", "weights", "decide", "tables", "figures"})
 
 
 class Pace:
-    """Seconds of the jobs that ended, by rule."""
+    """Seconds of finished jobs, by rule."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
@@ -22,24 +22,27 @@ class Pace:
     def left(
         self, waiting: Mapping[str, int], running: Iterable[tuple[str, float, float | None]]
     ) -> TimeLeft | None:
-        """Seconds until all is done, as many jobs at a time as run now; None where none is known.
+        """Estimate the seconds until all jobs are done, or None if nothing is known.
 
-        `waiting` is the number of jobs by rule that have not started. `running` is rule, seconds
-        so far and share done (None: it doesn't say) of each job that runs.
+        It assumes that as many jobs run at a time as now.
+
+        Args:
+            waiting: number of jobs by rule that have not started.
+            running: rule, seconds so far and share done (None if unknown) of each running job.
         """
-        now = list(running)
-        expected = self._expected(now)
+        running = list(running)
+        expected = self._expected(running)
         rest = [expected[rule] * n if rule in expected else None for rule, n in waiting.items()]
-        for rule, so_far, share in now:
-            whole = so_far / share if share else expected.get(rule)
-            rest.append(None if whole is None else max(whole - so_far, 0.0))
+        for rule, so_far, share in running:
+            total = so_far / share if share else expected.get(rule)
+            rest.append(None if total is None else max(total - so_far, 0.0))
         known = [seconds for seconds in rest if seconds is not None]
         if not known:
             return None
-        return TimeLeft(sum(known) / max(len(now), 1), all_known=len(known) == len(rest))
+        return TimeLeft(sum(known) / max(len(running), 1), all_known=len(known) == len(rest))
 
-    def _expected(self, now: Iterable[tuple[str, float, float | None]]) -> dict[str, float]:
-        """Seconds of one job by rule: of those that ended, else of one that runs and says its share."""
-        running = {rule: so_far / share for rule, so_far, share in now if share}
-        ended = {rule: statistics.fmean(seconds) for rule, seconds in self.seconds.items()}
-        return {**dict.fromkeys(SHORT_RULES, 0.0), **running, **ended}
+    def _expected(self, running: Iterable[tuple[str, float, float | None]]) -> dict[str, float]:
+        """Expected seconds of one job by rule, from finished jobs or else from a running one."""
+        projected = {rule: so_far / share for rule, so_far, share in running if share}
+        finished = {rule: statistics.fmean(seconds) for rule, seconds in self.seconds.items()}
+        return {**dict.fromkeys(SHORT_RULES, 0.0), **projected, **finished}

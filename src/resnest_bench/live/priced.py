@@ -1,4 +1,4 @@
-"""How long the rest takes, from what the plan expected of each job, corrected by what has run."""
+"""The time left, estimated from the plan's prices (expected seconds) and corrected by finished jobs."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,9 @@ from resnest_bench.prices import GroupPrice, StudyPrices
 
 @dataclass(frozen=True)
 class Piece:
-    """Work of a kind: what it was expected to take, the share that is done, and seconds so far.
+    """A piece of work of one kind: its expected seconds, the share that is done, and its seconds so far.
 
-    `share` is None where it runs and does not say.
+    `share` is None if the work is running and its progress is unknown.
     """
 
     kind: str
@@ -23,13 +23,13 @@ class Piece:
 
 
 def price_key(job: Job) -> tuple:
-    """What one process does: all seeds of a training, one round of a latency."""
+    """Return the key of the process that runs a job: all seeds of a training, or one latency round."""
     key = (job.kind, job.dataset, job.recipe, job.variant)
     return (*key, job.seed) if job.kind == "latency" else key
 
 
 def price_job(prices: StudyPrices, jobs: Sequence[Job]) -> float | None:
-    """Expected seconds of one process that writes these records; None where nobody knows."""
+    """Return the expected seconds of the process that writes the records of `jobs`, or None."""
     group = prices.find(jobs[0]) if jobs else None
     if group is None:
         return None
@@ -37,13 +37,13 @@ def price_job(prices: StudyPrices, jobs: Sequence[Job]) -> float | None:
 
 
 def price_group(group: GroupPrice) -> float:
-    """Expected seconds of all that a run makes of a group. Each round of a latency has its process."""
+    """Return the expected seconds of a whole group. Each latency round has its own process."""
     starts = group.num_records if group.kind == "latency" else 1
     return starts * group.start_seconds + group.num_records * group.seconds_per_record
 
 
 def find_factors(pieces: Iterable[Piece]) -> tuple[dict[str, float], float]:
-    """How many times its price each kind has taken so far, and all of them together."""
+    """Return the ratio of spent to expected seconds so far: by kind, and over all kinds (1 if unknown)."""
     spent: dict[str, float] = defaultdict(float)
     expected: dict[str, float] = defaultdict(float)
     for piece in pieces:
@@ -55,20 +55,20 @@ def find_factors(pieces: Iterable[Piece]) -> tuple[dict[str, float], float]:
 
 
 def estimate_left(pieces: Sequence[Piece], at_once: int, all_known: bool = True) -> TimeLeft:
-    """Seconds until all pieces are done, `at_once` of them at a time."""
+    """Estimate the seconds until all pieces are done, if `at_once` of them run at a time."""
     factors, overall = find_factors(pieces)
     left = 0.0
     for piece in pieces:
-        whole = piece.price * factors.get(piece.kind, overall)
+        total = piece.price * factors.get(piece.kind, overall)
         if piece.share is None:
-            left += max(whole - piece.seconds, 0.0)
+            left += max(total - piece.seconds, 0.0)
         else:
-            left += (1.0 - piece.share) * whole
+            left += (1.0 - piece.share) * total
     return TimeLeft(left / max(at_once, 1), all_known=all_known)
 
 
 class PricedJobs:
-    """The jobs of a run that have a price: which have begun, and what those that ended have taken."""
+    """The jobs of a run with a price: those that have started, and the seconds of finished ones."""
 
     def __init__(self) -> None:
         self.begun: dict[int, tuple[Job, ...]] = {}
@@ -79,28 +79,31 @@ class PricedJobs:
             self.begun[number] = jobs
 
     def end(self, jobs: tuple[Job, ...], seconds: float) -> None:
-        """It has ended well: how long it took counts for its like."""
+        """Note that a job has succeeded; its duration corrects the prices of similar jobs."""
         if jobs:
             self.ended.append((jobs, seconds))
 
     def left(
         self, prices: StudyPrices, running: Iterable[tuple[tuple[Job, ...], float, float | None]]
     ) -> TimeLeft | None:
-        """`running`: records, seconds so far and share done of each job that runs. None without prices."""
-        now = [entry for entry in running if entry[0]]
-        known = [
+        """Estimate the time left, or None if no job has a price.
+
+        `running` has the records, seconds so far and share done (None if unknown) of each running job.
+        """
+        running = [entry for entry in running if entry[0]]
+        started = [
             *((jobs, 1.0, seconds) for jobs, seconds in self.ended),
-            *((jobs, share, seconds) for jobs, seconds, share in now),
+            *((jobs, share, seconds) for jobs, seconds, share in running),
         ]
         pieces = [
             Piece(jobs[0].kind, price, share, seconds)
-            for jobs, share, seconds in known
+            for jobs, share, seconds in started
             if (price := price_job(prices, jobs)) is not None
         ]
         pieces += self._list_waiting(prices)
         if not pieces:
             return None
-        return estimate_left(pieces, len(now), all_known=prices.complete)
+        return estimate_left(pieces, len(running), all_known=prices.complete)
 
     def _list_waiting(self, prices: StudyPrices) -> list[Piece]:
         begun: dict[tuple[str, str, str, str], float] = defaultdict(float)

@@ -1,4 +1,4 @@
-"""What a job has left in files, in a few words: how far it is, its result, or why it failed."""
+"""The progress of a job, its result or the reason for its failure, read from its files."""
 
 import statistics
 from collections.abc import Sequence
@@ -13,23 +13,23 @@ from resnest_bench.records.metrics import METRICS, primary_cell
 from resnest_bench.records.progress import LiveProgress, read_progress
 
 ERROR_PREFIX = "resnest-bench: error: "
-# Of a log that may be long, the end: there it says why.
+# Only the end of a log is read, since the reason for a failure is there.
 TAIL_BYTES = 20_000
 
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far a job is: a share between 0 and 1, and the same in words."""
+    """The progress of a job: a share from 0 to 1, and the same in words."""
 
     share: float
     text: str
 
 
 def read_job_progress(paths: StudyPaths, jobs: Sequence[Job]) -> JobProgress | None:
-    """How far a training over all its seeds is; None where it hasn't said anything yet."""
+    """Return the progress of a training over all its seeds, or None before its first report."""
     done = sum(paths.record(job).exists() for job in jobs)
     waiting = [job for job in jobs if not paths.record(job).exists()]
-    live = [progress for job in waiting if (progress := _progress(paths, job))]
+    live = [progress for job in waiting if (progress := _try_read_progress(paths, job))]
     if not live and not done:
         return None
     shares = [len(progress.epochs) / progress.num_epochs for progress in live]
@@ -37,11 +37,11 @@ def read_job_progress(paths: StudyPaths, jobs: Sequence[Job]) -> JobProgress | N
     return JobProgress(share, ", ".join(_progress_texts(live, done, len(jobs))))
 
 
-def _progress(paths: StudyPaths, job: Job) -> LiveProgress | None:
+def _try_read_progress(paths: StudyPaths, job: Job) -> LiveProgress | None:
     try:
         return read_progress(paths.progress(job), job)
     except UserError:
-        # Not there yet, or of another version: the record will say it all.
+        # It doesn't exist yet, or is from another version; the record will have the result.
         return None
 
 
@@ -51,7 +51,7 @@ def _progress_texts(live: list[LiveProgress], done: int, num_seeds: int) -> list
 
 
 def describe_epochs(progress: LiveProgress) -> list[str]:
-    """'epoch 2 of 4' and 'accuracy 50.0%'; nothing before the first epoch has ended."""
+    """Return 'epoch 2 of 4' and 'accuracy 50.0%', as far as known; [] before the first epoch has ended."""
     if not progress.epochs:
         return []
     texts = [f"epoch {len(progress.epochs)} of {progress.num_epochs}"]
@@ -60,17 +60,20 @@ def describe_epochs(progress: LiveProgress) -> list[str]:
 
 
 def read_result(paths: StudyPaths, jobs: Sequence[Job]) -> tuple[bool, str]:
-    """Whether all of a job's records are good, and what they say: an accuracy, or a latency."""
-    found = []
+    """Return whether all of a job's records are valid and successful, and the result or the reason.
+
+    The result is a mean accuracy or a latency.
+    """
+    made = []
     for job in jobs:
         try:
-            found.append(records.read(paths.record(job), job))
+            made.append(records.read(paths.record(job), job))
         except UserError as error:
             return False, str(error)
-    failed = [record for record in found if record.failure]
-    good = [record for record in found if not record.failure]
+    failed = [record for record in made if record.failure]
+    good = [record for record in made if not record.failure]
     if failed:
-        return False, _failure_text(failed, len(found))
+        return False, _failure_text(failed, len(made))
     return True, _accuracy_text(good) or _latency_text(good)
 
 
@@ -79,22 +82,22 @@ def _failure_text(failed: list[Record], num: int) -> str:
     return reason if num == 1 else f"{len(failed)} of {num} seeds: {reason}"
 
 
-def _values(found: list[Record], metric: str) -> list[float]:
-    values = [METRICS[metric].extract(record) for record in found]
+def _values(good: list[Record], metric: str) -> list[float]:
+    values = [METRICS[metric].extract(record) for record in good]
     return [value for value in values if value is not None]
 
 
-def _accuracy_text(found: list[Record]) -> str:
-    values = _values(found, "test_accuracy")
+def _accuracy_text(good: list[Record]) -> str:
+    values = _values(good, "test_accuracy")
     if not values:
         return ""
     seeds = f" (n={len(values)})" if len(values) > 1 else ""
     return f"accuracy {statistics.fmean(values):.1%}{seeds}"
 
 
-def _latency_text(found: list[Record]) -> str:
-    values = _values(found, "latency_p50_ms")
-    cell = primary_cell(found[0].latency) if values and found[0].latency else None
+def _latency_text(good: list[Record]) -> str:
+    values = _values(good, "latency_p50_ms")
+    cell = primary_cell(good[0].latency) if values and good[0].latency else None
     if cell is None:
         return ""
     return f"p50 {statistics.fmean(values):.3g} ms at batch {cell.batch_size}"
@@ -103,27 +106,27 @@ def _latency_text(found: list[Record]) -> str:
 def read_reason(
     logs: Sequence[Path], paths: StudyPaths | None, jobs: Sequence[Job], ending: str = ""
 ) -> str:
-    """The one line that says why a job failed: from its logs, or from the record of a failure.
+    """Return one line that says why a job failed, from its logs or from the record of the failure.
 
-    `ending`: which signal ended it. Such a job had no time to say anything itself.
+    `ending` names the signal that ended the job, which could then not report anything itself.
     """
-    if said := read_said(logs):
-        return said
+    if error := read_logged_error(logs):
+        return error
     if ending:
         return ending
     lines = [line for log in logs for line in _last_lines(log)]
-    return _recorded_failure(paths, jobs) or (lines[-1] if lines else "it left no line in its log")
+    return _recorded_failure(paths, jobs) or (lines[-1] if lines else "its log is empty")
 
 
-def read_said(logs: Sequence[Path]) -> str:
-    """The last of our own errors in the logs of a job; '' where they have none."""
+def read_logged_error(logs: Sequence[Path]) -> str:
+    """Return the last `resnest-bench: error:` in the logs of a job, or ''."""
     lines = [line for log in logs for line in _last_lines(log)]
-    said = [line.removeprefix(ERROR_PREFIX) for line in lines if line.startswith(ERROR_PREFIX)]
-    return said[-1] if said else ""
+    errors = [line.removeprefix(ERROR_PREFIX) for line in lines if line.startswith(ERROR_PREFIX)]
+    return errors[-1] if errors else ""
 
 
 def _recorded_failure(paths: StudyPaths | None, jobs: Sequence[Job]) -> str:
-    """What the first record that isn't good says; '' where there is none."""
+    """The reason in the first record that is invalid or of a failure, or ''."""
     for job in jobs:
         if paths and paths.record(job).exists():
             good, text = read_result(paths, [job])

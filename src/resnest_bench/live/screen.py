@@ -1,4 +1,4 @@
-"""Where a run is shown: one view that stays in a terminal, or plain lines elsewhere."""
+"""The display of a run: a live view in a terminal, or plain lines elsewhere."""
 
 import threading
 import time
@@ -14,12 +14,12 @@ from resnest_bench.live.snapshot import LiveJob, Outcome, Snapshot
 from resnest_bench.live.view import failure_lines, outcome_line, start_line, still_line, view_lines
 
 REFRESHES_PER_SECOND = 2
-# Without a terminal, how often a job that runs for long is heard of.
+# Without a terminal, a running job is mentioned this often.
 STILL_SECONDS = 60.0
 
 
 class Screen(Protocol):
-    """Shows a run. `say` prints a line that stays."""
+    """Shows a run. `say` prints a permanent line."""
 
     def begin(self) -> None: ...
     def started(self, job: LiveJob) -> None: ...
@@ -29,7 +29,7 @@ class Screen(Protocol):
 
 
 def make_screen(run: Run, console: Console, style: str) -> Screen:
-    """The screen of `style`: 'live', 'lines', or 'auto' for what the console can show."""
+    """Return a screen of `style`: 'live', 'lines', or 'auto' for the best that the console supports."""
     live = (
         console.is_terminal and not console.is_dumb_terminal if style == "auto" else style == "live"
     )
@@ -37,7 +37,7 @@ def make_screen(run: Run, console: Console, style: str) -> Screen:
 
 
 def make_view(snapshot: Snapshot, width: int) -> Text:
-    """The view in colours; the console leaves them out where none are wanted."""
+    """Return the view as styled text; the console omits the colours if they are not supported."""
     head, *rest = view_lines(snapshot, width)
     text = Text(head, style="bold", no_wrap=True)
     for line in rest:
@@ -47,7 +47,7 @@ def make_view(snapshot: Snapshot, width: int) -> Text:
 
 
 class LiveScreen:
-    """One view at the bottom of a terminal; only what failed stays above it."""
+    """A live view at the bottom of a terminal, with permanent lines above it for failures only."""
 
     def __init__(self, run: Run, console: Console) -> None:
         self.run, self.console = run, console
@@ -60,7 +60,7 @@ class LiveScreen:
                 console=self.console,
                 refresh_per_second=REFRESHES_PER_SECOND,
                 transient=True,
-                # Jobs write to their logs; what else this process prints is no part of the view.
+                # Jobs write to their own logs; other output of this process is not part of the view.
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
@@ -86,7 +86,7 @@ class LiveScreen:
 
 
 class LineScreen:
-    """A line for each start and each end, and one now and then for what takes long."""
+    """One line for each start and end of a job, and one per STILL_SECONDS for each running job."""
 
     def __init__(self, run: Run, console: Console) -> None:
         self.run, self.console = run, console
@@ -95,10 +95,10 @@ class LineScreen:
 
     def begin(self) -> None:
         if self.thread is None:
-            self.thread = threading.Thread(target=self._tell_now_and_then, daemon=True)
+            self.thread = threading.Thread(target=self._report_periodically, daemon=True)
             self.thread.start()
 
-    def _tell_now_and_then(self) -> None:
+    def _report_periodically(self) -> None:
         while not self.stopped.wait(STILL_SECONDS):
             for running in self.run.snapshot().running:
                 if running.seconds >= STILL_SECONDS:

@@ -1,4 +1,4 @@
-"""Snakemake's log records, shown as a run: the plugin hands each of them to `ViewOfLog.take`."""
+"""Snakemake's log records, shown as a run. The logger plugin passes each one to `LogView.take`."""
 
 import logging
 import sys
@@ -12,21 +12,21 @@ from resnest_bench.live.dry_run import DryRun
 from resnest_bench.live.endings import LOCKED, locked_text
 from resnest_bench.live.follow import Run
 from resnest_bench.live.screen import make_screen
-from resnest_bench.live.view import end_of_failed_lines, summary_line
+from resnest_bench.live.view import final_failure_lines, summary_line
 
-# What the lines of this view say better. Should Snakemake change its words, a line more is shown.
-SAID_BETTER = (
+# Messages that this view replaces with better ones. If Snakemake changes them, they are shown as well.
+REPLACED_MESSAGES = (
     "At least one job did not complete successfully",
     "Exiting because a job execution failed",
-    # A job that makes records anew keeps what is there, and had nothing to keep.
+    # A job that replaces records backs up the existing ones; this says that there were none.
     "no backup found",
 )
 NOTHING_TO_DO = "Nothing to be done"
 TRIES_AGAIN = "Trying to restart job"
 
 
-class ViewOfLog:
-    """Takes the records of one Snakemake process, one after the other."""
+class LogView:
+    """Shows the run of one Snakemake process from its log records."""
 
     def __init__(self, console: Console, style: str, dry_run: bool) -> None:
         self.run = Run()
@@ -37,7 +37,7 @@ class ViewOfLog:
         self.held: list[str] = []
 
     def take(self, record: logging.LogRecord) -> None:
-        """Show what a record says, if it says anything to a reader."""
+        """Update the display from a log record. Records of other events are ignored."""
         if hasattr(record, "resnest_bench_study"):
             self.run.study, self.run.paths = record.resnest_bench_study
         event = str(getattr(record, "event", None) or "")
@@ -73,7 +73,7 @@ class ViewOfLog:
 
     def _job_ended(self, record: Any) -> None:
         if ended := self.run.finish(record.job_id):
-            # Snakemake counts it in the record that follows.
+            # The record with Snakemake's own count comes only after this one.
             self.run.set_progress(self.run.done + 1, self.run.total)
             self.screen.ended(*ended)
 
@@ -82,7 +82,7 @@ class ViewOfLog:
             self.screen.ended(*ended)
 
     def _error(self, record: Any) -> None:
-        # A job's command has failed: the record that follows names the job.
+        # A job's command has failed; the next record will name the job.
         exception = getattr(record, "exception", "")
         if self.run.running and exception == "RuleException":
             self.run.errors.append(str(record.msg))
@@ -94,16 +94,16 @@ class ViewOfLog:
 
     def _message(self, record: logging.LogRecord) -> None:
         text = str(record.msg or "").strip()
-        if not text or any(said in text for said in SAID_BETTER):
+        if not text or any(message in text for message in REPLACED_MESSAGES):
             return
         if record.levelno >= logging.WARNING or text.startswith((NOTHING_TO_DO, TRIES_AGAIN)):
             self.screen.say(text)
         elif not self.executes:
-            # Where no job is to run, such as to unlock the folder, it is what was asked for.
+            # If no jobs run, as with --unlock or --summary, this is the output that was asked for.
             self.held.append(text)
 
     def end(self) -> None:
-        """Take the view away, and say in a line how it ended. Later calls do nothing."""
+        """Remove the view and print a summary of the run. Later calls do nothing."""
         if self.ended:
             return
         self.ended = True
@@ -111,9 +111,9 @@ class ViewOfLog:
         for line in [*self.held, *self._last_lines()]:
             self.screen.say(line)
 
-    def tell_failures(self) -> None:
-        """Say again what failed and why: the last that is read of a run, below its tables."""
-        for line in end_of_failed_lines(list(self.run.failures.values())):
+    def print_failures(self) -> None:
+        """Print again what failed and why, as the last lines of a run, below its tables."""
+        for line in final_failure_lines(list(self.run.failures.values())):
             self.screen.say(line)
 
     def _last_lines(self) -> Iterator[str]:
@@ -124,7 +124,7 @@ class ViewOfLog:
 
 
 def _log_file() -> str:
-    """Where Snakemake writes its whole log; '' where it writes none."""
+    """The path of Snakemake's full log, or '' if it writes none."""
     files = [
         Path(handler.baseFilename)
         for handler in logging.getLogger("snakemake.logging").handlers

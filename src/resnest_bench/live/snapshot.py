@@ -1,4 +1,4 @@
-"""What a person wants to know of a run, at one moment: plain values, from wherever they come."""
+"""The state of a run at one moment, as plain values that don't depend on their source."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from resnest_bench.paths import Job
 
 @dataclass(frozen=True)
 class LiveJob:
-    """One job of the workflow. `title` names it for a reader; `records` are what it will write."""
+    """One job of the workflow. `title` is its name for display; `records` are what it will write."""
 
     rule: str
     title: str
@@ -18,7 +18,7 @@ class LiveJob:
 
 @dataclass(frozen=True)
 class Running:
-    """A job that runs: for how many seconds, and how far it says it is ('' where it doesn't)."""
+    """A running job: its seconds so far, and its progress in words ('' if unknown)."""
 
     title: str
     seconds: float
@@ -27,7 +27,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A job that ended. `text` is its result in a few words, or why it failed."""
+    """A job that has ended. `text` is its result in a few words, or why it failed."""
 
     title: str
     ok: bool
@@ -36,7 +36,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TimeLeft:
-    """Seconds that the rest will take; `all_known` is False where some jobs can't be estimated yet."""
+    """Estimated seconds left; `all_known` is False if some jobs can't be estimated yet."""
 
     seconds: float
     all_known: bool
@@ -44,7 +44,7 @@ class TimeLeft:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One view of a run. `outcomes` are the last ones, the newest at the end."""
+    """The state of a run. `outcomes` are the latest ones, the newest at the end."""
 
     study: str
     done: int
@@ -54,5 +54,5 @@ class Snapshot:
     outcomes: tuple[Outcome, ...]
     left: TimeLeft | None
     log: str
-    # Of what `done` and `total` are numbers.
+    # What `done` and `total` count.
     unit: str = "jobs"

@@ -1,4 +1,4 @@
-"""A snapshot as lines of a given width. Nothing is read here."""
+"""A snapshot formatted as lines of a given width. No file is read here."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,13 +6,13 @@ from resnest_bench.live.snapshot import LiveJob, Outcome, Running, Snapshot, Tim
 
 BAR_WIDTH = 20
 MARGIN = "        "
-MOST_RUNNING = 6
-MOST_FAILED = 10
+MAX_RUNNING = 6
+MAX_FAILED = 10
 MARKS = {True: "done", False: "FAILED"}
 
 
 def duration_text(seconds: float) -> str:
-    """'39 s', '6 min', '2.5 h'."""
+    """Format a duration: '39 s', '6 min', '2.5 h'."""
     if seconds < 60:
         return f"{max(seconds, 0):.0f} s"
     if seconds < 5400:
@@ -21,14 +21,14 @@ def duration_text(seconds: float) -> str:
 
 
 def left_text(left: TimeLeft | None) -> str:
-    """'about 6 min left', 'at least 6 min left'; '' where nothing is known."""
+    """Format the time left: 'about 6 min left', 'at least 6 min left', or '' if unknown."""
     if left is None or left.seconds <= 0:
         return ""
     return f"{'about' if left.all_known else 'at least'} {duration_text(left.seconds)} left"
 
 
 def counts_text(snapshot: Snapshot) -> str:
-    """'12 of 45 jobs, 1 failed, about 6 min left'."""
+    """Format the counts: '12 of 45 jobs, 1 failed, about 6 min left'."""
     parts = [f"{snapshot.done} of {snapshot.total} {snapshot.unit}"]
     if snapshot.failed:
         parts.append(f"{snapshot.failed} failed")
@@ -36,7 +36,7 @@ def counts_text(snapshot: Snapshot) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """`text` in at most `width` characters; what is left out in the middle is '…'."""
+    """Shorten `text` to at most `width` characters, with '…' in the middle."""
     if len(text) <= width:
         return text
     head = (width - 1) // 2
@@ -48,24 +48,24 @@ def _bar(done: int, total: int) -> str:
     return "█" * filled + "░" * (BAR_WIDTH - filled)
 
 
-def _edges(left: str, right: str, width: int) -> str:
-    """`left` at the left, `right` at the right; `left` is cut where both don't fit."""
+def _justify(left: str, right: str, width: int) -> str:
+    """`left` flush left and `right` flush right; `left` is shortened if both don't fit."""
     left = shorten(left, max(width - len(right) - 2, 8))
     return f"{left}{right.rjust(width - len(left))}" if right else left
 
 
 def _running_lines(running: Running, width: int) -> list[str]:
-    lines = [_edges(running.title, duration_text(running.seconds), width)]
+    lines = [_justify(running.title, duration_text(running.seconds), width)]
     return [*lines, shorten(f"  {running.progress}", width)] if running.progress else lines
 
 
 def _outcome_line(outcome: Outcome, width: int) -> str:
     text = outcome.text if outcome.ok else f"FAILED {outcome.text}".strip()
-    return _edges(outcome.title, shorten(text, width // 2), width)
+    return _justify(outcome.title, shorten(text, width // 2), width)
 
 
 def _section(name: str, lines: Iterable[str]) -> list[str]:
-    """Lines behind a margin; the first one bears the section's name."""
+    """Lines behind a margin, which holds the section's name in the first one."""
     return [
         f"{f'  {name}' if not index else '':<{len(MARGIN)}}{line}"
         for index, line in enumerate(lines)
@@ -73,9 +73,9 @@ def _section(name: str, lines: Iterable[str]) -> list[str]:
 
 
 def view_lines(snapshot: Snapshot, width: int = 80) -> list[str]:
-    """The whole view: jobs done, what runs, the last results, and where the full log is."""
+    """Return the whole view: jobs done, running jobs, the latest results, and the path of the full log."""
     inner = width - len(MARGIN)
-    shown = snapshot.running[:MOST_RUNNING]
+    shown = snapshot.running[:MAX_RUNNING]
     now = [line for running in shown for line in _running_lines(running, inner)]
     if more := len(snapshot.running) - len(shown):
         now.append(f"and {more} more")
@@ -93,44 +93,44 @@ def start_line(clock: str, title: str) -> str:
 
 
 def outcome_line(clock: str, snapshot: Snapshot, outcome: Outcome, seconds: float) -> str:
-    """One line for a log without a terminal: what ended, its result, how far the run is."""
+    """Return a line for output without a terminal: the job that ended, its result, overall progress."""
     ended = f"{clock} {MARKS[outcome.ok]:<6} {outcome.title}"
     text = f": {outcome.text}" if outcome.text else ""
     return f"{ended}{text} ({duration_text(seconds)}) [{counts_text(snapshot)}]"
 
 
 def failure_lines(job: LiveJob, outcome: Outcome) -> list[str]:
-    """Below the name of a job that failed: the line that says why, where more is, what goes on."""
-    return [*_reason_lines(job, outcome), "  Jobs that don't need it continue."]
+    """Return the lines below the name of a failed job: why, the log, and what continues."""
+    return [*_reason_lines(job, outcome), "  Jobs that don't depend on it continue."]
 
 
 def _reason_lines(job: LiveJob, outcome: Outcome) -> list[str]:
     return [f"  {outcome.text}", *([f"  log: {job.log}"] if job.log else [])]
 
 
-def end_of_failed_lines(failed: Sequence[tuple[LiveJob, Outcome]]) -> list[str]:
-    """The last lines of a run in which jobs failed: each with its reason and log, and what goes on."""
+def final_failure_lines(failed: Sequence[tuple[LiveJob, Outcome]]) -> list[str]:
+    """Return the last lines of a run with failures: each with its reason and log, and what to do."""
     if not failed:
         return []
     lines = ["", *failed_lines(failed)]
-    return [*lines, "What is done is kept. The same command tries again what failed."]
+    return [*lines, "Finished jobs are kept. The same command tries the failed ones again."]
 
 
 def failed_lines(failed: Sequence[tuple[LiveJob, Outcome]]) -> list[str]:
-    """Each job that failed, its whole reason and its log."""
+    """Return lines with each failed job, its full reason and its log."""
     lines = []
-    for job, outcome in failed[:MOST_FAILED]:
+    for job, outcome in failed[:MAX_FAILED]:
         lines += [f"FAILED {outcome.title}", *_reason_lines(job, outcome)]
-    if (more := len(failed) - MOST_FAILED) > 0:
+    if (more := len(failed) - MAX_FAILED) > 0:
         lines.append(f"and {more} more")
     return lines
 
 
 def silence_text(snapshot: Snapshot) -> str:
-    """What it means that nothing is seen to run while records are missing; '' elsewhere."""
+    """Explain why nothing seems to run although records are missing; '' otherwise."""
     if snapshot.running or snapshot.done >= snapshot.total:
         return ""
-    return "No training says that it runs. A latency is silent until it is done."
+    return "No training is running. A latency measurement reports nothing until it is done."
 
 
 def still_line(clock: str, running: Running) -> str:
@@ -139,9 +139,9 @@ def still_line(clock: str, running: Running) -> str:
 
 
 def summary_line(snapshot: Snapshot, seconds: float) -> str:
-    """The last line of a run: what is done, what failed, how long it took, where the log is."""
+    """Return the summary of a run: jobs done and failed, its duration, and the path of the log."""
     failed = f", {snapshot.failed} failed" if snapshot.failed else ""
     text = f"{snapshot.done} of {snapshot.total} jobs done{failed} in {duration_text(seconds)}."
     if snapshot.failed:
-        text += " The same command tries again what failed."
+        text += " The same command tries the failed ones again."
     return f"{text}\nFull log: {snapshot.log}" if snapshot.log else text

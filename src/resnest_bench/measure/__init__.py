@@ -1,1 +1,1 @@
-"""Measuring what is there: latency, complexity, accuracy, environment (floor 3)."""
+"""Measurements of a network: latency, complexity and accuracy (floor 3)."""

@@ -1,4 +1,4 @@
-"""Parameters, multiply-accumulates and activations of one image, and what was not counted."""
+"""Parameters, multiply-accumulates (MACs) and activations of a network for one image."""
 
 import math
 from collections import Counter
@@ -12,8 +12,8 @@ from torch.utils.flop_counter import flop_registry
 
 aten = torch.ops.aten
 
-# Outputs of these are the activations of Radosavovic et al., arXiv:1905.13214: the size of the
-# output tensors of all convolutions, here with linear layers, as fvcore counts them.
+# The operators whose outputs count as activations. Radosavovic et al., arXiv:1905.13214, count the outputs
+# of all convolutions; like fvcore, we also count those of linear layers.
 ACTIVATION_OPERATORS = {
     aten.convolution,
     aten._convolution,
@@ -23,7 +23,7 @@ ACTIVATION_OPERATORS = {
     aten.baddbmm,
 }
 
-# Fused attention that torch's own counter leaves out: on a CPU, on Apple's GPUs, and by a plug-in.
+# Fused attention that torch's own counter misses: on a CPU, on Apple's GPUs, and on plug-in devices.
 ATTENTION_OPERATORS = {
     getattr(aten, name)
     for name in (
@@ -33,16 +33,16 @@ ATTENTION_OPERATORS = {
     )
     if hasattr(aten, name)
 }
-# Those that it counts.
+# Fused attention that torch's own counter includes.
 COUNTED_ATTENTION_OPERATORS = {
     aten._scaled_dot_product_efficient_attention,
     aten._scaled_dot_product_flash_attention,
     aten._scaled_dot_product_cudnn_attention,
 }
-# Batch norm computes, and goes by the name that it has outside of inference_mode.
+# Operators that are not decomposed. Batch norm is listed as uncounted, by its name outside inference_mode.
 WHOLE_OPERATORS = ATTENTION_OPERATORS | set(flop_registry) | {aten.native_batch_norm}
 
-# They move or name numbers and compute none.
+# Operators that only move or reinterpret data.
 FREE_OPERATORS = {
     "view",
     "_unsafe_view",
@@ -82,10 +82,10 @@ FREE_OPERATORS = {
 
 @dataclass(frozen=True)
 class Complexity:
-    """Of one image in evaluation mode.
+    """The size of a network, and its cost for one image in evaluation mode.
 
-    `uncounted` maps an operator that computes but has no multiply-accumulates here (norms,
-    activations, pooling, sums) to its number of calls. Nothing is counted as 0 in silence.
+    `uncounted` has the number of calls of each operator that computes without being counted in `num_macs`
+    (norms, activation functions, pooling, sums), so that no cost is hidden.
     """
 
     num_params: int
@@ -95,14 +95,20 @@ class Complexity:
 
 
 def attention_flops(query: Tensor, key: Tensor, value: Tensor) -> int:
-    """Floating-point operations of Q K^T and of its product with V; each is (..., S, D)."""
+    """Return the floating-point operations of Q K^T and of its product with V.
+
+    The shapes are (..., S, D). A multiply-accumulate is two operations.
+    """
     *batch, num_queries, depth = map(int, query.shape)
     products = math.prod(batch) * num_queries * int(key.shape[-2])
     return 2 * products * (depth + int(value.shape[-1]))
 
 
 def count_activations(packet: Any, args: tuple, out: Any) -> int:
-    """Elements of an operator's outputs; of attention both products, fused or not."""
+    """Return the number of activations of an operator: the elements of its output, or 0.
+
+    For fused attention these are the outputs of both products, as if it were not fused.
+    """
     if packet in ATTENTION_OPERATORS | COUNTED_ATTENTION_OPERATORS:
         query, key = args[:2]
         scores = math.prod(map(int, query.shape[:-1])) * int(key.shape[-2])
@@ -110,11 +116,11 @@ def count_activations(packet: Any, args: tuple, out: Any) -> int:
     return int(out.numel()) if packet in ACTIVATION_OPERATORS else 0
 
 
-class _Watcher(TorchDispatchMode):
-    """Sees every operator below autograd."""
+class _OperatorCounter(TorchDispatchMode):
+    """Counts every operator below autograd."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it bare
+        super().__init__()  # type: ignore[no-untyped-call]  # not annotated in torch
         self.num_flops = 0
         self.num_activations = 0
         self.uncounted: Counter[str] = Counter()
@@ -124,7 +130,7 @@ class _Watcher(TorchDispatchMode):
     ) -> Any:
         kwargs, packet = kwargs or {}, func._overloadpacket
         if packet not in WHOLE_OPERATORS:
-            # Under inference_mode an operator that is made of others comes here whole.
+            # Under inference_mode, composite operators are not decomposed before they arrive here.
             with self:
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
@@ -137,7 +143,7 @@ class _Watcher(TorchDispatchMode):
         if packet in ATTENTION_OPERATORS:
             self.num_flops += attention_flops(*args[:3])
         elif packet in flop_registry:
-            # Torch's counter itself also follows modules, and fails where a parameter is an input.
+            # FlopCounterMode itself would also track modules, and fails if a parameter is an input.
             self.num_flops += flop_registry[packet](*args, **kwargs, out_val=out)
         elif packet.__name__ not in FREE_OPERATORS:
             self.uncounted[packet.__name__] += 1
@@ -146,6 +152,7 @@ class _Watcher(TorchDispatchMode):
 
 
 def count_params(model: nn.Module) -> int:
+    """Return the number of parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -153,27 +160,27 @@ def count_params(model: nn.Module) -> int:
 def complexity(model: nn.Module, image_size: int, in_chans: int = 3) -> Complexity:
     """Count one forward pass of a (1, in_chans, image_size, image_size) image in evaluation mode.
 
-    A multiply-accumulate is half of a floating-point operation of torch's own counter, which
-    formulas, which cover convolutions and matrix products, and of attention. The model is left in
-    its mode.
+    The multiply-accumulates are half of the floating-point operations, which are computed with the formulas
+    of torch's own counter for convolutions and matrix products, and with `attention_flops`. The model keeps
+    its mode. Raises any error of a network that can't take the image.
     """
     training = model.training
     parameter = next(model.parameters())
     image: Tensor = torch.zeros(1, in_chans, image_size, image_size, device=parameter.device)
-    watcher = _Watcher()
-    # Its fused kernel for inference is one operator that no formula covers.
+    counter = _OperatorCounter()
+    # torch's fused kernel for multi-head attention in inference is one operator, without a formula.
     fused = torch.backends.mha.get_fastpath_enabled()
     try:
         model.eval()
         torch.backends.mha.set_fastpath_enabled(False)
-        with watcher:
+        with counter:
             model(image.to(parameter.dtype))
     finally:
         model.train(training)
         torch.backends.mha.set_fastpath_enabled(fused)
     return Complexity(
         num_params=count_params(model),
-        num_macs=watcher.num_flops // 2,
-        num_activations=watcher.num_activations,
-        uncounted=dict(sorted(watcher.uncounted.items())),
+        num_macs=counter.num_flops // 2,
+        num_activations=counter.num_activations,
+        uncounted=dict(sorted(counter.uncounted.items())),
     )

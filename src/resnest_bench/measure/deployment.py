@@ -1,8 +1,8 @@
-"""Deployment: in which precision and layout a network runs, how it is called, and whether that is right.
+"""Deployment settings: the precision and memory layout of a network, and the mode in which it is called.
 
-A mode is a function: a network and an image (B, C, H, W), both already in a setting's precision and
-layout, to a call without arguments that gives the logits (B, classes). Its first call is compared
-with the network called eagerly. docs/methods.md says what each mode is.
+A mode is a function. It takes a network and an image (B, C, H, W), both already in the setting's precision
+and layout, and returns a call without arguments, which gives the logits (B, classes). The output of the
+first call is compared with that of the network in eager mode. docs/methods.md describes each mode.
 """
 
 import copy
@@ -26,24 +26,26 @@ from resnest_bench.specs import LatencySpec
 Output = Tensor | np.ndarray
 Call = Callable[[], Output]
 
-# What the exporter and the runtime import. `make env` installs them; other environments may lack them.
+# The packages that the exporter and the runtime need. `make env` installs them.
 ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
-# How far a mode's logits may be from eager's: ||mode - eager|| / ||eager||. The same sums in another
-# order, and fused operators that round once instead of twice, differ by about the unit roundoff (2^-8
-# in bf16, 2^-11 in tf32, 2^-24 in fp32) times the root of the depth. Folding any network of
-# config/variants.yaml and compiling three of them differed by 1.4e-2 at most in bf16 and 2.2e-6 in
-# fp32 (CPU). So bf16 may have four times that, tf32 an eighth of bf16 and some, and fp32 more, for
-# algorithms that sum otherwise, like Winograd's. A wrong network is off by about 1.
+# Tolerances for the relative error of a mode's logits, ||mode - eager|| / ||eager||. Sums in another order, and
+# fused operators that round once instead of twice, change the result by about the unit roundoff (2^-8 in
+# bf16, 2^-11 in tf32, 2^-24 in fp32) times the square root of the depth. On a CPU, folding any network of
+# config/variants.yaml and compiling three of them changed it by at most 1.4e-2 in bf16 and 2.2e-6 in fp32.
+# The tolerance is about four times that in bf16, a bit more than an eighth of bf16's in tf32, and larger in
+# fp32, for algorithms like Winograd's that sum differently. A wrong network has an error of about 1.
 TOLERANCES = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 5e-2}
 
 
 class NotAvailableError(RuntimeError):
-    """This setting can't be measured here; the message says why."""
+    """A setting can't be measured here; the message says why."""
 
 
 @dataclass(frozen=True)
 class Setting:
+    """Precision (fp32, tf32 or bf16), memory layout (contiguous or channels_last) and mode (see MODES)."""
+
     precision: str
     layout: str
     mode: str
@@ -53,10 +55,10 @@ class Setting:
 
 
 def list_settings(spec: LatencySpec) -> list[Setting]:
-    """Every combination of the axes, each once.
+    """Return every combination of the protocol's precisions, layouts and modes, without duplicates.
 
-    ONNX Runtime takes contiguous images alone and chooses its own layout inside: whatever layouts a
-    protocol lists, it is measured once.
+    ONNX Runtime only takes contiguous images, and chooses its own layout internally, so it is measured
+    in only one layout.
     """
     every = [
         Setting(precision, "contiguous" if mode == "onnxruntime" else layout, mode)
@@ -66,7 +68,7 @@ def list_settings(spec: LatencySpec) -> list[Setting]:
 
 
 def check_available(setting: Setting, device: torch.device) -> None:
-    """Raise NotAvailableError for what this device or this environment can't do."""
+    """Raise NotAvailableError if the device or the environment does not support a setting."""
     if device.type != "cuda" and setting.precision == "tf32":
         raise NotAvailableError("tf32 needs an NVIDIA GPU")
     if device.type != "cuda" and setting.mode == "cudagraph":
@@ -89,7 +91,7 @@ def _check_onnxruntime(setting: Setting, device: torch.device) -> None:
 def make_input(
     batch: int, size: int, setting: Setting, device: torch.device, in_chans: int = 3
 ) -> Tensor:
-    """Standard normal images (batch, in_chans, size, size), the same ones each time."""
+    """Return standard normal images (batch, in_chans, size, size), the same ones for every call."""
     generator = torch.Generator().manual_seed(0)
     image_BCHW = torch.randn(batch, in_chans, size, size, generator=generator).to(device)
     if setting.precision == "bf16":
@@ -100,21 +102,21 @@ def make_input(
 
 
 def in_setting(model: nn.Module, setting: Setting) -> nn.Module:
-    """A copy of `model` in this layout and precision: bf16 converts the weights, no autocast."""
+    """Return a copy of `model` in this layout and precision. bf16 converts the weights, without autocast."""
     model = copy.deepcopy(model).eval()
     if setting.precision == "bf16":
         model = model.to(torch.bfloat16)
     if setting.layout == "channels_last":
-        # torch's annotations lack what its docs name.
+        # torch's annotations lack this documented argument.
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
 
 
 @torch.no_grad()
 def set_statistics(model: nn.Module) -> None:
-    """Give every batch norm of `model`, in place, statistics and weights as after a training.
+    """Set the statistics and weights of all batch norms, in place, to random values, as after training.
 
-    A new norm is nearly an identity: a mode that forgot it would compute almost the same.
+    A new norm is almost an identity, so a mode that omitted it would go unnoticed.
     """
     generator = torch.Generator().manual_seed(0)
     for norm in model.modules():
@@ -128,20 +130,22 @@ def set_statistics(model: nn.Module) -> None:
 
 
 def eager(network: nn.Module, image: Tensor) -> Call:
-    """Python calls one operator after the other."""
+    """Call the network as it is: Python launches one operator after the other."""
     return lambda: network(image)
 
 
 def folded(network: nn.Module, image: Tensor) -> Call:
-    """Eager, without the batch norms that follow a convolution or a linear layer."""
+    """Eager mode, with batch norms folded into the preceding convolutions and linear layers."""
     without_norms, num_folded = fold_norms(network, image)
     if not num_folded:
-        raise NotAvailableError("no batch norm follows a convolution or a linear layer: as eager")
+        raise NotAvailableError(
+            "the same as eager: no batch norm follows a convolution or a linear layer"
+        )
     return lambda: without_norms(image)
 
 
 def compiled(network: nn.Module, image: Tensor) -> Call:
-    """torch.compile for this shape alone; the compiler runs in the first call."""
+    """Compile the network for this shape only. The compiler runs in the first call."""
     fast = torch.compile(network, dynamic=False)
     return lambda: fast(image)
 
@@ -149,15 +153,15 @@ def compiled(network: nn.Module, image: Tensor) -> Call:
 def cudagraph(
     network: nn.Module, image: Tensor, capture: Capture[Output] = capture_cuda_graph
 ) -> Call:
-    """A CUDA graph of the eager call: replaying it costs one launch from Python.
+    """Record the eager call as a CUDA graph, which Python replays with a single launch.
 
-    Each replay gives the same tensor, with new contents.
+    Each replay returns the same tensor with new contents.
     """
     return capture(eager(network, image))
 
 
 def onnxruntime(network: nn.Module, image: Tensor) -> Call:
-    """One run of ONNX Runtime on the CPU, from an array to an array, at this batch size alone."""
+    """Export to ONNX Runtime on the CPU, for this batch size only. Input and output are numpy arrays."""
     session = _onnx_session(_onnx_file(network, image))
     inputs = {session.get_inputs()[0].name: image.numpy()}
     return lambda: session.run(None, inputs)[0]
@@ -165,19 +169,19 @@ def onnxruntime(network: nn.Module, image: Tensor) -> Call:
 
 def _onnx_file(network: nn.Module, image: Tensor) -> bytes:
     with warnings.catch_warnings():
-        # The exporter's notes about its own insides.
+        # The exporter warns about its own internals.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(network, (image,), dynamo=True, verbose=False)
     file = io.BytesIO()
-    assert program is not None, "the exporter of dynamo gives one"
-    # It takes a file as well as a path.
+    assert program is not None, "the dynamo exporter returns a program"
+    # The annotation is too narrow: `save` also takes a file object.
     program.save(file)  # type: ignore[arg-type]
     return file.getvalue()
 
 
 def _onnx_session(file: bytes) -> Any:
-    """As many threads as torch has, one operator at a time, every optimisation of the graph."""
-    import onnxruntime as runtime  # another environment may lack it
+    """A session with torch's number of threads, one operator at a time, and all graph optimisations."""
+    import onnxruntime as runtime  # an optional dependency
 
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -197,22 +201,23 @@ MODES: dict[str, Callable[[nn.Module, Tensor], Call]] = {
 
 
 def relative_error(output: Output, expected: Output) -> float:
-    """||output - expected|| / ||expected||, summed in float64; infinite where the shapes differ."""
-    wide, wanted = (torch.as_tensor(value).cpu().double() for value in (output, expected))
-    if wide.shape != wanted.shape:
+    """Return ||output - expected|| / ||expected|| in float64, or infinity if the shapes differ."""
+    actual, wanted = (torch.as_tensor(value).cpu().double() for value in (output, expected))
+    if actual.shape != wanted.shape:
         return math.inf
-    difference, norm = float((wide - wanted).norm().item()), float(wanted.norm().item())
+    difference, norm = float((actual - wanted).norm().item()), float(wanted.norm().item())
     if not norm:
         return math.inf if difference else 0.0
     return difference / norm
 
 
 def checked_error(output: Output, expected: Output, precision: str) -> float:
-    """`relative_error`. Raises NotAvailableError where it is over the precision's tolerance."""
+    """Return `relative_error`. Raises NotAvailableError if it exceeds the precision's tolerance."""
     error, limit = relative_error(output, expected), TOLERANCES[precision]
-    # NaN is over any limit.
+    # Written so that NaN fails too.
     if not error <= limit:
         raise NotAvailableError(
-            f"outputs differ from eager's by {error:.2g} (relative); {precision} allows {limit:g}"
+            f"outputs differ from eager mode by {error:.2g} (relative), but the tolerance for "
+            f"{precision} is {limit:g}"
         )
     return error

@@ -1,11 +1,11 @@
-"""Batch norm folded into the convolution or linear layer before it, as deployed networks have it.
+"""Folding of batch norms into the preceding convolution or linear layer, as is usual for deployment.
 
     norm(W x + b) = s (W x + b - mean) + beta,  s = gamma / sqrt(var + eps)
                   = (s W) x + s (b - mean) + beta
 
-torch computes the new weights. Which norm follows which layer is seen in a forward pass: torch.fx,
-on which torch's own search for pairs rests, can't trace every timm network, and that search knows no
-norm with its activation inside.
+torch computes the new weights. A forward pass shows which norm follows which layer. torch's own search for
+such pairs would not do: it relies on torch.fx, which can't trace every timm network, and it does not
+recognise timm's norms that include an activation function.
 """
 
 import copy
@@ -20,27 +20,27 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# Exactly these types: a subclass may change its weights in its forward (weight standardisation).
+# Subclasses are excluded, since they may change their weights in the forward pass (weight standardisation).
 LAYERS = (nn.Conv2d, Conv2dSame, nn.Linear)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, BatchNormAct2d)
 
 
 @dataclass
-class _Output:
-    """What one call of a layer gave. The tensor is held, so that no other one gets its id."""
+class _LayerOutput:
+    """The output of one call of a layer. It keeps the tensor alive, so that its id stays unique."""
 
     layer: nn.Module
     tensor: Tensor
     num_reads: int = 0
 
 
-class _Flow(TorchDispatchMode):
-    """Sees which layer's output a norm gets, and how often any operator reads that output."""
+class _DataFlow(TorchDispatchMode):
+    """Records which layer's output is the input of which norm, and how many operators read it."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it bare
-        self.outputs: dict[int, _Output] = {}
-        self.inputs: list[tuple[nn.Module, _Output]] = []
+        super().__init__()  # type: ignore[no-untyped-call]  # not annotated in torch
+        self.outputs: dict[int, _LayerOutput] = {}
+        self.inputs: list[tuple[nn.Module, _LayerOutput]] = []
         self.num_calls: Counter[nn.Module] = Counter()
 
     def __torch_dispatch__(
@@ -56,7 +56,7 @@ class _Flow(TorchDispatchMode):
 
     def after_layer(self, layer: nn.Module, _: tuple, output: Tensor) -> None:
         self.num_calls[layer] += 1
-        self.outputs[id(output)] = _Output(layer, output)
+        self.outputs[id(output)] = _LayerOutput(layer, output)
 
     def before_norm(self, norm: nn.Module, args: tuple) -> None:
         self.num_calls[norm] += 1
@@ -64,9 +64,9 @@ class _Flow(TorchDispatchMode):
             self.inputs.append((norm, self.outputs[id(args[0])]))
 
 
-def _watched(model: nn.Module, image: Tensor) -> _Flow:
-    """One forward pass of one image: a larger batch would flow alike."""
-    flow = _Flow()
+def _record_data_flow(model: nn.Module, image: Tensor) -> _DataFlow:
+    """Run a forward pass of one image; the data flow doesn't depend on the batch size."""
+    flow = _DataFlow()
     hooks = [
         m.register_forward_hook(flow.after_layer) for m in model.modules() if type(m) in LAYERS
     ]
@@ -84,43 +84,43 @@ def _watched(model: nn.Module, image: Tensor) -> _Flow:
 
 
 def foldable_pairs(model: nn.Module, image: Tensor) -> list[tuple[nn.Module, nn.Module]]:
-    """(layer, norm) wherever the layer's output goes to that norm and nowhere else.
+    """Return each (layer, norm) where the layer's output is used by that norm and nothing else.
 
-    `image` (B, C, H, W) is what `model`, in evaluation mode, can take. A layer or norm that is
-    called more than once stays as it is, and so does a norm without running statistics.
+    `image` (B, C, H, W) is a valid input of `model`, which is in evaluation mode. Layers and norms that
+    are called more than once are excluded, and so are norms without running statistics.
     """
-    flow = _watched(model, image)
+    flow = _record_data_flow(model, image)
     return [
-        (made.layer, norm)
-        for norm, made in flow.inputs
-        if made.num_reads == 1
-        and flow.num_calls[norm] == flow.num_calls[made.layer] == 1
+        (output.layer, norm)
+        for norm, output in flow.inputs
+        if output.num_reads == 1
+        and flow.num_calls[norm] == flow.num_calls[output.layer] == 1
         and norm.running_mean is not None
-        # Of (B, L, C) a norm would take L for the channels.
-        and (made.tensor.ndim == 2 or not isinstance(made.layer, nn.Linear))
+        # In an output (B, L, C), the norm would treat L as the channels.
+        and (output.tensor.ndim == 2 or not isinstance(output.layer, nn.Linear))
     ]
 
 
 def fold_norms(model: nn.Module, image: Tensor) -> tuple[nn.Module, int]:
-    """A copy of `model` with its norms folded where that's possible, and how many they are.
+    """Return a copy of `model` with norms folded where possible, and their number.
 
-    Arguments as in `foldable_pairs`. Precision, memory layout and device stay what they are.
+    Arguments as in `foldable_pairs`. Precision, memory layout and device don't change.
     """
     model = copy.deepcopy(model)
     pairs = foldable_pairs(model, image)
     names: dict[nn.Module, list[str]] = {}
-    # A module can have two names.
+    # A shared module has several names.
     for name, module in model.named_modules(remove_duplicate=False):
         names.setdefault(module, []).append(name)
     for layer, norm in pairs:
-        for old, new in ((layer, _with_norm(layer, norm)), (norm, _remaining_norm(norm))):
+        for old, new in ((layer, _fold_into(layer, norm)), (norm, _without_normalisation(norm))):
             for name in names[old]:
                 model.set_submodule(name, new)
     return model, len(pairs)
 
 
-def _with_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:
-    """`layer` with the norm in its weights: computed in float32, so that bf16 is rounded once."""
+def _fold_into(layer: nn.Module, norm: nn.Module) -> nn.Module:
+    """`layer` with the norm folded into its weights. In float32, so that bf16 is rounded only once."""
     assert isinstance(layer, nn.Conv2d | nn.Linear)
     assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
     wide, wide_norm = copy.deepcopy(layer).to(torch.float32), copy.deepcopy(norm).to(torch.float32)
@@ -129,10 +129,13 @@ def _with_norm(layer: nn.Module, norm: nn.Module) -> nn.Module:
     return fuse_conv_bn_eval(wide, wide_norm).to(layer.weight.dtype)
 
 
-def _remaining_norm(norm: nn.Module) -> nn.Module:
-    """What a norm does beside normalising. No idle module: calling one costs Python's time."""
-    every = (norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else ()
-    parts = [part for part in every if not isinstance(part, nn.Identity)]
+def _without_normalisation(norm: nn.Module) -> nn.Module:
+    """What remains of a folded norm: its dropout and activation function.
+
+    Identities are omitted, since calling a module takes time in Python.
+    """
+    extras = (norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else ()
+    parts = [part for part in extras if not isinstance(part, nn.Identity)]
     if not parts:
         return nn.Identity()
     return parts[0] if len(parts) == 1 else nn.Sequential(*parts)

@@ -1,4 +1,4 @@
-"""One latency job: measure a variant at a dataset's image size and write its record."""
+"""The latency job: measure a variant at a dataset's image size, and write the record."""
 
 import logging
 from pathlib import Path
@@ -31,22 +31,25 @@ def run_latency_job(
     results: Path = Path("results"),
     round_number: int = 0,
 ) -> Record:
-    """Measure one round and write its record. Raises UserError for whatever the user can repair."""
+    """Measure one round and write its record, or return the existing record if it is current.
+
+    Raises UserError for anything that the user can fix.
+    """
     job = Job("latency", dataset, protocol, variant, round_number)
     if job not in study.jobs():
-        raise UserError(f"study {study.study!r} does not ask for {job}: see `resnest-bench plan`")
+        raise UserError(f"study {study.study!r} has no job {job}: see `resnest-bench plan`")
     paths = study.paths(results)
     files.check_writable(paths.root)
     data = open_prepared(study.prepared(dataset))
     current = judge(study, paths, job, {dataset: data.meta.fingerprint})
     if current.record is not None and not current.to_do:
-        log.info("%s: its record is current; to measure again, delete %s", job, current.path)
+        log.info("%s: the record is current; to measure again, delete %s", job, current.path)
         current.path.touch()
         return current.record
     code = code_digest("latency")
     renamed = find_renamed_record(study, paths, job, data.meta.fingerprint, code)
     if renamed:
-        log.info("%s: the same as %s: its record is taken", job, renamed.was)
+        log.info("%s: reusing the record of %s, which is the same job", job, renamed.was)
         records.write(paths.record(job), renamed.record)
         return renamed.record
     started = now()

@@ -1,6 +1,6 @@
-"""Latency: cold start, first call and steady state, synchronised at both ends, raw samples kept.
+"""Latency: cold start, first call and steady state, as raw samples.
 
-The rules behind it are in docs/methods.md.
+The device is synchronised before and after each sample. docs/methods.md explains the method.
 """
 
 import gc
@@ -51,18 +51,20 @@ MS = 1e3
 
 @dataclass(frozen=True)
 class Samples:
+    """Milliseconds of each call: wall clock, and between CUDA events (None on a CPU)."""
+
     wall_ms: list[float]
     device_ms: list[float] | None
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done all that was asked of it."""
+    """Wait until the device has finished all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def timed_ms(call: Callable[[], object], device: torch.device) -> float:
-    """Wall-clock milliseconds of one call, synchronised before and after."""
+    """Return the wall-clock milliseconds of one call, synchronised before and after."""
     synchronise(device)
     start = time.perf_counter()
     call()
@@ -83,7 +85,7 @@ def _timed_with_events(call: Callable[[], object], device: torch.device) -> tupl
 
 
 def warm_up(call: Callable[[], object], device: torch.device, spec: LatencySpec) -> int:
-    """Call until both warm-up limits are reached; return the number of calls."""
+    """Call until both warm-up minima or the time limit are reached; return the number of calls."""
     start, count = time.perf_counter(), 0
     while count < spec.warmup_calls or time.perf_counter() - start < spec.warmup_seconds:
         timed_ms(call, device)
@@ -93,22 +95,22 @@ def warm_up(call: Callable[[], object], device: torch.device, spec: LatencySpec)
     return count
 
 
-def enough(count: int, seconds: float, spec: LatencySpec) -> bool:
-    """Whether to stop sampling: minimum count and minimum duration, or the time limit."""
+def has_enough_samples(count: int, seconds: float, spec: LatencySpec) -> bool:
+    """Whether sampling may stop: after the minimum count and duration, or at the time limit."""
     if count >= spec.min_samples and seconds >= spec.min_seconds:
         return True
     return count >= MIN_SAMPLES_AT_TIME_LIMIT and seconds >= spec.max_seconds
 
 
 def sample(call: Callable[[], object], device: torch.device, spec: LatencySpec) -> Samples:
-    """Steady-state samples. The garbage collector is off meanwhile, as `timeit` does it."""
+    """Collect steady-state samples, with the garbage collector disabled as in `timeit`."""
     wall: list[float] = []
     events: list[float] = []
-    collecting = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     start = time.perf_counter()
     try:
-        while not enough(len(wall), time.perf_counter() - start, spec):
+        while not has_enough_samples(len(wall), time.perf_counter() - start, spec):
             if device.type == "cuda":
                 wall_ms, event_ms = _timed_with_events(call, device)
                 events.append(event_ms)
@@ -116,7 +118,7 @@ def sample(call: Callable[[], object], device: torch.device, spec: LatencySpec) 
                 wall_ms = timed_ms(call, device)
             wall.append(wall_ms)
     finally:
-        if collecting:
+        if was_enabled:
             gc.enable()
     return Samples(wall, events if device.type == "cuda" else None)
 
@@ -124,9 +126,9 @@ def sample(call: Callable[[], object], device: torch.device, spec: LatencySpec) 
 def first_call(
     network: nn.Module, image: Tensor, mode: str, device: torch.device
 ) -> tuple[Call, Output, float]:
-    """The call to time, its first output, and the ms that it took.
+    """Return the call to time, its first output, and the milliseconds until that output.
 
-    Folding, compilation, capture, export and the start of a session are in them.
+    These include folding, compilation, capture, export and the start of a session.
     """
     synchronise(device)
     start = time.perf_counter()
@@ -137,7 +139,7 @@ def first_call(
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """The most bytes that torch has had on the GPU since the last call of this; None on a CPU."""
+    """Return the peak bytes allocated by torch on the GPU since the previous call; None on a CPU."""
     if device.type != "cuda":
         return None
     peak = torch.cuda.max_memory_allocated(device)
@@ -154,16 +156,16 @@ def measure_cell(
     device: torch.device,
     in_chans: int = 3,
 ) -> LatencyCell:
-    """Steady state of `network`, which is already `in_setting`, at one batch size.
+    """Measure the steady state at one batch size of a `network` that `in_setting` returned.
 
-    Raises NotAvailableError where the mode gives other outputs than the network itself, eagerly.
+    Raises NotAvailableError if the outputs differ from those in eager mode, and any error of the mode.
     """
     image = make_input(batch, size, setting, device, in_chans)
     peak_memory(device)
     call, output, first_ms = first_call(network, image, setting.mode, device)
     first_peak, error = peak_memory(device), None
     if setting.mode != "eager":
-        # After the first call, which must find nothing done for it; before the warm-up.
+        # The comparison comes after the first call, which must not profit from it, and before the warm-up.
         error = checked_error(output, network(image), setting.precision)
     peak_memory(device)
     num_warmup = warm_up(call, device, spec)
@@ -183,23 +185,22 @@ def measure_cell(
     )
 
 
-def _why(error: Exception) -> str:
-    """The first line of an error that one cell ends with, for its row in the table."""
-    if isinstance(error, NotAvailableError):
-        return str(error)
-    return f"{type(error).__name__}: {first_line(error)}"[:300]
+def _describe_error(error: Exception) -> str:
+    """The type and the first line of an error, for a row of the table."""
+    known = isinstance(error, NotAvailableError)
+    return str(error) if known else f"{type(error).__name__}: {first_line(error)}"[:300]
 
 
-def unavailable(
+def make_unavailable_cell(
     batch: int | None, setting: Setting, error: Exception, device: torch.device
 ) -> UnavailableCell:
-    """The row of a setting that was not measured, since `error` came."""
+    """Return the row of a setting that could not be measured because of `error`."""
     if not is_out_of_memory(error):
-        return UnavailableCell(batch_size=batch, reason=_why(error), **vars(setting))
+        return UnavailableCell(batch_size=batch, reason=_describe_error(error), **vars(setting))
     memory = memory_bytes(device)
     return UnavailableCell(
         batch_size=batch,
-        reason=f"does not fit into {gib(memory)}: {_why(error)}"[:300],
+        reason=f"does not fit into {gib(memory)}: {_describe_error(error)}"[:300],
         does_not_fit=True,
         memory_bytes=memory,
         **vars(setting),
@@ -214,19 +215,19 @@ def measure_setting(
     device: torch.device,
     in_chans: int = 3,
 ) -> tuple[list[LatencyCell], list[UnavailableCell]]:
-    """All batch sizes in one setting. One that fails is listed with its reason, and no more."""
+    """Measure all batch sizes in one setting. Those that fail are returned with the reason."""
     cells: list[LatencyCell] = []
     missing: list[UnavailableCell] = []
 
-    def give_up(batch: int | None, error: Exception) -> None:
-        row = unavailable(batch, setting, error, device)
-        log.warning("not measured: batch %s in %s: %s", batch or "any", setting, row.reason)
-        missing.append(row)
+    def skip(batch: int | None, error: Exception) -> None:
+        cell = make_unavailable_cell(batch, setting, error, device)
+        log.warning("not measured: batch %s in %s: %s", batch or "any", setting, cell.reason)
+        missing.append(cell)
 
     try:
         check_available(setting, device)
     except NotAvailableError as error:
-        give_up(None, error)
+        skip(None, error)
         return cells, missing
     with precision(setting.precision):
         network = in_setting(model, setting)
@@ -234,15 +235,15 @@ def measure_setting(
             try:
                 cell = measure_cell(network, batch, size, setting, spec, device, in_chans)
                 cells.append(cell)
-            # Out of memory, no C++ compiler, an operator without a bf16 kernel: compiler, exporter and
-            # runtime have exceptions of their own, and none may cost the other cells.
+            # Compiler, exporter and runtime raise their own exceptions, for example out of memory, no C++
+            # compiler, or an operator without a bf16 kernel. The other cells are still measured.
             except Exception as error:
-                give_up(batch, error)
+                skip(batch, error)
             else:
                 median = _median_text(cells[-1].samples_ms)
                 log.info("batch %d in %s: %s", batch, setting, median)
                 continue
-            # Only now is the error gone, and with it what it held.
+            # Outside `except`, where the error no longer keeps tensors alive.
             free_memory(device)
         if setting.mode == "compiled":
             torch.compiler.reset()
@@ -255,9 +256,9 @@ def _median_text(samples_ms: list[float]) -> str:
 
 
 def time_reference(size: int, spec: LatencySpec, device: torch.device) -> list[float]:
-    """Samples in ms of the reference network: eager, fp32, as it comes from timm.
+    """Return samples in ms of the reference network: as timm builds it, eager, fp32.
 
-    It sees RGB whatever the dataset has: it is the yardstick of all.
+    Its images are always RGB, so that it is the same for all datasets.
     """
     setting = Setting("fp32", "contiguous", "eager")
     with precision("fp32"):
@@ -275,9 +276,9 @@ def paper_timing(
     device: torch.device,
     in_chans: int = 3,
 ) -> PaperTiming | None:
-    """The paper's figure: batches one after another, the time divided by the images.
+    """Measure as the paper does: the total time of several batches in a row.
 
-    None where the protocol leaves it out. Raises what torch does where its batch does not fit.
+    Returns None if the protocol omits it. Raises torch's error if a batch doesn't fit into memory.
     """
     if spec.paper_batch_size is None:
         return None
@@ -296,19 +297,20 @@ def paper_timing(
     )
 
 
-def paper_timing_if_it_fits(*args: Any) -> tuple[PaperTiming | None, bool]:
-    """`paper_timing`, and whether memory ran out."""
+def try_paper_timing(*args: Any) -> tuple[PaperTiming | None, bool]:
+    """Return `paper_timing` (None if memory ran out), and whether memory ran out."""
     try:
         return paper_timing(*args), False
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        log.warning("the paper's figure is left out: its batch does not fit: %s", _why(error))
+        text = _describe_error(error)
+        log.warning("no measurement as in the paper, since its batch does not fit: %s", text)
     return None, True
 
 
 def peak_rss_bytes() -> int:
-    """The largest resident memory of this process so far."""
+    """Return the peak resident memory of this process."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -322,9 +324,12 @@ def measure_latency(
     device: torch.device,
     in_chans: int = 3,
 ) -> LatencyObservations:
-    """Measure one variant. The first thing that this process does on the device is its cold start."""
+    """Measure one variant. The process must not have used the device before, for the cold start.
+
+    Raises UserError if the network can't take the image or doesn't fit into memory.
+    """
     before = device_state(device)
-    # Before the clock starts, and without the device: a network made for another size is tried.
+    # Not part of the cold start: it finds the arguments for this image size.
     fitted, size_args = fit_to_image(variant, image_size)
     torch.manual_seed(0)
     start = time.perf_counter()
@@ -336,23 +341,23 @@ def measure_latency(
     try:
         with precision("fp32"):
             first_ms = timed_ms(lambda: model(image), device)
-    # A network may raise anything at a size that it was not made for.
+    # A network may raise any error at a size that it was not designed for.
     except Exception as error:
         if is_out_of_memory(error):
             raise UserError(
-                f"{variant.name} does not fit into {gib(memory_bytes(device))}, not even with one "
-                f"image of {image_size}x{image_size} ({_why(error)}): free the device's memory "
-                "(`resnest-bench doctor`), or take one with more"
+                f"{variant.name} does not fit into {gib(memory_bytes(device))}, even with one image of "
+                f"{image_size}x{image_size} ({_describe_error(error)}): free the device's memory "
+                "(`resnest-bench doctor`), or use a device with more memory"
             ) from error
-        # It knows what helps, where the network itself refuses the size.
+        # It raises a better message if the network rejects the size.
         check_image(variant, image_size, in_chans)
         raise UserError(
-            f"{variant.name} cannot take one image of {image_size}x{image_size} ({_why(error)}): "
-            "choose another image_size or variant"
+            f"{variant.name} cannot take an image of {image_size}x{image_size} "
+            f"({_describe_error(error)}): choose another image_size or variant"
         ) from error
     cold_ms = (time.perf_counter() - start) * MS
 
-    log.info("cold start %.1f ms, of which %.1f ms the first call", cold_ms, first_ms)
+    log.info("cold start %.1f ms, including %.1f ms for the first call", cold_ms, first_ms)
     reference_before = time_reference(image_size, spec, device)
     counts = complexity(model, image_size, in_chans)
     set_statistics(model)
@@ -364,8 +369,8 @@ def measure_latency(
         missing += failed
     paper_setting = Setting("fp32", spec.layouts[0], "eager")
     timing = (model, image_size, paper_setting, spec, device, in_chans)
-    paper, no_room = paper_timing_if_it_fits(*timing)
-    if no_room:
+    paper, paper_oom = try_paper_timing(*timing)
+    if paper_oom:
         free_memory(device)
     return LatencyObservations(
         image_size=image_size,
@@ -382,7 +387,7 @@ def measure_latency(
         cells=cells,
         unavailable=missing,
         paper=paper,
-        paper_does_not_fit=no_room,
+        paper_does_not_fit=paper_oom,
         reference=ReferenceTiming(
             model=spec.reference_model,
             batch_size=spec.reference_batch_size,

@@ -1,12 +1,12 @@
 """The weights of split attention by other rules: is it the attention that helps, or the splits?
 
 Split attention (arXiv:2004.08955, section 3.1) gives a pixel V = sum over r of a_r * U_r, with weights a_r
-by softmax over the R splits. Two rules stand beside it (`gate` of a variant):
+by softmax over the R splits. A variant's `gate` can name another rule:
 
 - `uniform`: a_r = 1 / R, whatever the image shows. This is where the softmax begins at equal logits. No
-  parameter of the attention is left. It is the control for what the splits do alone.
-- `sigmoid`: a_r = sigmoid(g_r), each split by itself, so that the weights need not sum to 1. At R = 1 it is
-  the original. SKNet and ResNeSt choose between splits; gates of SENet (arXiv:1709.01507) don't.
+  parameter of the attention is left. It is the control that shows what the splits alone do.
+- `sigmoid`: a_r = sigmoid(g_r), each split by itself, as SENet (arXiv:1709.01507) gates channels. The
+  weights need not sum to 1. At R = 1 this is the original.
 """
 
 from timm.layers.split_attn import RadixSoftmax

@@ -1,5 +1,6 @@
-"""What a study will cost before its first hour (floor 5): measured in seconds, told by job kind.
+"""An estimate of a study's time and disk space before it runs (floor 5).
 
-`clock` measures, `trainings`, `latencies` and `datasets` price one experiment each, `estimate` adds
-them up, `storage` counts bytes, and `texts` says it all.
+`clock` measures short pieces of work; `trainings`, `latencies` and `datasets` estimate one kind of job each,
+`estimate` adds them up, `storage` counts bytes, and `texts` formats the result. `cores` chooses how
+trainings share the cores of a machine without a GPU. A "price" is an expected duration in seconds.
 """

@@ -22,12 +22,13 @@ def describe_classes(study: StudySpec) -> list[str]:
             counts = count_images(study, name)
             if counts is not None:
                 lines.append(
-                    f"Data {name}: {describe_counts(counts)}{_describe_copies(study, name)}."
+                    f"Data {name}: {describe_counts(counts, study.headline_metric)}"
+                    f"{_describe_copies(study, name)}."
                 )
     return lines
 
 
-def describe_counts(images: ImageCounts) -> str:
+def describe_counts(images: ImageCounts, headline_metric: str) -> str:
     """'160 training and 40 test images of 2 classes (train: cat 120, dog 40; test: ...). ...'."""
     counts, num_given = images.by_class, images.num_given_validation
     totals = {part: sum(by_class.values()) for part, by_class in counts.items()}
@@ -54,6 +55,8 @@ def describe_counts(images: ImageCounts) -> str:
             f"{balance.ratio:.3g} in testing): accuracy favours {balance.largest}. In a recipe, "
             "class_weights: balanced and sampling: balanced let classes count alike"
         )
+        if headline_metric == "accuracy":
+            text += ", and so does headline_metric: balanced_accuracy in tables and verdicts"
     return text
 
 

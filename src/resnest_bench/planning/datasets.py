@@ -1,4 +1,4 @@
-"""What is known of a dataset before it is prepared: how many images, and what preparing them costs."""
+"""The number of images in a dataset and the cost of preparing it, before it is prepared."""
 
 import shutil
 import tarfile
@@ -33,19 +33,19 @@ from resnest_bench.specs import (
 )
 
 SAMPLE_IMAGES = 16
-# What lists a compressed archive reads all of it: of a large one that is no quick look.
+# Listing a compressed archive means decompressing all of it, which takes too long for a large one.
 LARGEST_COMPRESSED_BYTES = 500_000_000
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """Images of a dataset.
+    """The size of a dataset.
 
     Attributes:
-        stored_shape: height and width of a prepared image, of the average one where they differ.
-        prepare_seconds: what preparing takes; 0 where it is done, None where nobody knows.
-        prepare_bytes: what the arrays take on the disk; 0 where they are there.
-        counts: part to class to images; empty where they are not known yet.
+        stored_shape: height and width of a prepared image; the average if images differ.
+        prepare_seconds: how long preparing takes; 0 if it is already prepared, None if unknown.
+        prepare_bytes: the size of the arrays on disk; 0 if they already exist.
+        counts: number of images by part and class; empty if not known yet.
         num_given_validation: the last training images, which are the data's own validation part.
     """
 
@@ -64,7 +64,7 @@ class DatasetFacts:
 
 @dataclass(frozen=True)
 class Listing:
-    """Image files of train and test by class, and the time and shape of a sample of them."""
+    """The number of images of train and test by class, and decoding time and mean shape of a sample."""
 
     counts: Mapping[str, Mapping[str, int]]
     image_seconds: float
@@ -73,7 +73,7 @@ class Listing:
 
 
 def inspect_dataset(study: StudySpec, name: str, clock: Clock) -> DatasetFacts:
-    """Look at a dataset without preparing it. Raises UserError with the reason where that can't be."""
+    """Inspect a dataset without preparing it. Raises UserError with the reason if that is impossible."""
     if is_prepared(study, name):
         return _inspect_prepared(study.prepared(name))
     spec = study.dataset(name)
@@ -85,7 +85,7 @@ def inspect_dataset(study: StudySpec, name: str, clock: Clock) -> DatasetFacts:
         raise UserError("its images are counted once they are prepared (resnest-bench data)")
     path = local_path(spec)
     if path is None:
-        raise UserError("its images are counted once the archive is here (resnest-bench data)")
+        raise UserError("its images can be counted only after the download (resnest-bench data)")
     side = spec.resize or spec.image_size
     listing = list_images(spec, name, path, clock)
     totals = {part: sum(listing.counts[part].values()) for part in PARTS}
@@ -181,7 +181,7 @@ def _inspect_prepared(folder: Path) -> DatasetFacts:
     side, num = data.meta.resize, max(len(data.train), 1)
     shape = (side, side)
     if data.train.shapes is not None:
-        # The average number of pixels; the shorter side is `resize`.
+        # A shape with the average number of pixels; the shorter side is `resize`.
         pixels = float(data.train.shapes.astype(np.int64).prod(axis=1).sum()) / num
         shape = (side, max(side, round(pixels / side)))
     return DatasetFacts(
@@ -198,10 +198,10 @@ def _inspect_prepared(folder: Path) -> DatasetFacts:
 
 
 def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
-    """A source whose sizes are the same for everybody."""
+    """A source with a fixed number of images."""
     spec = study.dataset(name)
     sizes = find_sizes(spec)
-    assert sizes is not None, "who calls it has seen them"
+    assert sizes is not None, "only called for sources with known sizes"
     num_train, num_test, side = sizes
     every = SOURCES[spec.source].classes
     if isinstance(spec, TorchvisionDataset):
@@ -209,7 +209,7 @@ def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
     else:
         assert every is not None, "where sizes are known, classes are"
         num_every, num_classes = len(every), len(getattr(spec, "classes", every))
-    # Of some of its classes a source has about as large a share of the images.
+    # All classes have about the same number of images.
     share = num_classes / num_every
     num_train, num_test = round(num_train * share), round(num_test * share)
     return DatasetFacts(
@@ -219,7 +219,7 @@ def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
         num_classes=num_classes,
         stored_shape=(side, side),
         num_channels=spec.num_channels,
-        # The digits take a second; of CIFAR-10 nobody knows how long the download takes.
+        # Preparing the digits takes a second; the download time of CIFAR-10 is unknown.
         prepare_seconds=0.0 if spec.source == "digits" else None,
         prepare_bytes=(num_train + num_test) * side * side * spec.num_channels,
     )
@@ -228,21 +228,24 @@ def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
 def list_images(
     spec: ImageFolderDataset | TableDataset, name: str, path: Path, clock: Clock
 ) -> Listing:
-    """Count the images of a table, a folder or an archive, and decode some. Raises UserError."""
+    """Count the images of a table, a folder or an archive, and decode a sample.
+
+    Raises UserError if that is impossible.
+    """
     if isinstance(spec, TableDataset):
         return _list_tree(spec, table.list_images(spec, name), clock)
     if path.is_dir():
         return _list_tree(spec, imagefolder.list_images(spec, path), clock)
     if not path.exists():
-        raise UserError("its images can be counted once they are downloaded")
+        raise UserError("its images can be counted only after the download")
     if spec.split or spec.validation != "ignore":
-        raise UserError("its images can be counted once it is unpacked (resnest-bench data)")
+        raise UserError("its images can be counted only after unpacking (resnest-bench data)")
     with tempfile.TemporaryDirectory() as folder:
         try:
             counts, sample = _list_archive(path, Path(folder))
         except UserError:
             raise
-        # Foreign bytes: the readers of archives raise anything.
+        # The archive libraries may raise any exception for a damaged file.
         except Exception as error:
             raise UserError(f"{path} cannot be listed: {error}") from error
         seconds, shape = measure_decoding(sample, spec, clock)
@@ -286,7 +289,7 @@ def _list_archive(path: Path, folder: Path) -> tuple[dict[str, Counter[str]], li
 
 
 def find_place(name: str) -> tuple[str, str] | None:
-    """Part and class of an archive's member; None for what is no image of train/ or test/."""
+    """Return part and class of an archive's member, or None if it is not an image in train/ or test/."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or PurePosixPath(parts[-1]).suffix.lower() not in EXTENSIONS:
         return None
@@ -306,7 +309,7 @@ def _walk_archive(path: Path) -> Iterator[tuple[str, "_Writer"]]:
         return
     compressed = path.suffix.lower() not in (".tar", "")
     if compressed and path.stat().st_size > LARGEST_COMPRESSED_BYTES:
-        raise UserError("its images are counted once it is unpacked (resnest-bench data)")
+        raise UserError("its images can be counted only after unpacking (resnest-bench data)")
     with tarfile.open(path) as tar:
         for item in tar:
             if item.isfile():
@@ -339,9 +342,9 @@ _Writer = _ZipWriter | _TarWriter
 def measure_decoding(
     sample: list[Path], spec: PhotoDataset, clock: Clock
 ) -> tuple[float, tuple[int, int]]:
-    """Seconds of preparing one image by as many threads as prepare, and its height and width.
+    """Return the seconds to prepare one image with all decoder threads, and the mean height and width.
 
-    Broken images cost nothing: preparing names them.
+    Broken images are skipped; preparing the dataset will report them.
     """
     shapes: list[tuple[int, int]] = []
     side = spec.resize or spec.image_size

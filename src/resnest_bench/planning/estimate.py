@@ -1,4 +1,4 @@
-"""What a study costs: every group of jobs priced by what it really does, and all added up."""
+"""The estimated time of a study: each group of jobs is measured briefly, and the results are added up."""
 
 import time
 from collections import defaultdict
@@ -13,12 +13,12 @@ from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.identity import now
 from resnest_bench.paths import Job
 from resnest_bench.planning.clock import Clock
-from resnest_bench.planning.cores import Work
+from resnest_bench.planning.cores import CoreUse
 from resnest_bench.planning.datasets import DatasetFacts, inspect_dataset
 from resnest_bench.planning.latencies import (
     list_slow_modes,
+    max_seconds,
     measure_calls,
-    most_seconds,
     price_latency,
     time_reference,
 )
@@ -26,11 +26,11 @@ from resnest_bench.planning.trainings import TrainingSpeed, measure_training
 from resnest_bench.prices import GroupPrice, StudyPrices
 from resnest_bench.specs import RecipeSpec, StudySpec
 
-# The workflow's own jobs after the last record: tables and figures, each a process of its own.
+# The workflow's jobs after the last record, each in its own process: tables and figures.
 NUM_CLOSING_JOBS = 2
-# Processor seconds from this process's start to here: a job's process imports the same.
+# Processor seconds from the start of this process to here: a job's process imports the same modules.
 START_SECONDS = time.process_time()
-# Recipes that agree in these make steps that cost the same.
+# The keys of a recipe that affect the duration of a step.
 DECIDES_SPEED = (
     "batch_size",
     "trainable",
@@ -50,13 +50,13 @@ DECIDES_SPEED = (
     "mixup_alpha",
     "cutmix_alpha",
 )
-ONE_CORE = Work(1, 1)
+ONE_CORE = CoreUse(1, 1)
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, order=True)
 class Group:
-    """Jobs that differ by seed or round alone."""
+    """Jobs that differ only by seed or round."""
 
     kind: str
     dataset: str
@@ -64,12 +64,12 @@ class Group:
     variant: str
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.variant} on {self.dataset} by {self.recipe}"
+        return f"{self.kind} {self.variant} on {self.dataset} with {self.recipe}"
 
 
 @dataclass(frozen=True)
 class Price:
-    """Seconds of a group's records together, of its processes' starts, and bytes of its weights."""
+    """The expected duration of a group: seconds per record and per process start; its parameters."""
 
     num_records: int
     num_processes: int
@@ -79,14 +79,21 @@ class Price:
 
     @property
     def seconds(self) -> float:
+        """Of the whole group."""
         return self.num_records * self.record_seconds + self.num_processes * self.start_seconds
 
 
 @dataclass
 class Estimate:
-    """What a study costs, as far as it can be said, and what is not in it and why.
+    """The expected duration of a study.
 
-    `share`: which part of the processor the measurement got. `closing`: seconds of tables and figures.
+    Attributes:
+        prices: by group of jobs.
+        datasets: by name.
+        start_seconds: to start one process.
+        share: the share of the processor that the measurements got, from 0 to 1.
+        unpriced: what is not included, and why.
+        side_by_side: number of trainings at a time; a latency always runs by itself.
     """
 
     prices: dict[Group, Price] = field(default_factory=dict)
@@ -94,30 +101,32 @@ class Estimate:
     start_seconds: float = 0.0
     share: float = 1.0
     unpriced: dict[str, str] = field(default_factory=dict)
-    # As many trainings at a time; a latency has the machine for itself.
     side_by_side: int = 1
 
     def seconds(self, kind: str) -> float:
-        """Of all jobs of `kind` that have a price, on the wall clock."""
+        """Wall-clock seconds of all jobs of `kind` that have a price."""
         total = sum(p.seconds for group, p in self.prices.items() if group.kind == kind)
         return total if kind == "latency" else total / self.side_by_side
 
     @property
     def data_seconds(self) -> float:
+        """Of preparing the datasets."""
         to_do = [f for f in self.datasets.values() if f.prepare_seconds is None or f.prepare_bytes]
         return sum((f.prepare_seconds or 0.0) + self.start_seconds for f in to_do)
 
     @property
     def closing_seconds(self) -> float:
+        """Of making tables and figures."""
         return NUM_CLOSING_JOBS * self.start_seconds
 
     @property
     def total(self) -> float:
+        """Wall-clock seconds of the whole run."""
         kinds = {group.kind for group in self.prices}
         return sum(map(self.seconds, kinds)) + self.data_seconds + self.closing_seconds
 
     def to_prices(self) -> StudyPrices:
-        """For the onlookers of a run."""
+        """Return the prices in the form that the progress display of a run reads."""
         groups = [
             GroupPrice(
                 **vars(group),
@@ -136,6 +145,7 @@ class Estimate:
 
 
 def group_jobs(jobs: Iterable[Job]) -> dict[Group, list[Job]]:
+    """Group jobs that differ only by seed or round, in the order of the first of each group."""
     groups: dict[Group, list[Job]] = defaultdict(list)
     for job in jobs:
         groups[Group(job.kind, job.dataset, job.recipe, job.variant)].append(job)
@@ -143,7 +153,7 @@ def group_jobs(jobs: Iterable[Job]) -> dict[Group, list[Job]]:
 
 
 class Pricer:
-    """Prices the groups of a study; what several of them share is measured once."""
+    """Measures the prices of a study's groups. What several groups share is measured once."""
 
     def __init__(self, study: StudySpec, clock: Clock, folder: Path) -> None:
         self.study, self.clock, self.folder = study, clock, folder
@@ -151,15 +161,18 @@ class Pricer:
         self.references: dict[tuple, float] = {}
 
     def price(self, group: Group, jobs: Sequence[Job], data: DatasetFacts, start: float) -> Price:
-        """Raises anything that a network raises which can't be run here."""
+        """Return the price of a group. Raises any error of a network that can't run here.
+
+        `start` is the seconds that a process takes to start.
+        """
         if group.kind == "latency":
             seconds = self._price_latency(group, data)
             return Price(len(jobs), len(jobs), seconds, start)
         recipe = self.study.recipe(group.recipe)
         speed = self._training_speed(group, recipe, data)
         if (teacher := self.study.teacher_job(jobs[0])) is not None:
-            taught_by = Group(teacher.kind, teacher.dataset, teacher.recipe, teacher.variant)
-            forward = self._training_speed(taught_by, self.study.recipe(teacher.recipe), data)
+            teacher_group = Group(teacher.kind, teacher.dataset, teacher.recipe, teacher.variant)
+            forward = self._training_speed(teacher_group, self.study.recipe(teacher.recipe), data)
             speed = replace(speed, train_image=speed.train_image + forward.test_image)
         seconds = speed.seconds_per_record(recipe, data)
         return Price(len(jobs), 1, seconds, start + speed.probe, speed.num_params)
@@ -167,8 +180,8 @@ class Pricer:
     def _training_speed(
         self, group: Group, recipe: RecipeSpec, data: DatasetFacts
     ) -> TrainingSpeed:
-        like = tuple(getattr(recipe, name) for name in DECIDES_SPEED)
-        key = (group.variant, like, data.image_size, data.num_channels, data.uniform)
+        settings = tuple(getattr(recipe, name) for name in DECIDES_SPEED)
+        key = (group.variant, settings, data.image_size, data.num_channels, data.uniform)
         if key not in self.speeds:
             variant = self.study.variant(group.variant)
             self.speeds[key] = measure_training(variant, recipe, data, self.clock, self.folder)
@@ -197,31 +210,35 @@ def estimate_study(
     device: torch.device,
     folder: Path,
     tell: Tell = lambda line: None,
-    work: Work = ONE_CORE,
+    core_use: CoreUse = ONE_CORE,
     cores: int = 1,
 ) -> Estimate:
-    """Price all of `jobs`. What can't be priced doesn't stop the others.
+    """Estimate the duration of `jobs`. Groups that can't be measured are listed in `unpriced`.
 
     Args:
-        folder: where a checkpoint is written and taken away, to time it.
-        tell: hears what is measured next, line by line.
-        work: how trainings share the cores; a latency has them all.
+        study: with the seeds that its looks added.
+        jobs: the pending ones.
+        device: that the jobs will use.
+        folder: where a checkpoint is written and deleted, to time it.
+        tell: called with a line for each measurement.
+        core_use: how trainings share the cores.
+        cores: all cores, which a latency measurement uses.
     """
-    clock, estimate = Clock(device), Estimate(side_by_side=work.side_by_side)
+    clock, estimate = Clock(device), Estimate(side_by_side=core_use.side_by_side)
     groups = group_jobs(jobs)
     estimate.start_seconds = START_SECONDS
-    clock.use_threads(work.threads)
+    clock.use_threads(core_use.threads)
     for name in dict.fromkeys(group.dataset for group in groups):
-        tell(f"looking at {name}")
+        tell(f"inspecting {name}")
         try:
             estimate.datasets[name] = inspect_dataset(study, name, clock)
         except UserError as error:
-            estimate.unpriced[f"all on {name}"] = str(error)
+            estimate.unpriced[f"everything on {name}"] = str(error)
     pricer = Pricer(study, clock, folder)
     for number, (group, members) in enumerate(groups.items(), 1):
         if group.dataset in estimate.datasets:
             tell(f"timing {number} of {len(groups)}: {group}")
-            clock.use_threads(cores if group.kind == "latency" else work.threads)
+            clock.use_threads(cores if group.kind == "latency" else core_use.threads)
             _price_group(estimate, pricer, group, members)
     _note_unpriced(study, estimate)
     estimate.share = clock.share
@@ -232,7 +249,7 @@ def _price_group(estimate: Estimate, pricer: Pricer, group: Group, members: Sequ
     data = estimate.datasets[group.dataset]
     try:
         estimate.prices[group] = pricer.price(group, members, data, estimate.start_seconds)
-    # Foreign code: what it raises is anything.
+    # A network may raise any exception.
     except Exception as error:
         estimate.unpriced[str(group)] = first_line(error) + _describe_bound(pricer.study, group)
 
@@ -240,14 +257,14 @@ def _price_group(estimate: Estimate, pricer: Pricer, group: Group, members: Sequ
 def _describe_bound(study: StudySpec, group: Group) -> str:
     if group.kind != "latency":
         return ""
-    return f" (its cells take at most {most_seconds(study.protocol(group.recipe)):.0f} s a round)"
+    return f" (its cells take at most {max_seconds(study.protocol(group.recipe)):.0f} s per round)"
 
 
 def _note_unpriced(study: StudySpec, estimate: Estimate) -> None:
     for name, facts in estimate.datasets.items():
         if facts.prepare_seconds is None:
-            estimate.unpriced[f"data {name}"] = "its download and what follows are not timed"
+            estimate.unpriced[f"data {name}"] = "its download and preparation can't be timed"
     for recipe in dict.fromkeys(g.recipe for g in estimate.prices if g.kind == "latency"):
         if modes := list_slow_modes(study.protocol(recipe)):
-            reason = "what they do before their first call is not timed"
+            reason = "compilation and export are not timed"
             estimate.unpriced[f"{', '.join(modes)} of protocol {recipe}"] = reason

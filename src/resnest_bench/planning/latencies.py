@@ -1,4 +1,4 @@
-"""What a latency costs: a protocol says how long it measures, once the time of a call is known."""
+"""The expected duration of a latency measurement, from its protocol and the time of one call."""
 
 import functools
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ from resnest_bench.planning.clock import Clock
 from resnest_bench.specs import LatencySpec, VariantSpec
 
 SEVERAL = 8
-# What a mode's first call does besides calling is not timed: a compiler alone takes a minute.
+# The first call in these modes is not timed, since a compiler takes a minute.
 SLOW_TO_START = ("compiled", "onnxruntime")
 
 
 @dataclass(frozen=True)
 class CallTime:
-    """Seconds of a call: of one image, and of each further one."""
+    """Seconds of a call with one image, and further seconds for each additional image."""
 
     one: float
     further: float
@@ -39,37 +39,44 @@ class CallTime:
 
 
 def warm_up_seconds(call: float, spec: LatencySpec) -> float:
-    """Calls until both limits are reached, and no longer than the protocol's most."""
-    wanted = max(spec.warmup_calls * call, spec.warmup_seconds)
-    return min(wanted, spec.max_seconds + call)
+    """Return the seconds of the warm-up: until both minima are reached, or the protocol's time limit."""
+    minimum = max(spec.warmup_calls * call, spec.warmup_seconds)
+    return min(minimum, spec.max_seconds + call)
 
 
 def sample_seconds(call: float, spec: LatencySpec) -> float:
-    """As many calls and seconds as are asked for, and no longer than the protocol's most."""
-    wanted = max(spec.min_samples * call, spec.min_seconds)
-    return min(wanted, max(spec.max_seconds, MIN_SAMPLES_AT_TIME_LIMIT * call))
+    """Return the seconds of sampling: until both minima are reached, or the protocol's time limit."""
+    minimum = max(spec.min_samples * call, spec.min_seconds)
+    return min(minimum, max(spec.max_seconds, MIN_SAMPLES_AT_TIME_LIMIT * call))
 
 
 def cell_seconds(call: float, spec: LatencySpec, mode: str) -> float:
-    """One batch size in one setting: first call, comparison, warm-up and samples."""
+    """Return the seconds of one batch size in one setting: first call, comparison, warm-up, samples."""
     first = call if mode == "eager" else 2 * call
     return first + warm_up_seconds(call, spec) + sample_seconds(call, spec)
 
 
-def most_seconds(spec: LatencySpec) -> float:
-    """The most that all cells take, as long as five calls fit into the protocol's longest time."""
+def max_seconds(spec: LatencySpec) -> float:
+    """Return the maximum seconds of all cells, if five calls fit into the protocol's time limit."""
     return 2 * spec.max_seconds * len(list_settings(spec)) * len(spec.batch_sizes)
 
 
 def reference_seconds(call: float, spec: LatencySpec) -> float:
-    """The reference network, before and after."""
+    """Return the seconds of timing the reference network, before and after."""
     return 2 * (warm_up_seconds(call, spec) + spec.reference_samples * call)
 
 
 def price_latency(
     calls: Mapping[Setting, CallTime], reference: float, build: float, spec: LatencySpec
 ) -> float:
-    """Seconds of one record. `calls` are eager ones by setting; `reference` is one of its calls."""
+    """Return the seconds of one record.
+
+    Args:
+        calls: times of eager calls, by setting.
+        reference: seconds of one call of the reference network.
+        build: seconds of building the network.
+        spec: the protocol.
+    """
     cells = sum(
         cell_seconds(call.seconds(batch), spec, setting.mode)
         for setting, call in calls.items()
@@ -91,7 +98,7 @@ def measure_calls(
     clock: Clock,
     in_chans: int = 3,
 ) -> tuple[dict[Setting, CallTime], float]:
-    """Eager calls in each setting that is measured here, and seconds of building the network."""
+    """Time eager calls in each available setting. Also returns the seconds of building the network."""
     built: list[nn.Module] = []
     fitted = fit_to_image(variant, image_size)[0]
 
@@ -107,11 +114,13 @@ def measure_calls(
             check_available(setting, clock.device)
         except NotAvailableError:
             continue
-        like = Setting(setting.precision, setting.layout, "eager")
-        if like not in eager:
+        in_eager_mode = Setting(setting.precision, setting.layout, "eager")
+        if in_eager_mode not in eager:
             largest = max(spec.batch_sizes)
-            eager[like] = time_call(model, image_size, like, largest, clock, in_chans)
-        calls[setting] = eager[like]
+            eager[in_eager_mode] = time_call(
+                model, image_size, in_eager_mode, largest, clock, in_chans
+            )
+        calls[setting] = eager[in_eager_mode]
     return calls, build
 
 
@@ -124,7 +133,7 @@ def time_call(
     clock: Clock,
     in_chans: int = 3,
 ) -> CallTime:
-    """Calls of one image and of several, after one that doesn't count."""
+    """Time calls with one image and with several, after a warm-up call each."""
     several = max(2, min(SEVERAL, largest))
     seconds = []
     with precision(setting.precision):
@@ -138,7 +147,7 @@ def time_call(
 
 
 def time_reference(spec: LatencySpec, image_size: int, clock: Clock) -> float:
-    """Seconds of one call of the protocol's reference network."""
+    """Return the seconds of one call of the protocol's reference network."""
     model = timm.create_model(spec.reference_model, num_classes=10).to(clock.device).eval()
     setting = Setting("fp32", "contiguous", "eager")
     batch = spec.reference_batch_size
@@ -146,5 +155,5 @@ def time_reference(spec: LatencySpec, image_size: int, clock: Clock) -> float:
 
 
 def list_slow_modes(spec: LatencySpec) -> list[str]:
-    """Modes whose first call is not priced."""
+    """Return the protocol's modes whose first call is not included in the estimate."""
     return [mode for mode in spec.modes if mode in SLOW_TO_START]

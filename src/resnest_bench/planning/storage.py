@@ -1,4 +1,4 @@
-"""What a study downloads and writes, in bytes, as far as it is known without asking anybody."""
+"""The bytes that a study downloads and writes, as far as known without network access."""
 
 import shutil
 from collections.abc import Iterable, Mapping
@@ -19,16 +19,16 @@ from resnest_bench.specs import (
     TorchvisionDataset,
 )
 
-# Of the official archive, as its server says.
+# Size of the official archive, as reported by its server.
 CIFAR10_BYTES = 170_498_071
 FLOAT_BYTES = 4
-# The network and its momentum.
+# The weights and their momentum.
 COPIES_IN_CHECKPOINT = 2
 
 
 @dataclass(frozen=True)
 class Download:
-    """What is to be fetched; `num_bytes` is None where only its server knows."""
+    """A file to download; `num_bytes` is None if its size is unknown."""
 
     name: str
     num_bytes: int | None
@@ -36,7 +36,7 @@ class Download:
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that will be written below `folder`, and what they are."""
+    """Bytes that will be written below `folder`; `what` describes them."""
 
     what: str
     folder: Path
@@ -44,34 +44,34 @@ class Need:
 
 
 def list_downloads(study: StudySpec, jobs: Iterable[Job]) -> list[Download]:
-    """Archives and hub weights that these jobs need and that are not here."""
+    """Return the archives and hub weights that these jobs need and that are not on this machine."""
     jobs = list(jobs)
-    places = DataPaths(Path(study.data_dir))
-    found = []
+    data = DataPaths(Path(study.data_dir))
+    archives = []
     for name in dict.fromkeys(job.dataset for job in jobs):
         spec = study.dataset(name)
         if (study.prepared(name) / "meta.json").exists() or getattr(spec, "path", None):
             continue
-        if isinstance(spec, Cifar10Dataset) and not (places.downloads / ARCHIVE).exists():
-            found.append(Download("CIFAR-10", CIFAR10_BYTES))
+        if isinstance(spec, Cifar10Dataset) and not (data.downloads / ARCHIVE).exists():
+            archives.append(Download("CIFAR-10", CIFAR10_BYTES))
         elif isinstance(spec, ImageFolderDataset):
-            found.append(Download(f"the archive of {name}", None))
+            archives.append(Download(f"the archive of {name}", None))
         elif isinstance(spec, HuggingFaceDataset | TorchvisionDataset):
-            found.append(Download(f"the files of {name}", None))
+            archives.append(Download(f"the files of {name}", None))
     weights = [study.weights(job) for job in jobs]
     hubs = dict.fromkeys(w.hub for w in weights if w and w.hub)
-    missing = [hub for hub in hubs if not places.hub_weights(hub).exists()]
-    return found + [Download(hub, count_hub_bytes(hub)) for hub in missing]
+    missing = [hub for hub in hubs if not data.hub_weights(hub).exists()]
+    return archives + [Download(hub, count_hub_bytes(hub)) for hub in missing]
 
 
 def count_hub_bytes(name: str) -> int | None:
-    """About the size of a pretrained network's file, from its parameters; None for an unknown one."""
+    """Estimate the size of a pretrained network's file from its parameters; None for an unknown one."""
     try:
-        # Without memory: a network of any size is counted at once.
+        # The meta device allocates no memory.
         with torch.device("meta"):
             model = timm.create_model(name)
         num_values: int = sum(value.numel() for value in model.state_dict().values())
-    # Foreign code: what it raises is anything.
+    # A network may raise any exception.
     except Exception:
         return None
     return FLOAT_BYTES * num_values
@@ -80,7 +80,7 @@ def count_hub_bytes(name: str) -> int | None:
 def list_needs(
     study: StudySpec, results: Path, jobs: Iterable[Job], estimate: Estimate
 ) -> list[Need]:
-    """What these jobs write: arrays, kept weights, downloads, and checkpoints while they run."""
+    """Return what these jobs write: downloads, arrays, kept weights, and checkpoints while they run."""
     jobs = list(jobs)
     data, root = Path(study.data_dir), study.paths(results).root
     arrays = sum(facts.prepare_bytes for facts in estimate.datasets.values())
@@ -104,30 +104,30 @@ def list_needs(
 
 
 def find_existing(folder: Path) -> Path:
-    """The folder itself, or the nearest one above it that is there."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    return place
+    """Return the folder itself, or its nearest parent that exists."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    return existing
 
 
 def sum_by_disk(needs: Iterable[Need]) -> Mapping[Path, int]:
-    """Bytes by disk: a folder that lies on it."""
+    """Return the bytes by disk. The key is an existing folder on the disk."""
     totals: dict[int, int] = {}
-    places: dict[int, Path] = {}
+    folders: dict[int, Path] = {}
     for need in needs:
-        place = find_existing(need.folder)
-        disk = place.stat().st_dev
+        folder = find_existing(need.folder)
+        disk = folder.stat().st_dev
         totals[disk] = totals.get(disk, 0) + need.num_bytes
-        places.setdefault(disk, place)
-    return {places[disk]: total for disk, total in totals.items()}
+        folders.setdefault(disk, folder)
+    return {folders[disk]: total for disk, total in totals.items()}
 
 
 def list_shortages(needs: Iterable[Need]) -> list[tuple[Path, int, int]]:
-    """Folder, bytes needed and bytes free of each disk where they don't fit."""
-    found = []
-    for place, total in sum_by_disk(needs).items():
-        free = shutil.disk_usage(place).free
+    """Return folder, needed bytes and free bytes for each disk with too little space."""
+    shortages = []
+    for folder, total in sum_by_disk(needs).items():
+        free = shutil.disk_usage(folder).free
         if total > free:
-            found.append((place, total, free))
-    return found
+            shortages.append((folder, total, free))
+    return shortages

@@ -1,4 +1,4 @@
-"""What one image of a training costs: measured by the steps that the job itself would make."""
+"""The time of a training per image, measured with the same steps that the job makes."""
 
 import copy
 import math
@@ -33,26 +33,26 @@ from resnest_bench.training.execution import (
 from resnest_bench.training.optimizer import freeze_backbone, init_state
 from resnest_bench.training.step import make_step, probe_steps
 
-# A step of about this long is timed, where the recipe's whole batch takes longer.
+# If a step with the recipe's whole batch would take longer, a smaller batch is timed.
 STEP_SECONDS = 0.25
 FIRST_PIXELS = 32 * 32 * 32
 SMALLEST_BATCH = 4
-# The job's probe does each candidate once, and times it twice at least.
+# The job's probe of layouts and modes runs each candidate once, and then times it at least twice.
 PROBE_STEPS = 3
-# Of many batches, one stands for all.
-MOST_IMAGES_OF_A_BATCH = 64
+MAX_BATCH_IMAGES = 64
 
 
 @dataclass(frozen=True)
 class TrainingSpeed:
-    """Seconds of one variant by one recipe, and its size.
+    """The speed of one variant with one recipe. All times are in seconds.
 
     Attributes:
-        train_image: of one image in training, its step and its part of making the batch.
-        test_image: of one image in evaluation.
-        save: of one checkpoint.
-        build: of one network.
-        probe: of choosing layout and mode, once in a job.
+        train_image: per training image, for its share of the step and of making the batch.
+        test_image: per evaluated image.
+        save: to write one checkpoint.
+        build: to build the network.
+        probe: to choose layout and mode, once per job.
+        num_params: parameters of the network.
     """
 
     train_image: float
@@ -63,7 +63,7 @@ class TrainingSpeed:
     num_params: int
 
     def seconds_per_record(self, recipe: RecipeSpec, data: DatasetFacts) -> float:
-        """One seed, from its network to its last evaluation."""
+        """Return the seconds of one seed, from building the network to the last evaluation."""
         held_out = round(data.num_train * recipe.validation_fraction)
         trained = data.num_train - held_out
         if data.num_given_validation:
@@ -77,9 +77,9 @@ class TrainingSpeed:
 def measure_training(
     variant: VariantSpec, recipe: RecipeSpec, data: DatasetFacts, clock: Clock, folder: Path
 ) -> TrainingSpeed:
-    """Time steps, evaluation, batches and a checkpoint; it is written into `folder` and taken away.
+    """Time steps, evaluation, batches and a checkpoint, which is written into `folder` and deleted.
 
-    Raises whatever a network raises that can't be trained here.
+    Raises any error of a network that can't be trained here.
     """
     device, size = clock.device, data.image_size
     fitted = fit_to_image(variant, size)[0]
@@ -93,14 +93,14 @@ def measure_training(
         steps = _measure_steps(model, recipe, data, clock)
         best = min(steps, key=lambda execution: steps[execution])
         test_image, save = _measure_rest(model, recipe, data, clock, best, folder)
-    open_choice = len(steps) > 1 or recipe.mode == "auto"
-    probed = PROBE_STEPS * sum(steps.values()) * probe_batch(recipe, size)
+    has_choice = len(steps) > 1 or recipe.mode == "auto"
+    probe = PROBE_STEPS * sum(steps.values()) * probe_batch(recipe, size)
     return TrainingSpeed(
         train_image=steps[best] + measure_batches(recipe, data, clock),
         test_image=test_image,
         save=save,
         build=build,
-        probe=probed if open_choice else 0.0,
+        probe=probe if has_choice else 0.0,
         num_params=sum(parameter.numel() for parameter in model.parameters()),
     )
 
@@ -108,7 +108,7 @@ def measure_training(
 def _measure_steps(
     model: nn.Module, recipe: RecipeSpec, data: DatasetFacts, clock: Clock
 ) -> dict[Execution, float]:
-    """Seconds of an image in a step, in each layout that works; nothing is compiled."""
+    """Seconds per image of a step, for each layout that works, without compiling."""
     mode = "eager" if recipe.mode == "compiled" else choose_mode(recipe, clock.device)
     candidates = [Execution(layout, mode) for layout in list_layouts(recipe)]
 
@@ -128,9 +128,9 @@ def _measure_steps(
 
 
 def choose_batch(first: int, seconds: float, whole: int) -> int:
-    """Images of the timed step: the recipe's batch, or as many as make a step of STEP_SECONDS.
+    """Return the batch size to time: the recipe's `whole` batch, or what takes about STEP_SECONDS.
 
-    `first` images took `seconds`.
+    A step with `first` images took `seconds`.
     """
     return min(whole, max(first, math.floor(first * STEP_SECONDS / max(seconds, 1e-6))))
 
@@ -143,11 +143,11 @@ def _measure_rest(
     best: Execution,
     folder: Path,
 ) -> tuple[float, float]:
-    """Seconds of an evaluated image, and of a checkpoint."""
+    """Seconds per evaluated image, and per checkpoint."""
     step = make_step(copy.deepcopy(model), recipe, clock.device, best)
     init_state(step.optimizer)
     side = data.image_size
-    num = min(MOST_IMAGES_OF_A_BATCH, max(SMALLEST_BATCH, FIRST_PIXELS // side**2))
+    num = min(MAX_BATCH_IMAGES, max(SMALLEST_BATCH, FIRST_PIXELS // side**2))
     images_BCHW = torch.randn(num, data.num_channels, side, side, device=clock.device)
     labels_B = torch.zeros(num, dtype=torch.int64, device=clock.device)
     evaluator = Evaluator(step.model, recipe.precision == "bf16")
@@ -156,16 +156,16 @@ def _measure_rest(
         evaluator([(images_BCHW, labels_B)])
 
     evaluate()
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".plan-") as place:
-        checkpoint = Checkpoint(Path(place) / "key" / "seed-0")
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".plan-") as temporary:
+        checkpoint = Checkpoint(Path(temporary) / "key" / "seed-0")
         checkpoint.folder.mkdir(parents=True)
         save = clock.measure(lambda: checkpoint.save(step.trained, Progress()), rounds=1)
     return clock.measure(evaluate) / num, save
 
 
 def measure_batches(recipe: RecipeSpec, data: DatasetFacts, clock: Clock) -> float:
-    """Seconds to make one image of a training batch: cropped, augmented and normalised."""
-    num = min(MOST_IMAGES_OF_A_BATCH, recipe.batch_size)
+    """Return the seconds per image to make a training batch: crop, augment and normalise."""
+    num = min(MAX_BATCH_IMAGES, recipe.batch_size)
     meta, split = _make_split(data, num)
     loader = BatchLoader(split, meta, recipe, clock.device)
     slices = batch_slices(num, num)
@@ -179,7 +179,7 @@ def measure_batches(recipe: RecipeSpec, data: DatasetFacts, clock: Clock) -> flo
 
 
 def _make_split(data: DatasetFacts, num: int) -> tuple[PreparedMeta, Split]:
-    """Noise of the data's own size, as prepared arrays are."""
+    """Prepared arrays of random pixels, with the shape of the data's images."""
     generator = np.random.default_rng(0)
     height, width = data.stored_shape
     channels = data.num_channels

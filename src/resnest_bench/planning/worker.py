@@ -1,7 +1,7 @@
-"""A process that trains for a moment whenever it is told to: what several of them reach together.
+"""A process that trains for a moment on request, to measure the speed of several at the same time.
 
-It reads a pickled `Task` of our own process and then a line for each turn, and answers each with a
-line: images per second, and the most memory so far in bytes.
+From standard input it reads a pickled `Task`, written by our own process, and then one line per turn. It
+answers each with a line: images per second, and the peak memory so far in bytes.
 """
 
 import os
@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from resnest_bench.specs import RecipeSpec, VariantSpec
 
 TURN_SECONDS = 1.5
-MOST_IMAGES = 64
+MAX_IMAGES = 64
 PIXELS = 64 * 32 * 32
 
 
 @dataclass(frozen=True)
 class Task:
+    """What to train."""
+
     variant: VariantSpec
     recipe: RecipeSpec
     image_size: int
@@ -29,19 +31,21 @@ class Task:
 
 @dataclass(frozen=True)
 class Answer:
+    """Speed, and peak memory of one process."""
+
     images_per_second: float
     peak_bytes: int
 
 
 def choose_batch_size(task: Task) -> int:
-    """Images of a step: few enough for several steps in a turn."""
-    return min(task.recipe.batch_size, MOST_IMAGES, max(4, PIXELS // task.image_size**2))
+    """Return a batch size that is small enough for several steps per turn."""
+    return min(task.recipe.batch_size, MAX_IMAGES, max(4, PIXELS // task.image_size**2))
 
 
 def main() -> None:
     """Answer once when ready, and once for each line on standard input."""
     task = pickle.load(sys.stdin.buffer)
-    # Before torch is imported, as the jobs do.
+    # Must be set before torch is imported, as in the jobs.
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.environ["OMP_NUM_THREADS"] = str(task.num_threads)
     import torch
@@ -64,9 +68,9 @@ def main() -> None:
     step()
 
     def answer(speed: float) -> None:
-        # The recipe's own batch takes as many times the memory of a step.
-        grown = (peak_rss_bytes() - base) * task.recipe.batch_size / batch
-        print(speed, int(base + grown), flush=True)
+        # The memory of a step is proportional to its batch size.
+        step_bytes = (peak_rss_bytes() - base) * task.recipe.batch_size / batch
+        print(speed, int(base + step_bytes), flush=True)
 
     answer(0.0)
     for _ in sys.stdin.buffer:

@@ -1,7 +1,7 @@
-"""Records: one JSON file per job and seed (floor 0).
+"""Records: one JSON file per job, that is per seed or round (floor 0).
 
-`record` reads and writes one, `observations` are its parts, `metrics` its figures, and `progress`
-is the small file that says how far a training is.
+`record` reads and writes records, `observations` defines their parts, `metrics` extracts their values, and
+`progress` is the small file with the progress of an unfinished training.
 """
 
 from resnest_bench.records.record import (

@@ -1,7 +1,7 @@
-"""METRICS: what a record says, by name, with unit, label and direction (floor 0).
+"""METRICS: the values that a record provides, by name, with unit, label and direction (floor 0).
 
-A metric is one entry here. Tables, tooltips and axis pickers go through the mapping, so that a new
-one follows everywhere. Values are taken from a record as they are: nothing is rounded.
+Tables, tooltips and axis pickers use this mapping, so that a new entry appears everywhere. Values are not
+rounded.
 """
 
 import functools
@@ -33,11 +33,16 @@ COUNT_UNITS = frozenset({"parameters", "multiply-accumulates", "elements", "byte
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure of a record.
+    """One value of a record.
 
-    `better` says which direction is preferred, None where neither is. `kinds` are the job kinds
-    that can have it. `extract` gives the value in `unit`, or None where the record has none. A metric of
-    the test images one by one has `score` instead, which takes the file next to the record.
+    Attributes:
+        name: key in METRICS.
+        unit: of the value.
+        label: for tables and axes.
+        better: the preferred direction, or None.
+        kinds: the kinds of jobs that can have it.
+        extract: returns a record's value in `unit`, or None if it has none.
+        score: in place of `extract`, for a metric of the predictions in the file next to the record.
     """
 
     name: str
@@ -56,21 +61,21 @@ class Metric:
 
     @property
     def is_count(self) -> bool:
-        """Whether values are whole numbers, to be stored without a decimal point."""
+        """Whether values are integers."""
         return self.unit in COUNT_UNITS
 
 
 def summarise_samples(samples_ms: Sequence[float]) -> dict[str, Any]:
-    """Steady-state samples in ms as n, mean, p50, p90, p99, iqr (all in ms) and noisy.
+    """Return n, mean, p50, p90, p99 and iqr (in ms) of steady-state samples, and whether they are noisy.
 
-    Percentiles are interpolated linearly between order statistics (Hyndman and Fan's type 7,
-    numpy's default); iqr = p75 - p25. noisy: iqr > 0.10 * p50. Without any sample the figures are
-    NaN and noisy is False.
+    Percentiles are interpolated linearly between order statistics (Hyndman and Fan's type 7, numpy's
+    default). iqr is p75 - p25, and noisy means iqr > 0.10 * p50. Without samples, all values are NaN and
+    noisy is False.
     """
     return dict(_summary(tuple(samples_ms)))
 
 
-# One cell's samples are asked for several figures in a row, and percentiles take their time.
+# Cached, since several values of the same cell are usually extracted in a row.
 @functools.lru_cache(maxsize=500)
 def _summary(samples_ms: tuple[float, ...]) -> dict[str, Any]:
     samples = np.asarray(samples_ms, dtype=float)
@@ -84,15 +89,15 @@ def _summary(samples_ms: tuple[float, ...]) -> dict[str, Any]:
 
 
 def cell_setting(cell: LatencyCell) -> tuple[str, str, str]:
-    """Precision, layout and mode: all axes of a cell but its batch size."""
+    """Return precision, layout and mode of a cell: everything but its batch size."""
     return cell.precision, cell.layout, cell.mode
 
 
 def primary_cell(latency: LatencyObservations) -> LatencyCell | None:
-    """The cell that stands for a variant: first setting of the list, batch 1 or the smallest.
+    """Return the cell that represents a variant: the first setting, with the smallest batch size.
 
-    None where no cell could be measured. Whoever shows its latency shows its batch size and its
-    setting too, since both can differ where the first one was unavailable.
+    Returns None if no cell could be measured. Show its batch size and setting together with its latency:
+    they differ between variants if the first ones were unavailable for some.
     """
     if not latency.cells:
         return None
@@ -101,13 +106,13 @@ def primary_cell(latency: LatencyObservations) -> LatencyCell | None:
 
 
 def images_per_second(cell: LatencyCell) -> float | None:
-    """Images in one call, divided by the median time of a call."""
+    """Return the images of one call divided by the median time of a call; None if that is 0."""
     p50 = summarise_samples(cell.samples_ms)["p50"]
     return 1000 * cell.batch_size / p50 if p50 > 0 else None
 
 
 def reference_drift(latency: LatencyObservations) -> float | None:
-    """Median of the reference network after, divided by its median before, minus 1."""
+    """Return the relative change of the reference network's median latency, from before to after."""
     before, after = latency.reference.before_ms, latency.reference.after_ms
     if not before or not after or not np.median(before):
         return None
@@ -115,7 +120,7 @@ def reference_drift(latency: LatencyObservations) -> float | None:
 
 
 def paper_ms_per_image(latency: LatencyObservations) -> float | None:
-    """The paper's figure: total_ms / (num_batches * batch_size). A reciprocal throughput."""
+    """Return the paper's time per image, total_ms / (num_batches * batch_size), a reciprocal throughput."""
     paper = latency.paper
     return paper.total_ms / (paper.num_batches * paper.batch_size) if paper else None
 
@@ -216,7 +221,7 @@ _ENTRIES = (
     Metric(
         "test_loss",
         "nats",
-        "Test loss (negative log-likelihood)",
+        "Test loss",
         "lower",
         TRAINED,
         _last_epoch("test_loss"),
@@ -289,7 +294,7 @@ _ENTRIES = (
     Metric(
         "device_latency_p50_ms",
         "ms",
-        "Latency on the device's clock, p50",
+        "Latency by the device's clock, p50",
         "lower",
         TIMED,
         _latency(_device_p50),
@@ -336,7 +341,7 @@ SCORES = tuple(metric.name for metric in _ENTRIES if metric.score)
 
 @dataclass(frozen=True)
 class CellMetric:
-    """One figure of a latency cell: a column of `frames.rows.cells_frame`. Fields as in `Metric`."""
+    """One value of a latency cell, a column of `frames.rows.cells_frame`. Attributes as in `Metric`."""
 
     name: str
     unit: str
@@ -350,7 +355,7 @@ _CELL_ENTRIES = (
     CellMetric("p99_ms", "ms", "Latency, p99", "lower"),
     CellMetric("mean_ms", "ms", "Latency, mean", "lower"),
     CellMetric("iqr_ms", "ms", "Latency, interquartile range", "lower"),
-    CellMetric("device_p50_ms", "ms", "Latency on the device's clock, p50", "lower"),
+    CellMetric("device_p50_ms", "ms", "Latency by the device's clock, p50", "lower"),
     CellMetric("ms_per_image", "ms", "Time per image", "lower"),
     CellMetric("throughput_images_per_second", "images/s", "Throughput", "higher"),
     CellMetric("first_call_ms", "ms", "First call", "lower"),

@@ -1,4 +1,4 @@
-"""What a record says that was seen, and on what: raw, in stated units, closed (floor 0)."""
+"""The parts of a record: raw observations with their units, and the environment (floor 0)."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -8,11 +8,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from resnest_bench.json_values import MAX_INT
 from resnest_bench.paths import Job
 
-# What float32 can hold: sums and squares of it are finite in a table's doubles.
+# About the range of float32, so that sums and squares are finite in float64.
 MAX_FLOAT = 3.5e38
 SIZE_ARGS = (
     "Arguments that were set for the image size, in addition to the variant's own, since the network "
-    "is made for another one"
+    "was designed for another size"
 )
 Finite = Annotated[float, Field(ge=-MAX_FLOAT, le=MAX_FLOAT, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, le=MAX_FLOAT, allow_inf_nan=False)]
@@ -46,20 +46,22 @@ class JobIdentity(RecordModel):
 
 
 class DuplicateCounts(RecordModel):
-    """Images that a dataset holds more than once.
+    """Duplicate images of a dataset.
 
-    A near copy is another file of the same picture: recompressed, resized or slightly brightened.
+    A near duplicate is another version of the same picture: recompressed, resized or slightly brightened.
     """
 
-    test_exact: Count = Field(description="Test images whose pixels are those of a training image")
+    test_exact: Count = Field(description="Test images with the same pixels as a training image")
     test_near: Count | None = Field(
-        description="Further test images that look like a training image; null: not looked for"
+        description="Further test images that are near duplicates of a training image; null: not checked"
     )
     train_repeated: Count = Field(
-        description="Training images with a copy among the other training images"
+        description="Training images with a duplicate among the other training images"
     )
-    test_repeated: Count = Field(description="Test images with a copy among the other test images")
-    two_labels: Count = Field(description="Images of both parts with a copy under another label")
+    test_repeated: Count = Field(
+        description="Test images with a duplicate among the other test images"
+    )
+    two_labels: Count = Field(description="Images with a duplicate under another label")
 
 
 class MadeSplit(RecordModel):
@@ -73,28 +75,28 @@ class MadeSplit(RecordModel):
 
 
 class ImageReading(RecordModel):
-    """How a dataset's images came out of their files; zeros for data that is no folder of images."""
+    """How a dataset's image files were read; zeros if the dataset is not a folder of images."""
 
     num_skipped_files: Count = Field(
-        default=0, description="Files in the classes' folders that are no images by their endings"
+        default=0, description="Files in the classes' folders without the extension of an image"
     )
     num_misnamed_images: Count = Field(
-        default=0, description="Of the skipped files: those that hold an image all the same"
+        default=0, description="Skipped files that are images nevertheless"
     )
     num_broken_images: Count = Field(
-        default=0, description="Images that cannot be used and were left out, by `broken: skip`"
+        default=0, description="Unreadable images that were skipped because of `broken: skip`"
     )
     num_transparent_images: Count = Field(
-        default=0, description="Images with transparent pixels, which are shown on white"
+        default=0, description="Images with transparent pixels, which were put on white"
     )
     num_deep_images: Count = Field(
-        default=0, description="Images of more than 8 bits a channel, scaled to 8"
+        default=0, description="Images with more than 8 bits per channel, scaled to 8"
     )
     white_value: NonNegative | None = Field(
-        default=None, description="The value that is white in images of more than 8 bits a channel"
+        default=None, description="The value of white in images with more than 8 bits per channel"
     )
     unused_folders: dict[str, Count] = Field(
-        default={}, description="Folders beside train/ and test/, with the images that they hold"
+        default={}, description="Folders next to train/ and test/, and their numbers of images"
     )
     num_given_validation: Count = Field(
         default=0,
@@ -107,10 +109,10 @@ class ImageReading(RecordModel):
 
 
 class DatasetIdentity(RecordModel):
-    """The arrays that a job saw."""
+    """The data that a job used."""
 
     name: str
-    label: str = Field(description="How the data must be called wherever a figure is shown")
+    label: str = Field(description="Name of the data for display")
     fingerprint: str = Field(description="SHA-256 over images, labels and class names")
     num_train: Count = Field(description="Training images that the job trained on")
     num_validation: Count = Field(description="Training images held out by seed; 0 for none")
@@ -123,10 +125,10 @@ class DatasetIdentity(RecordModel):
     )
     test_images_per_class: list[Count] = Field(
         default=[],
-        description="In the order of `classes`. Empty in records from before it was kept",
+        description="In the order of `classes`. Empty in older records",
     )
     duplicates: DuplicateCounts | None = Field(
-        default=None, description="Null: not looked for, as in records from before it was"
+        default=None, description="Null: not checked, as in older records"
     )
     reading: ImageReading = ImageReading()
 
@@ -137,9 +139,7 @@ class EpochObservation(RecordModel):
     train_loss: Finite = Field(description="Mean over the images seen, in nats")
     train_accuracy: Fraction = Field(description="Running accuracy, in training mode")
     validation_accuracy: Fraction | None
-    test_accuracy: Fraction | None = Field(
-        description="Null in an epoch that the recipe does not evaluate"
-    )
+    test_accuracy: Fraction | None = Field(description="Null in an epoch without evaluation")
     test_loss: Finite | None = Field(description="Mean cross entropy in nats")
     train_seconds: NonNegative
     evaluation_seconds: NonNegative
@@ -151,15 +151,15 @@ class WeightsObservation(RecordModel):
     sha256: str | None
     license: str | None = None
     key: str | None = Field(
-        default=None, description="Entry of the file that was taken; null: the file is the mapping"
+        default=None, description="Entry of the file that was used; null: the whole file"
     )
     renamed: dict[str, Count] = Field(
         default={},
-        description="What was removed from names so that they fit the network, like `module.`, to "
-        "the number of tensors",
+        description="Prefix that was removed from names of tensors, like `module.`, to the number of "
+        "tensors",
     )
     ignored: list[str] = Field(
-        default=[], description="Tensors of the file that lie outside the renamed network"
+        default=[], description="Tensors of the file that are not part of the network"
     )
     converted: list[str] = Field(
         default=[],
@@ -168,16 +168,16 @@ class WeightsObservation(RecordModel):
 
 
 class ProbeObservation(RecordModel):
-    """One way to run the steps of a training, timed before it began."""
+    """One way to run the steps of a training, timed before the training started."""
 
     layout: str
     mode: str
     batch_size: Count
-    step_ms: NonNegative = Field(description="Median of a few steps, taken in turn with the others")
+    step_ms: NonNegative = Field(description="Median of a few steps, interleaved with the others")
 
 
 class LeftOutObservation(RecordModel):
-    """One way to run the steps that did not work here, so that it was not taken."""
+    """One way to run the steps that did not work on this machine."""
 
     layout: str
     mode: str
@@ -185,41 +185,41 @@ class LeftOutObservation(RecordModel):
 
 
 class ShortageObservation(RecordModel):
-    """The step in which memory ran out, and with how many images at once the training went on."""
+    """The step in which memory ran out, and the number of images at a time from then on."""
 
     epoch: Positive
-    step: Positive = Field(description="Of the epoch; it was done over")
+    step: Positive = Field(description="Of the epoch; it was repeated")
     micro_batch_size: Positive
 
 
 class ExecutionObservation(RecordModel):
-    """How a training was run. Precision is the recipe's.
+    """How a training was executed. Its precision is that of the recipe.
 
-    Layout and mode change results by rounding alone. A micro-batch changes more:
-    batch norm sees its images, not those of the whole batch.
+    Layout and mode affect results only by rounding. Micro-batches have a larger effect, since batch norm
+    uses the statistics of a micro-batch instead of the whole batch.
     """
 
     layout: str
     mode: str
-    probe: list[ProbeObservation] = Field(description="Empty where the recipe leaves nothing open")
+    probe: list[ProbeObservation] = Field(description="Empty if the recipe leaves no choice")
     left_out: list[LeftOutObservation] = Field(
-        default=[], description="What could not be run here: an error, or a crash of its process"
+        default=[], description="What failed on this machine, with an error or a crash"
     )
     seeds_at_once: Positive = Field(
-        default=1, description="1; an earlier release let several trainings share a process"
+        default=1, description="1; in an earlier release, several trainings could share a process"
     )
     micro_batch_size: Positive | None = Field(
         default=None,
-        description="Images at once in the end, where whole batches did not fit into memory: their "
-        "gradients were added up to the batch's, but batch norm saw no more. Null: whole batches",
+        description="Images at a time at the end, if whole batches did not fit into memory: gradients "
+        "were accumulated over the batch, but batch norm saw only these images. Null: whole batches",
     )
     num_threads: Positive | None = Field(
         default=None,
-        description="Threads of torch on a CPU, which all seeds of a variant keep: results with others "
-        "differ by rounding. Null: on a GPU, and in records of before (see environment)",
+        description="Threads of torch on a CPU, the same for all seeds of a variant, since results with "
+        "another number differ by rounding. Null on a GPU and in older records (see environment)",
     )
     shortages: list[ShortageObservation] = Field(
-        default=[], description="Since when; empty where an earlier seed had found the size"
+        default=[], description="Empty if an earlier seed had found the size"
     )
 
 
@@ -239,31 +239,31 @@ class TrainObservations(RecordModel):
     epochs: list[EpochObservation]
     num_test: Count
     test_correct: str = Field(
-        description="Final model, one bit an image in test order: base64 of numpy.packbits"
+        description="Whether the final model is right, one bit per test image: base64 of numpy.packbits"
     )
     test_predictions_per_class: list[Count] = Field(
         default=[],
-        description="Test images that the final model takes for each class, in the order of the "
-        "dataset's `classes`. Empty in records from before it was kept",
+        description="Test images that the final model assigns to each class, in the order of the "
+        "dataset's `classes`. Empty in older records",
     )
     predictions: PredictionsObservation | None = Field(
-        default=None, description="Null in records from before they were kept"
+        default=None, description="Null in older records"
     )
-    wall_seconds: NonNegative = Field(description="Sum over all sessions, if it was resumed")
+    wall_seconds: NonNegative = Field(description="Sum over all sessions of a resumed training")
     num_resumes: Count
     initial_weights: WeightsObservation | None
     teacher: WeightsObservation | None = Field(
-        default=None, description="Of the network that it was distilled from; null: none"
+        default=None, description="Of the teacher in a distillation; null: none"
     )
     size_args: dict[str, JsonValue] = Field(default={}, description=SIZE_ARGS)
     final_weights_sha256: str | None = Field(description="Of the kept .safetensors file, if any")
     execution: ExecutionObservation | None = Field(
-        default=None, description="Null in records from before it was kept"
+        default=None, description="Null in older records"
     )
 
 
 class DeviceState(RecordModel):
-    """What the device said of itself. Null where it says nothing."""
+    """The state that the device reported. Null if it reported none."""
 
     sm_clock_mhz: Finite | None = None
     memory_clock_mhz: Finite | None = None
@@ -285,10 +285,12 @@ class LatencyCell(RecordModel):
         description="First call in this setting: compilation, capture, algorithm choice"
     )
     num_warmup: Count
-    samples_ms: list[NonNegative] = Field(description="Wall clock, synchronised at both ends")
+    samples_ms: list[NonNegative] = Field(
+        description="Wall clock, synchronised before and after each call"
+    )
     device_samples_ms: list[NonNegative] | None = Field(description="CUDA events; null on a CPU")
     peak_memory_bytes: Count | None = Field(
-        description="GPU: peak allocated. CPU: null, since a process has one peak, not one a cell"
+        description="GPU: peak allocated. CPU: null, since a process has one peak, not one per cell"
     )
     output_error: NonNegative | None = Field(
         default=None, description="||logits - eager logits|| / ||eager logits||; null for eager"
@@ -296,7 +298,7 @@ class LatencyCell(RecordModel):
 
 
 class ReferenceTiming(RecordModel):
-    """A fixed network timed beside the variant: how steady was the machine?"""
+    """Timing of a fixed network before and after the variant, to check whether the machine was steady."""
 
     model: str
     batch_size: Positive
@@ -305,7 +307,7 @@ class ReferenceTiming(RecordModel):
 
 
 class PaperTiming(RecordModel):
-    """The paper's figure: time of consecutive batches, divided by the number of images."""
+    """Total time of consecutive batches, as the paper measures it; divide it by the number of images."""
 
     batch_size: Positive
     num_batches: Positive
@@ -322,7 +324,7 @@ class UnavailableCell(RecordModel):
     reason: str
     does_not_fit: bool = Field(default=False, description="Memory ran out at this batch size")
     memory_bytes: Count | None = Field(
-        default=None, description="Where it does not fit: all the memory of the device"
+        default=None, description="If it does not fit: the total memory of the device"
     )
 
 
@@ -336,24 +338,24 @@ class LatencyObservations(RecordModel):
     num_params: Count
     num_macs: Count = Field(description="Multiply-accumulates of one image")
     num_activations: Count = Field(
-        description="Elements of the outputs of convolutions, linears and attention. 0: not counted "
-        "(records of old code, whose uncounted_operators name conv2d and linear)"
+        description="Elements of the outputs of convolutions, linear layers and attention. 0: not counted "
+        "(older records, whose uncounted_operators include conv2d and linear)"
     )
     uncounted_operators: dict[str, Count] = Field(description="Operator to number of calls")
     build_ms: NonNegative
     cold_start_ms: NonNegative = Field(
-        description="From before the model is built to its first output, batch 1"
+        description="From the start of building the model to its first output, at batch 1"
     )
-    first_call_ms: NonNegative = Field(description="The first call's share of the cold start")
+    first_call_ms: NonNegative = Field(description="The part of the cold start in the first call")
     cells: list[LatencyCell]
     unavailable: list[UnavailableCell]
     paper: PaperTiming | None
     paper_does_not_fit: bool = Field(
         default=False,
-        description="Memory ran out at the batch of the paper's figure, which is null",
+        description="Memory ran out at the batch size of `paper`, which is null",
     )
     reference: ReferenceTiming
-    peak_rss_bytes: Count = Field(description="The whole process, all cells")
+    peak_rss_bytes: Count = Field(description="Of the whole process, over all cells")
     state_before: DeviceState
     state_after: DeviceState
 
@@ -373,7 +375,7 @@ class Environment(RecordModel):
     cpu_model: str
     num_cpu_threads: Positive
     allocator: str | None = Field(
-        default=None, description="How malloc was set; null: as the system has it"
+        default=None, description="Setting of malloc; null: the system's default"
     )
     precision_flags: dict[str, bool | str]
 

@@ -1,6 +1,6 @@
-"""How far a training is that still runs (floor 0): a small file beside the records, for onlookers.
+"""The progress of an unfinished training (floor 0), in a small file for the displays.
 
-No result is taken from it: records are results, checkpoints are what a training resumes from.
+It is neither a result (see records) nor used to resume a training (see checkpoints).
 """
 
 import os
@@ -16,25 +16,25 @@ from resnest_bench.errors import UserError, first_problem
 from resnest_bench.paths import Job
 from resnest_bench.records.observations import EpochObservation, JobIdentity, RecordModel, Time
 
-# Clocks are set, and a start is computed from the time of the boot.
+# The start of a process is computed from the boot time, and changes a little if the clock is set.
 SAME_START_SECONDS = 60.0
 
 
 class Writer(RecordModel):
-    """The process that trains: whoever is on the same machine can ask whether it still does."""
+    """The process that trains, so that others on the same machine can check whether it is still running."""
 
     machine: str
     pid: int
     started: float = Field(
-        description="Seconds since 1970: a process that comes later may get the same number"
+        description="Seconds since 1970, since a later process may get the same pid"
     )
 
 
 class LiveProgress(RecordModel):
-    """Epochs so far of one seed, as its record will hold them."""
+    """The epochs of one seed so far, in the form of its record."""
 
     job: JobIdentity
-    num_epochs: Annotated[int, Field(ge=1)] = Field(description="That the recipe asks for")
+    num_epochs: Annotated[int, Field(ge=1)] = Field(description="Of the recipe")
     epochs: list[EpochObservation]
     dataset_label: str
     device_kind: Literal["cpu", "cuda"]
@@ -44,19 +44,19 @@ class LiveProgress(RecordModel):
 
     @property
     def is_alive(self) -> bool | None:
-        """Whether the process that wrote this still runs; None where it can't be asked from here."""
+        """Whether the process that wrote this is still running; None if that is unknown here."""
         if self.writer is None or self.writer.machine != _name_machine():
             return None
         return _is_running(self.writer)
 
 
 def _name_machine() -> str:
-    """The host, and the numbering of its processes: a container has one of its own."""
+    """The host name and the PID namespace, since a container numbers its own processes."""
     try:
-        numbering = os.readlink("/proc/self/ns/pid")
+        namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
-        numbering = ""
-    return f"{platform.node()} {numbering}".strip()
+        namespace = ""
+    return f"{platform.node()} {namespace}".strip()
 
 
 def _this_process() -> Writer:
@@ -72,18 +72,18 @@ def _is_running(writer: Writer) -> bool:
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
-        # It is there, but somebody else's.
+        # The process exists, but belongs to another user.
         return True
 
 
 def write_progress(path: Path, progress: LiveProgress) -> None:
-    """Write at once or not at all, as progress of this process."""
+    """Write atomically, with this process as the writer. Raises UserError if that fails."""
     own = progress.model_copy(update={"writer": _this_process()})
     files.write_text(path, own.model_dump_json() + "\n")
 
 
 def read_progress(path: Path, expected: Job) -> LiveProgress:
-    """Read and check. Raises UserError that names the file and the reason."""
+    """Read and check a progress file. Raises UserError with the file and the reason."""
     try:
         progress = LiveProgress.model_validate_json(path.read_bytes(), strict=True)
         job = progress.job.job
@@ -94,5 +94,5 @@ def read_progress(path: Path, expected: Job) -> LiveProgress:
     except ValueError as error:
         raise UserError(f"progress {path}: job: {error}") from error
     if job != expected:
-        raise UserError(f"progress {path}: job is {job}, but the file's place says {expected}")
+        raise UserError(f"progress {path}: job is {job}, but the path is that of {expected}")
     return progress

@@ -1,7 +1,7 @@
-"""The record: one JSON file for one job, raw and unrounded (floor 0).
+"""The record: one JSON file per job, with raw, unrounded values (floor 0).
 
-A record holds what was asked (`spec`), what was seen (`observations`) and on what (`environment`).
-Nothing derived is stored: means, percentiles and verdicts are computed when tables are made.
+A record holds the specification of the job (`spec`), what was observed (`train` or `latency`) and the
+`environment`. Nothing derived is stored: means, percentiles and verdicts are computed for the tables.
 """
 
 import base64
@@ -29,12 +29,12 @@ from resnest_bench.records.observations import (
 )
 
 SCHEMA_VERSION: Final = 1
-# Half a character, or NUL: a file that holds none need not be walked for it.
+# Half of a surrogate pair, or NUL. Only if the text contains one, all values must be checked for it.
 ODD_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
 class Record(RecordModel):
-    """One job, whole. `spec` is compared by value with the study's: another value means stale."""
+    """One job. A record is stale if its `spec` differs from the study's in a value that affects results."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     job: JobIdentity
@@ -51,13 +51,16 @@ class Record(RecordModel):
 
 
 def write(path: Path, record: Record) -> None:
-    """Write a record atomically."""
+    """Write a record atomically. Raises UserError if that fails."""
     text = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False)
     write_text(path, text + "\n")
 
 
 def read(path: Path, expected: Job | None = None) -> Record:
-    """Read and check a record. Raises UserError that names the file, the field and the reason."""
+    """Read and check a record. Raises UserError with the file, the field and the reason.
+
+    `expected` is the job that the path belongs to.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         raw = strict_json(text)
@@ -68,16 +71,16 @@ def read(path: Path, expected: Job | None = None) -> Record:
             f"record {path} is not JSON ({error}): delete it and rerun its job"
         ) from error
     if not isinstance(raw, dict):
-        raise UserError(f"record {path} must be a JSON object, but holds a {type(raw).__name__}")
+        raise UserError(f"record {path} must be a JSON object, but is a {type(raw).__name__}")
     version = raw.get("schema_version")
-    # True is equal to 1.
+    # `True == 1`, so check the type too.
     if type(version) is not int or version != SCHEMA_VERSION:
         raise UserError(
             f"record {path}: schema_version must be {SCHEMA_VERSION}, but is {version!r}: "
             "rerun its job, or read it with the release that wrote it"
         )
     try:
-        # Strict: true is no number, and "3" none either.
+        # Strict: neither true nor "3" is a number.
         record = Record.model_validate(raw, strict=True)
         check_json_value(record.spec, "spec")
         if ODD_ESCAPE.search(text):
@@ -86,28 +89,28 @@ def read(path: Path, expected: Job | None = None) -> Record:
         raise UserError(f"record {path}: {first_problem(error)}") from error
     except ValueError as error:
         raise UserError(f"record {path}: {error}") from error
-    problem = _inconsistency(record, expected)
+    problem = _find_inconsistency(record, expected)
     if problem:
         raise UserError(f"record {path}: {problem}")
     return record
 
 
-def _inconsistency(record: Record, expected: Job | None) -> str | None:
+def _find_inconsistency(record: Record, expected: Job | None) -> str | None:
     try:
         job = record.job.job
     except ValueError as error:
         return f"job: {error}"
     if expected is not None and job != expected:
-        return f"job is {job}, but the file's place says {expected}: it was moved or renamed"
+        return f"job is {job}, but the path is that of {expected}: it was moved or renamed"
     if record.status == "failed":
         return _failed_problem(record)
     if record.failure:
-        return "failure must be null, since status is 'ok'"
+        return "failure must be null if status is 'ok'"
     wanted, other = ("latency", "train") if job.kind == "latency" else ("train", "latency")
     if getattr(record, wanted) is None:
-        return f"{wanted} must hold observations, since status is 'ok', but is null"
+        return f"{wanted} must hold observations if status is 'ok', but is null"
     if getattr(record, other) is not None:
-        return f"{other} must be null, since the job's kind is {job.kind}"
+        return f"{other} must be null if the job's kind is {job.kind}"
     if record.train is None:
         return None
     return _training_problem(record.train) or _classes_problem(record.train, record.dataset)
@@ -115,9 +118,9 @@ def _inconsistency(record: Record, expected: Job | None) -> str | None:
 
 def _failed_problem(record: Record) -> str | None:
     if not record.failure:
-        return "failure must say a reason, since status is 'failed'"
+        return "failure must give a reason if status is 'failed'"
     if record.train or record.latency:
-        return "train and latency must be null, since status is 'failed'"
+        return "train and latency must be null if status is 'failed'"
     return None
 
 
@@ -130,7 +133,7 @@ def _training_problem(train: TrainObservations) -> str | None:
 
 
 def _classes_problem(train: TrainObservations, dataset: DatasetIdentity | None) -> str | None:
-    """Counts by class fit the classes and the test images, where they were kept."""
+    """Whether counts per class, if stored, match the classes and the number of test images."""
     counts = {
         "train.test_predictions_per_class": train.test_predictions_per_class,
         "dataset.test_images_per_class": dataset.test_images_per_class if dataset else [],
@@ -138,13 +141,13 @@ def _classes_problem(train: TrainObservations, dataset: DatasetIdentity | None) 
     for name, per_class in counts.items():
         wanted = len(dataset.classes) if dataset else 0
         if per_class and (len(per_class), sum(per_class)) != (wanted, train.num_test):
-            return f"{name} must hold {wanted} counts that add up to train.num_test"
+            return f"{name} must be {wanted} counts whose sum is train.num_test"
     return None
 
 
 def _bits_problem(train: TrainObservations) -> str | None:
     if not train.epochs:
-        return "train.epochs must hold at least one epoch"
+        return "train.epochs must have at least one epoch"
     try:
         correct = unpack_bits(train.test_correct, train.num_test)
     except ValueError as error:
@@ -159,21 +162,21 @@ def _bits_problem(train: TrainObservations) -> str | None:
 
 
 def pack_bits(correct_N: np.ndarray) -> str:
-    """Booleans (N,) as base64 text; `unpack_bits` inverts it."""
+    """Encode booleans (N,) as base64 text. The inverse is `unpack_bits`."""
     packed = np.packbits(np.asarray(correct_N, dtype=bool))
     return base64.b64encode(packed.tobytes()).decode()
 
 
 def unpack_bits(text: str, count: int) -> np.ndarray:
-    """Booleans (count,) from `pack_bits`. Raises ValueError where the length doesn't fit."""
+    """Decode booleans (count,) from `pack_bits`. Raises ValueError if the length is wrong."""
     packed = np.frombuffer(base64.b64decode(text, validate=True), dtype=np.uint8)
     if len(packed) != -(-count // 8) or not count:
-        raise ValueError(f"{count} images take {-(-count // 8)} bytes, but came {len(packed)}")
+        raise ValueError(f"{count} images need {-(-count // 8)} bytes, but got {len(packed)}")
     return np.unpackbits(packed, count=count).astype(bool)
 
 
 def json_schema() -> dict[str, Any]:
-    """The published JSON Schema of a record."""
+    """Return the JSON Schema of a record."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"resnest-bench record, schema version {SCHEMA_VERSION}",

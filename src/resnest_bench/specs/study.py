@@ -13,59 +13,22 @@ from resnest_bench.specs.adaptive import AdaptiveSpec, Extendable, check_adaptiv
 from resnest_bench.specs.base import (
     CountInt,
     Name,
-    PositiveInt,
-    Spec,
     StudyName,
     VariantNames,
     check_known,
 )
+from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
 from resnest_bench.specs.tables import TablesSpec
-from resnest_bench.specs.variants import TimmVariant, VariantSpec
+from resnest_bench.specs.trainings import check_tags, check_teacher
+from resnest_bench.specs.variants import VariantSpec
 
 MAX_JOBS = 200_000
 PROTOCOLS: dict[str, LatencySpec] = {"default": LatencySpec()}
-
-
-class TrainBlock(Spec):
-    """Train these variants on one dataset by one recipe, over all seeds."""
-
-    dataset: Name = Field(description="A key of datasets")
-    recipe: Name = Field(description="A key of recipes, or a built-in one")
-    variants: VariantNames = Field(default="all", description="Names, or all")
-    keep_weights: bool = Field(
-        default=False,
-        description="Keep the final weights as .safetensors; those that a fine-tuning needs are kept "
-        "anyway",
-    )
-
-
-class LatencyBlock(Spec):
-    """Measure the latency of these variants at one dataset's image size."""
-
-    dataset: Name = Field(description="Its image size and number of classes are measured at")
-    protocol: Name = Field(default="default", description="A key of protocols, or default")
-    variants: VariantNames = Field(default="all", description="Names, or all")
-    rounds: PositiveInt = Field(
-        default=3,
-        description="Processes that each measure every variant, in random order: the interval of a "
-        "latency is over them",
-    )
-
-
-class FinetuneBlock(Spec):
-    """Fine-tune from given weights on one dataset, by several recipes, over all seeds."""
-
-    dataset: Name = Field(description="A key of datasets")
-    recipes: tuple[Name, ...] = Field(
-        default=("paper_finetune", "head_only", "from_scratch"),
-        description="Keys of recipes, or built-in ones",
-    )
-    weights: dict[Name, WeightsSpec] = Field(description="Variant to the weights it starts from")
 
 
 class StudySpec(Extendable):
@@ -191,13 +154,19 @@ class StudySpec(Extendable):
                 )
 
     def _check_jobs(self) -> None:
+        # Without the seeds, of which there can be billions by mistake.
+        trained = {
+            (block.dataset, block.recipe, name)
+            for block in self.train
+            for name in self._names(block.variants)
+        }
         for block in self.train:
             if self.recipe(block.recipe).init != "scratch":
                 raise ValueError(
                     f"train: recipe {block.recipe!r} starts from weights: use it in a finetune block"
                 )
-            self._check_tags(block)
-            self._check_teacher(block)
+            check_tags(self._variants[name] for name in self._names(block.variants))
+            check_teacher(block, trained, self._variants, self.datasets, self.all_recipes)
         self._check_channels()
         if (number := self._num_jobs()) > MAX_JOBS:
             raise ValueError(
@@ -218,51 +187,6 @@ class StudySpec(Extendable):
         pairs += [(block.dataset, name) for block in self.finetune for name in block.recipes]
         for dataset, recipe in pairs:
             check_channels(dataset, self.dataset(dataset).num_channels, recipe, self.recipe(recipe))
-
-    def _check_teacher(self, block: TrainBlock) -> None:
-        """A teacher knows the same images and classes, is trained by this study, and not by its student."""
-        teacher = self.recipe(block.recipe).teacher
-        if teacher is None:
-            return
-        where = f"recipe {block.recipe!r}: teacher"
-        check_known(f"{where}.variant", teacher.variant, self._variants)
-        dataset, recipe = teacher.train.split("/")
-        check_known(f"{where}.train", dataset, self.datasets)
-        check_known(f"{where}.train", recipe, self.all_recipes)
-        if dataset != block.dataset:
-            raise ValueError(
-                f"{where} must be trained on the student's dataset {block.dataset!r}, whose images and "
-                f"classes both must know, but is trained on {dataset!r}: name {block.dataset}/RECIPE"
-            )
-        if not any(
-            (b.dataset, b.recipe) == (dataset, recipe)
-            and teacher.variant in self._names(b.variants)
-            for b in self.train
-        ):
-            raise ValueError(
-                f"{where}: no train block trains {teacher.variant} on {teacher.train}: add one, or name "
-                "another teacher"
-            )
-        chain = [block.recipe]
-        following: str | None = recipe
-        while following is not None:
-            chain.append(following)
-            if following in chain[:-1]:
-                raise ValueError(f"{where} is taught by its own student: {' by '.join(chain)}")
-            next_teacher = self.recipe(following).teacher
-            following = next_teacher.train.split("/")[1] if next_teacher else None
-
-    def _check_tags(self, block: TrainBlock) -> None:
-        """A tag promises weights, but a training starts from random ones."""
-        for name in self._names(block.variants):
-            variant = self._variants[name]
-            if isinstance(variant, TimmVariant) and variant.pretrained_tag:
-                raise ValueError(
-                    f"variant {name}: a train block starts from random weights, but model "
-                    f"{variant.model!r} names pretrained ones: write "
-                    f"{variant.model.partition('.')[0]!r}, or load the weights in a finetune block "
-                    f"(weights: {{{name}: {{hub: {variant.model}}}}})"
-                )
 
     def _num_jobs(self) -> int:
         """How many there are, without making them: a slip of the pen may ask for billions."""

@@ -116,7 +116,7 @@ class ResNestVariant(VariantBase):
             return name
         from difflib import get_close_matches
 
-        close = get_close_matches(name.lower(), known, n=1)
+        close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else "choose one of these"
         raise ValueError(f"attention must be one of {', '.join(known)}, but came {name!r}: {hint}")
 

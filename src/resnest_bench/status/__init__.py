@@ -1,1 +1,1 @@
-"""What is current, stale, invalid or missing, and why (floor 2): one place for all who ask."""
+"""Which records are current, stale, invalid or missing, and why (floor 2)."""

@@ -1,4 +1,4 @@
-"""What has changed between the spec that a record holds and the one that its job has now."""
+"""What has changed between the spec in a record and the current one of its job."""
 
 import json
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ _ABSENT = object()
 
 
 def find_change(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first change that makes another result: 'recipe.epochs was 2, is 3'; else ''.
+    """Return the first change that affects results, like 'recipe.epochs was 2, is 3', or ''.
 
     Args:
         recorded: the spec in a record, as JSON values.
         now: `StudySpec.job_spec` of its job.
 
-    Names, labels and places of files are no change. Nor is a key that is newer than the record, where
-    it has its default: the default of a new key keeps what was done before it.
+    Names, labels and file paths don't count as changes. Neither does a key that the record lacks, if it
+    now has its default: the default of a new key means the earlier behaviour.
     """
     if recorded == now:
         return ""
@@ -39,14 +39,17 @@ def find_change(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def digest_result(spec: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of all in a job's spec that decides its result: `find_change` compares the same."""
+    """Return the SHA-256 (hex) of everything in a job's spec that affects its result.
+
+    Two specs have the same digest if `find_change` finds no change between them.
+    """
     return json_digest(normalise_spec(spec))
 
 
 def normalise_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A job's spec with every default filled in, and without what changes no result.
+    """Return a job's spec with all defaults filled in, and without keys that don't affect results.
 
-    A part that today's rules refuse stays as it is: an old record may hold keys that are gone.
+    A part that is no longer valid is kept unchanged: an old record may have keys that no longer exist.
     """
     return {part: _normalise_part(part, value) for part, value in spec.items()}
 
@@ -64,21 +67,21 @@ def _normalise_part(part: str, value: Any) -> Any:
 
 
 def _without_names(spec: Spec, values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a spec that decide a result, in the specs inside it too."""
-    found = {}
+    """The values of a spec, and of the specs inside it, that affect results."""
+    relevant = {}
     for key, value in values.items():
         if key not in spec.NO_RESULT:
             inner = getattr(spec, key)
-            found[key] = _without_names(inner, value) if isinstance(inner, Spec) else value
-    return found
+            relevant[key] = _without_names(inner, value) if isinstance(inner, Spec) else value
+    return relevant
 
 
 def first_difference(was: Any, now: Any, where: str = "") -> str:
-    """The first leaf in which two JSON values differ: 'FIELD.PATH was X, is Y'; else ''."""
+    """Return the first leaf in which two JSON values differ: 'FIELD.PATH was X, is Y', or ''."""
     if isinstance(was, Mapping) and isinstance(now, Mapping):
         for key in [*now, *(key for key in was if key not in now)]:
-            place = f"{where}.{key}" if where else str(key)
-            change = first_difference(was.get(key, _ABSENT), now.get(key, _ABSENT), place)
+            path = f"{where}.{key}" if where else str(key)
+            change = first_difference(was.get(key, _ABSENT), now.get(key, _ABSENT), path)
             if change:
                 return change
         return ""

@@ -1,6 +1,6 @@
-"""What became of each job of a study: its record, or the reason why there is none to trust.
+"""The outcome of each job of a study: its record, or why there is no valid one.
 
-Plan, workflow, jobs, tables and dashboard all ask here, so that none of them can say another thing.
+Plan, workflow, jobs, tables and dashboard all use this module, so that they agree.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,10 +25,15 @@ Reader = Callable[[Path, Job], Record]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One expected job. `record` is None where status is missing or invalid.
+    """The outcome of one job of a study.
 
-    status is one of STATUSES; `reason` is empty where it is ok. `to_do`: the next run makes its record,
-    for the first time or anew.
+    Attributes:
+        job: of the study.
+        path: of its record, which may not exist.
+        status: one of STATUSES.
+        reason: why the status is not "ok"; '' otherwise.
+        record: None if the status is "missing" or "invalid".
+        to_do: whether the next run makes the record, for the first time or again.
     """
 
     job: Job
@@ -40,7 +45,7 @@ class Outcome:
 
     @property
     def usable(self) -> bool:
-        """Whether its values may be shown (marked, where stale)."""
+        """Whether its values may be shown; stale ones are marked."""
         return self.status in ("ok", "stale")
 
 
@@ -51,13 +56,17 @@ def outcomes(
     read: Reader = records.read,
     jobs: Iterable[Job] | None = None,
 ) -> list[Outcome]:
-    """One outcome for each of `study.jobs()`, in that order. Never raises for a bad record.
+    """Return one outcome per job, in the order of the jobs. Never raises for a bad record.
 
-    `fingerprints` is from `read_fingerprints`; a record of other data or weights is stale.
-    `read` may be a caching stand-in for `records.read`. `jobs` asks for some of the study's alone.
+    Args:
+        study: the study.
+        paths: of the study.
+        fingerprints: from `read_fingerprints`. A record made with other data or weights is stale.
+        read: `records.read`, or a cached version of it.
+        jobs: the jobs to judge; by default all of `study.jobs()`.
     """
-    asked = study.jobs() if jobs is None else jobs
-    return [judge(study, paths, job, fingerprints or {}, read) for job in asked]
+    judged = study.jobs() if jobs is None else jobs
+    return [judge(study, paths, job, fingerprints or {}, read) for job in judged]
 
 
 def judge(
@@ -67,7 +76,7 @@ def judge(
     fingerprints: Mapping[str, str],
     read: Reader = records.read,
 ) -> Outcome:
-    """What became of one job: see `outcomes`, which asks for many."""
+    """Return the outcome of one job. Arguments as in `outcomes`."""
     path = paths.record(job)
     if not path.exists():
         return Outcome(job, path, "missing", NO_RECORD, None, to_do=True)
@@ -76,14 +85,14 @@ def judge(
     except UserError as error:
         return Outcome(job, path, "invalid", str(error), None, to_do=True)
     except OSError as error:
-        # Something else lies in its place, like a folder, or it may not be read.
+        # The path is something else, like a folder, or reading it is not permitted.
         reason = f"record {path} cannot be read: {error.strerror}"
         return Outcome(job, path, "invalid", reason, None, to_do=True)
     record = _relabel(study, job, record)
     changed = _find_input_change(study, job, record, fingerprints)
     code_changed = not paths.is_reference and record.code_digest != code_digest(job.kind)
     stale = changed or (CODE_CHANGED if code_changed else "")
-    # A training that an old version of the code made is kept, unless the study says otherwise.
+    # A training made by an older version of the code is kept, unless the study says otherwise.
     follows_code = job.kind == "latency" or study.rerun_on_code_change
     to_do = bool(changed) or (code_changed and follows_code)
     if record.status == "failed":
@@ -93,7 +102,7 @@ def judge(
 
 
 def _relabel(study: StudySpec, job: Job, record: Record) -> Record:
-    """The record with the label that the study gives its data now: a text, and no result."""
+    """The record with the current label of its dataset, which does not affect results."""
     label = getattr(study.dataset(job.dataset), "label", "")
     if not label or record.dataset is None or record.dataset.label == label:
         return record
@@ -102,7 +111,7 @@ def _relabel(study: StudySpec, job: Job, record: Record) -> Record:
 
 def _failure_reason(record: Record) -> str:
     failure = record.failure
-    assert failure is not None, "`read` takes no other failed record"
+    assert failure is not None, "`read` rejects a failed record without one"
     where = "" if failure.epoch is None else f"epoch {failure.epoch}"
     return (
         f"{failure.reason} at {where}"
@@ -114,7 +123,7 @@ def _failure_reason(record: Record) -> str:
 def _find_input_change(
     study: StudySpec, job: Job, record: Record, fingerprints: Mapping[str, str]
 ) -> str:
-    """Why `record` is not what `job` would give now, but for the code; '' if nothing says so."""
+    """How the inputs of `job` (spec, data, weights) differ from those of `record`; '' if they don't."""
     change = find_change(record.spec, study.job_spec(job))
     if change:
         return f"spec changed: {change}"
@@ -122,14 +131,14 @@ def _find_input_change(
     if now and record.dataset and record.dataset.fingerprint != now:
         return "data changed"
     weights = study.weights(job)
-    seen = record.train.initial_weights if record.train else None
+    recorded = record.train.initial_weights if record.train else None
     now = fingerprints.get(name_weights(weights)) if weights else None
-    if now and seen and seen.sha256 != now:
+    if now and recorded and recorded.sha256 != now:
         return "weights changed"
     return ""
 
 
 def unlisted_records(study: StudySpec, paths: StudyPaths) -> list[Path]:
-    """Record files that no job of the study asks for, sorted: of a removed variant, say."""
-    asked = {paths.record_name(job) for job in study.jobs()}
-    return sorted(paths.root / name for name in scan_records(paths).keys() - asked)
+    """Return the record files that belong to no job of the study, sorted; for example of a removed variant."""
+    expected = {paths.record_name(job) for job in study.jobs()}
+    return sorted(paths.root / name for name in scan_records(paths).keys() - expected)

@@ -1,7 +1,7 @@
-"""Find the record of a job that has another name now: by what it is, not by where it lies.
+"""Find the record of a renamed job by its content instead of its path.
 
-A variant, a recipe, a dataset or a study may be renamed. What was trained stays true: its record is
-found by the digest of its spec, its seed and the fingerprint of its data, and is taken over.
+A variant, a recipe, a dataset or a study may be renamed. Its records remain valid: they are found by their
+specs, seeds and data fingerprints, and are reused.
 """
 
 import json
@@ -20,7 +20,10 @@ from resnest_bench.status.changes import find_change
 
 @dataclass(frozen=True)
 class RenamedRecord:
-    """What was found for a job: `record` bears the job's names, `was` and `paths` say whose it was."""
+    """A record that can be reused for a job.
+
+    `record` has the job's current names; `was` is the job that made it, in the study at `paths`.
+    """
 
     record: Record
     was: Job
@@ -34,19 +37,22 @@ def find_renamed_record(
     fingerprint: str | None,
     code: str | None = None,
 ) -> RenamedRecord | None:
-    """The record of another name that is what `job` would give, or None.
+    """Return a record with another name that has the same spec, seed and data as `job`, or None.
 
     Args:
-        fingerprint: SHA-256 (hex) of the dataset's arrays; None where they are not prepared yet, as
-            after an edit of the dataset's path: then a record of other data counts too.
-        code: the digest that its code must have; None takes a record of older code too.
+        study: the study of `job`.
+        paths: of the study.
+        job: a job without a record.
+        fingerprint: SHA-256 (hex) of the dataset's arrays. None if they are not prepared yet, for example
+            after an edit of the dataset's path; then the record's data are not compared.
+        code: the required code digest; None also accepts a record of older code.
 
-    Trainings and fine-tunings are also found in the other studies beside this one. A latency is not:
-    it is compared with others that were measured in the same rounds.
+    Trainings and fine-tunings are also searched for in the other studies of the same results folder.
+    Latencies are not, since they are compared with others that were measured in the same rounds.
     """
     spec = study.job_spec(job)
-    for place, path in _list_candidates(study, paths, job):
-        record = _read_if_alike(path, job, spec)
+    for source, path in _list_candidates(study, paths, job):
+        record = _read_if_same(path, job, spec)
         if (
             record is not None
             and record.dataset is not None
@@ -58,29 +64,29 @@ def find_renamed_record(
                 "spec": spec,
                 "dataset": record.dataset.model_copy(update={"name": job.dataset}),
             }
-            return RenamedRecord(record.model_copy(update=update), record.job.job, place)
+            return RenamedRecord(record.model_copy(update=update), record.job.job, source)
     return None
 
 
 def _list_candidates(
     study: StudySpec, paths: StudyPaths, job: Job
 ) -> Iterator[tuple[StudyPaths, Path]]:
-    """Record files of the kind and seed of `job` that no job of this study asks for."""
-    asked = {paths.record(other) for other in study.jobs()}
+    """Record files with the kind and seed of `job` that belong to no job of this study."""
+    expected = {paths.record(other) for other in study.jobs()}
     pattern = f"records/{job.kind}/*/*/*/seed-{job.seed}.json"
-    places = [paths]
+    sources = [paths]
     if job.kind != "latency":
         others = sorted(path.parent for path in paths.root.parent.glob("*/study.json"))
-        places += [StudyPaths(root) for root in others if root != paths.root]
-    for place in places:
-        yield from ((place, p) for p in sorted(place.root.glob(pattern)) if p not in asked)
+        sources += [StudyPaths(root) for root in others if root != paths.root]
+    for source in sources:
+        yield from ((source, p) for p in sorted(source.root.glob(pattern)) if p not in expected)
 
 
-def _read_if_alike(path: Path, job: Job, spec: dict) -> Record | None:
-    """The record at `path` where its spec gives what `spec` gives. Never raises for a bad file."""
+def _read_if_same(path: Path, job: Job, spec: dict) -> Record | None:
+    """The record at `path`, or None if its spec, kind or seed differs. Never raises for a bad file."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        # Most candidates are of another network: the whole record is checked only where it counts.
+        # Most candidates are of another network, so compare the specs before validating the whole record.
         if find_change(raw["spec"], spec):
             return None
         record = records.read(path)

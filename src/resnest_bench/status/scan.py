@@ -1,4 +1,4 @@
-"""Which record files there are and whether one has changed, told without reading any."""
+"""The record files of a study and their stamps, to notice changes without reading the files."""
 
 import os
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ Stamps = dict[str, Stamp]
 
 
 def scan_records(paths: StudyPaths) -> Stamps:
-    """Name to (modification time in ns, size in bytes) of every *.json below `paths.records`.
+    """Return the stamp of every *.json below `paths.records`: (modification time in ns, size in bytes).
 
     The stamp of a record is that of its predictions too, if it has any: the later time, and both sizes.
-    A name is relative to `paths.root`, with '/'. Files and folders whose name starts with '.' are
-    left out: half-written records are such. A linked folder is not entered. What vanishes meanwhile
-    or can't be listed has no stamp.
+    The key is the path relative to `paths.root`, with '/'. Names that start with '.' are skipped, since
+    half-written records have such names. Linked folders are not followed. Files that vanish during the
+    scan and folders that can't be listed are skipped.
     """
     stamps: Stamps = {}
     predictions: Stamps = {}
@@ -42,9 +42,9 @@ def scan_records(paths: StudyPaths) -> Stamps:
 
 
 def read_stamps(paths: StudyPaths, names: Iterable[str]) -> Stamps:
-    """`scan_records`, and whatever else lies where one of `names` is expected.
+    """Return `scan_records` with the stamps of any further `names` that exist.
 
-    That is a record in a linked folder, or a folder in a record's place.
+    These are records in a linked folder, or folders with the name of a record.
     """
     stamps = scan_records(paths)
     for name in names:

@@ -13,7 +13,7 @@ from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import RECIPES, ResNestVariant, StudySpec, known_side
-from resnest_bench.specs.study import FinetuneBlock
+from resnest_bench.specs.blocks import FinetuneBlock
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.summary import PERCENT, POSITIVE, Bounds, confidence_limits, summarise
 from resnest_bench.tables import paper_values

@@ -31,12 +31,9 @@ def observe_training(
     initial: WeightsObservation | None,
     weights_sha256: str | None,
     execution: ExecutionObservation,
-    predictions: Path,
+    predictions: PredictionsObservation | None = None,
 ) -> TrainObservations:
-    """What a record says of a finished training whose final model gave `test`.
-
-    What it says of each image goes to the file `predictions`.
-    """
+    """What a record says of a finished training whose final model gave `test`."""
     counts = np.bincount(test.predictions, minlength=num_classes)
     return TrainObservations(
         num_params=count_params(model),
@@ -45,7 +42,7 @@ def observe_training(
         num_test=len(test.correct),
         test_correct=records.pack_bits(test.correct),
         test_predictions_per_class=counts.tolist(),
-        predictions=_keep_predictions(predictions, test),
+        predictions=predictions,
         wall_seconds=progress.wall_seconds,
         num_resumes=progress.num_resumes,
         initial_weights=initial,
@@ -54,7 +51,7 @@ def observe_training(
     )
 
 
-def _keep_predictions(path: Path, test: Evaluation) -> PredictionsObservation:
+def keep_predictions(path: Path, test: Evaluation) -> PredictionsObservation:
     """Write what the final model says of each test image; return what the record says of the file."""
     assert test.labels is not None, "the last evaluation keeps them"
     assert test.log_probabilities is not None

@@ -41,7 +41,7 @@ from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import judge
 from resnest_bench.training.adoption import adopt_record
 from resnest_bench.training.checkpoints import Checkpoint
-from resnest_bench.training.ending import observe_training, warn_of_chance
+from resnest_bench.training.ending import keep_predictions, observe_training, warn_of_chance
 from resnest_bench.training.execution import Execution, choose, decided, keep, probe_batch
 from resnest_bench.training.initial import (
     SourceFailedError,
@@ -50,9 +50,11 @@ from resnest_bench.training.initial import (
     expected_stats,
 )
 from resnest_bench.training.loop import Batches, DivergedError, train_model
+from resnest_bench.training.losses import balanced_weights
 from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
-from resnest_bench.training.step import balanced_weights, make_step, probe_steps
+from resnest_bench.training.requests import check_recipe, jobs_asked
+from resnest_bench.training.step import make_step, probe_steps
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +128,9 @@ def open_checkpoint(context: Context, job: Job) -> Checkpoint:
 def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
     study, recipe, device = context.study, context.study.recipe(job.recipe), context.device
     meta = context.data.meta
-    num_classes, sizes = len(meta.classes), (meta.image_size, meta.num_channels)
-    model, initial = build_initial(study, job, context.paths, num_classes, *sizes)
-    teacher, taught_by = build_teacher(study, job, context.paths, num_classes, *sizes)
+    num_classes, image = len(meta.classes), (meta.image_size, meta.num_channels)
+    model, initial = build_initial(study, job, context.paths, num_classes, *image)
+    teacher, taught_by = build_teacher(study, job, context.paths, num_classes, *image)
     stats = expected_stats(study, job, model, meta.num_channels)
     batches = make_batches(context, recipe, job.seed, stats)
     seen = _choose_execution(context, job, checkpoint, model, len(batches.train_indices))
@@ -151,7 +153,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     progress, test = train_model(
         step, batches, job.seed, checkpoint, reporter, _teller(context, job)
     )
-    sha256, kept = None, context.paths.predictions(job)
+    sha256 = None
     if job.kind == "train" and study.keeps_weights(job):
         sha256 = save_weights(context.paths.weights(job), step.final_model)
     execution = seen.model_copy(
@@ -161,6 +163,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
             "shortages": progress.shortages,
         }
     )
+    kept = keep_predictions(context.paths.predictions(job), test)
     seen_by = observe_training(
         step.final_model, progress, test, num_classes, initial, sha256, execution, kept
     )
@@ -247,7 +250,6 @@ def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
         failure = Failure(reason=str(error))
     if failure:
         log.error("%s failed: %s", job, failure.reason)
-        context.paths.predictions(job).unlink(missing_ok=True)
     record = Record(
         job=JobIdentity(**vars(job)),
         status="failed" if failure else "ok",
@@ -285,47 +287,6 @@ def _has_weights(context: Context, job: Job, record: Record) -> bool:
     path = context.paths.weights(job)
     wanted = record.train.final_weights_sha256 if record.train else None
     return path.exists() and file_sha256(path) == wanted
-
-
-def check_recipe(recipe: RecipeSpec, device: torch.device) -> None:
-    """Raise UserError for what this device can't do."""
-    if recipe.mode == "cudagraph" and device.type != "cuda":
-        raise UserError(
-            "the recipe asks for mode cudagraph, which needs an NVIDIA GPU, but this runs on a CPU: "
-            "take auto, eager or compiled"
-        )
-    if recipe.precision == "tf32" and device.type != "cuda":
-        raise UserError(
-            "the recipe asks for precision tf32, which needs an NVIDIA GPU, but this runs on a CPU: "
-            "take fp32 or bf16"
-        )
-
-
-def jobs_asked(
-    study: StudySpec,
-    kind: str,
-    dataset: str,
-    recipe: str,
-    variant: str,
-    seeds: Sequence[int] | None = None,
-) -> list[Job]:
-    """The jobs of `run_job`. Raises UserError where the study neither asks for one nor may add it."""
-    jobs = [Job(kind, dataset, recipe, variant, seed) for seed in seeds or study.seeds]
-    place = (kind, dataset, recipe, variant)
-    if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.jobs()):
-        raise UserError(
-            f"study {study.study!r} does not ask for {jobs[0]}: see `resnest-bench plan`"
-        )
-    added = study.adaptive.steps(study.seeds) if study.adaptive and kind == "train" else []
-    allowed = [*study.seeds, *(seed for step in added for seed in step)]
-    for job in jobs:
-        if job.seed not in allowed:
-            raise UserError(
-                f"seed {job.seed} is none of study {study.study!r}, whose seeds are "
-                f"{', '.join(map(str, allowed))}: choose one of them, or list it under seeds (or, for a "
-                "training, allow more under adaptive)"
-            )
-    return jobs
 
 
 def run_job(
@@ -395,6 +356,8 @@ def _write_seed(context: Context, job: Job) -> Record:
         return current
     record = run_seed(context, job)
     records.write(context.paths.record(job), record)
+    if record.status == "failed":  # those of the record that this one replaces
+        context.paths.predictions(job).unlink(missing_ok=True)
     warn_of_chance(record)
     context.paths.progress(job).unlink(missing_ok=True)
     return record

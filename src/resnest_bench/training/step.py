@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
-from torch.nn import functional
 
 from resnest_bench.device.graphs import Capture, OwnRandomness, capture_cuda_graph, unchanged
 from resnest_bench.device.memory import free_memory, is_out_of_memory
@@ -31,6 +29,7 @@ from resnest_bench.training.execution import (
     prepared_network,
 )
 from resnest_bench.training.isolation import find_crash
+from resnest_bench.training.losses import compute_loss, distillation_loss
 from resnest_bench.training.micro_batching import Undo, pieces, smaller
 from resnest_bench.training.optimizer import (
     build_optimizer,
@@ -40,40 +39,6 @@ from resnest_bench.training.optimizer import (
 )
 
 log = logging.getLogger(__name__)
-
-
-def compute_loss(
-    logits_BK: Tensor, target: Tensor, recipe: RecipeSpec, class_weights_K: Tensor | None = None
-) -> Tensor:
-    """Mean cross entropy in nats, of class indices (B,) or of class probabilities (B, K).
-
-    With weights, the sum of weighted losses over B, not over the weights that this batch happens to
-    have: so the gradients of parts of a batch add up to its own. Balanced weights are 1 on average.
-    """
-    if class_weights_K is None:
-        return functional.cross_entropy(logits_BK, target, label_smoothing=recipe.label_smoothing)
-    total = functional.cross_entropy(
-        logits_BK, target, class_weights_K, reduction="sum", label_smoothing=recipe.label_smoothing
-    )
-    return total / len(target)
-
-
-def distillation_loss(logits_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(teacher || student) in nats, mean over the batch, of softmax(logits / T).
-
-    T^2 keeps the size of its gradients (Hinton et al., arXiv:1503.02531, section 2).
-    """
-    student = functional.log_softmax(logits_BK / temperature, dim=1)
-    teacher = functional.log_softmax(teacher_BK / temperature, dim=1)
-    divergence = functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
-    return divergence * temperature**2
-
-
-def balanced_weights(labels_N: np.ndarray, num_classes: int) -> Tensor:
-    """N / (K n_k) for the n_k of N labels that are class k, as scikit-learn's `balanced`."""
-    counts_K = np.bincount(labels_N, minlength=num_classes)
-    weights_K = len(labels_N) / (num_classes * np.maximum(counts_K, 1))
-    return torch.tensor(weights_K, dtype=torch.float32)
 
 
 def set_train_mode(model: nn.Module, recipe: RecipeSpec) -> None:

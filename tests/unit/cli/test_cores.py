@@ -7,7 +7,7 @@ from resnest_bench.cli import cores, launch, project
 from resnest_bench.cli.cores import choose_for_jobs, list_rules
 from resnest_bench.cli.launch import has_several_cores, parse_cores
 from resnest_bench.errors import UserError
-from resnest_bench.planning.cores import Work
+from resnest_bench.planning.cores import CoreUse
 from resnest_bench.planning.worker import Answer
 from support.records_factory import CONFIG, make_study
 
@@ -55,10 +55,10 @@ def test_a_run_with_several_cores_tells_snakemake_how_to_use_them(tmp_path, monk
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({**CONFIG, "data_dir": "data"}))
     commands = []
-    monkeypatch.setattr(launch, "become", commands.append)
+    monkeypatch.setattr(launch, "exec_command", commands.append)
     monkeypatch.setattr(cores.torch.cuda, "is_available", lambda: False)
-    speeds = {Work(2, 1): Answer(9.0, 1), Work(1, 2): Answer(5.0, 1)}
-    monkeypatch.setattr(cores, "measure_ways", lambda *_: speeds)
+    speeds = {CoreUse(2, 1): Answer(9.0, 1), CoreUse(1, 2): Answer(5.0, 1)}
+    monkeypatch.setattr(cores, "measure_core_uses", lambda *_: speeds)
     project.run(study=tmp_path / "config.yaml", options=["--cores", "2"])
     (command,) = commands
     assert command[-2:] == ["--cores", "2"]
@@ -78,7 +78,7 @@ def test_a_run_with_several_cores_tells_snakemake_how_to_use_them(tmp_path, monk
 def test_with_one_core_or_a_gpu_everything_is_as_ever(tmp_path, monkeypatch):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({**CONFIG, "data_dir": "data"}))
     commands = []
-    monkeypatch.setattr(launch, "become", commands.append)
+    monkeypatch.setattr(launch, "exec_command", commands.append)
     monkeypatch.setattr(cores.torch.cuda, "is_available", lambda: True)
     for options in (["--cores", "1"], ["--cores", "2"]):
         project.run(study=tmp_path / "config.yaml", options=options)
@@ -86,12 +86,12 @@ def test_with_one_core_or_a_gpu_everything_is_as_ever(tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_measured_runs_in_the_usual_way(monkeypatch):
-    def measure_ways(*_):
+    def measure_core_uses(*_):
         raise UserError("no such layer")
 
-    monkeypatch.setattr(cores, "measure_ways", measure_ways)
+    monkeypatch.setattr(cores, "measure_core_uses", measure_core_uses)
     choice = choose_for_jobs(STUDY, TRAININGS, 2, None)
-    assert choice.work == Work(2, 1)
+    assert choice.core_use == CoreUse(2, 1)
     assert "no such layer" in str(choice)
 
 

@@ -46,7 +46,8 @@ def run(*args):
 
 def test_it_says_why_each_claim_gets_seeds_or_none(study):
     text = run("plan", "--decide", "--study", study.paths().study)
-    assert "3 looks planned at a comparison, each at 1.67 %" in text
+    assert "3 looks" in text
+    assert "each at 1.67 %" in text
     assert "decided: supported" in text
     assert "Next: seeds 5, 6 of A and seeds 5, 6 of B." in text
     assert not study.paths().looks.exists()
@@ -82,7 +83,7 @@ def test_the_next_look_follows_those_that_were_taken(study):
 
 
 def test_options_of_a_decision_go_with_it(study):
-    with pytest.raises(UserError, match="--look and --json go with --decide"):
+    with pytest.raises(UserError, match=r"--look .*--json .*--decide"):
         run("plan", "--study", study.paths().study, "--look", 0)
 
 

@@ -40,7 +40,7 @@ def test_it_says_what_it_wrote_and_what_comes_next(tmp_path):
 def test_it_overwrites_nothing_and_then_writes_nothing(name, tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / name).write_text("mine")
-    with pytest.raises(UserError, match="overwrites nothing"):
+    with pytest.raises(UserError, match=name):
         write_study(tmp_path, "first")
     assert [path.name for path in (tmp_path / "config").iterdir()] == [name]
     assert (tmp_path / "config" / name).read_text() == "mine"
@@ -61,7 +61,7 @@ def test_a_disk_that_fills_up_leaves_no_half_study(tmp_path, monkeypatch):
 
 
 def test_an_unknown_study_names_those_that_ship(tmp_path):
-    with pytest.raises(UserError, match="--like is one of paper, demo, first"):
+    with pytest.raises(UserError, match=r"--like .*paper, demo, first"):
         write_study(tmp_path, "../secret")
     assert list(tmp_path.iterdir()) == []
 

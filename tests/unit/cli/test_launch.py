@@ -64,7 +64,7 @@ def test_snakemakes_own_log_is_an_option_of_its(study):
 
 def test_unlock_is_an_option_of_run(study, monkeypatch):
     commands = []
-    monkeypatch.setattr(launch, "become", commands.append)
+    monkeypatch.setattr(launch, "exec_command", commands.append)
     run(study=study, unlock=True)
     run(study=study, options=["--dry-run"])
     assert commands[0] == snakemake_command(study, ["--unlock"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from resnest_bench.cli.plan import Means, check_study, describe_plan
+from resnest_bench.cli.plan import Resources, check_study, describe_plan
 from resnest_bench.measure.complexity import count_params
 from resnest_bench.models import build_model, check_buildable
 from resnest_bench.specs import load_study
@@ -48,7 +48,7 @@ def test_isoparams_are_equal_within_what_it_says():
 def test_the_lineage_asks_about_every_network_of_it(tmp_path):
     study = load_study(ROOT / "config/lineage/config.yaml")
     check_study(study, tmp_path)
-    assert "Untested" not in describe_plan(study, tmp_path, Means("cpu"), cost=False)
+    assert "Untested" not in describe_plan(study, tmp_path, Resources("cpu"), cost=False)
     asked = {name for claim in study.claims for name in claim.test.variants_named}
     assert asked == set(study.variant_names)
     trained = {job.variant for job in study.jobs() if job.kind == "train"}

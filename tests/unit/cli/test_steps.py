@@ -1,12 +1,9 @@
 """Recipes with few steps, and what would make them enough."""
 
-from types import SimpleNamespace
-
 import pytest
 
-from resnest_bench.cli import plan, steps
+from resnest_bench.cli import plan
 from resnest_bench.cli.steps import (
-    describe_imbalances,
     describe_short_trainings,
     find_short_training,
 )
@@ -71,20 +68,5 @@ def test_the_plan_says_it(monkeypatch, tmp_path, num_train):
     monkeypatch.setattr(
         plan, "_count_train_images", lambda study: dict.fromkeys(study.datasets, num_train)
     )
-    text = plan.describe_plan(make_study(), tmp_path, plan.Means("cpu"), cost=False)
+    text = plan.describe_plan(make_study(), tmp_path, plan.Resources("cpu"), cost=False)
     assert ("Warning: recipe quick" in text) == (num_train == 1000)
-
-
-@pytest.mark.parametrize("headline", ["accuracy", "balanced_accuracy"])
-def test_classes_of_different_size_suggest_another_headline_before_a_training(
-    tmp_path, headline, monkeypatch
-):
-    counts = {"test": {"0": 60, "1": 20, "2": 30}}
-    study = make_study(data_dir=str(tmp_path), headline_metric=headline)
-    monkeypatch.setattr(steps, "read_meta", lambda folder: SimpleNamespace(counts_per_class=counts))
-    lines = describe_imbalances(study)
-    assert [line.split(":")[0] for line in lines] == (
-        ["low", "high"] if headline == "accuracy" else []
-    )
-    monkeypatch.undo()
-    assert describe_imbalances(study) == [], "the data is not prepared yet"

@@ -115,3 +115,25 @@ def test_nothing_that_varies_is_nothing_to_estimate():
     study = build_study(variants=VARIANTS[:1], tables={"ablation": {"variants": ["r0conv7"]}})
     assert "none of radix" in study_effects(study, runs_with(study))
     assert Job("train", "low", "quick", "r0conv7", 0) in study.jobs()
+
+
+def test_lists_gates_and_channels_are_factors_where_they_vary():
+    extra = [
+        {**VARIANTS[3], "name": "even", "gate": "uniform"},
+        {**VARIANTS[3], "name": "half", "channels": 0.5},
+        {**VARIANTS[3], "name": "eca", "attention": "eca"},
+    ]
+    lists = [{**v, "layers": [1, 1]} for v in (*VARIANTS, *extra)]
+    late = {**lists[3], "name": "late", "radix": [0, 1]}
+    study = build_study(variants=[*lists, late], tables={})
+    rng = np.random.default_rng(0)
+    made = {
+        job: make_record(study, job, accuracy=0.5 + rng.normal(0, 0.01), num_test=1000)
+        for job in study.jobs()
+    }
+    table = study_effects(study, build_runs(make_outcomes(study, made))).table
+    found = set(zip(table["factor"], table["level"], strict=True))
+    assert found >= {("radix", "0-1"), ("gate", "attention"), ("channels", "1")}
+    assert ("attention", "eca") in found
+    whole = study_effects(build_study(), runs_with(build_study()))
+    assert not any("channels" in note or "gate" in note for note in whole.notes)

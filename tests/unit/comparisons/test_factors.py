@@ -289,3 +289,43 @@ def test_without_a_training_every_pair_says_so():
     assert table["status"].tolist() == [
         "A: the study does not train it; B: the study does not train it"
     ]
+
+
+def test_lists_per_stage_are_levels_in_the_order_of_their_stages():
+    study = build_study(
+        family("none", layers=[1, 1]),
+        family("both", layers=[1, 1], radix=2),
+        family("late", layers=[1, 1], radix=[0, 2]),
+        family("early", layers=[1, 1], radix=[2, 0]),
+    )
+    held = "depth 8, small, avg_down, avd_first, cardinality 1, width 16"
+    (group,) = factor_groups(study)
+    assert (group.factor, group.held) == ("radix", held)
+    assert group.levels == ("0", "0-2", "2-0", "2")
+    assert group.variants == ("none", "late", "early", "both")
+    table = factor_table(study, make_frames(study, {})[0])
+    assert table["level"].tolist() == ["0-2", "2-0", "2", "2-0", "2"]
+
+
+def test_gate_attention_and_channels_are_factors_and_are_named_where_they_are_held():
+    study = build_study(
+        family("A", radix=2),
+        family("uniform", radix=2, gate="uniform"),
+        family("sigmoid", radix=2, gate="sigmoid"),
+        family("cbam", radix=2, attention="cbam"),
+        family("half", radix=2, channels=0.5),
+        family("half-cbam", radix=2, channels=0.5, attention="cbam"),
+    )
+    held = "depth 5, small, avg_down, avd_first, radix 2, cardinality 1, width 16"
+    assert list_groups(study) == [
+        ("channels", held, ("0.5", "1"), ("half", "A")),
+        ("channels", f"{held}, attention cbam", ("0.5", "1"), ("half-cbam", "cbam")),
+        ("gate", held, ("uniform", "sigmoid", "attention"), ("uniform", "sigmoid", "A")),
+        ("attention", held, ("none", "cbam"), ("A", "cbam")),
+        ("attention", f"{held}, channels 0.5", ("none", "cbam"), ("half", "half-cbam")),
+    ]
+
+
+def test_a_sigmoid_of_one_split_is_the_same_network():
+    study = build_study(family("A", radix=1), family("B", radix=1, gate="sigmoid"))
+    assert list_groups(study) == []

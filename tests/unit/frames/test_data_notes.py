@@ -175,11 +175,12 @@ def test_a_made_split_and_imbalanced_classes_are_said():
             "reading": ImageReading(split={"test_fraction": 0.2, "seed": 4, "num_groups": 30}),
         }
     )
-    note = describe_data(seen)["data_note"]
-    for words in ("20 %", "seed 4", "30 groups", "always answering a is right in 75 %"):
-        assert words in note
+    notes = describe_data(seen)
+    for words in ("20 %", "seed 4", "30 groups"):
+        assert words in notes["data_note"]
+    assert "always answering a is right in 75 %" in notes["imbalance_note"]
 
 
 def test_classes_that_are_nearly_alike_need_no_word():
     seen = identity().model_copy(update={"test_images_per_class": [210, 190]})
-    assert describe_data(seen)["data_note"] == ""
+    assert describe_data(seen)["imbalance_note"] == ""

@@ -1,6 +1,6 @@
 """What a run would do, from Snakemake's events of a dry run."""
 
-from resnest_bench.live.dry_run import MOST_JOBS, DryRun, short_reason
+from resnest_bench.live.dry_run import MAX_JOBS, DryRun, short_reason
 
 
 def add(dry, rule, reason="Missing output files: a/b.json", **wildcards):
@@ -24,14 +24,14 @@ def test_thousands_of_jobs_stay_a_screen():
     dry.stats = {"latency": 2000, "total": 2000}
     for number in range(2000):
         add(dry, "latency", dataset="d", recipe="r", variant=f"v{number}", round="0")
-    assert len(dry.lines()) == MOST_JOBS + 3
-    assert str(2000 - MOST_JOBS) in dry.lines()[-1]
+    assert len(dry.lines()) == MAX_JOBS + 3
+    assert str(2000 - MAX_JOBS) in dry.lines()[-1]
 
 
 def test_exactly_as_many_as_are_shown_have_no_more():
     dry = DryRun()
-    dry.stats = {"data": MOST_JOBS, "total": MOST_JOBS}
-    for number in range(MOST_JOBS):
+    dry.stats = {"data": MAX_JOBS, "total": MAX_JOBS}
+    for number in range(MAX_JOBS):
         add(dry, "data", dataset=f"d{number}")
     assert "more" not in dry.lines()[-1]
 

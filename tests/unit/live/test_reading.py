@@ -77,7 +77,7 @@ def test_a_record_that_cannot_be_read_is_named(paths):
         ("resnest-bench: error: first\nresnest-bench: error: second\nlater\n", "second"),
         ("Traceback\n  File x\nRuntimeError: no\n", "RuntimeError: no"),
         ("x" * 100_000 + "\nfree(): invalid pointer\n", "free(): invalid pointer"),
-        ("\n \n", "no line in its log"),
+        ("\n \n", "log is empty"),
         (b"\xff\xfe\n", "\ufffd\ufffd"),
     ],
 )
@@ -95,6 +95,6 @@ def test_the_schedulers_own_log_says_what_the_jobs_does_not(tmp_path):
 
 
 def test_no_log_at_all(tmp_path, paths):
-    assert "no line" in read_reason([tmp_path / "gone.log"], None, ())
-    assert "no line" in read_reason([], paths, [LATENCY])
+    assert "log is empty" in read_reason([tmp_path / "gone.log"], None, ())
+    assert "log is empty" in read_reason([], paths, [LATENCY])
     assert records.read(paths.record(LATENCY), LATENCY).status == "ok"

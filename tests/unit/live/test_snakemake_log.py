@@ -8,7 +8,7 @@ from rich.console import Console
 
 from resnest_bench.live.interrupts import INTERRUPTED
 from resnest_bench.live.jobs import make_live_job
-from resnest_bench.live.snakemake_log import ViewOfLog
+from resnest_bench.live.snakemake_log import LogView
 from resnest_bench.paths import Job
 
 TRAIN = {"dataset": "low", "recipe": "quick", "variant": "A"}
@@ -22,7 +22,7 @@ class Shown:
         made = Console(
             file=self.file, force_terminal=terminal, width=80, highlight=False, **console
         )
-        self.view = ViewOfLog(made, style, dry_run)
+        self.view = LogView(made, style, dry_run)
 
     def tell(self, message="", level=logging.INFO, **extra):
         record = logging.LogRecord("snakemake", level, "", 0, message, None, None)
@@ -151,7 +151,7 @@ def test_the_last_lines_are_each_failure_with_its_reason_and_log(shown, tmp_path
     shown.tell("", logging.ERROR, event="job_error", jobid=1, log=[str(log)])
     shown.view.end()
     before = len(shown.text)
-    shown.view.tell_failures()
+    shown.view.print_failures()
     _, title, reason, where, goes_on = shown.text[before:].splitlines()
     assert title == "FAILED train A on low (quick)"
     assert reason.strip() == "the disk is full"
@@ -163,7 +163,7 @@ def test_a_run_without_failures_ends_without_them(shown):
     shown.start(1, "train", **TRAIN)
     shown.finish(1, 1, 4)
     before = len(shown.text)
-    shown.view.tell_failures()
+    shown.view.print_failures()
     assert shown.text[before:] == ""
 
 

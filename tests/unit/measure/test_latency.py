@@ -186,7 +186,7 @@ def test_a_network_that_does_not_fit_at_all_is_an_error_that_says_so(monkeypatch
     monkeypatch.setattr(
         latency, "build_model", lambda *args, **kw: Shortage(0).into(original(*args, **kw).eval())
     )
-    with pytest.raises(UserError, match=r"A does not fit into [\d.]+ GiB, not even with one image"):
+    with pytest.raises(UserError, match=r"A does not fit into [\d.]+ GiB.* one image of 32x32"):
         latency.measure_latency(SMALL, 10, 32, QUICK, CPU)
 
 
@@ -220,8 +220,9 @@ def test_a_mode_that_computes_something_else_is_never_timed(monkeypatch, wrong):
     assert [c.mode for c in seen.cells] == ["eager"]
     (missing,) = seen.unavailable
     assert (missing.batch_size, missing.mode) == (1, "folded")
-    assert missing.reason.startswith("outputs differ from eager's by ")
-    assert missing.reason.endswith("(relative); fp32 allows 0.0001")
+    assert missing.reason.startswith("outputs differ")
+    assert "fp32" in missing.reason
+    assert missing.reason.endswith(" 0.0001")
     assert len(calls) == 1
 
 
@@ -238,7 +239,7 @@ def test_a_mode_that_forgets_the_norms_is_found_out(monkeypatch, precision):
     spec = with_modes("folded", precisions=(precision,))
     seen = latency.measure_latency(SMALL, 10, 32, spec, CPU)
     assert seen.cells == []
-    assert "outputs differ from eager's" in seen.unavailable[0].reason
+    assert "outputs differ" in seen.unavailable[0].reason
 
 
 def test_the_first_call_holds_the_preparation(monkeypatch):
@@ -357,3 +358,13 @@ def test_evaluation_by_hand():
     # log(1 + e^-2) and log(1 + e^2), averaged.
     assert seen.loss == pytest.approx((0.126928 + 2.126928) / 2, abs=1e-5)
     assert model.training
+
+
+def test_a_latency_of_gray_images():
+    """One channel in place of three: two thirds of the first 3x3 with 8 outputs are gone."""
+    spec = QUICK.model_copy(update={"batch_sizes": (1,), "modes": ("eager", "folded")})
+    gray, rgb = (latency.measure_latency(SMALL, 10, 32, spec, CPU, c) for c in (1, 3))
+    assert (gray.in_chans, rgb.in_chans) == (1, 3)
+    assert rgb.num_params - gray.num_params == 2 * 9 * 8
+    assert rgb.num_macs - gray.num_macs == 2 * 9 * 8 * 16 * 16
+    assert [cell.mode for cell in gray.cells] == ["eager", "folded"]

@@ -8,8 +8,8 @@ from resnest_bench.planning.clock import Clock
 from resnest_bench.planning.latencies import (
     CallTime,
     cell_seconds,
+    max_seconds,
     measure_calls,
-    most_seconds,
     price_latency,
     reference_seconds,
     sample_seconds,
@@ -53,7 +53,7 @@ def test_a_record_is_its_cells_its_reference_and_the_papers_batches():
 
 def test_the_most_that_all_cells_take():
     spec = LatencySpec(batch_sizes=(1, 8), precisions=("fp32", "bf16"), max_seconds=10.0)
-    assert most_seconds(spec) == 2 * 10.0 * 4
+    assert max_seconds(spec) == 2 * 10.0 * 4
 
 
 def test_settings_that_this_device_cannot_do_cost_nothing():

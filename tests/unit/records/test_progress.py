@@ -42,7 +42,7 @@ def test_what_was_written_is_read(tmp_path):
             progress(num_epochs=5).model_dump_json().replace('"num_epochs":5', '"num_epochs":0'),
             "num_epochs",
         ),
-        (progress(job={**vars(JOB), "seed": 2}).model_dump_json(), "the file's place says"),
+        (progress(job={**vars(JOB), "seed": 2}).model_dump_json(), f"path is that of {JOB}"),
         (progress(job={**vars(JOB), "variant": "../x"}).model_dump_json(), "a name is made of"),
     ],
 )

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_a_record_survives_the_round_trip_unrounded(file):
     [
         ("{", "is not JSON"),
         ("", "is not JSON"),
-        ("[1]", "must be a JSON object, but holds a list"),
+        ("[1]", "is a list"),
         ("\udcff", "is not JSON"),
         ('{"schema_version": NaN}', "NaN is not a JSON number"),
     ],
@@ -146,14 +147,14 @@ def change(raw, path, value):
     [
         (("train", "epochs", 0, "test_accuracy"), 1.5, ["train.epochs.0.test_accuracy", "1.5"]),
         (("train", "epochs", 0, "test_accuracy"), "high", ["train.epochs.0.test_accuracy"]),
-        (("train", "epochs"), [], ["train.epochs must hold at least one epoch"]),
+        (("train", "epochs"), [], ["train.epochs", "at least one epoch"]),
         (("train", "extra"), 1, ["train.extra"]),
         (("job", "seed"), -1, ["job.seed"]),
         (("status",), "done", ["status", "'done'"]),
         (("train",), None, ["train must hold observations"]),
-        (("status",), "failed", ["failure must say a reason"]),
+        (("status",), "failed", ["failure must", "'failed'"]),
         (("job", "variant"), "../A", ["a name is made of"]),
-        (("train", "num_test"), 300, ["300 images take 38 bytes, but came 1"]),
+        (("train", "num_test"), 300, ["train.test_correct", "300 images", "38 bytes"]),
         (("train", "test_correct"), "???", ["train.test_correct"]),
         (("train", "test_correct"), records.pack_bits([True] * 3), ["has accuracy 1.0"]),
         (("train", "epochs", 0, "train_loss"), True, ["train.epochs.0.train_loss", "True"]),
@@ -163,13 +164,13 @@ def change(raw, path, value):
         (("train", "epochs", 0, "epoch"), 2, ["train.epochs must be numbered 1, 2, 3"]),
         (("train", "num_trainable_params"), 11, ["must be at most num_params"]),
         (("train", "test_predictions_per_class"), [2, 2], ["train.test_predictions_per_class"]),
-        (("failure",), {"reason": "diverged"}, ["failure must be null, since status is 'ok'"]),
+        (("failure",), {"reason": "diverged"}, ["failure must be null", "'ok'"]),
         (("environment", "num_cpu_threads"), 0, ["environment.num_cpu_threads"]),
         (("environment", "num_cpu_threads"), 10**30, ["environment.num_cpu_threads"]),
         (("started_at",), "yesterday", ["started_at"]),
         (("spec", "a"), float("inf"), ["Infinity is not a JSON number"]),
-        (("spec", "a"), 10**30, ["spec.a: a whole number is at most 2^53 - 1"]),
-        (("spec", "a"), "\ud800", ["spec.a: text must be whole characters"]),
+        (("spec", "a"), 10**30, ["spec.a: ", "2^53 - 1"]),
+        (("spec", "a"), "\ud800", ["spec.a: text", "surrogate"]),
         (("environment", "os"), "\ud800", ["environment.os"]),
     ],
 )
@@ -183,7 +184,7 @@ def test_a_number_that_overflows_is_refused(file):
     """Python's reader makes an infinity of it."""
     text = json.dumps(raw_record() | {"spec": {"a": 12345}}).replace("12345", "1e999")
     file.write_text(text)
-    assert "spec.a: a number must be finite, but came inf" in problem(file)
+    assert re.search("spec.a: .*finite.*inf", problem(file))
 
 
 def test_a_key_given_twice_is_refused(file):
@@ -193,7 +194,7 @@ def test_a_key_given_twice_is_refused(file):
 
 def test_a_failed_record_holds_no_observations(file):
     raw = raw_record() | {"status": "failed", "failure": {"reason": "diverged"}}
-    assert "train and latency must be null, since status is 'failed'" in problem(put(file, raw))
+    assert "train and latency must be null" in problem(put(file, raw))
 
 
 def test_a_spec_that_is_nested_too_deep_is_refused(file):
@@ -201,7 +202,7 @@ def test_a_spec_that_is_nested_too_deep_is_refused(file):
     for _ in range(60):
         deep = {"a": deep}
     message = problem(put(file, raw_record() | {"spec": deep}))
-    assert "at most 30 levels deep are read" in message
+    assert "at most 30 levels" in message
 
 
 def test_a_record_that_was_moved_is_refused(file):

@@ -136,13 +136,13 @@ BAD = [
     (changed("study", to=True), ["study", "True"]),
     (
         changed("recipes", to={"r": {"epochs": 1, "learning_rate": True}}),
-        ["a number is needed, but came True"],
+        ["a number", "True"],
     ),
     (changed("datasets", "digits", "classes", to=[True, 2]), ["classes", "True"]),
     (changed("variants", 1, "args", to={"a": float("inf")}), ["variants[1].args.a", "finite"]),
     (changed("data_dir", to="a\0b"), ["data_dir: text must not contain NUL"]),
-    (changed("data_dir", to="\ud800"), ["data_dir: text must be whole characters"]),
-    (changed("seeds", to=[0, 2**53]), ["seeds[1]: a whole number is at most 2^53 - 1"]),
+    (changed("data_dir", to="\ud800"), ["data_dir: text must", "surrogate"]),
+    (changed("seeds", to=[0, 2**53]), ["seeds[1]: ", "at most 2^53 - 1"]),
     (
         changed("latency", to=[{"dataset": "digits", "rounds": 10**12}]),
         ["at most 200,000 jobs, but this one has 2,000,000,000,004"],
@@ -260,7 +260,7 @@ def test_what_only_looks_like_yaml_is_refused(tmp_path, text, name):
 def test_a_value_that_contains_itself_is_refused(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("study: x\nvariants: &a [*a]\n")
-    with pytest.raises(UserError, match="at most 30 levels deep are read"):
+    with pytest.raises(UserError, match="at most 30 levels"):
         load_study(file)
 
 
@@ -272,7 +272,7 @@ def test_a_value_that_repeats_itself_without_end_is_refused(tmp_path):
     ]
     file = tmp_path / "config.yaml"
     file.write_text("\n".join(lines))
-    with pytest.raises(UserError, match="at most 1,000,000 values in all are read"):
+    with pytest.raises(UserError, match="at most 1,000,000 values"):
         load_study(file)
 
 

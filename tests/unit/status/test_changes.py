@@ -57,6 +57,18 @@ def test_a_key_that_is_newer_than_the_record_changes_nothing_at_its_default(stud
     assert digest_result(recorded) == digest_result(study.job_spec(JOB))
 
 
+@pytest.mark.parametrize("key", ["channels", "gate", "attention"])
+def test_a_resnest_of_before_its_newer_keys_is_the_same(key):
+    network = {"name": "A", "family": "resnest", "layers": [1], "radix": 1, "stem": "small"}
+    study = study_from_config({**CONFIG, "variants": [network]}, "config")
+    recorded = copy.deepcopy(study.job_spec(JOB))
+    del recorded["variant"][key]
+    assert change(study, recorded) == ""
+    assert digest_result(recorded) == digest_result(study.job_spec(JOB))
+    recorded["variant"]["width"] = [64]
+    assert change(study, recorded) == "", "a list of equal numbers"
+
+
 def test_a_key_that_is_newer_than_the_record_counts_where_it_is_set(study, recorded):
     del recorded["recipe"]["cutout"]
     assert change(study, recorded) == "recipe.cutout was 0, is 8"

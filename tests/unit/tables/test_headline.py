@@ -3,7 +3,7 @@
 import pytest
 
 from resnest_bench.charts import ablation_chart, make_figures, transfer_chart
-from resnest_bench.frames.data_notes import data_notes, describe_imbalance
+from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.paths import Job
 from resnest_bench.report.tables import table_markdown, write_tables
 from resnest_bench.results import StudyResults
@@ -96,25 +96,10 @@ def test_seeds_with_predictions_and_without_are_counted_apart(tmp_path):
     assert ablation_chart(table).to_json()
 
 
-@pytest.mark.parametrize(
-    ("counts", "said"),
-    [
-        ({"a": 160, "b": 40}, True),
-        ({"a": 100, "b": 50}, True),
-        ({"a": 99, "b": 50}, False),
-        ({"a": 10, "b": 0}, False),
-        ({"a": 10}, False),
-        ({}, False),
-    ],
-)
-def test_classes_of_very_different_size_suggest_the_balanced_accuracy(counts, said):
-    assert ("balanced_accuracy" in describe_imbalance(counts)) is said
-
-
 def test_notes_suggest_it_until_the_study_has_another_headline(tmp_path, results):
     plain = make_results(tmp_path)
     assert "balanced_accuracy" in data_notes(plain.spec, plain.runs)["low"]
-    assert "balanced_accuracy" not in data_notes(results.spec, results.runs)["low"]
+    assert data_notes(results.spec, results.runs) == {}
 
 
 def test_a_headline_of_which_less_is_better_is_refused(tmp_path):

@@ -317,3 +317,16 @@ def test_the_facts_are_those_of_the_printed_rows():
         f"{paper_values.ABLATION['ResNet-14-0s1x64d'].params} printed",
     ):
         assert value in text
+
+
+def test_a_variant_with_another_attention_is_no_network_of_the_paper(study):
+    """Its parameters alone would not tell: ECA adds a few per block."""
+    variants = tuple(
+        v.model_copy(update={"attention": "eca"}) if v.name == NET else v for v in study.variants
+    )
+    changed = study.model_copy(update={"variants": variants})
+    rows = list_rows(changed, train_records(changed, {NET: (0.6, 0.61, 0.62)}))
+    row = rows.loc[("ablation", NET, "accuracy %")]
+    assert not row["comparable"]
+    assert "another network: attention eca" in row["differs"]
+    assert row["status"].startswith("same name, another network")

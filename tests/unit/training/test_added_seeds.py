@@ -4,7 +4,7 @@ import pytest
 
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job
-from resnest_bench.training.jobs import jobs_asked
+from resnest_bench.training.requests import jobs_asked
 from support.claims_study import claim, claims_study
 
 GREATER = claim("greater", a=["B"], b=["A"])

@@ -13,7 +13,8 @@ from resnest_bench.specs import RecipeSpec
 from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training.execution import Execution
 from resnest_bench.training.jobs import run_job
-from resnest_bench.training.step import distillation_loss, make_step
+from resnest_bench.training.losses import distillation_loss
+from resnest_bench.training.step import make_step
 
 CPU = torch.device("cpu")
 EAGER = Execution("contiguous", "eager")

@@ -8,7 +8,7 @@ from resnest_bench.models import build_model
 from resnest_bench.models.weights import file_sha256, save_weights
 from resnest_bench.paths import DataPaths, Job, StudyPaths
 from resnest_bench.specs import study_from_config
-from resnest_bench.training.initial import build_initial
+from resnest_bench.training.initial import build_initial, expected_stats
 
 JOB = Job("finetune", "high", "tune", "A", 0)
 
@@ -50,6 +50,19 @@ def test_weights_that_were_not_fetched_are_an_error_that_names_the_command(
         build_initial(study, JOB, StudyPaths(tmp_path), 2, 32)
     assert str(fetched) in str(seen.value)
     assert "resnest-bench weights --study STUDY --hub resnest50d.in1k" in str(seen.value)
+
+
+def test_weights_of_rgb_start_a_network_for_gray_images(study, fetched, tmp_path):
+    trained = build_model(study.variant("A"), 1000)
+    save_weights(fetched, trained)
+    model, seen = build_initial(study, JOB, StudyPaths(tmp_path), 2, 32, in_chans=1)
+    assert seen.converted == ["conv1.0.weight"]
+    summed = trained.conv1[0].weight.sum(1, keepdim=True)
+    torch.testing.assert_close(model.conv1[0].weight, summed)
+    mean, std = expected_stats(study, JOB, model, in_chans=1)
+    assert mean == pytest.approx(((0.485 + 0.456 + 0.406) / 3,))
+    assert std == pytest.approx(((0.229 + 0.224 + 0.225) / 3,))
+    assert expected_stats(study, JOB, model, in_chans=4) is None
 
 
 def test_a_start_from_scratch_needs_no_file(study, tmp_path):

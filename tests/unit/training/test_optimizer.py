@@ -18,6 +18,7 @@ from resnest_bench.specs.optimizers import OPTIMIZERS
 from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training import loop
 from resnest_bench.training.execution import Execution
+from resnest_bench.training.losses import balanced_weights, compute_loss
 from resnest_bench.training.optimizer import (
     build_optimizer,
     dump_state,
@@ -26,7 +27,7 @@ from resnest_bench.training.optimizer import (
     restore_state,
     set_learning_rate,
 )
-from resnest_bench.training.step import balanced_weights, compute_loss, make_step
+from resnest_bench.training.step import make_step
 
 CPU = torch.device("cpu")
 JOB = Job("train", "low", "r", "A", 0)

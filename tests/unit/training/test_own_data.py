@@ -56,6 +56,6 @@ def test_a_table_becomes_a_record(study, tmp_path):
     assert seen.reading.num_given_validation == 2
     assert seen.reading.white_value == 4095
     assert record.train.epochs[0].validation_accuracy in (0.0, 0.5, 1.0)
-    note = describe_data(seen)["data_note"]
-    assert "the data's own 2" in note
-    assert "always answering a is right in 75 %" in note
+    notes = describe_data(seen)
+    assert "the data's own 2" in notes["data_note"]
+    assert "always answering a is right in 75 %" in notes["imbalance_note"]

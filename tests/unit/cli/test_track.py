@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from resnest_bench import records
+from resnest_bench.cli.track import TRACKERS, list_runs, track_study
 from resnest_bench.errors import UserError
-from resnest_bench.export.track import TRACKERS, list_runs, track_study
 from resnest_bench.paths import Job
 from resnest_bench.results import StudyResults
 from support.records_factory import make_failed_record
@@ -78,7 +78,7 @@ def test_a_tracker_that_is_not_installed(results, monkeypatch, name):
 def few(results, monkeypatch):
     """Two runs, one of each kind: trackers take their time."""
     runs = [run for run in list_runs(results) if run.name in (FIRST, MEAN)]
-    monkeypatch.setattr("resnest_bench.export.track.list_runs", lambda _: runs)
+    monkeypatch.setattr("resnest_bench.cli.track.list_runs", lambda _: runs)
     monkeypatch.setitem(globals(), "list_runs", lambda _: runs)
     return results
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from resnest_bench.planning.telling import make_teller
+from resnest_bench.planning.progress_lines import make_line_printer
 
 
 @pytest.mark.parametrize("variable", ["NO_COLOR", None])
@@ -10,7 +10,7 @@ def test_lines_without_a_terminal_or_with_no_color_are_plain(monkeypatch, capsys
     if variable:
         monkeypatch.setenv(variable, "1")
         monkeypatch.setenv("FORCE_COLOR", "1")
-    make_teller()("timing 1 of 2: train of A on low by quick")
+    make_line_printer()("timing 1 of 2: train of A on low by quick")
     seen = capsys.readouterr()
     assert seen.out == ""
     assert "train of A" in seen.err

@@ -1,0 +1,43 @@
+"""The blocks of a study: which variants are trained, timed and fine-tuned on which data (floor 1)."""
+
+from pydantic import Field
+
+from resnest_bench.specs.base import Name, PositiveInt, Spec, VariantNames
+from resnest_bench.specs.data import WeightsSpec
+
+
+class TrainBlock(Spec):
+    """Train these variants on one dataset by one recipe, over all seeds."""
+
+    dataset: Name = Field(description="A key of datasets")
+    recipe: Name = Field(description="A key of recipes, or a built-in one")
+    variants: VariantNames = Field(default="all", description="Names, or all")
+    keep_weights: bool = Field(
+        default=False,
+        description="Keep the final weights as .safetensors; those that a fine-tuning needs are kept "
+        "anyway",
+    )
+
+
+class LatencyBlock(Spec):
+    """Measure the latency of these variants at one dataset's image size."""
+
+    dataset: Name = Field(description="Its image size and number of classes are measured at")
+    protocol: Name = Field(default="default", description="A key of protocols, or default")
+    variants: VariantNames = Field(default="all", description="Names, or all")
+    rounds: PositiveInt = Field(
+        default=3,
+        description="Processes that each measure every variant, in random order: the interval of a "
+        "latency is over them",
+    )
+
+
+class FinetuneBlock(Spec):
+    """Fine-tune from given weights on one dataset, by several recipes, over all seeds."""
+
+    dataset: Name = Field(description="A key of datasets")
+    recipes: tuple[Name, ...] = Field(
+        default=("paper_finetune", "head_only", "from_scratch"),
+        description="Keys of recipes, or built-in ones",
+    )
+    weights: dict[Name, WeightsSpec] = Field(description="Variant to the weights it starts from")

@@ -1,0 +1,60 @@
+"""Rules of a study's trainings that need more than one of its parts (floor 1)."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from resnest_bench.specs.base import check_known
+from resnest_bench.specs.blocks import TrainBlock
+from resnest_bench.specs.recipes import RecipeSpec
+from resnest_bench.specs.variants import TimmVariant, VariantSpec
+
+
+def check_tags(variants: Iterable[VariantSpec]) -> None:
+    """A tag promises weights, but a training starts from random ones."""
+    for variant in variants:
+        if isinstance(variant, TimmVariant) and variant.pretrained_tag:
+            raise ValueError(
+                f"variant {variant.name}: a train block starts from random weights, but model "
+                f"{variant.model!r} names pretrained ones: write "
+                f"{variant.model.partition('.')[0]!r}, or load the weights in a finetune block "
+                f"(weights: {{{variant.name}: {{hub: {variant.model}}}}})"
+            )
+
+
+def check_teacher(
+    block: TrainBlock,
+    trained: Collection[tuple[str, str, str]],
+    variants: Collection[str],
+    datasets: Collection[str],
+    recipes: Mapping[str, RecipeSpec],
+) -> None:
+    """A teacher knows the same images and classes, is trained by this study, and not by its student.
+
+    `trained` has (dataset, recipe, variant) of every training of the study; the others are its names.
+    Raises UserError or ValueError with what to do.
+    """
+    teacher = recipes[block.recipe].teacher
+    if teacher is None:
+        return
+    where = f"recipe {block.recipe!r}: teacher"
+    check_known(f"{where}.variant", teacher.variant, variants)
+    dataset, recipe = teacher.train.split("/")
+    check_known(f"{where}.train", dataset, datasets)
+    check_known(f"{where}.train", recipe, recipes)
+    if dataset != block.dataset:
+        raise ValueError(
+            f"{where} must be trained on the student's dataset {block.dataset!r}, whose images and "
+            f"classes both must know, but is trained on {dataset!r}: name {block.dataset}/RECIPE"
+        )
+    if (dataset, recipe, teacher.variant) not in trained:
+        raise ValueError(
+            f"{where}: no train block trains {teacher.variant} on {teacher.train}: add one, or name "
+            "another teacher"
+        )
+    chain = [block.recipe]
+    following: str | None = recipe
+    while following is not None:
+        chain.append(following)
+        if following in chain[:-1]:
+            raise ValueError(f"{where} is taught by its own student: {' by '.join(chain)}")
+        next_teacher = recipes[following].teacher
+        following = next_teacher.train.split("/")[1] if next_teacher else None

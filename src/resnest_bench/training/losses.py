@@ -1,0 +1,45 @@
+"""Losses of a training: cross entropy, class weights, and what a teacher adds.
+
+Shape suffixes: B images of a batch, K classes, N training images.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from resnest_bench.specs import RecipeSpec
+
+
+def compute_loss(
+    logits_BK: Tensor, target: Tensor, recipe: RecipeSpec, class_weights_K: Tensor | None = None
+) -> Tensor:
+    """Mean cross entropy in nats, of class indices (B,) or of class probabilities (B, K).
+
+    With weights, the sum of weighted losses over B, not over the weights that this batch happens to
+    have: so the gradients of parts of a batch add up to its own. Balanced weights are 1 on average.
+    """
+    if class_weights_K is None:
+        return functional.cross_entropy(logits_BK, target, label_smoothing=recipe.label_smoothing)
+    total = functional.cross_entropy(
+        logits_BK, target, class_weights_K, reduction="sum", label_smoothing=recipe.label_smoothing
+    )
+    return total / len(target)
+
+
+def distillation_loss(logits_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
+    """T^2 KL(teacher || student) in nats, mean over the batch, of softmax(logits / T).
+
+    T^2 keeps the size of its gradients (Hinton et al., arXiv:1503.02531, section 2).
+    """
+    student = functional.log_softmax(logits_BK / temperature, dim=1)
+    teacher = functional.log_softmax(teacher_BK / temperature, dim=1)
+    divergence = functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
+    return divergence * temperature**2
+
+
+def balanced_weights(labels_N: np.ndarray, num_classes: int) -> Tensor:
+    """N / (K n_k) for the n_k of N labels that are class k, as scikit-learn's `balanced`."""
+    counts_K = np.bincount(labels_N, minlength=num_classes)
+    weights_K = len(labels_N) / (num_classes * np.maximum(counts_K, 1))
+    return torch.tensor(weights_K, dtype=torch.float32)

@@ -1,0 +1,50 @@
+"""Which jobs a command asks for, and whether this device can run them."""
+
+from collections.abc import Sequence
+
+import torch
+
+from resnest_bench.errors import UserError
+from resnest_bench.paths import Job
+from resnest_bench.specs import RecipeSpec, StudySpec
+
+
+def check_recipe(recipe: RecipeSpec, device: torch.device) -> None:
+    """Raise UserError for what this device can't do."""
+    if recipe.mode == "cudagraph" and device.type != "cuda":
+        raise UserError(
+            "the recipe asks for mode cudagraph, which needs an NVIDIA GPU, but this runs on a CPU: "
+            "take auto, eager or compiled"
+        )
+    if recipe.precision == "tf32" and device.type != "cuda":
+        raise UserError(
+            "the recipe asks for precision tf32, which needs an NVIDIA GPU, but this runs on a CPU: "
+            "take fp32 or bf16"
+        )
+
+
+def jobs_asked(
+    study: StudySpec,
+    kind: str,
+    dataset: str,
+    recipe: str,
+    variant: str,
+    seeds: Sequence[int] | None = None,
+) -> list[Job]:
+    """The jobs of `run_job`. Raises UserError where the study neither asks for one nor may add it."""
+    jobs = [Job(kind, dataset, recipe, variant, seed) for seed in seeds or study.seeds]
+    place = (kind, dataset, recipe, variant)
+    if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.jobs()):
+        raise UserError(
+            f"study {study.study!r} does not ask for {jobs[0]}: see `resnest-bench plan`"
+        )
+    added = study.adaptive.steps(study.seeds) if study.adaptive and kind == "train" else []
+    allowed = [*study.seeds, *(seed for step in added for seed in step)]
+    for job in jobs:
+        if job.seed not in allowed:
+            raise UserError(
+                f"seed {job.seed} is none of study {study.study!r}, whose seeds are "
+                f"{', '.join(map(str, allowed))}: choose one of them, or list it under seeds (or, for a "
+                "training, allow more under adaptive)"
+            )
+    return jobs
