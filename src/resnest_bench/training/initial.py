@@ -128,7 +128,9 @@ def build_teacher(
         return None, None
     variant, _ = fit_to_image(study.variant(source.variant), image_size)
     model = build_model(variant, num_classes, in_chans=in_chans)
-    seen = _load(model, *_trained_weights(source, paths))
+    # Its head too: `apply_weights` would leave a new one, as a fine-tuning needs.
+    state, seen = _trained_weights(source, paths)
+    model.load_state_dict(state)
     return model.eval().requires_grad_(False), seen
 
 

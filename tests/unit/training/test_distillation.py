@@ -7,11 +7,15 @@ from timm.task import LogitDistillationTask
 from torch import nn
 
 from resnest_bench import records
+from resnest_bench.data.batches import BatchLoader
 from resnest_bench.errors import UserError
+from resnest_bench.measure.evaluation import Evaluator
 from resnest_bench.paths import Job
+from resnest_bench.records import pack_bits
 from resnest_bench.specs import RecipeSpec
 from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training.execution import Execution
+from resnest_bench.training.initial import build_teacher
 from resnest_bench.training.jobs import run_job
 from resnest_bench.training.losses import distillation_loss
 from resnest_bench.training.step import make_step
@@ -108,6 +112,19 @@ def test_a_student_of_a_study(taught, make_study, tmp_path):
     (alone,) = run_job(make_study(taught), "train", "low", "alone", "B", CPU, tmp_path)
     losses = [r.train.epochs[-1].test_loss for r in (student, alone)]
     assert losses[0] != losses[1]
+
+
+def test_the_teacher_answers_as_it_did_at_the_end_of_its_training(taught, make_context):
+    context = make_context(taught)
+    teacher_job = context.study.teacher_job(STUDENT)
+    record = jobs_module.run_seed(context, teacher_job)
+    records.write(context.paths.record(teacher_job), record)
+    teacher, seen = build_teacher(context.study, STUDENT, context.paths, 3, 32)
+    testing = BatchLoader(context.data.test, context.data.meta, None, CPU)
+    found = Evaluator(teacher)(testing.iterate_eval(500))
+    assert pack_bits(found.correct) == record.train.test_correct
+    assert found.loss == pytest.approx(record.train.epochs[-1].test_loss, rel=1e-5)
+    assert seen.sha256 == record.train.final_weights_sha256
 
 
 def test_a_renamed_teacher_teaches_the_same(taught, make_study, tmp_path, monkeypatch):
