@@ -24,7 +24,17 @@ PICTURES = {
     "dashboard_tradeoff": ("/", 900),
     "dashboard_differences": ("/differences", 900),
 }
-PAGES = ["", "differences", "claims", "ablation", "training", "latency", "transfer", "paper"]
+PAGES = [
+    "",
+    "differences",
+    "classes",
+    "claims",
+    "ablation",
+    "training",
+    "latency",
+    "transfer",
+    "paper",
+]
 PAGES += ["coverage"]
 THEMES = ("light", "dark")
 # Width: height of the window, which holds the whole page.

@@ -1,4 +1,4 @@
-"""Classes by themselves: what a network takes for what, and two networks class by class."""
+"""Charts by class: confusion matrices, and the difference of two networks in each class."""
 
 import altair as alt
 import pandas as pd
@@ -25,7 +25,7 @@ def confusion_chart(
 
     `label` is that of the data, where there are no rows to say it. Cells show the share of a label's images in %, as the mean over seeds with its standard deviation.
     """
-    head = f"What {variant} takes for what"
+    head = f"Confusion matrix of {variant}"
     rows = confusion[confusion["variant"] == variant]
     if not len(rows):
         return no_data_chart(head, [label, NOT_KEPT[0].upper() + NOT_KEPT[1:]])
@@ -140,7 +140,7 @@ def class_differences_chart(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         "verdict:N",
         title=None,
         scale=alt.Scale(domain=verdicts, range=[looks[verdict] for verdict in verdicts]),
-        legend=alt.Legend(orient="top"),
+        legend=alt.Legend(orient="top", labelLimit=0),
     )
     tooltip = [
         alt.Tooltip("class:N"),

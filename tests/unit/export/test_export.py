@@ -237,8 +237,8 @@ def test_predictions_have_a_section(tmp_path):
     page = build_page(study, paths)
     assert page.sections[:4] == ["about", "tradeoff", "differences", "classes"]
     text = page.list_texts("section")[page.sections.index("classes")]
-    assert "What T takes for what" not in text, "its two networks are those of the ablation"
-    assert "What B takes for what" in text
+    assert "Confusion matrix of T" not in text, "its two networks are those of the ablation"
+    assert "Confusion matrix of B" in text
 
 
 def test_hostile_texts_stay_texts(hostile):
