@@ -331,7 +331,7 @@ def list_contestants(peers: str, compiling: str) -> list[str]:
         names += TIMM[compiling] if peer == "timm" else [peer]
     unknown = [name for name in names if name not in CONTESTANTS]
     if unknown:
-        raise SystemExit(f"--peers takes plain and timm, but came {', '.join(unknown)}")
+        raise SystemExit(f"--peers takes plain and timm, but got {', '.join(unknown)}")
     return names
 
 

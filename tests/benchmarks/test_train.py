@@ -122,7 +122,7 @@ def test_rows_say_median_range_and_goal(train):
 def test_contestants_by_the_peers_names(train):
     assert train.list_contestants("plain,timm", "no") == ["ours", "plain", "timm"]
     assert train.list_contestants("timm", "both") == ["ours", "timm", "timm-compiled"]
-    with pytest.raises(SystemExit, match="takes plain and timm, but came keras"):
+    with pytest.raises(SystemExit, match="takes plain and timm, but got keras"):
         train.list_contestants("plain,keras", "no")
 
 

@@ -40,7 +40,7 @@ class Checksum:
             return None
         size = path.stat().st_size
         return (
-            f"must have {self.algorithm} {self.value}, but came {self.algorithm} {came} "
+            f"must have {self.algorithm} {self.value}, but got {self.algorithm} {came} "
             f"({size} bytes)"
         )
 

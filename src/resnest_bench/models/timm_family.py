@@ -100,7 +100,7 @@ def _check_name(variant: TimmVariant) -> None:
     hint = f"did you mean {close[0]!r}?" if close else "timm.list_models() names them all"
     raise UserError(
         f"variant {variant.name}: model must be a name that timm {timm.__version__} knows, "
-        f"but came {variant.model!r}: {hint}"
+        f"but got {variant.model!r}: {hint}"
     )
 
 

@@ -63,7 +63,7 @@ def load_weights_file(path: Path, key: str | None = None) -> dict[str, Tensor]:
 def _check_path(path: Path) -> None:
     if not path.name.endswith((".safetensors", *PICKLED)):
         raise UserError(
-            f"a weights file ends in .safetensors, {', '.join(PICKLED)}, but came {path}: "
+            f"a weights file ends in .safetensors, {', '.join(PICKLED)}, but got {path}: "
             "convert or rename it"
         )
     if not path.is_file():

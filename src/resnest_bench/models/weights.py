@@ -189,7 +189,7 @@ def _advise_size(model: nn.Module, shapes: list[str]) -> str:
 
 def _shape_problems(wanted: dict[str, Tensor], came: dict[str, Tensor]) -> list[str]:
     return [
-        f"{name} (expected {list(wanted[name].shape)}, came {list(came[name].shape)})"
+        f"{name} (expected {list(wanted[name].shape)}, got {list(came[name].shape)})"
         for name in wanted
         if name in came and wanted[name].shape != came[name].shape
     ]

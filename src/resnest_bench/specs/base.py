@@ -29,7 +29,7 @@ def _not_bool(value: Any) -> Any:
     # YAML reads yes, on and true as a boolean, which would pass for 1.0. Text stays allowed: YAML
     # takes 1e-3 for one.
     if isinstance(value, bool):
-        raise ValueError(f"a number is needed, but came {value}")
+        raise ValueError(f"a number is needed, but got {value}")
     return value
 
 

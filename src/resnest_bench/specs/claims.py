@@ -85,7 +85,7 @@ class OrderedTest(ClaimTest):
     @classmethod
     def _two_at_least(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(names) < 2 or len(set(names)) < len(names):
-            raise ValueError(f"list at least two names and none twice, but came {list(names)}")
+            raise ValueError(f"list at least two names and none twice, but got {list(names)}")
         return names
 
     @property

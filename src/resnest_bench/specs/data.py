@@ -193,7 +193,7 @@ class TorchvisionDataset(PhotoDataset):
         ):
             raise ValueError(
                 f"validation must be ignore for {name}, or hold_out or train for those with a "
-                f"validation part ({', '.join(WITH_VALIDATION)}), but came {self.validation!r}"
+                f"validation part ({', '.join(WITH_VALIDATION)}), but got {self.validation!r}"
             )
         return self
 
@@ -226,7 +226,7 @@ class DigitsDataset(Dataset):
             or not set(classes) <= set(range(10))
         ):
             raise ValueError(
-                f"classes lists at least two different digits from 0 to 9, but came {list(classes)}"
+                f"classes lists at least two different digits from 0 to 9, but got {list(classes)}"
             )
         return classes
 
@@ -293,7 +293,7 @@ class WeightsSpec(Spec):
         given = [name for name in ("hub", "file", "train") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"weights name exactly one of hub, file and train, but came {given or 'none'}"
+                f"weights name exactly one of hub, file and train, but got {given or 'none'}"
             )
         if self.key is not None and self.file is None:
             raise ValueError(
@@ -301,5 +301,5 @@ class WeightsSpec(Spec):
                 "file"
             )
         if self.train is not None and self.train.count("/") != 1:
-            raise ValueError(f"train is DATASET/RECIPE, like digits/smoke, but came {self.train!r}")
+            raise ValueError(f"train is DATASET/RECIPE, like digits/smoke, but got {self.train!r}")
         return self

@@ -85,7 +85,7 @@ def _explain_tag(problem: ErrorDetails) -> str:
     if problem["type"] == "union_tag_not_found":
         near = get_close_matches(tag, map(str, value), n=1, cutoff=NEAR)
         return f"{tag} is missing" + (f" (is {near[0]!r} a typo for it?)" if near else "")
-    return f"{tag} must be one of {context['expected_tags']}, but came {value.get(tag)!r}"
+    return f"{tag} must be one of {context['expected_tags']}, but got {value.get(tag)!r}"
 
 
 def _advise_key(key: str, loc: Sequence[str | int]) -> str:

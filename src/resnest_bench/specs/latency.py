@@ -53,7 +53,7 @@ class LatencySpec(Spec):
     @classmethod
     def _distinct(cls, values: tuple) -> tuple:
         if not values or len(set(values)) != len(values):
-            raise ValueError(f"list at least one value and none twice, but came {list(values)}")
+            raise ValueError(f"list at least one value and none twice, but got {list(values)}")
         return values
 
     @model_validator(mode="after")

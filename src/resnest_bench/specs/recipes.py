@@ -46,7 +46,7 @@ class TeacherSpec(Spec):
     @classmethod
     def _dataset_and_recipe(cls, train: str) -> str:
         if train.count("/") != 1:
-            raise ValueError(f"train is DATASET/RECIPE, like cifar10/paper20, but came {train!r}")
+            raise ValueError(f"train is DATASET/RECIPE, like cifar10/paper20, but got {train!r}")
         return train
 
 

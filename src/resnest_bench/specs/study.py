@@ -79,7 +79,7 @@ class StudySpec(Extendable):
     @classmethod
     def _distinct_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if not seeds or len(set(seeds)) != len(seeds):
-            raise ValueError(f"list at least one seed and none twice, but came {list(seeds)}")
+            raise ValueError(f"list at least one seed and none twice, but got {list(seeds)}")
         return seeds
 
     @field_validator("variants")

@@ -104,7 +104,7 @@ class ResNestVariant(VariantBase):
         if not 1 <= len(layers) <= 4:
             raise ValueError(
                 f"layers lists the blocks of one to four stages, like [1, 1, 1, 1], "
-                f"but came {list(layers)}"
+                f"but got {list(layers)}"
             )
         return layers
 
@@ -118,7 +118,7 @@ class ResNestVariant(VariantBase):
 
         close = get_close_matches(name.lower(), known, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]!r}?" if close else "choose one of these"
-        raise ValueError(f"attention must be one of {', '.join(known)}, but came {name!r}: {hint}")
+        raise ValueError(f"attention must be one of {', '.join(known)}, but got {name!r}: {hint}")
 
     @model_validator(mode="after")
     def _check_stages(self) -> "ResNestVariant":
@@ -129,7 +129,7 @@ class ResNestVariant(VariantBase):
             if len(values) != len(self.layers):
                 raise ValueError(
                     f"{name} is one number, or a list with one for each of the {len(self.layers)} stages "
-                    f"in layers, but came {list(values)}"
+                    f"in layers, but got {list(values)}"
                 )
             if len(set(values)) == 1:
                 # The same network under one spec, and so one record.

@@ -85,7 +85,7 @@ def test_the_archive_is_downloaded_from_the_first_mirror_that_has_it(archive, tm
 
 def test_another_archive_is_refused(archive, tmp_path, monkeypatch):
     monkeypatch.setattr(cifar, "MD5", "0" * 32)
-    with pytest.raises(UserError, match=f"md5 {'0' * 32}, but came md5 .* bytes"):
+    with pytest.raises(UserError, match=f"md5 {'0' * 32}, but got md5 .* bytes"):
         prepare_at(archive, tmp_path)
     assert not (tmp_path / "prepared").exists()
 

@@ -81,7 +81,7 @@ def test_what_came_is_said_and_nothing_is_left(server, tmp_path, page, num_bytes
     came = hashlib.md5(BODIES[f"/{page}"]).hexdigest()
     with pytest.raises(UserError) as caught:
         fetch((url, url), tmp_path / "file", MD5)
-    text = f"{url}: must have md5 {MD5.value}, but came md5 {came} ({num_bytes} bytes)"
+    text = f"{url}: must have md5 {MD5.value}, but got md5 {came} ({num_bytes} bytes)"
     assert str(caught.value).count(text) == 2
     assert visible(tmp_path) == []
 

@@ -95,7 +95,7 @@ def test_an_archive_is_downloaded_by_its_checksum(root, tmp_path):
 
     meta = prepare(spec(f"sha1:{sha1}"), "pets", tmp_path / "p", tmp_path / "downloads")
     assert meta.counts_per_class["test"] == {"cat": 1, "dog": 1}
-    with pytest.raises(UserError, match=f"sha1 {'0' * 40}, but came sha1 {sha1}"):
+    with pytest.raises(UserError, match=f"sha1 {'0' * 40}, but got sha1 {sha1}"):
         prepare(spec(f"sha1:{'0' * 40}"), "pets", tmp_path / "q", tmp_path / "downloads")
     with pytest.raises(UserError, match=r"datasets\.pets\.path.*must have md5"):
         prepare_at(archive, tmp_path, checksum=f"md5:{'0' * 32}")

@@ -260,7 +260,7 @@ def test_photos_that_are_not_there_are_said(tmp_path):
         ({"name": "eurosat", "image_size": 64}, "has no test part: state split"),
         ({"name": "mnist", "split": {}}, "mnist has them"),
         ({"name": "mnist", "validation": "train"}, "must be ignore for mnist"),
-        ({"name": "dtd", "image_size": 64, "validation": "test"}, "but came 'test'"),
+        ({"name": "dtd", "image_size": 64, "validation": "test"}, "but got 'test'"),
     ],
 )
 def test_keys_that_do_not_fit_a_set_are_refused(fields, message):

@@ -207,7 +207,7 @@ def test_new_keys_at_their_defaults_draw_the_same_weights():
         ({"gate": "softmax"}, "gate"),
         ({"gate": "uniform", "radix": 0}, "gate uniform weighs the splits .* radix 0"),
         ({"gate": "sigmoid", "radix": [0, 0]}, "gate sigmoid weighs the splits"),
-        ({"radix": [1, 2, 2]}, r"radix is one number.* each of the 2 stages.* came \[1, 2, 2\]"),
+        ({"radix": [1, 2, 2]}, r"radix is one number.* each of the 2 stages.* got \[1, 2, 2\]"),
         ({"width": []}, "width is one number"),
         ({"cardinality": [1, 0]}, "greater than or equal to 1"),
         ({"channels": 0}, "greater than or equal to 0.125"),

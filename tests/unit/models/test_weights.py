@@ -189,7 +189,7 @@ def test_weights_that_do_not_fit_are_named_and_change_nothing(model):
         apply_weights(model, state, "file w.pth")
     assert str(seen.value) == (
         "weights must fit the network, but file w.pth lacks layer1.0.conv1.weight; has no place "
-        "for layer9.weight; has other shapes in bn1.bias (expected [64], came [3]): take weights "
+        "for layer9.weight; has other shapes in bn1.bias (expected [64], got [3]): take weights "
         "of the same network and stem"
     )
     assert_equal_states(model.state_dict(), before)
