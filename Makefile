@@ -33,11 +33,11 @@ demo: $(STAMP) ## Run the whole study on embedded images and print its tables
 
 # A file of tests stays in one process: its tests share what they have made.
 test: $(STAMP) ## Run every test (RESNEST_BENCH_TEST_DATA names a folder with more images)
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 	@$(MAKE) --no-print-directory check
 
 test-unit: $(STAMP) ## Run the tests without trainings, browsers and workflows: minutes
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile -m "not slow"
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 fuzz: $(STAMP) ## Try some 30,000 generated inputs
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=full
@@ -54,7 +54,7 @@ types: $(STAMP) ## Check the types
 	$(BIN)/mypy
 
 coverage: $(STAMP) ## Run every test, and say which lines of src/ none has run
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --cov --cov-report=term:skip-covered
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 lint: $(STAMP) ## Check style and imports: ruff, import-linter, snakefmt, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -43,7 +43,7 @@ def screenshots(tmp_path_factory) -> Path:
 
 
 # The files that take longest, the longest first. Processes of pytest-xdist that get them last would work
-# on while the others have nothing to do.
+# on while the others have nothing to do. (Makefile: --no-loadscope-reorder keeps this order.)
 LONGEST = (
     "docs/test_tutorial.py",
     "slurm/test_cluster.py",
