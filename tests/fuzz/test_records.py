@@ -60,6 +60,7 @@ def raw_train():
         "key": None,
         "renamed": {},
         "ignored": [],
+        "converted": [],
     }
     return raw
 

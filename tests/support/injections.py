@@ -34,7 +34,7 @@ def _sleep(seconds: float) -> None:
     from resnest_bench import stopping
 
     end = time.monotonic() + seconds
-    while time.monotonic() < end and stopping._asked.number is None:
+    while time.monotonic() < end and stopping._state.number is None:
         time.sleep(0.005)
 
 
