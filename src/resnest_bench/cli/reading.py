@@ -94,7 +94,7 @@ def track(
     from resnest_bench.results import StudyResults
 
     results = StudyResults(_study_in(folder), StudyPaths(folder))
-    typer.echo(f"{track_study(results, to, into, offline)} new runs in {to}")
+    typer.echo(f"{track_study(results, to, into, offline)} runs logged to {to}")
 
 
 def _study_in(folder: Path) -> StudySpec:

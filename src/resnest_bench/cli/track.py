@@ -96,11 +96,13 @@ def _list_means(results: StudyResults) -> Iterator[TrackedRun]:
                 **experiment._asdict(),
                 "variant": row["variant"],
             }
+            # The study's headline metric.
+            metric = "test_accuracy" if row["metric"] == "accuracy" else row["metric"]
             named = {
-                "test_accuracy_percent_mean": row["mean_percent"],
-                "test_accuracy_percent_low": row["seeds_low_percent"],
-                "test_accuracy_percent_high": row["seeds_high_percent"],
-                "test_accuracy_points_std": row["std_points"],
+                f"{metric}_percent_mean": row["mean_percent"],
+                f"{metric}_percent_low": row["seeds_low_percent"],
+                f"{metric}_percent_high": row["seeds_high_percent"],
+                f"{metric}_points_std": row["std_points"],
                 "num_seeds": row["n"],
                 "num_test_images": row["num_images"],
             }
@@ -135,7 +137,7 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def track_study(
     results: StudyResults, to: str, folder: Path | None = None, offline: bool = False
 ) -> int:
-    """Log the runs of `list_runs` to the tracker `to`; return how many were new.
+    """Log the runs of `list_runs` to the tracker `to`; return how many were logged.
 
     `folder` is where a tracker that writes files puts them. `offline` never asks a server. Raises
     UserError for an unknown tracker, for one that is not installed, and for a study without results.

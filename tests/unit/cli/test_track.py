@@ -9,6 +9,7 @@ from resnest_bench.cli.track import TRACKERS, list_runs, track_study
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job
 from resnest_bench.results import StudyResults
+from support.predicted_study import predicted_study, write_predicted
 from support.records_factory import make_failed_record
 
 FIRST = "train/low/quick/A/seed-0"
@@ -44,6 +45,16 @@ def test_a_run_for_each_training_and_one_for_each_mean(results):
     assert mean.summary["test_accuracy_percent_mean"] == pytest.approx(61)
     assert mean.summary["test_accuracy_percent_low"] < 61
     assert mean.summary["num_seeds"] == 3
+
+
+def test_the_mean_is_that_of_the_headline_metric(tmp_path):
+    study = predicted_study(headline_metric="balanced_accuracy")
+    paths = study.paths(tmp_path / "predicted")
+    write_predicted(study, paths)
+    mean = {run.name: run for run in list_runs(StudyResults(study, paths))}[MEAN].summary
+    table = StudyResults(study, paths).accuracies().set_index("variant")
+    assert mean["balanced_accuracy_percent_mean"] == table.loc["A", "mean_percent"]
+    assert not any(name.startswith("test_accuracy_percent") for name in mean)
 
 
 def test_what_failed_or_is_missing_is_no_run(study, paths):
