@@ -263,6 +263,9 @@ def same_meaning(given_: Any, kept: Any) -> bool:
             key in kept and same_meaning(item, kept[key]) for key, item in given_.items()
         )
     if isinstance(given_, list | tuple):
+        if isinstance(kept, int):
+            # One number for each stage, all alike, is kept as that number.
+            return bool(given_) and all(same_meaning(item, kept) for item in given_)
         return (
             isinstance(kept, list | tuple)
             and len(given_) == len(kept)
