@@ -12,6 +12,7 @@ import data
 import views
 from resnest_bench.paths import Job
 from resnest_bench.records import Record
+from resnest_bench.records.imports import UNKNOWN, ImportedResults
 from resnest_bench.records.observations import DatasetIdentity
 
 MAX_JSON_BYTES = 2**20
@@ -75,9 +76,10 @@ def show(loaded: data.Loaded, job: Job) -> None:
 
 def list_facts(record: Record) -> pd.DataFrame:
     """Environment, code, data and times as two columns of texts."""
-    environment = record.environment.model_dump()
-    versions = environment.pop("versions")
-    facts = {
+    environment = record.environment.model_dump() if record.environment else {}
+    versions = environment.pop("versions", {})
+    facts = {} if record.imported is None else _describe_import(record.imported)
+    facts |= {
         "started": record.started_at,
         "finished": record.finished_at,
         "code digest": record.code_digest,
@@ -89,7 +91,7 @@ def list_facts(record: Record) -> pd.DataFrame:
         facts |= {
             "data": seen.label,
             "data fingerprint": seen.fingerprint,
-            "images": f"{seen.num_train} train, {seen.num_validation} validation, {seen.num_test} test",
+            "images": _describe_images(seen),
             "classes": ", ".join(_describe_classes(seen)),
             "duplicate images": seen.duplicates and seen.duplicates.model_dump(),
         }
@@ -98,6 +100,24 @@ def list_facts(record: Record) -> pd.DataFrame:
         {"fact": name.replace("_", " "), "value": _text(value)} for name, value in facts.items()
     ]
     return pd.DataFrame(rows)
+
+
+def _describe_import(imported: ImportedResults) -> dict[str, object]:
+    source = imported.source
+    return {
+        "imported from": source.file,
+        "its SHA-256": source.sha256,
+        "imported": source.imported_at,
+        "columns": "; ".join(f"{name}: {column}" for name, column in source.columns.items()),
+        "run": imported.run,
+        "device": imported.device or UNKNOWN,
+        "unknown": ", ".join(imported.unknown),
+    }
+
+
+def _describe_images(seen: DatasetIdentity) -> str:
+    counts = {"train": seen.num_train, "validation": seen.num_validation, "test": seen.num_test}
+    return ", ".join(f"{UNKNOWN if n is None else n} {part}" for part, n in counts.items())
 
 
 def _describe_classes(seen: DatasetIdentity) -> list[str]:

@@ -23,6 +23,8 @@ from resnest_bench.specs import (
     DigitsDataset,
     HuggingFaceDataset,
     ImageFolderDataset,
+    ImportedDataset,
+    ImportedVariant,
     LatencySpec,
     MedmnistDataset,
     PythonVariant,
@@ -37,7 +39,7 @@ from resnest_bench.specs import (
     WeightsSpec,
 )
 from resnest_bench.specs.base import Spec
-from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
+from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import TESTS, ClaimTest
 from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
 from resnest_bench.specs.recipes import TeacherSpec
@@ -74,10 +76,17 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`datasets`: name to `source: medmnist`", MedmnistDataset, ""),
     ("`datasets`: `split`", SplitSpec, ""),
     ("`datasets`: name to `source: digits`", DigitsDataset, ""),
+    ("`datasets`: name to `source: imported`", ImportedDataset, ""),
     ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
     ("`variants.yaml`: `family: timm`", TimmVariant, ""),
     ("`variants.yaml`: `family: classic`", ClassicVariant, ""),
     ("`variants.yaml`: `family: python`", PythonVariant, ""),
+    ("`variants.yaml`: `family: imported`", ImportedVariant, ""),
+    (
+        "`imported.yaml`: a list of",
+        ImportedBlock,
+        "[docs/import.md](../docs/import.md) says how `resnest-bench import` makes it.",
+    ),
     (
         "`adaptive`",
         AdaptiveSpec,
@@ -98,9 +107,9 @@ def _dumps(value: Any) -> str:
 
 
 def config_schema() -> dict[str, Any]:
-    """Return the JSON Schema of config.yaml. `variants` and `claims` may also be paths to lists."""
+    """Return the JSON Schema of config.yaml. `variants`, `claims` and `imported` may also be paths."""
     schema = StudySpec.model_json_schema()
-    for name in ("variants", "claims"):
+    for name in ("variants", "claims", "imported"):
         entry = schema["properties"][name]
         listed = {key: entry.pop(key) for key in ("items", "type")}
         entry["anyOf"] = [{"type": "string"}, listed]

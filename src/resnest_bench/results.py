@@ -47,6 +47,7 @@ from resnest_bench.comparisons.scores import (
 )
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import Frames, load_frames
+from resnest_bench.frames.correctness import share_images
 from resnest_bench.frames.predictions import ClassPredictions, build_class_predictions
 from resnest_bench.frames.rows import build_samples
 from resnest_bench.frames.typed import make_frame
@@ -177,7 +178,7 @@ class StudyResults:
     def factors(self) -> pd.DataFrame:
         """Pairs of variants that differ in only one factor; no row for a study without trainings."""
         table = factor_table(self.spec, self.runs)
-        return table if self.spec.train else table.iloc[:0]
+        return table if self.spec.trained else table.iloc[:0]
 
     @cached_property
     def paper(self) -> pd.DataFrame:
@@ -296,8 +297,9 @@ class StudyResults:
             metric = self.spec.headline_metric
             if metric == "accuracy":
                 job_outcomes = self.read_outcomes(difference_jobs(self.spec, trainings))
-                differences = compute_differences(trainings, job_outcomes, base)
-            else:
+                if share_images(o.record for o in job_outcomes if o.record and o.usable):
+                    differences = compute_differences(trainings, job_outcomes, base)
+            if differences is None:
                 differences = compare_scores(trainings, self.runs, metric, base)
             self._compared[key] = differences
             for oldest in list(self._compared)[:-MAX_COMPARED]:

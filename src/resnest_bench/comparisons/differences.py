@@ -76,7 +76,7 @@ def main_trainings(study: StudySpec) -> Trainings | None:
     """
     spec = study.tables.ablation or study.tables.tradeoff or TableSpec()
     chosen = select(study, spec)
-    if study.train and chosen.training:
+    if study.trained and chosen.training:
         return find_trainings(study, chosen.training, chosen.variants)
     for block in study.finetune:
         return find_trainings(study, Experiment("finetune", block.dataset, block.recipes[0]))
@@ -162,12 +162,19 @@ def compute_differences(
     return Differences(pairs, accuracy_intervals(correct), tuple(notes))
 
 
+def find_over_seeds(pairs: pd.DataFrame) -> pd.Series:
+    """Which rows are for new seeds alone: of other measures than accuracy, and without images to test on."""
+    no_images = pairs["all_low_points"].isna() & pairs["seeds_low_points"].notna()
+    over_seeds: pd.Series = pairs["metric"].ne("accuracy") | no_images
+    return over_seeds
+
+
 def show_population(pairs: pd.DataFrame) -> pd.DataFrame:
     """For display: with the population of the verdict in the columns of `all_`.
 
     Of another measure than the accuracy it is that of `seeds_`: it is not tested for new images.
     """
-    scored = pairs["metric"].ne("accuracy")
+    scored = find_over_seeds(pairs)
     if not scored.any():
         return pairs
     names = {
@@ -184,7 +191,7 @@ def show_population(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def describe_population(pairs: pd.DataFrame) -> str:
     """What the verdicts on variants are about: 'new seeds on new test images'."""
-    images = "new" if pairs["metric"].eq("accuracy").all() else "these"
+    images = "these" if find_over_seeds(pairs).any() else "new"
     return f"new seeds on {images} test images"
 
 
@@ -213,7 +220,7 @@ def _select_usable(
         by_variant.setdefault(outcome.job.variant, []).append(outcome)
     usable, notes = {}, []
     for name, outcomes in by_variant.items():
-        trained = [o for o in outcomes if o.record and o.record.train]
+        trained = [o for o in outcomes if o.record and o.record.is_trained]
         if counted := pick_counted(trained, lambda outcome: outcome.status):
             usable[name] = counted
         elif outcomes:

@@ -28,7 +28,7 @@ def study_effects(study: StudySpec, runs: pd.DataFrame) -> FactorEffects | str:
     dataset = chosen.training and chosen.training.dataset
     experiments = [
         Experiment("train", block.dataset, block.recipe)
-        for block in study.train
+        for block in study.trained
         if block.dataset == dataset
     ]
     if not experiments:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from resnest_bench.formats import is_known
-from resnest_bench.frames.correctness import build_correctness
+from resnest_bench.frames.correctness import build_correctness, share_images
 from resnest_bench.frames.predictions import NOT_KEPT
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
@@ -91,7 +91,7 @@ def find_experiments(study: StudySpec, claim: ClaimSpec) -> Experiments:
     """Fill in what a claim leaves out, as `select` does; from fine-tunings if no training fits."""
     spec = TableSpec(dataset=claim.dataset, recipe=claim.recipe, protocol=claim.protocol)
     chosen = select(study, spec)
-    trained = {Experiment("train", block.dataset, block.recipe) for block in study.train}
+    trained = {Experiment("train", block.dataset, block.recipe) for block in study.trained}
     if chosen.training not in trained:
         for block in study.finetune:
             fits = claim.recipe is None or claim.recipe in block.recipes
@@ -161,6 +161,8 @@ class Evidence:
             for row in side
             if (record := self._records.get(Job(*experiment, name, row["seed"])))
         ]
+        if not share_images(records):
+            return self._measure_score("accuracy", experiment, names)
         try:
             correct = build_correctness(records)
             seeds = correct.common_seeds(names)
@@ -257,7 +259,7 @@ class Evidence:
             raise NotTestable(
                 f"this study does not train {name} with {experiment.recipe} on {experiment.dataset}"
             )
-        counted = [row for row in counted_rows(rows) if is_known(row["test_accuracy"])]
+        counted = counted_rows(rows)
         if not counted:
             raise NotTestable(f"{name}: {'; '.join(training_status(rows))}")
         return counted

@@ -43,6 +43,10 @@ from resnest_bench.tables.axes import metric_axis
 from resnest_bench.tables.selection import Experiments
 
 NO_IMAGES = "for new seeds on these test images: this measure is not tested for new images"
+NO_IMAGE_RESULTS = (
+    "for new seeds on these test images: not all results of single test images are known (imported results), "
+    "so nothing is tested for new images"
+)
 ALIKE = "none: every seed has the same value"
 SCORE_COLUMNS = {
     **dict.fromkeys(["metric", "variant"], "str"),
@@ -249,7 +253,8 @@ def compare_scores(
     test images.
     """
     found = collect_scores(trainings, runs, metric)
-    notes = [*found.notes, f"{metric}: {NO_IMAGES}"]
+    about = NO_IMAGE_RESULTS if metric == "accuracy" else NO_IMAGES
+    notes = [*found.notes, f"{metric}: {about}"]
     names = []
     if base is not None and base not in found.variants:
         notes.append(f"{base} has no {metric} to compare with")

@@ -16,7 +16,7 @@ MOST_COUNTED = 6
 def describe_classes(study: StudySpec) -> list[str]:
     """One line for each dataset whose classes can be counted: 'Data NAME: ...'."""
     lines = []
-    for name in study.datasets:
+    for name in study.own_datasets:
         # What is wrong with data is for the check, and for the job that prepares them, to say.
         with suppress(UserError):
             counts = count_images(study, name)

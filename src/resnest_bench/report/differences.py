@@ -168,7 +168,7 @@ def differences_caption(differences: Differences, study: StudySpec) -> Caption:
     bases = pairs["base"].unique()
     against = f", each against {bases[0]}" if len(bases) == 1 and len(pairs) > 1 else ""
     line = (
-        f"Differences, study {study.study}: {data}, {images} test images, recipe "
+        f"Differences, study {study.study}: {data}, {images or 'unknown number of'} test images, recipe "
         f"{pairs['recipe'].iloc[0]}{against}"
     )
     method = (

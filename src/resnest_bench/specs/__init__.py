@@ -1,6 +1,7 @@
 """What to run, as frozen, validated values (floor 1). Nothing here imports torch."""
 
 from resnest_bench.specs.adaptive import AdaptiveSpec
+from resnest_bench.specs.blocks import ImportedBlock
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import (
     Cifar10Dataset,
@@ -8,6 +9,7 @@ from resnest_bench.specs.data import (
     DigitsDataset,
     HuggingFaceDataset,
     ImageFolderDataset,
+    ImportedDataset,
     MedmnistDataset,
     TableDataset,
     TorchvisionDataset,
@@ -26,6 +28,7 @@ from resnest_bench.specs.recipes import RECIPES, RecipeSpec
 from resnest_bench.specs.study import PROTOCOLS, StudySpec
 from resnest_bench.specs.variants import (
     ClassicVariant,
+    ImportedVariant,
     PythonVariant,
     ResNestVariant,
     TimmVariant,
@@ -43,6 +46,9 @@ __all__ = [
     "DigitsDataset",
     "HuggingFaceDataset",
     "ImageFolderDataset",
+    "ImportedBlock",
+    "ImportedDataset",
+    "ImportedVariant",
     "LatencySpec",
     "Look",
     "MedmnistDataset",

@@ -25,6 +25,7 @@ SOURCES = (
     "torchvision",
     "medmnist",
     "digits",
+    "imported",
 )
 TAGS = {*variants.FAMILIES, *claims.TESTS, *OPTIMIZERS, "sgd", *SOURCES}
 UNION_PARTS = ("literal", "tuple", "constrained-int")

@@ -34,7 +34,7 @@ def jobs_asked(
     """The jobs of `run_job`. Raises UserError where the study neither asks for one nor may add it."""
     jobs = [Job(kind, dataset, recipe, variant, seed) for seed in seeds or study.seeds]
     place = (kind, dataset, recipe, variant)
-    if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.jobs()):
+    if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.own_jobs()):
         raise UserError(
             f"study {study.study!r} does not ask for {jobs[0]}: see `resnest-bench plan`"
         )
