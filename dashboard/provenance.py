@@ -103,12 +103,16 @@ def list_facts(record: Record) -> pd.DataFrame:
 
 
 def _describe_import(imported: ImportedResults) -> dict[str, object]:
-    source = imported.source
-    return {
-        "imported from": source.file,
-        "its SHA-256": source.sha256,
-        "imported": source.imported_at,
-        "columns": "; ".join(f"{name}: {column}" for name, column in source.columns.items()),
+    facts: dict[str, object] = {}
+    for number, source in enumerate(imported.sources, start=1):
+        which = f" ({number})" if len(imported.sources) > 1 else ""
+        facts |= {
+            f"imported from{which}": source.file,
+            f"its SHA-256{which}": source.sha256,
+            f"imported{which}": source.imported_at,
+            f"columns{which}": "; ".join(f"{k}: {v}" for k, v in source.columns.items()),
+        }
+    return facts | {
         "run": imported.run,
         "device": imported.device or UNKNOWN,
         "unknown": ", ".join(imported.unknown),

@@ -21,7 +21,7 @@ def describe_source(record: Record) -> dict[str, Any]:
         "device_name": _one_line(imported.device or UNKNOWN_DEVICE),
         "num_test": data.num_test if data else imported.num_test,
         "data_fingerprint": data and data.fingerprint,
-        "imported_from": _one_line(imported.source.file),
+        "imported_from": _one_line(", ".join(source.file for source in imported.sources)),
         "remark": "; ".join(filter(None, [describe_chance(record), _describe_means(record)])),
     }
 

@@ -23,7 +23,7 @@ class ImageResults(RecordModel):
 
     num_test: Count
     test_correct: str
-    test_predictions_per_class: list[Count] = []
+    test_predictions_per_class: list[Count] = Field(default=[])
     predictions: PredictionsObservation
 
 
@@ -59,7 +59,7 @@ class ImportedSource(RecordModel):
 class ImportedResults(RecordModel):
     """Results that this program has not made. Nothing is filled in: what the file does not say is unknown."""
 
-    source: ImportedSource
+    sources: list[ImportedSource] = Field(min_length=1)
     run: str | None = Field(
         default=None, description="What the file calls the run, where that is no seed"
     )

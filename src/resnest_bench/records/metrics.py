@@ -57,13 +57,11 @@ class Metric:
 
     def value(self, record: Record, predictions: Predictions | None) -> float | None:
         """The value in `unit`; None where record and predictions have none."""
-        if record.imported is not None and self.name in record.imported.values:
-            return record.imported.values[self.name]
-        if self.score is None and record.imported is not None:
+        if self.score is not None and predictions is not None:
+            return _finite(self.score(predictions))
+        if record.imported is not None:
             return _imported_value(self.name, record.imported, predictions)
-        if self.score is None:
-            return self.extract(record)
-        return None if predictions is None else _finite(self.score(predictions))
+        return self.extract(record) if self.score is None else None
 
     @property
     def is_count(self) -> bool:
@@ -182,6 +180,8 @@ def _primary_figure(latency: Timed, figure: str) -> float | None:
 def _imported_value(
     name: str, imported: ImportedResults, predictions: Predictions | None
 ) -> float | None:
+    if name in imported.values:
+        return imported.values[name]
     if name == "test_accuracy" and imported.images:
         images = imported.images
         return float(unpack_bits(images.test_correct, images.num_test).mean())
