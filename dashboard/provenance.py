@@ -45,8 +45,11 @@ def show(loaded: data.Loaded, job: Job) -> None:
     outcome = loaded.results.read_outcomes([job])[0]
     head = f"{views.plain(str(job))}: **{views.plain(outcome.status)}**"
     st.markdown(head + (f" ({views.plain(outcome.reason)})" if outcome.reason else ""))
-    st.caption("Run this job again:")
-    st.code(rerun_command(loaded, job), language="sh", wrap_lines=True)
+    if loaded.study.is_imported(job):
+        st.caption("Imported from elsewhere: nothing here can run it again.")
+    else:
+        st.caption("Run this job again:")
+        st.code(rerun_command(loaded, job), language="sh", wrap_lines=True)
     if outcome.record is None:
         return
     facts, raw = st.tabs(["Origin", "Raw record"])

@@ -85,10 +85,12 @@ def read_rows(table: Table, choices: Choices) -> Rows:
 def _select(table: Table, choices: Choices) -> tuple[Table, list[str]]:
     """Rows that `where` asks for; and of a tracker those of runs that finished."""
     keep, notes = list(range(len(table))), []
-    for column, wanted in choices.where.items():
+    for name, wanted in choices.where.items():
+        # timm says img_size in one table and infer_img_size in another.
+        column = name if name in table.columns else f"infer_{name}"
         if column not in table.columns:
             raise UserError(
-                f"{table.path} must have the column {column!r} that --where names, but has "
+                f"{table.path} must have the column {name!r} that --where names, but has "
                 f"{list_names(table.columns, 20)}"
             )
         keep = [row for row in keep if table.columns[column][row] == wanted]

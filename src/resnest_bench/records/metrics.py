@@ -93,16 +93,15 @@ def _summary(samples_ms: tuple[float, ...]) -> dict[str, Any]:
 
 
 def summarise_cell(cell: LatencyCell | ImportedCell) -> dict[str, Any]:
-    """`summarise_samples` of a cell; without samples what is stated of them, with n = 0.
-
-    Where only the mean is stated, it is p50 too: `ImportedCell.is_mean` marks such a cell.
-    """
+    """`summarise_samples`, or what is stated instead: a mean is p50 too. A single imported sample has no spread."""
     summary = summarise_samples(cell.samples_ms)
-    if isinstance(cell, ImportedCell) and not cell.samples_ms:
-        stated = dict(cell.statistics_ms)
-        middle = stated.get("p50", stated.get("mean", math.nan))
-        summary = {**summary, "p50": middle, **{str(k): v for k, v in stated.items()}}
-    return summary
+    if not isinstance(cell, ImportedCell):
+        return summary
+    if len(cell.samples_ms) == 1:
+        return {**summary, **dict.fromkeys(("p90", "p99", "iqr"), math.nan)}
+    stated = {str(name): value for name, value in cell.statistics_ms.items()}
+    middle = stated.get("p50", stated.get("mean"))
+    return summary if middle is None else {**summary, "p50": middle, **stated}
 
 
 def cell_setting(cell: LatencyCell | ImportedCell) -> tuple[str, str, str]:
@@ -189,9 +188,8 @@ def _imported_value(
         return _finite(-float(predictions.label_log_probability_N.mean()))
     if name == "throughput_images_per_second":
         return _best_throughput(imported)
-    figure = name.removeprefix("latency_").removesuffix("_ms")
-    is_time = name == f"latency_{figure}_ms"
-    return _finite(_primary_figure(imported, figure)) if is_time else None
+    is_time = name.startswith("latency_") and name.endswith("_ms")
+    return _finite(_primary_figure(imported, name[8:-3])) if is_time else None
 
 
 def _device_p50(latency: LatencyObservations) -> float | None:

@@ -120,7 +120,7 @@ def _accuracy(table: pd.DataFrame, study: StudySpec) -> list[str]:
         return []
     devices, torches = distinct(table, "train_device"), distinct(table, "train_torch")
     on = f", on {'; '.join(devices)}" if devices else ""
-    on += f", torch {', '.join(torches)}" if devices and torches else ""
+    on += _describe_torch(torches) if devices else ""
     return [
         f"Test accuracy is in %{_describe_moment(table, study)}, with recipe {', '.join(recipes)}{on}",
         *_headline(study),
@@ -129,6 +129,10 @@ def _accuracy(table: pd.DataFrame, study: StudySpec) -> list[str]:
         *(["These trainings ran on several devices"] if several(devices) else []),
         *(ADAPTIVE if study.adaptive else []),
     ]
+
+
+def _describe_torch(versions: list[str]) -> str:
+    return f", torch {', '.join(versions)}" if versions else ""
 
 
 def _describe_recipe(study: StudySpec, name: str) -> str:
@@ -168,7 +172,7 @@ def _latency(table: pd.DataFrame, study: StudySpec) -> list[str]:
     settings = distinct(table, "latency_setting")
     sentences = [
         f"Latency is in ms per call, at batch size {' or '.join(batches)}, {' or '.join(settings)}, on "
-        f"{'; '.join(devices)}, torch {', '.join(torches)}",
+        f"{'; '.join(devices)}{_describe_torch(torches)}",
         f"The protocol is {', '.join(distinct(table, 'protocol'))}, with images and classes as in "
         f"{', '.join(distinct(table, 'latency_dataset'))}",
         "Latency p50 is the mean of the medians of n rounds (separate processes), with its 95 % interval (t "

@@ -234,8 +234,13 @@ def _join_distinct(texts: Iterable[str | None]) -> str | None:
 
 
 def describe_setting(cell: Row) -> str:
-    """'fp32, channels_last, eager'."""
-    return f"{cell['precision']}, {cell['layout']}, {cell['mode']}"
+    """'fp32, channels_last, eager'; of imported results 'unknown setting', where nothing is stated."""
+    return name_setting(cell["precision"], cell["layout"], cell["mode"])
+
+
+def name_setting(precision: str, layout: str, mode: str) -> str:
+    known = [text for text in (precision, layout, mode) if text != UNKNOWN]
+    return ", ".join(known) or "unknown setting"
 
 
 def _name_device(row: Row) -> str | None:
