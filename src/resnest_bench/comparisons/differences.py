@@ -45,6 +45,8 @@ DIFFERENCE_COLUMNS = {
     **PAIR_COLUMNS,
     **PLAN_COLUMNS,
     "stale": "boolean",
+    # Whether results of single test images are not known, as of imported values.
+    "without_images": "boolean",
     **dict.fromkeys(["dataset_label", "recipe", "status"], "str"),
 }
 
@@ -164,8 +166,7 @@ def compute_differences(
 
 def find_over_seeds(pairs: pd.DataFrame) -> pd.Series:
     """Which rows are for new seeds alone: of other measures than accuracy, and without images to test on."""
-    no_images = pairs["all_low_points"].isna() & pairs["seeds_low_points"].notna()
-    over_seeds: pd.Series = pairs["metric"].ne("accuracy") | no_images
+    over_seeds: pd.Series = pairs["metric"].ne("accuracy") | pairs["without_images"].eq(True)
     return over_seeds
 
 

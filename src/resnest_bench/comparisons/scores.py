@@ -265,6 +265,7 @@ def compare_scores(
         num_images=found.num_images,
         dataset_label=found.dataset_label,
         recipe=trainings.experiment.recipe,
+        without_images=metric == "accuracy",
     )
     scores = scores_table(found).rename(columns=ACCURACY_NAMES)
     scores = scores.assign(method=[f"t, {n - 1} degrees of freedom" for n in scores["n"]])

@@ -13,7 +13,7 @@ from resnest_bench.digests import json_digest
 from resnest_bench.errors import UserError
 from resnest_bench.files import write_text
 from resnest_bench.imports.assemble import Imports
-from resnest_bench.imports.runs import ImagePredictions
+from resnest_bench.imports.runs import UNKNOWN_DATA, ImagePredictions
 from resnest_bench.paths import Job, StudyPaths, check_name
 from resnest_bench.records import Record, pack_bits
 from resnest_bench.records.imports import ImageResults, ImportedResults
@@ -128,9 +128,13 @@ def _plain(block: ImportedBlock) -> dict[str, Any]:
 
 
 def _new_config(target: Target, found: Imports, inline: bool = False) -> dict[str, Any]:
+    labels = {
+        **found.labels,
+        **({UNKNOWN_DATA: "unknown data"} if UNKNOWN_DATA in found.labels else {}),
+    }
     datasets = {
         name: {"source": "imported", **({"label": label} if label != name else {})}
-        for name, label in found.labels.items()
+        for name, label in labels.items()
     }
     blocks = [_plain(block) for block in found.blocks]
     timed = any(block["kind"] == "latency" for block in blocks)

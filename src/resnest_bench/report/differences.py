@@ -14,6 +14,7 @@ from resnest_bench.comparisons.differences import (
     Differences,
     Trainings,
     describe_population,
+    find_over_seeds,
     median_detectable_difference,
     name_measure,
     show_population,
@@ -178,7 +179,7 @@ def differences_caption(differences: Differences, study: StudySpec) -> Caption:
         "training images stay the same",
         "With n=2 both differences are shown, without an interval or a test",
         "With n=1 only the two trained networks are compared (McNemar's test)"
-        if pairs["metric"].eq("accuracy").all()
+        if not find_over_seeds(pairs).any()
         else "With n=1 nothing is tested",
         f"A difference is significant if Holm's p over the {len(pairs)} pairs of this table is at most "
         f"{100 * ALPHA:.0f} %",
