@@ -116,6 +116,7 @@ def run_import(
     """Read, check and write; return lines for the terminal. Raises UserError, and then nothing is written."""
     from resnest_bench.imports.assemble import make_name
     from resnest_bench.imports.columns import Choices
+    from resnest_bench.imports.own_images import adopt_images
     from resnest_bench.imports.reading import read_files
     from resnest_bench.imports.writing import (
         describe,
@@ -132,6 +133,8 @@ def run_import(
     else:
         target = new_target(name if name is not None else make_name(files[0].stem), results)
     spec = plan_study(target, found)
+    if target.spec is not None:
+        found = adopt_images(found, target.spec, target.paths)
     lines = describe(found)
     if dry_run:
         return [*lines, "", f"Nothing is written (--dry-run); it would be study {target.name!r}."]

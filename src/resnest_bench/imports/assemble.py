@@ -11,7 +11,7 @@ from resnest_bench.imports.predictions import sort_classes
 from resnest_bench.imports.runs import UNKNOWN_DATA, ImagePredictions, Run
 from resnest_bench.paths import Job, check_name
 from resnest_bench.records.imports import ImportedResults
-from resnest_bench.records.observations import MAX_FLOAT
+from resnest_bench.records.observations import MAX_FLOAT, DatasetIdentity
 from resnest_bench.specs import ImportedBlock
 from resnest_bench.words import list_names
 
@@ -26,13 +26,14 @@ class Imports:
 
     `results` are those of each job, `predictions` those of the jobs that have some, with images in the same
     order for all jobs of a dataset. `labels` maps a dataset's name to what the files call it. `notes` say what
-    was understood.
+    was understood. `identities` are datasets whose images are those of a study's own trainings.
     """
 
     results: dict[Job, ImportedResults]
     predictions: dict[Job, ImagePredictions]
     labels: dict[str, str]
     notes: tuple[str, ...]
+    identities: dict[str, DatasetIdentity] = field(default_factory=dict)
 
     @property
     def blocks(self) -> tuple[ImportedBlock, ...]:
@@ -242,9 +243,9 @@ def _match(
                 f"all networks must be tested on the same images of {job.dataset}, but of {whose} the first lacks "
                 f"{list_names(missing, 3)}: {advice}"
             )
-        own = _reorder(own, [places[name] for name in base.images])
+        own = reorder(own, [places[name] for name in base.images])
     if own.classes != base.classes:
-        own = _reorder_classes(own, base.classes)
+        own = reorder_classes(own, base.classes)
     different = [i for i, (a, b) in enumerate(zip(own.labels, base.labels, strict=True)) if a != b]
     if different:
         index = different[0]
@@ -256,7 +257,8 @@ def _match(
     return replace(own, images=base.images or own.images)
 
 
-def _reorder(own: ImagePredictions, order: list[int]) -> ImagePredictions:
+def reorder(own: ImagePredictions, order: list[int]) -> ImagePredictions:
+    """The images in another order."""
     rows, top = own.probabilities_NK, own.top_probability_N
     return replace(
         own,
@@ -268,7 +270,8 @@ def _reorder(own: ImagePredictions, order: list[int]) -> ImagePredictions:
     )
 
 
-def _reorder_classes(own: ImagePredictions, classes: tuple[str, ...]) -> ImagePredictions:
+def reorder_classes(own: ImagePredictions, classes: tuple[str, ...]) -> ImagePredictions:
+    """The same classes in another order."""
     rows = own.probabilities_NK
     order = [own.classes.index(name) for name in classes]
     return replace(own, classes=classes, probabilities_NK=None if rows is None else rows[:, order])

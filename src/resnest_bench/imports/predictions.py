@@ -199,7 +199,13 @@ def _load(path: Path, content: bytes) -> dict[str, np.ndarray]:
                 f"{path} must unpack to at most 4 GiB, but holds {size / 2**30:.1f} GiB"
             )
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            found = {name: arrays[name] for name in arrays.files}
+        # What isn't an array comes as bytes.
+        if others := [name for name, array in found.items() if not isinstance(array, np.ndarray)]:
+            raise UserError(
+                f"{path} must be an .npz of plain arrays, but {others[0]!r} is none: write it with numpy.savez"
+            )
+        return found
     except UserError:
         raise
     except Exception as error:

@@ -1,7 +1,6 @@
 """One row per run, whatever wrote the table: people, timm, TensorBoard, Weights & Biases or MLflow."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,17 +147,24 @@ def _add_sizes(table: Table, meaning: Meaning, parts: list[dict[str, str]]) -> l
 def split_runs(names: Sequence[str]) -> list[dict[str, str]]:
     """[{'variant': 'resnet18', 'seed': '3'}] from names of runs; without a seed where a name has none.
 
-    A number without a word like `seed` before it counts only if every name ends in one, and every network has
-    several: ResNet-50 is a network.
+    A number without a word like `seed` before it counts only if the names of every network end in 0, 1, 2 and so
+    on, or in 1, 2 and so on, with two at least: ResNet-50 is a network.
     """
     stated = [RUN_SEED.match(name) for name in names]
     if any(stated):
         return [m.groupdict() if m else {"variant": n} for m, n in zip(stated, names, strict=True)]
     bare = [match for name in names if (match := BARE_SEED.match(name))]
-    counts = Counter(match["variant"] for match in bare)
-    if len(bare) == len(names) and min(counts.values(), default=0) > 1:
+    numbers: dict[str, set[int]] = {}
+    for match in bare:
+        numbers.setdefault(match["variant"], set()).add(int(match["seed"]))
+    if bare and len(bare) == len(names) and all(map(_are_consecutive, numbers.values())):
         return [match.groupdict() for match in bare]
     return [{"variant": name} for name in names]
+
+
+def _are_consecutive(numbers: set[int]) -> bool:
+    first, count = min(numbers), len(numbers)
+    return first in (0, 1) and count > 1 and max(numbers) == first + count - 1
 
 
 def _read_wide(table: Table, meaning: Meaning, parts: list[dict[str, str]]) -> Rows:

@@ -155,7 +155,9 @@ def write_imports(target: Target, spec: StudySpec, found: Imports) -> list[Path]
             record = _make_record(spec, job, results)
             if job in found.predictions:
                 written.append(target.paths.predictions(job))
-                record = _with_predictions(record, written[-1], spec, found.predictions[job])
+                record = _with_predictions(
+                    record, written[-1], found.predictions[job], found.identities
+                )
             written.append(path)
             records.write(path, record)
         texts = _config_texts(target, spec, found)
@@ -182,7 +184,7 @@ def _config_texts(target: Target, spec: StudySpec, found: Imports) -> dict[Path,
     sheet = HEADER + yaml.safe_dump(blocks, sort_keys=False, default_flow_style=None, width=120)
     texts = {target.sheet: sheet}
     if target.spec is None:
-        texts[target.config] = _config_text(_new_config(target, found), spec)
+        texts[target.config] = _config_text(_new_config(target, found), spec, found)
     else:
         text = target.config.read_text(encoding="utf-8")
         if "imported" not in read_yaml(target.config):
@@ -208,8 +210,18 @@ def _append(config: Path, text: str, line: str) -> str:
     return longer
 
 
-def _config_text(config: Mapping[str, Any], spec: StudySpec) -> str:
-    names = spec.variant_names
+def _rank_variants(spec: StudySpec, found: Imports) -> list[str]:
+    """Names with the highest accuracy first, as far as accuracies are values."""
+    values: dict[str, list[float]] = {}
+    for job, results in found.results.items():
+        if "test_accuracy" in results.values:
+            values.setdefault(job.variant, []).append(results.values["test_accuracy"])
+    means = {name: float(np.mean(numbers)) for name, numbers in values.items()}
+    return sorted(spec.variant_names, key=lambda name: -means.get(name, 0.0))
+
+
+def _config_text(config: Mapping[str, Any], spec: StudySpec, found: Imports) -> str:
+    names = _rank_variants(spec, found)
     one, other = names[0], names[1] if len(names) > 1 else "OTHER"
     metric = "accuracy" if spec.imported_blocks("train") else "latency"
     example = {
@@ -252,7 +264,10 @@ def fingerprint_images(found: ImagePredictions) -> str:
 
 
 def _with_predictions(
-    record: Record, path: Path, spec: StudySpec, found: ImagePredictions
+    record: Record,
+    path: Path,
+    found: ImagePredictions,
+    identities: Mapping[str, DatasetIdentity],
 ) -> Record:
     """The record with the results of each image, whose file is written."""
     numbers = {name: index for index, name in enumerate(found.classes)}
@@ -283,6 +298,7 @@ def _with_predictions(
         classes=list(found.classes),
         test_images_per_class=np.bincount(labels_N, minlength=num_classes).tolist(),
     )
+    identity = identities.get(dataset, identity)
     imported = record.imported.model_copy(update={"images": images})
     return record.model_copy(update={"dataset": identity, "imported": imported})
 
