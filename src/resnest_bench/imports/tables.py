@@ -99,6 +99,8 @@ def _decode(path: Path, content: bytes) -> str:
         raise UserError(
             f"{path} must be text in UTF-8, but byte {error.start:,} is not: save it as CSV UTF-8"
         ) from error
+    if not text.strip():
+        raise UserError(f"{path} must have a header and at least one row, but is empty")
     if "\0" in text:
         raise UserError(f"{path} must be text, but holds zero bytes: save the table as CSV (UTF-8)")
     return text

@@ -61,6 +61,8 @@ def workbook(path):
     [
         (b"", "empty"),
         (b" \n\n", "empty"),
+        (b"\xff\xfe", "empty"),
+        (b"\xef\xbb\xbf\n", "empty"),
         (b"model,acc\n", "at least one row"),
         (b"model,acc\nA\xff,0.9\n", "UTF-8"),
         (b"model,acc\nA,0.9,3\n", "line 2"),
