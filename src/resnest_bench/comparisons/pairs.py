@@ -110,9 +110,11 @@ def pairs_table(
             "all": compare_pairs(model, one, other, image_P, margin),
         }
         for index, row in enumerate(rows):
-            if row["n"] >= MIN_FOR_INTERVAL and "seeds_p" not in row:
+            if "seeds_p" in row or row["n"] < 2:
+                continue
+            row |= _rename_plan(plan_pair(about["all"]["estimate"], index, len(rows)))
+            if row["n"] >= MIN_FOR_INTERVAL:
                 row |= _pick_tests(about, index)
-                row |= _rename_plan(plan_pair(about["all"]["estimate"], index, len(rows)))
     table = make_frame(rows, PAIR_COLUMNS)
     for population in POPULATIONS:
         p_values = table[f"{population}_p"].to_numpy()
@@ -261,19 +263,22 @@ def plan_pair(estimate: MeanEstimate, index: int, num_pairs: int) -> dict[str, A
 
     Returns:
         `least_detectable` in the unit of the estimate, `seeds_needed`, and `seeds_needed_low` and `_high`
-        for the limits of the 95 % interval of the spread; without a spread nothing.
+        for the limits of the 95 % interval of the spread; without a spread nothing, with two seeds only the
+        required ones.
     """
     n = int(np.asarray(estimate.num_seeds)[index])
     variance = float(np.asarray(estimate.seed_variance)[index])
-    if not variance > 0 or n < MIN_FOR_INTERVAL:
+    if not variance > 0 or n < 2:
         return {}
     df = np.broadcast_to(np.asarray(estimate.degrees_of_freedom, float), np.shape(estimate.mean))
     ratio = float(df[index]) / (n - 1)
     image_error = math.sqrt(float(np.broadcast_to(estimate.image_variance, df.shape)[index]))
     sd, alpha = math.sqrt(variance * n), ALPHA / num_pairs
-    row: dict[str, Any] = {
-        "least_detectable": minimum_detectable_difference(sd, n, image_error, alpha, df_ratio=ratio)
-    }
+    row: dict[str, Any] = {}
+    if n >= MIN_FOR_INTERVAL:
+        row["least_detectable"] = minimum_detectable_difference(
+            sd, n, image_error, alpha, df_ratio=ratio
+        )
     if mean := float(np.asarray(estimate.mean)[index]):
         required = plan_seeds(mean, sd, n, image_error, alpha, df_ratio=ratio)
         row |= {

@@ -194,6 +194,8 @@ def score_pairs(
         compared = compare_pairs(model, one, other, np.zeros(len(rows)), spec.margin)
         estimate = compared["estimate"]
         for index, row in enumerate(rows):
+            if row["n"] > 1:
+                row |= plan_pair(estimate, index, len(rows))
             if row["n"] >= MIN_FOR_INTERVAL:
                 row |= {
                     "low": compared["low"][index],
@@ -201,7 +203,6 @@ def score_pairs(
                     "p": compared["p"][index],
                     "mean_above": compared["better"][index],
                     **{name: compared[name][index] for name in MARGIN_COLUMNS if name in compared},
-                    **plan_pair(estimate, index, len(rows)),
                 }
     table = make_frame(rows, SCORE_PAIR_COLUMNS)
     table["corrected_p"] = correct_pairs(table["p"].to_numpy(), numbers, spec.correction)

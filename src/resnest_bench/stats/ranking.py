@@ -30,8 +30,8 @@ def best_p_values(p_above_VV: np.ndarray) -> np.ndarray:
     p = np.asarray(p_above_VV, dtype=float)
     tested = ~np.isnan(p)
     smallest = np.where(tested, p, np.inf).min(axis=-1, initial=np.inf)
-    corrected = np.minimum(tested.sum(axis=-1) * smallest, 1.0)
-    return np.where(tested.any(axis=-1), corrected, np.nan)
+    smallest = np.where(tested.any(axis=-1), smallest, np.nan)
+    return np.minimum(tested.sum(axis=-1) * smallest, 1.0)
 
 
 def rank_intervals(

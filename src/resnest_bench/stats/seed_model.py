@@ -157,6 +157,10 @@ def image_variances(bits_VSN: np.ndarray, is_trained_VS: np.ndarray) -> np.ndarr
 
     Returns:
         (V, V), in squared fractions; NaN where a side has no training.
+
+    >>> bits = np.array([[[1, 1, 0, 1], [1, 0, 0, 1]], [[0, 1, 0, 1], [0, 1, 0, 1]]], dtype=bool)
+    >>> image_variances(bits, np.ones((2, 2), dtype=bool)).round(3).tolist()
+    [[0.0, 0.083], [0.083, 0.0]]
     """
     num_variants, _, num_images = bits_VSN.shape
     per_image = np.full((num_variants, num_images), np.nan)

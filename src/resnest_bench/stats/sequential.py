@@ -18,7 +18,8 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from resnest_bench.stats.intervals import MeanEstimate
-from resnest_bench.stats.summary import CONFIDENCE, Array
+from resnest_bench.stats.power import ALPHA
+from resnest_bench.stats.summary import Array
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,11 @@ class Looks:
     @property
     def last_share(self) -> float:
         """The share of the level that the last look planned has, to plan the seeds of a comparison."""
-        return nominal_levels(self.schedule)[-1] / (1 - CONFIDENCE)
+        return nominal_levels(self.schedule)[-1] / ALPHA
 
 
 @functools.lru_cache(maxsize=256)
-def nominal_levels(schedule: tuple[int, ...], alpha: float = 1 - CONFIDENCE) -> tuple[float, ...]:
+def nominal_levels(schedule: tuple[int, ...], alpha: float = ALPHA) -> tuple[float, ...]:
     """The two-sided level of each look planned; their sum is `alpha`.
 
     Args:
