@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs.adaptive import Extendable
-from resnest_bench.specs.base import Name
+from resnest_bench.specs.base import Name, check_known
 from resnest_bench.specs.blocks import ImportedBlock
 from resnest_bench.specs.data import DatasetSpec, ImportedDataset
 from resnest_bench.specs.variants import ImportedVariant, VariantSpec
@@ -98,6 +98,16 @@ def _as_mapping(value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     return value.model_dump() if hasattr(value, "model_dump") else {}
+
+
+def check_runnable(where: str, name: str, variants: Mapping[str, VariantSpec]) -> None:
+    """Raise ValueError for a name that is none of `variants`, or of which only results are known."""
+    check_known(where, name, variants)
+    if isinstance(variants[name], ImportedVariant):
+        raise ValueError(
+            f"{where}: of {name} only imported results are known, so that it can't be run: remove it here, or "
+            "give the network another name under variants"
+        )
 
 
 def check_imports(

@@ -20,13 +20,14 @@ from resnest_bench.specs.base import (
 from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
-from resnest_bench.specs.imported import WithImports, check_imports
+from resnest_bench.specs.differences import DifferencesSpec
+from resnest_bench.specs.imported import WithImports, check_imports, check_runnable
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
 from resnest_bench.specs.tables import TablesSpec, check_tables
 from resnest_bench.specs.trainings import check_tags, check_teacher
-from resnest_bench.specs.variants import ImportedVariant, VariantSpec
+from resnest_bench.specs.variants import VariantSpec
 
 MAX_JOBS = 200_000
 PROTOCOLS: dict[str, LatencySpec] = {"default": LatencySpec()}
@@ -60,6 +61,9 @@ class StudySpec(WithImports):
         default="accuracy",
         description="What tables, differences and the trade-off show first; where classes differ in size, "
         "balanced_accuracy counts them alike",
+    )
+    differences: DifferencesSpec = Field(
+        default=DifferencesSpec(), description="How the differences of variants are tested"
     )
     claims: tuple[ClaimSpec, ...] = Field(
         default=(), description="Path of a YAML list of claims, or the list itself"
@@ -128,7 +132,7 @@ class StudySpec(WithImports):
                 self._check_finetune(where, block)
             elif block.variants != "all":
                 for name in block.variants:
-                    self._check_own(f"{where}.variants", name)
+                    check_runnable(f"{where}.variants", name, self._variants)
         own = {f"{field}[{index}]": block.dataset for field, index, block in self._blocks()}
         check_imports(self.imported, self._variants, self.datasets, own, bool(self.adaptive))
         self._check_jobs()
@@ -147,14 +151,6 @@ class StudySpec(WithImports):
             for index, block in enumerate(getattr(self, field)):
                 yield field, index, block
 
-    def _check_own(self, where: str, name: str) -> None:
-        check_known(where, name, self._variants)
-        if isinstance(self._variants[name], ImportedVariant):
-            raise ValueError(
-                f"{where}: of {name} only imported results are known, so that it can't be run: remove it "
-                "here, or give the network another name under variants"
-            )
-
     def _check_finetune(self, where: str, block: FinetuneBlock) -> None:
         for name in block.recipes:
             check_known(f"{where}.recipes", name, self.all_recipes)
@@ -165,7 +161,7 @@ class StudySpec(WithImports):
                 )
         trained = {(j.dataset, j.recipe, j.variant) for j in self._train_jobs()}
         for name, weights in block.weights.items():
-            self._check_own(f"{where}.weights", name)
+            check_runnable(f"{where}.weights", name, self._variants)
             if weights.train and (*weights.train.split("/"), name) not in trained:
                 raise ValueError(
                     f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
