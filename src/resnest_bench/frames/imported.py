@@ -4,8 +4,8 @@ from typing import Any
 
 from resnest_bench.chance import describe_chance
 from resnest_bench.records import Record
-from resnest_bench.records.imports import UNKNOWN, ImportedCell
-from resnest_bench.records.metrics import images_per_second, summarise_cell
+from resnest_bench.records.imports import UNKNOWN, ImportedCell, ImportedResults
+from resnest_bench.records.metrics import images_per_second, primary_cell, summarise_cell
 
 UNKNOWN_DEVICE = "unknown device"
 MEAN_REMARK = "the latency is the mean that the file states, not a median"
@@ -31,8 +31,13 @@ def _describe_means(record: Record) -> str:
     return MEAN_REMARK if any(cell.is_mean for cell in cells) else ""
 
 
-def imported_cell_row(cell: ImportedCell) -> dict[str, Any]:
-    """A row of the frame of cells. Without samples their number and what the file doesn't state are gaps."""
+def imported_cell_rows(imported: ImportedResults) -> list[dict[str, Any]]:
+    """Rows of the frame of cells. Without samples their number and what the file doesn't state are gaps."""
+    first = primary_cell(imported)
+    return [{**_cell_row(cell), "primary": cell is first} for cell in imported.cells]
+
+
+def _cell_row(cell: ImportedCell) -> dict[str, Any]:
     summary = summarise_cell(cell)
     return {
         "batch_size": cell.batch_size,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from resnest_bench.chance import describe_chance
 from resnest_bench.frames.data_notes import NOTE_COLUMNS, describe_data
-from resnest_bench.frames.imported import describe_source, imported_cell_row
+from resnest_bench.frames.imported import describe_source, imported_cell_rows
 from resnest_bench.frames.predictions import load_predictions
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Job, StudyPaths
@@ -350,10 +350,7 @@ def _cell_rows(outcome: Outcome) -> list[dict[str, Any]]:
     if not outcome.usable:
         return [{"available": False, "unavailable_reason": outcome.reason}]
     if outcome.record and outcome.record.imported:
-        imported = outcome.record.imported
-        first = primary_cell(imported)
-        rows = ((cell, imported_cell_row(cell)) for cell in imported.cells)
-        return [{**row, "primary": cell is first} for cell, row in rows]
+        return imported_cell_rows(outcome.record.imported)
     latency = outcome.record.latency if outcome.record else None
     assert latency is not None, "a usable record of a latency job has one"
     shared = {

@@ -370,7 +370,7 @@ def _make_run(
     return Run(
         kind="train",
         where=where,
-        variant=choices.rename.get(variant, variant),
+        variant=variant,
         dataset=choices.dataset or UNKNOWN_DATA,
         recipe=choices.recipe or IMPORTED,
         seed=seed,

@@ -1,6 +1,7 @@
 """From files to everything that they hold, checked."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from resnest_bench.errors import UserError
@@ -10,6 +11,7 @@ from resnest_bench.imports.predictions import is_predictions, read_image_table, 
 from resnest_bench.imports.runs import Run, list_runs
 from resnest_bench.imports.shapes import read_rows
 from resnest_bench.imports.tables import read_table
+from resnest_bench.words import list_names
 
 
 def read_files(paths: Sequence[Path], choices: Choices) -> Imports:
@@ -22,9 +24,23 @@ def read_files(paths: Sequence[Path], choices: Choices) -> Imports:
             more = [f"{path.name}: {note}" for note in more]
         runs += found
         notes += more
-    if not runs:
-        raise UserError("no row is left to import: check --only and --where")
-    return assemble(runs, notes)
+    return assemble(_choose(runs, choices), notes)
+
+
+def _choose(runs: Sequence[Run], choices: Choices) -> list[Run]:
+    """The networks that the user wants, by the names that they get."""
+    names = list(dict.fromkeys(run.variant for run in runs))
+    for option, wanted in (("--only", choices.only), ("--rename", tuple(choices.rename))):
+        if unknown := [name for name in wanted if name not in names]:
+            raise UserError(
+                f"{option} must name networks of the files, which are {list_names(names, 10)}, but got "
+                f"{list_names(unknown, 5)}: correct the name"
+            )
+    return [
+        replace(run, variant=choices.rename.get(run.variant, run.variant))
+        for run in runs
+        if not choices.only or run.variant in choices.only
+    ]
 
 
 def read_file(path: Path, choices: Choices) -> tuple[list[Run], list[str]]:

@@ -96,10 +96,7 @@ def list_runs(rows: Rows, choices: Choices) -> tuple[list[Run], list[str]]:
     )
     runs: list[Run] = []
     places: dict[tuple[str, str, str, str], int] = {}
-    _check_only(rows, choices)
     for row, part in enumerate(rows.parts):
-        if choices.only and part.get("variant") not in choices.only:
-            continue
         values = {m: v for m, numbers in metrics.items() if (v := numbers.values[row]) is not None}
         cell_times = {name: found[row] for name, found in times.items() if found[row]}
         where = _find_place(rows, row)
@@ -122,16 +119,6 @@ def list_runs(rows: Rows, choices: Choices) -> tuple[list[Run], list[str]]:
         runs = _join_samples(runs)
     notes = [f"{short_name(metric)}: from column {text}" for metric, text in described.items()]
     return runs, [*notes, *rows.notes]
-
-
-def _check_only(rows: Rows, choices: Choices) -> None:
-    names = list(dict.fromkeys(part.get("variant", "") for part in rows.parts))
-    for option, wanted in (("--only", choices.only), ("--rename", tuple(choices.rename))):
-        if wanted and not set(wanted) & set(names):
-            raise UserError(
-                f"{option} must name networks of {rows.table.path}, which has {list_names(names, 10)}, but got "
-                f"{list_names(wanted, 5)}"
-            )
 
 
 def _stated_unit(choices: Choices, metric: str, column: str) -> str | None:
@@ -174,7 +161,7 @@ def _make_run(
     where: str,
     places: dict[tuple[str, str, str, str], int],
 ) -> Run:
-    variant = choices.rename.get(part.get("variant", ""), part.get("variant", ""))
+    variant = part.get("variant", "")
     if not variant:
         raise UserError(
             f"{where}: every row must name its network, but this one does not: fill it in"
