@@ -2,6 +2,10 @@
 
 import pytest
 
+from resnest_bench.imports.columns import Choices
+from resnest_bench.imports.reading import read_files
+from resnest_bench.imports.writing import Target, plan_study, write_imports
+from resnest_bench.specs import dump_study
 from support.imported_study import FORMS, import_text
 
 PAGES = (
@@ -41,6 +45,22 @@ def test_every_page_stands(imported, open_page, form):
         assert not app.exception, (page, [error.value for error in app.exception])
         assert not app.error, (page, [error.value for error in app.error])
         assert app.header, page
+
+
+@pytest.mark.slow
+def test_every_page_stands_with_results_next_to_own_trainings(study, results, tmp_path, open_page):
+    config = tmp_path / "config.json"
+    config.write_text(dump_study(study))
+    (tmp_path / "theirs.csv").write_text("model,seed,acc\ntheirs,0,0.9\ntheirs,1,0.8\nB2,0,0.5\n")
+    found = read_files([tmp_path / "theirs.csv"], Choices(dataset="low", recipe="quick"))
+    target = Target(study.study, config, tmp_path / "imported.yaml", study.paths(results), study)
+    write_imports(target, plan_study(target, found), found)
+    app = open_page(study=study.study)
+    for page in PAGES:
+        if page != "tradeoff":
+            app.switch_page(f"app_pages/{page}.py").run()
+        assert not app.exception, (page, [error.value for error in app.exception])
+        assert not app.error, (page, [error.value for error in app.error])
 
 
 def test_a_record_says_where_it_comes_from(imported, open_page):

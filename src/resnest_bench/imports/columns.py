@@ -25,12 +25,12 @@ PARTS: dict[str, tuple[str, ...]] = {
         "algorithm",
     ),
     "seed": ("seed", "random_seed", "trial", "repeat", "replicate", "rep", "fold", "run", "round"),
-    "dataset": ("dataset", "dataset_name", "data_set", "data", "benchmark", "task"),
-    "recipe": ("recipe", "training", "protocol", "setting", "schedule"),
+    "dataset": ("dataset", "dataset_name", "data_set", "benchmark"),
+    "recipe": ("recipe", "training_recipe", "protocol"),
     "metric": ("metric", "metric_name", "measure"),
     "value": ("value", "metric_value", "score", "result"),
-    "device": ("device", "device_name", "gpu", "gpu_name", "hardware", "cpu"),
-    "num_test": ("num_test", "n_test", "num_test_images", "test_images", "test_size"),
+    "device": ("device", "device_name", "gpu", "gpu_name", "hardware"),
+    "num_test": ("num_test", "n_test", "num_test_images", "test_images"),
     "batch_size": ("batch_size", "infer_batch_size", "batchsize", "batch", "bs"),
     "precision": ("precision", "dtype", "amp_dtype"),
 }
@@ -112,7 +112,7 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
 ERRORS = ("top1_err", "test_error", "error", "error_rate", "err", "top1_error", "test_err")
 # A statistic of times to its names, each with a unit at its end or without one.
 TIMES: dict[str, tuple[str, ...]] = {
-    "sample": ("latency", "inference_time", "time", "sample", "samples", "latency_samples"),
+    "sample": ("latency", "inference_time", "latency_samples", "time", "sample", "samples", "ms"),
     "mean": ("infer_step_time", "step_time", "mean", "latency_mean", "mean_latency", "avg_latency"),
     "p50": ("p50", "median", "latency_p50", "latency_median", "median_latency", "p50_latency"),
     "p90": ("p90", "latency_p90", "p90_latency"),
@@ -128,6 +128,8 @@ TIMES: dict[str, tuple[str, ...]] = {
         "img_per_sec",
     ),
 }
+# Words that are about times only if a unit follows.
+NEEDS_UNIT = ("time", "sample", "samples", "mean", "median", "iqr")
 TIME_UNITS = {"ms": 1.0, "s": 1000.0, "us": 0.001}
 TIME_ENDINGS = {
     "_ms": "ms",
@@ -245,7 +247,11 @@ def _pick(path: object, metric: str, left: Mapping[str, str], known: tuple[str, 
 
 
 def _first_time(left: Mapping[str, str], known: tuple[str, ...]) -> str | None:
-    plain = {_strip_time(simple): name for name, simple in reversed(list(left.items()))}
+    plain = {
+        _strip_time(simple): name
+        for name, simple in reversed(list(left.items()))
+        if simple not in NEEDS_UNIT
+    }
     return next((plain[name] for name in known if name in plain), None)
 
 

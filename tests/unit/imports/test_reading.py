@@ -194,6 +194,14 @@ def test_names_become_folders_and_are_said(read):
     assert any("ResNet-50-ours" in note for note in found.notes)
 
 
+def test_words_of_other_things_are_no_times(read):
+    found = read("model,seed,acc,mean,time,samples,task,schedule\nA,0,0.9,0.8,3600,512,x,cosine\n")
+    ((job, results),) = found.results.items()
+    assert (job.kind, job.recipe) == ("train", "imported")
+    assert results.values == {"test_accuracy": 0.9}
+    assert any("mean, time, samples, task, schedule" in note for note in found.notes)
+
+
 def test_some_networks_under_other_names(read):
     found = read("model,acc\nA,0.9\nB,0.8\nC,0.7\n", only=("A", "B"), rename={"A": "ours"})
     assert {job.variant for job in found.results} == {"ours", "B"}

@@ -189,6 +189,9 @@ def test_results_next_to_own_trainings(folder, results, own):
     assert {"B", "T", "theirs"} == set(pairs["variant"])
     assert pairs.set_index("variant").loc["theirs", "difference_points"] > 10
     assert {job: path.read_bytes() for job, path in _own_records(own, results)} == before
+    assert write_tables(spec, spec.paths(results))
+    assert "imported from elsewhere" in summary_text(spec, spec.paths(results))
+    assert "theirs.csv" in Path(write_page(spec, spec.paths(results), None)).read_text()
 
 
 def _own_records(config, results):
