@@ -18,15 +18,13 @@ from resnest_bench.comparisons.differences import (
 )
 from resnest_bench.paths import Experiment
 from resnest_bench.report.differences import (
-    STANDINGS_CAPTION,
     count_significant,
     describe_power,
-    describe_standings,
     differences_caption,
     differences_notes,
-    effects_caption,
-    effects_notes,
 )
+from resnest_bench.report.effects import effects_caption, effects_notes
+from resnest_bench.report.standings import STANDINGS_CAPTION, describe_standings
 from resnest_bench.tables.selection import list_experiments
 
 EVERY = "all pairs"
@@ -78,9 +76,9 @@ EFFECTS = {
     "base_level": "from",
     "level": "to",
     "effect": "effect (points)",
-    "by_seed_low": "95 % from",
-    "by_seed_high": "95 % to",
-    "by_seed_holm_p": "p (Holm)",
+    "welch_low": "95 % from",
+    "welch_high": "95 % to",
+    "welch_holm_p": "p (Holm)",
     "low": "mixed model: from",
     "high": "mixed model: to",
     "holm_p": "mixed model: p (Holm)",
@@ -128,7 +126,10 @@ def show(one: data.Loaded, place: Experiment, base: str | None, chosen: list[str
     if len(names) > NUM_COMPARED:
         wanted = {base, *(chosen or data.rank_by_accuracy(one, place, names)[:NUM_COMPARED])}
         names = tuple(variant for variant in names if variant in wanted)
-    found = data.differences(one, place, names, base)
+    show_found(one, data.differences(one, place, names, base), name)
+
+
+def show_found(one: data.Loaded, found: Differences, name: str) -> None:
     if not len(found.pairs):
         views.chart(pairs_chart(found.pairs), f"pairs_{name}")
         for note in found.notes or ("Fewer than two networks have a result.",):
@@ -185,6 +186,11 @@ if not list_experiments(first.study)[0]:
 place, base, chosen = choose(first)
 for one in picker.side_by_side():
     show(one, place, base, chosen)
+if any(data.recipe_differences(one) for one in picker.loaded_studies()):
+    st.subheader("Recipes of the same network")
+    for one in picker.side_by_side():
+        for dataset, found in data.recipe_differences(one):
+            show_found(one, found, f"{one.name}_{dataset}".replace("/", "_"))
 if any(one.study.tables.ablation for one in picker.loaded_studies()):
     st.subheader("Factors, all networks together")
     for one in picker.side_by_side():

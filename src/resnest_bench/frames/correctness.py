@@ -60,7 +60,8 @@ class Correctness:
         return self.variants.index(variant)
 
 
-def _variant_key(record: Record) -> str:
+def variant_key(record: Record) -> str:
+    """The name of a row of one variant."""
     return record.job.variant
 
 
@@ -79,7 +80,7 @@ def share_images(records: Iterable[Record]) -> bool:
 
 
 def build_correctness(
-    records: Iterable[Record], name: Callable[[Record], str] = _variant_key
+    records: Iterable[Record], name: Callable[[Record], str] = variant_key
 ) -> Correctness:
     """Collect the correctness of finished trainings or fine-tunings on the same test images.
 

@@ -138,6 +138,7 @@ class StudySpec(WithImports):
         self._check_jobs()
         check_tables(
             self.tables,
+            self.differences.variants,
             self._variants,
             self.datasets,
             {*self.all_recipes, *(one.recipe for one in self.imported_experiments)},

@@ -39,12 +39,18 @@ class TablesSpec(Spec):
 
 def check_tables(
     tables: TablesSpec,
+    compared: VariantNames,
     variants: Collection[str],
     datasets: Collection[str],
     recipes: Collection[str],
     protocols: Collection[str],
 ) -> None:
-    """Raise UserError where a table names what the study, whose names the others are, doesn't have."""
+    """Raise UserError where a table names what the study, whose names the others are, doesn't have.
+
+    `compared` are the variants whose differences are shown.
+    """
+    for name in () if compared == "all" else compared:
+        check_known("differences.variants", name, variants)
     for table in ("ablation", "tradeoff"):
         spec = getattr(tables, table)
         if spec is None:
