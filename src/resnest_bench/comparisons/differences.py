@@ -206,7 +206,9 @@ def no_differences(notes: Iterable[str], spec: DifferencesSpec) -> Differences:
 
 def find_over_seeds(pairs: pd.DataFrame) -> pd.Series:
     """Which rows are for new seeds alone: of other measures than accuracy, and without images to test on."""
-    over_seeds: pd.Series = pairs["metric"].ne("accuracy") | pairs["without_images"].eq(True)
+    # Where nothing was imported it is not stated.
+    without = pairs["without_images"].fillna(False).astype(bool)
+    over_seeds: pd.Series = pairs["metric"].ne("accuracy") | without
     return over_seeds
 
 
