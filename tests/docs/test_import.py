@@ -51,6 +51,12 @@ def test_it_leads_to_a_verdict(tmp_path, monkeypatch):
             assert all(line in outputs[0] for line in block.text.strip().splitlines())
     claims = pd.read_csv(tmp_path / "results/theirs/tables/claims.csv")
     assert set(claims["verdict"]) <= {"supported", "undecided"}
+    # What shows the study knows the claim as well.
+    assert (
+        open_study(tmp_path / "results/theirs").claims()["verdict"].tolist()
+        == claims["verdict"].tolist()
+    )
+    assert "ResNet-18 is above" in (tmp_path / "results/theirs/theirs.html").read_text()
     assert (tmp_path / "results/theirs/theirs.html").stat().st_size > 100_000
 
     # The values are those of the study that ships.
