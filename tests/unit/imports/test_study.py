@@ -140,6 +140,9 @@ def test_claims_are_added_in_the_config(folder, results):
     assert claims["verdict"].to_dict()["slower"] == "supported"
     assert claims.loc["above", "verdict"] in ("supported", "undecided")
     assert claims.loc["alone", "verdict"] == "untested"
+    hypotheses = StudyResults(spec, spec.paths(results)).claim_tables[1].set_index("name")
+    assert hypotheses.loc["above", "only_seeds"]
+    assert "round" not in hypotheses.loc["above", "status"]
 
 
 def test_the_example_in_the_config_is_a_claim(folder, results):
