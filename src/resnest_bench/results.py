@@ -19,6 +19,7 @@ import pandas as pd
 from resnest_bench.claims.tables import claim_tables
 from resnest_bench.claims.verdicts import claim_jobs
 from resnest_bench.comparisons.accuracies import ACCURACY_COLUMNS
+from resnest_bench.comparisons.datasets import RANK_COLUMNS, DatasetComparison, compare_datasets
 from resnest_bench.comparisons.differences import (
     DIFFERENCE_COLUMNS,
     Differences,
@@ -142,6 +143,19 @@ class StudyResults(StudyTables):
             if dataset in (None, one.dataset)
         ]
         return _stack(frames, {**DIFFERENCE_COLUMNS, "dataset": "str"})
+
+    @cached_property
+    def dataset_comparison(self) -> DatasetComparison | None:
+        """The networks over all data sets of the study: ranks, their test, and performance profiles."""
+        return compare_datasets(self.spec, self.runs)
+
+    def dataset_ranks(self) -> pd.DataFrame:
+        """One row per network with a result on every data set, the best mean rank first.
+
+        Columns: `compare_datasets`. Empty for a study of one data set.
+        """
+        found = self.dataset_comparison
+        return found.ranks if found else make_frame([], RANK_COLUMNS)
 
     @cached_property
     def recipe_comparisons(self) -> list[tuple[RecipeComparison, Differences]]:
