@@ -1,12 +1,16 @@
 """`resnest-bench import`: results that somebody has already become a study."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from resnest_bench.cli.options import ResultsOption
 from resnest_bench.errors import UserError
+from resnest_bench.words import count_noun
+
+if TYPE_CHECKING:
+    from resnest_bench.imports.columns import Choices
 
 DEFAULT_RESULTS = Path("results")
 
@@ -109,13 +113,12 @@ def run_import(
     files: list[Path],
     name: str | None,
     into: Path | None,
-    choices: object,
+    choices: "Choices",
     results: Path,
     dry_run: bool,
 ) -> list[str]:
     """Read, check and write; return lines for the terminal. Raises UserError, and then nothing is written."""
     from resnest_bench.imports.assemble import make_name
-    from resnest_bench.imports.columns import Choices
     from resnest_bench.imports.own_images import adopt_images
     from resnest_bench.imports.reading import read_files
     from resnest_bench.imports.writing import (
@@ -126,7 +129,6 @@ def run_import(
         write_imports,
     )
 
-    assert isinstance(choices, Choices)
     found = read_files(files, choices)
     if into is not None:
         target = existing_target(into, results)
@@ -139,12 +141,14 @@ def run_import(
     if dry_run:
         return [*lines, "", f"Nothing is written (--dry-run); it would be study {target.name!r}."]
     paths = write_imports(target, spec, found)
-    lines += ["", f"{len(found.results)} records in {target.paths.root}", *map(str, paths)]
+    count = count_noun(len(found.results), "record")
+    lines += ["", f"{count} in {target.paths.root}", *map(str, paths)]
+    elsewhere = "" if results == DEFAULT_RESULTS else f" --results {results}"
     return [
         *lines,
         "",
         "Next:",
         f"  resnest-bench show {target.paths.root}",
-        f"  resnest-bench tables --study {target.config}   # after an edit, such as a claim",
-        "  resnest-bench dashboard",
+        f"  resnest-bench tables --study {target.config}{elsewhere}   # after an edit, such as a claim",
+        f"  resnest-bench dashboard{elsewhere}",
     ]

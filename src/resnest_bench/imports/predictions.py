@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def _read_rows(
             )
     images = table.columns[columns["images"]] if "images" in columns else None
     if images is not None and len(set(images)) < len(images):
-        twice = next(name for i, name in enumerate(images) if name in images[:i])
+        twice = next(name for name, count in Counter(images).items() if count > 1)
         raise UserError(
             f"{table.path}: each image must come once for each network and seed, but {twice!r} comes twice: add a "
             "column seed or variant, or remove the row"

@@ -15,8 +15,12 @@ from resnest_bench.words import list_names
 MAX_BYTES = 2**30
 DELIMITERS = (",", ";", "\t")
 # The first bytes of files that are often given the name of a table.
-WORKBOOKS = {b"PK\x03\x04": "an Excel workbook", b"\xd0\xcf\x11\xe0": "an Excel workbook"}
-OTHERS = {b"PAR1": "a Parquet file", b"\x93NUMPY": "a numpy file", b"\x1f\x8b": "a gzip archive"}
+NO_TABLES = {
+    b"PK\x03\x04": "a zip archive, as Excel workbooks (.xlsx) are",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook (.xls)",
+    b"\x93NUMPY": "a numpy file",
+    b"\x1f\x8b": "a gzip archive",
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def read_table(path: Path) -> Table:
         columns, delimiter = _parse_parquet(path, content), ""
         lines = list(range(1, 1 + max(map(len, columns.values()), default=0)))
     else:
-        for start, what in {**WORKBOOKS, **OTHERS}.items():
+        for start, what in NO_TABLES.items():
             if content.startswith(start):
                 raise UserError(
                     f"{path} must be a table in text (.csv, .tsv) or Parquet, but is {what}: save the sheet as "

@@ -25,7 +25,7 @@ from resnest_bench.records.predictions import (
 )
 from resnest_bench.specs import ImportedBlock, StudySpec, dump_study, load_study, read_yaml
 from resnest_bench.specs.load import study_from_config
-from resnest_bench.words import list_names
+from resnest_bench.words import count_noun, list_names
 
 HEADER = "# Written by `resnest-bench import`: which results from elsewhere this study has (docs/import.md).\n"
 SMALLEST = 1e-30
@@ -323,7 +323,7 @@ def describe(found: Imports) -> list[str]:
         many = " to ".join(map(str, sorted({min(counts), max(counts)})))
         what = "latencies" if block.kind == "latency" else "trainings"
         lines.append(
-            f"{what} on {block.dataset} ({block.recipe}): {len(block.seeds)} networks, {many} "
+            f"{what} on {block.dataset} ({block.recipe}): {count_noun(len(block.seeds), 'network')}, {many} "
             f"{repeat}{'' if many == '1' else 's'} each: {list_names(block.seeds, 8)}"
         )
     unknown = dict.fromkeys(text for results in found.results.values() for text in results.unknown)
