@@ -42,6 +42,16 @@ B,2,0.944,0.94,25000000,5.4,8
 """
 
 
+# Two networks by two recipes on two data sets.
+GRID = "model,dataset,recipe,seed,acc\n" + "".join(
+    f"{name},{data},{recipe},{seed},{70 + 5 * (name == 'B') + 3 * (recipe == 'mixup') + 0.1 * seed}\n"
+    for data in ("CIFAR-10", "SVHN")
+    for recipe in ("plain", "mixup")
+    for name in "AB"
+    for seed in range(3)
+)
+
+
 def predictions_text(num_seeds: int = 3, num_images: int = 60) -> str:
     """A table of predictions of two networks: A is right on about 60 %, B on about 80 %."""
     draw = np.random.default_rng(1)
@@ -67,6 +77,7 @@ FORMS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "one-each-counted": ([ONE_EACH], {"num_test": 50_000}),
     "latency": ([LATENCIES], {}),
     "accuracy-and-latency": ([BOTH], {"dataset": "CIFAR-10", "device": "a laptop"}),
+    "recipes-and-datasets": ([GRID], {}),
     "predictions": ([predictions_text()], {}),
     "one-prediction": ([predictions_text(num_seeds=1)], {}),
     "predictions-and-latency": ([predictions_text(), LATENCIES], {}),

@@ -247,18 +247,31 @@ def compare_scores(
     test images.
     """
     found = collect_scores(trainings, runs, metric)
-    about = NO_IMAGE_RESULTS if metric == "accuracy" else NO_IMAGES
-    notes = [*found.notes, f"{metric}: {about}"]
+    notes: list[str] = []
     names = []
     if base is not None and base not in found.variants:
         notes.append(f"{base} has no {metric} to compare with")
     elif found.variants:
         names = list_pairs(found.variants, base)
+    return compare_values(found, names, notes, spec, trainings.experiment.recipe)
+
+
+def compare_values(
+    found: ScoreValues,
+    names: Sequence[tuple[str, str]],
+    notes: Sequence[str],
+    spec: DifferencesSpec,
+    recipe: str,
+) -> Differences:
+    """The pairs `names` of values over seeds; `recipe` is what tables call it."""
+    metric = found.metric
+    about = NO_IMAGE_RESULTS if metric == "accuracy" else NO_IMAGES
+    notes = [*found.notes, f"{metric}: {about}", *notes]
     table = score_pairs(found, names, spec)
     pairs = table.rename(columns=PAIR_NAMES).assign(
         num_images=found.num_images,
         dataset_label=found.dataset_label,
-        recipe=trainings.experiment.recipe,
+        recipe=recipe,
         without_images=metric == "accuracy",
     )
     scores = scores_table(found).rename(columns=ACCURACY_NAMES)

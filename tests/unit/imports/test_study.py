@@ -78,6 +78,16 @@ def test_a_difference_over_seeds_without_images(folder, results):
     assert study.accuracies().set_index("variant").loc["C", "n"] == 1
 
 
+def test_recipes_and_datasets_of_imported_results_are_compared(folder, results):
+    _, paths = make(folder, results, "recipes-and-datasets")
+    study = open_study(paths.root)
+    pairs = study.recipe_differences("SVHN").set_index(["variant", "base"])
+    assert set(pairs.index) == {("A, mixup", "A, plain"), ("B, mixup", "B, plain")}
+    assert pairs["difference_points"].tolist() == pytest.approx([3, 3])
+    assert pairs["all_p"].isna().all()
+    assert study.dataset_ranks()["variant"].tolist() == ["B", "A"]
+
+
 def test_predictions_are_compared_for_new_images_too(folder, results):
     _, paths = make(folder, results, "predictions")
     study = open_study(paths.root)
