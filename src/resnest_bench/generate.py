@@ -17,6 +17,7 @@ from resnest_bench.specs import (
     PROTOCOLS,
     RECIPES,
     AdaptiveSpec,
+    AirbenchVariant,
     Cifar10Dataset,
     ClaimSpec,
     ClassicVariant,
@@ -77,6 +78,11 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
     ("`variants.yaml`: `family: timm`", TimmVariant, ""),
     ("`variants.yaml`: `family: classic`", ClassicVariant, ""),
+    (
+        "`variants.yaml`: `family: airbench`",
+        AirbenchVariant,
+        "[docs/methods.md](../docs/methods.md#a-network-for-fast-trainings) says what it computes.",
+    ),
     ("`variants.yaml`: `family: python`", PythonVariant, ""),
     (
         "`adaptive`",
