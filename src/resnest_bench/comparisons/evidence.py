@@ -5,19 +5,20 @@ percentage points), everything else as natural logarithms, so that a difference 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import pandas as pd
 
+from resnest_bench.comparisons.sides import Place, locate_side
 from resnest_bench.formats import is_known
 from resnest_bench.frames.correctness import build_correctness
 from resnest_bench.frames.predictions import NOT_KEPT
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
-from resnest_bench.specs.claims import ClaimTest
+from resnest_bench.specs.claims import ClaimTest, Side, TrainedRow
 from resnest_bench.specs.looks import planned_looks, seeds_by_look
 from resnest_bench.specs.scores import TRAINED_METRICS, metric_column, metric_factor
 from resnest_bench.specs.tables import TableSpec
@@ -88,15 +89,21 @@ class _Side:
 
 
 def find_experiments(study: StudySpec, claim: ClaimSpec) -> Experiments:
-    """Fill in what a claim leaves out, as `select` does; from fine-tunings if no training fits."""
-    spec = TableSpec(dataset=claim.dataset, recipe=claim.recipe, protocol=claim.protocol)
+    """Fill in what a claim leaves out, as `select` does; from fine-tunings if no training fits.
+
+    Without a recipe of the claim, but of each of its sides, the first one says what it is about.
+    """
+    wanted, own = claim.recipe, claim.test.recipes_named
+    if own and len(own) == len(claim.test.sides):
+        wanted = wanted or own[0]
+    spec = TableSpec(dataset=claim.dataset, recipe=wanted, protocol=claim.protocol)
     chosen = select(study, spec)
     trained = {Experiment("train", block.dataset, block.recipe) for block in study.train}
     if chosen.training not in trained:
         for block in study.finetune:
-            fits = claim.recipe is None or claim.recipe in block.recipes
+            fits = wanted is None or wanted in block.recipes
             if fits and claim.dataset in (None, block.dataset):
-                recipe = claim.recipe or block.recipes[0]
+                recipe = wanted or block.recipes[0]
                 return Experiments(Experiment("finetune", block.dataset, recipe), chosen.latency)
     return Experiments(chosen.training, chosen.latency)
 
@@ -125,25 +132,39 @@ class Evidence:
         """The label of a dataset in the records."""
         return self._runs.labels.get(dataset, dataset)
 
-    def measure(self, test: ClaimTest, about: Experiments, names: Sequence[str]) -> Measurement:
-        """Measure the metric of `test` for one variant, or the first minus the second."""
+    def measure(self, test: ClaimTest, about: Experiments, sides: Sequence[Side]) -> Measurement:
+        """Measure the metric of `test` for one side, or the first minus the second."""
+        names = [side.variant if isinstance(side, TrainedRow) else side for side in sides]
         for name in names:
             if name not in self.study.variant_names:
                 raise NotTestable(f"{name} is not in this study")
-        if test.metric == "accuracy":
-            return self._measure_accuracy(about.training, names)
         if test.metric in TRAINED_METRICS:
-            return self._measure_score(test.metric, about.training, names)
+            places = self._locate(about, sides)
+            if test.metric == "accuracy":
+                return self._measure_accuracy(places)
+            return self._measure_score(test.metric, places)
         if test.metric == "latency":
             return self.measure_latency(about.latency, names, test.batch_size)
         logs = [math.log(self.count(test.metric, about, name)) for name in names]
         mean = logs[0] - (logs[1] if len(logs) > 1 else 0.0)
         return Measurement(MeanEstimate(mean, 0.0, 0.0, 0), (), (), exact=True)
 
-    def count(self, quantity: str, about: Experiments, name: str) -> int:
+    def _locate(self, about: Experiments, sides: Sequence[Side]) -> dict[str, Place]:
+        """The trainings of each side, by its text."""
+        places = {str(side): locate_side(self.study, about, side) for side in sides}
+        found = {text: place for text, place in places.items() if place}
+        if len(found) < len(sides):
+            raise NotTestable("this study trains nothing")
+        if len(set(found.values())) < len(sides):
+            raise NotTestable(f"{' and '.join(found)} are the same trainings")
+        return found
+
+    def count(self, quantity: str, about: Experiments, side: Side) -> int:
         """Parameters or multiply-accumulates of a variant, from its records."""
+        name = side.variant if isinstance(side, TrainedRow) else side
+        place = locate_side(self.study, about, side)
         rows = [
-            *self._runs.select(about.training, name),
+            *(self._runs.select(*place) if place else ()),
             *self._runs.select(about.latency, name),
         ]
         count = first_known(counted_rows(rows), COUNTS[quantity])
@@ -151,24 +172,23 @@ class Evidence:
             raise NotTestable(f"no record has the number of {COUNT_NAMES[quantity]} of {name}")
         return int(count)
 
-    def _measure_accuracy(self, experiment: Experiment | None, names: Sequence[str]) -> Measurement:
-        if experiment is None:
-            raise NotTestable("this study trains nothing")
-        sides = [self._trained_rows(experiment, name) for name in names]
+    def _measure_accuracy(self, places: Mapping[str, Place]) -> Measurement:
+        names, texts = list(places), {place: text for text, place in places.items()}
+        sides = [self._trained_rows(place) for place in places.values()]
         records = [
             record
-            for name, side in zip(names, sides, strict=True)
+            for place, side in zip(places.values(), sides, strict=True)
             for row in side
-            if (record := self._records.get(Job(*experiment, name, row["seed"])))
+            if (record := self._records.get(place.job(row["seed"])))
         ]
         try:
-            correct = build_correctness(records)
+            correct = build_correctness(records, lambda record: texts[_place(record.job.job)])
             seeds = correct.common_seeds(names)
             if not seeds:
                 raise NotTestable("no common seed")
             values = correct.select(names[0]) if len(names) == 1 else correct.differences(*names)
             looks, indices = self._find_looks(
-                experiment, names, seeds, lambda indices: _estimate_points(values[indices])
+                places.values(), seeds, lambda indices: _estimate_points(values[indices])
             )
             seeds, values = tuple(seeds[i] for i in indices), values[indices]
             estimate = _estimate_points(values)
@@ -182,23 +202,19 @@ class Evidence:
             stale=any(map(any_stale, sides)),
             device=join_devices([row for side in sides for row in side]),
             same_predictions=len(names) == 2 and not values.any(),
-            notes=self._training_notes(experiment, names),
+            notes=self._training_notes(places),
             looks=looks,
         )
 
-    def _measure_score(
-        self, metric: str, experiment: Experiment | None, names: Sequence[str]
-    ) -> Measurement:
+    def _measure_score(self, metric: str, places: Mapping[str, Place]) -> Measurement:
         """Any other measure of trained networks: one value per seed, and nothing per image."""
-        if experiment is None:
-            raise NotTestable("this study trains nothing")
         column, factor = metric_column(metric), metric_factor(metric)
-        sides = [self._trained_rows(experiment, name) for name in names]
+        sides = [self._trained_rows(place) for place in places.values()]
         by_seed = [
             {row["seed"]: factor * row[column] for row in side if is_known(row[column])}
             for side in sides
         ]
-        for name, known in zip(names, by_seed, strict=True):
+        for name, known in zip(places, by_seed, strict=True):
             if not known:
                 raise NotTestable(
                     f"{name} has no {metric}: {NOT_KEPT}, or it isn't defined for them"
@@ -207,9 +223,9 @@ class Evidence:
         if not seeds:
             raise NotTestable("no common seed")
         one = np.array([by_seed[0][seed] for seed in seeds])
-        values = one - np.array([by_seed[1][seed] for seed in seeds]) if len(names) > 1 else one
+        values = one - np.array([by_seed[1][seed] for seed in seeds]) if len(places) > 1 else one
         looks, indices = self._find_looks(
-            experiment, names, seeds, lambda indices: _estimate_over_rounds(values[indices])
+            places.values(), seeds, lambda indices: _estimate_over_rounds(values[indices])
         )
         seeds, values = tuple(seeds[i] for i in indices), values[indices]
         rows = [row for side in sides for row in side]
@@ -221,14 +237,13 @@ class Evidence:
             stale=any(map(any_stale, sides)),
             device=join_devices(rows),
             only_seeds=True,
-            notes=self._training_notes(experiment, names),
+            notes=self._training_notes(places),
             looks=looks,
         )
 
     def _find_looks(
         self,
-        experiment: Experiment,
-        names: Sequence[str],
+        places: Collection[Place],
         seeds: Sequence[int],
         estimate: Callable[[list[int]], MeanEstimate],
     ) -> tuple[Looks | None, list[int]]:
@@ -236,9 +251,9 @@ class Evidence:
 
         `estimate` is that of the seeds with these indices.
         """
-        if not (self.study.adaptive and experiment.kind == "train"):
+        if not (self.study.adaptive and all(p.experiment.kind == "train" for p in places)):
             return None, list(range(len(seeds)))
-        every = [self._runs.select(experiment, name) for name in names]
+        every = [self._runs.select(*place) for place in places]
         ended = [{r["seed"] for r in rows if r["status"] in SETTLED} for rows in every]
         indices_by_look = [
             [i for i, seed in enumerate(seeds) if seed in at_look]
@@ -251,7 +266,8 @@ class Evidence:
         looks = Looks(planned_looks(self.study), len(indices_by_look), with_spread)
         return looks, indices_by_look[-1]
 
-    def _trained_rows(self, experiment: Experiment, name: str) -> list[Row]:
+    def _trained_rows(self, place: Place) -> list[Row]:
+        experiment, name = place
         rows = self._runs.select(experiment, name)
         if not rows:
             raise NotTestable(
@@ -262,11 +278,11 @@ class Evidence:
             raise NotTestable(f"{name}: {'; '.join(training_status(rows))}")
         return counted
 
-    def _training_notes(self, experiment: Experiment, names: Sequence[str]) -> tuple[str, ...]:
+    def _training_notes(self, places: Mapping[str, Place]) -> tuple[str, ...]:
         return tuple(
             f"{name}: {problem}"
-            for name in names
-            for problem in training_status(self._runs.select(experiment, name))
+            for name, place in places.items()
+            for problem in training_status(self._runs.select(*place))
         )
 
     def measure_latency(
@@ -334,6 +350,10 @@ class Evidence:
             stale=any_stale(runs),
             notes=notes,
         )
+
+
+def _place(job: Job) -> Place:
+    return Place(job.experiment, job.variant)
 
 
 def _estimate_points(values_SN: np.ndarray) -> MeanEstimate:

@@ -29,7 +29,7 @@ from support.claims_study import (
     timed,
     trained,
 )
-from support.records_factory import make_failed_record
+from support.records_factory import CONFIG, make_failed_record
 
 BETTER = claim("greater", name="better", a=["B"], b=["A"])
 CLEAR = claim("greater", name="clear", a=["T"], b=["A"])
@@ -48,6 +48,26 @@ def build_study(*claims, **block):
 def unclear():
     """Mean 1 point, standard deviation 1: undecided with five seeds, and 11 would do (power.py)."""
     return make_bits([0.0, 1.0, 2.0, 2.2, -0.2], np.random.default_rng(3))
+
+
+def test_each_recipe_that_a_claim_compares_gets_its_seeds(unclear):
+    """Two recipes of one variant, named as such."""
+    sides = [{"variant": "A", "recipe": recipe} for recipe in ("taught", "quick")]
+    quick = CONFIG["recipes"]["quick"]
+    study = claims_study(
+        claim("greater", name="gain", a=sides[:1], b=sides[1:]),
+        adaptive={"max_seeds": 9, "step": 2},
+        recipes={**CONFIG["recipes"], "taught": {**quick, "epochs": 3}},
+        train=[{"dataset": "low", "recipe": recipe} for recipe in ("quick", "taught")],
+    )
+    made = trained(study, {"A": unclear["A"]})
+    made |= trained(study, {"A": unclear["B"]}, ("train", "low", "taught"))
+    fields = decision(study, made)
+    wanted = [(seeds.recipe, seeds.variant, seeds.seeds) for seeds in fields["wanted"]]
+    assert wanted == [("quick", "A", (5, 6)), ("taught", "A", (5, 6))]
+    assert by_name(fields)["gain"].reason == (
+        "gets seeds 5, 6 of A by taught and seeds 5, 6 of A by quick"
+    )
 
 
 def decision(study, made, looks=(), **more):
