@@ -32,6 +32,7 @@ from resnest_bench.specs.looks import (
     file_digest,
     planned_looks,
     read_looks,
+    with_teachers,
 )
 from resnest_bench.specs.scores import TRAINED_METRICS
 from resnest_bench.stats.power import ALPHA
@@ -95,7 +96,9 @@ def decide(study: StudySpec, paths: StudyPaths, number: int) -> Look:
         )
     current, fingerprints = extended(study, looks), read_fingerprints(study)
     frames = load_frames(current, paths, fingerprints)
-    job_outcomes = outcomes(current, paths, fingerprints, jobs=claim_jobs(current))
+    # Teachers too: their trainings cost time, and those that were asked for are not asked for again.
+    jobs = with_teachers(current, claim_jobs(current))
+    job_outcomes = outcomes(current, paths, fingerprints, jobs=jobs)
     results = claim_results(current, frames.runs, frames.cells, job_outcomes)
     previous = file_digest(paths.look(number - 1)) if number else None
     return Look(
@@ -168,10 +171,12 @@ def next_step(
     obstacle = open_claim.find_obstacle(statuses)
     if obstacle:
         return obstacle
-    jobs = tuple(job for job in open_claim.next_jobs() if job not in statuses)
+    needed = with_teachers(study, open_claim.next_jobs())
+    jobs = tuple(job for job in needed if job not in statuses)
     if open_claim.measurement.stale and not all(map(is_trained, jobs)):
         return "not worth more seeds: its records are stale, and new ones would not be comparable"
-    return Offer(jobs, open_claim.seeds_to_decide() * costs.sum(open_claim.jobs([0])))
+    step = costs.sum(with_teachers(study, open_claim.jobs(study.seeds[:1])))
+    return Offer(jobs, open_claim.seeds_to_decide() * step)
 
 
 @dataclass(frozen=True)

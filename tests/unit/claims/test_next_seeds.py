@@ -19,6 +19,7 @@ from resnest_bench.claims.tables import claims_table
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import Look, study_with_looks
+from resnest_bench.specs.looks import extended
 from support.claims_study import (
     claim,
     claims_study,
@@ -68,6 +69,54 @@ def test_each_recipe_that_a_claim_compares_gets_its_seeds(unclear):
     assert by_name(fields)["gain"].reason == (
         "gets seeds 5, 6 of A by taught and seeds 5, 6 of A by quick"
     )
+
+
+def taught_study(**block):
+    """A by `taught` learns from T by `quick`; the claim is about A alone."""
+    quick = CONFIG["recipes"]["quick"]
+    sides = [{"variant": "A", "recipe": recipe} for recipe in ("taught", "quick")]
+    return claims_study(
+        claim("greater", name="gain", a=sides[:1], b=sides[1:]),
+        adaptive={"max_seeds": 9, "step": 2, **block},
+        recipes={
+            **CONFIG["recipes"],
+            "taught": {**quick, "teacher": {"train": "low/quick", "variant": "T"}},
+        },
+        train=[
+            {"dataset": "low", "recipe": "quick"},
+            {"dataset": "low", "recipe": "taught", "variants": ["A"]},
+        ],
+    )
+
+
+def taught_records(study, unclear):
+    made = trained(study, {"A": unclear["A"], "T": unclear["T"]})
+    return made | trained(study, {"A": unclear["B"]}, ("train", "low", "taught"))
+
+
+def test_with_the_seeds_of_a_student_come_those_of_its_teacher(unclear, tmp_path):
+    study, paths = taught_study(), StudyPaths(tmp_path / "synthetic")
+    for job, record in taught_records(study, unclear).items():
+        records.write(paths.record(job), record)
+    look = take(study, paths, 0)
+    wanted = {(w.recipe, w.variant): w.seeds for w in look.wanted}
+    assert wanted == {("quick", "A"): (5, 6), ("quick", "T"): (5, 6), ("taught", "A"): (5, 6)}
+    # Their records belong to the study, even if a look of an earlier release names the student alone.
+    whole = study_with_looks(study, paths)
+    assert set(look.jobs) <= set(whole.jobs())
+    student = [one for one in look.wanted if one.recipe == "taught"]
+    old = extended(study, [look.model_copy(update={"wanted": tuple(student)})])
+    assert {job for job in old.jobs() if job.seed == 5} == {
+        place("T", 5),
+        Job("train", "low", "taught", "A", 5),
+    }
+
+
+@pytest.mark.parametrize(("budget", "fits"), [(5, False), (6, True)])
+def test_the_trainings_of_teachers_count_in_the_budget(unclear, budget, fits):
+    study = taught_study(budget_seeds=budget)
+    fields = decision(study, taught_records(study, unclear))
+    assert bool(fields["wanted"]) == fits
 
 
 def decision(study, made, looks=(), **more):
