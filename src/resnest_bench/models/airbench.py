@@ -105,7 +105,6 @@ class Airbench(nn.Module):
         self.activation = nn.GELU()
         inputs = (stem.out_channels, *widths[:-1])
         self.groups = nn.Sequential(*map(_group, inputs, widths))
-        self.pool = nn.AdaptiveMaxPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(widths[-1], num_classes, bias=False)
 
@@ -114,7 +113,8 @@ class Airbench(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         x_BCHW = self.groups(self.activation(self.stem(x_BCHW)))
-        logits: Tensor = self.fc(self.dropout(self.pool(x_BCHW).flatten(1)))
+        # The maximum over the map; ONNX has no adaptive max-pool.
+        logits: Tensor = self.fc(self.dropout(x_BCHW.amax((2, 3))))
         return logits * HEAD_SCALE
 
 
