@@ -289,6 +289,14 @@ def latency_ratios(
 
 
 @keep
+def rank_candidates(
+    loaded: Loaded, place: Experiment | None, column: str, names: tuple[str, ...]
+) -> pd.DataFrame:
+    """Which of the networks may be the best in a column of `runs`."""
+    return loaded.results.rank_candidates(place, column, names)
+
+
+@keep
 def differences(
     loaded: Loaded, place: Experiment, variants: tuple[str, ...], base: str | None
 ) -> Differences:

@@ -10,6 +10,7 @@ from resnest_bench.charts import effects_chart, pairs_chart
 from resnest_bench.comparisons.differences import (
     MAX_EVERY,
     Differences,
+    describe_population,
     find_trainings,
     main_trainings,
     name_measure,
@@ -17,8 +18,10 @@ from resnest_bench.comparisons.differences import (
 )
 from resnest_bench.paths import Experiment
 from resnest_bench.report.differences import (
+    STANDINGS_CAPTION,
     count_significant,
     describe_power,
+    describe_standings,
     differences_caption,
     differences_notes,
     effects_caption,
@@ -37,9 +40,10 @@ COLUMNS = {
     "difference_points": "difference (points)",
     "all_low_points": "95 % from",
     "all_high_points": "95 % to",
-    "n": "n (paired seeds)",
+    "n": "n (seeds)",
     "mean_better_all": "P(better)",
-    "all_holm_p": "p (Holm)",
+    "all_corrected_p": "corrected p",
+    "effect_size": "effect size (sd)",
     "least_detectable_points": "minimum detectable (points)",
     "seeds_needed": "required seeds",
     "seeds_needed_low": "required: from",
@@ -58,6 +62,16 @@ ACCURACIES = {
     "networks_low_percent": "these networks, new images: from",
     "networks_high_percent": "to  ",
     "num_images": "test images",
+}
+STANDINGS = {
+    "variant": None,
+    "mean": None,
+    "n": "n (seeds)",
+    "standing": None,
+    "rank_low": "rank: from",
+    "rank_high": "rank: to",
+    "groups": "group",
+    "best_p": "p (is the best)",
 }
 EFFECTS = {
     "factor": None,
@@ -105,10 +119,7 @@ def choose(first: data.Loaded) -> tuple[Experiment, str | None, list[str]]:
 
 
 def list_variants(one: data.Loaded, place: Experiment) -> tuple[str, ...]:
-    """The variants of the ablation table for the study's main experiment, else all."""
-    main = main_trainings(one.study)
-    if main and place == main.experiment:
-        return main.variants
+    """All variants that the experiment trains."""
     return find_trainings(one.study, place).variants
 
 
@@ -124,12 +135,22 @@ def show(one: data.Loaded, place: Experiment, base: str | None, chosen: list[str
             st.caption(f"- {views.plain(note)}")
         return
     st.markdown(f"**{count_significant(found.pairs)}**. {views.plain(describe_power(found.pairs))}")
+    if text := describe_standings(found.standings, describe_population(found.pairs)):
+        st.markdown(views.plain(text))
     views.chart(pairs_chart(found.pairs), f"pairs_{name}", extra_height=120)
     views.show_caption(differences_caption(found, one.study))
     show_rows(found, name)
 
 
+def show_standings(found: Differences, name: str) -> None:
+    labels = {column: text for column, text in STANDINGS.items() if text}
+    views.table(found.standings[list(STANDINGS)], f"standings_{name}", labels, "Standings")
+    st.caption(f"{STANDINGS_CAPTION}.")
+
+
 def show_rows(found: Differences, name: str) -> None:
+    if len(found.standings) > 1:
+        show_standings(found, name)
     labels = {column: text for column, text in COLUMNS.items() if text}
     views.table(show_population(found.pairs)[list(COLUMNS)], f"pairs_{name}", labels, "Differences")
     for note in differences_notes(found):

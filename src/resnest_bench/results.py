@@ -45,6 +45,7 @@ from resnest_bench.comparisons.scores import (
     score_pairs,
     scores_table,
 )
+from resnest_bench.comparisons.standings import STANDING_COLUMNS
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import Frames, load_frames
 from resnest_bench.frames.predictions import ClassPredictions, build_class_predictions
@@ -52,6 +53,7 @@ from resnest_bench.frames.rows import build_samples
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job, StudyPaths, image_names_file
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
+from resnest_bench.specs.scores import TRAINED_METRICS, metric_column
 from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
@@ -69,6 +71,8 @@ from resnest_bench.words import list_names
 
 # Comparisons in the cache of one StudyResults: a dashboard can make ever new ones.
 MAX_COMPARED = 100
+# Reading the per-image results of more networks takes too long for a page.
+MAX_RANKED = 60
 # Predictions of an experiment take some MB each.
 MAX_PREDICTED = 4
 
@@ -203,6 +207,32 @@ class StudyResults:
         differences = self.compare(self._find_trainings(experiment))
         return differences.accuracies if differences else make_frame([], ACCURACY_COLUMNS)
 
+    def standings(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
+        """One row per variant of an experiment, the best first: may it be the best, which ranks, which group?
+
+        They are of the study's headline metric. Columns: `standings_table`.
+        """
+        differences = self.compare(self._find_trainings(experiment))
+        return differences.standings if differences else make_frame([], STANDING_COLUMNS)
+
+    def rank_candidates(
+        self, experiment: Experiment | None, column: str, candidates: Sequence[str]
+    ) -> pd.DataFrame:
+        """`standings` of some variants, by the measure in a column of `runs`; empty for another column.
+
+        Of many candidates only the first are ranked: each needs its records read.
+        """
+        metric = next((one for one in TRAINED_METRICS if metric_column(one) == column), None)
+        if experiment is None or metric is None or experiment.kind == "latency":
+            return make_frame([], STANDING_COLUMNS)
+        names = candidates[:MAX_RANKED]
+        # Of few trainings all are compared: their spreads inform each other's, as on the other pages.
+        trainings = find_trainings(self.spec, experiment)
+        if len(trainings.variants) > MAX_RANKED:
+            trainings = find_trainings(self.spec, experiment, names)
+        found = self.compare(trainings, None, metric)
+        return found.rank(names) if found else make_frame([], STANDING_COLUMNS)
+
     def scores(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
         """One row per measure of the test images and variant: mean over seeds with its interval.
 
@@ -218,12 +248,12 @@ class StudyResults:
     ) -> pd.DataFrame:
         """One row per measure and pair of variants, for new seeds on these test images.
 
-        Holm's correction is for each measure separately. Columns: `score_pairs`.
+        P-values are corrected for each measure separately. Columns: `score_pairs`.
         """
         trainings, base = self._find_trainings(experiment), self._check_base(base)
         found = all_scores(trainings, self.runs) if trainings else []
         tables = (
-            score_pairs(one, list_pairs(one.variants, base))
+            score_pairs(one, list_pairs(one.variants, base), self.spec.differences)
             for one in found
             if base is None or base in one.variants
         )
@@ -286,19 +316,28 @@ class StudyResults:
         """One row per claim of the study: verdict, figure, p-values, and what would decide it."""
         return self.claim_tables[0]
 
-    def compare(self, trainings: Trainings | None, base: str | None = None) -> Differences | None:
-        """Differences with their notes; None without a training. The result is cached."""
+    def compare(
+        self, trainings: Trainings | None, base: str | None = None, metric: str | None = None
+    ) -> Differences | None:
+        """Differences with their notes; None without a training. The result is cached.
+
+        `metric` is one of TRAINED_METRICS, by default the study's headline metric.
+        """
         if trainings is None or not trainings.variants:
             return None
-        key = trainings, base
+        metric = metric or self.spec.headline_metric
+        key = trainings, base, metric
         differences = self._compared.get(key)
         if differences is None:
-            metric = self.spec.headline_metric
             if metric == "accuracy":
                 job_outcomes = self.read_outcomes(difference_jobs(self.spec, trainings))
-                differences = compute_differences(trainings, job_outcomes, base)
+                differences = compute_differences(
+                    trainings, job_outcomes, base, self.spec.differences
+                )
             else:
-                differences = compare_scores(trainings, self.runs, metric, base)
+                differences = compare_scores(
+                    trainings, self.runs, metric, base, self.spec.differences
+                )
             self._compared[key] = differences
             for oldest in list(self._compared)[:-MAX_COMPARED]:
                 self._compared.pop(oldest, None)
@@ -337,7 +376,7 @@ class StudyResults:
         return {}
 
     @cached_property
-    def _compared(self) -> dict[tuple[Trainings, str | None], Differences]:
+    def _compared(self) -> dict[tuple[Trainings, str | None, str], Differences]:
         return {}
 
     def _find_trainings(self, experiment: tuple[str, str, str] | None) -> Trainings | None:

@@ -17,7 +17,8 @@ from resnest_bench.claims.verdicts import (
     claim_jobs,
     claim_results,
 )
-from resnest_bench.comparisons.evidence import SETTLED, Measurement
+from resnest_bench.comparisons.evidence import SETTLED
+from resnest_bench.comparisons.measurement import Measurement
 from resnest_bench.comparisons.sides import Place, locate_sides
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import load_frames
@@ -35,8 +36,7 @@ from resnest_bench.specs.looks import (
     with_teachers,
 )
 from resnest_bench.specs.scores import TRAINED_METRICS
-from resnest_bench.stats.power import ALPHA
-from resnest_bench.stats.sequential import Looks
+from resnest_bench.stats.sequential import Looks, nominal_levels
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
 
@@ -100,13 +100,14 @@ def decide(study: StudySpec, paths: StudyPaths, number: int) -> Look:
     jobs = with_teachers(current, claim_jobs(current))
     job_outcomes = outcomes(current, paths, fingerprints, jobs=jobs)
     results = claim_results(current, frames.runs, frames.cells, job_outcomes)
+    schedule = tuple(study.adaptive.schedule(len(study.seeds)))
     previous = file_digest(paths.look(number - 1)) if number else None
     return Look(
         study=study.study,
         look=number,
         previous=previous,
         num_looks=planned_looks(study),
-        nominal_level=ALPHA / planned_looks(study),
+        nominal_level=nominal_levels(schedule)[number],
         records={paths.record_name(o.job): file_digest(o.path) for o in job_outcomes if o.record},
         **decision(study, looks, results, job_outcomes, lambda job: paths.record(job).exists()),
     )
@@ -202,7 +203,7 @@ class OpenClaim:
         """How many more seeds the observed difference requires: at least one, at most `max_seeds`."""
         limit, required = self.limits.max_seeds, self.plan.required
         total = limit if required is None or required.seeds is None else min(required.seeds, limit)
-        return max(total - self.measurement.estimate.num_seeds, 1)
+        return max(total - int(self.measurement.estimate.num_seeds), 1)
 
     def find_obstacle(self, statuses: Mapping[Job, str]) -> str:
         """Why it is not worth more seeds, or has to wait; empty without an obstacle."""
@@ -304,11 +305,11 @@ def _record_claim(result: ClaimResult, reason: str) -> ClaimAtLook:
         name=result.claim.name,
         verdict=result.verdict,
         comparison=test.hypothesis.text if test else None,
-        num_seeds=measurement.estimate.num_seeds
+        num_seeds=int(measurement.estimate.num_seeds)
         if measurement and measurement.num_images
         else None,
         look=result.looks.taken if result.looks else None,
-        **{name: _finite(getattr(result, name)) for name in ("p_for", "p_against", "holm_p")},
+        **{name: _finite(getattr(result, name)) for name in ("p_for", "p_against", "corrected_p")},
         reason=reason,
     )
 

@@ -37,12 +37,12 @@ def look_text(look: Look) -> str:
             c.comparison,
             c.num_seeds,
             f"{c.look} of {look.num_looks}" if c.look else None,
-            None if c.holm_p is None else format_significant(c.holm_p, 2),
+            None if c.corrected_p is None else format_significant(c.corrected_p, 2),
             c.reason,
         ]
         for c in look.claims
     ]
-    headers = ["claim", "verdict", "decided by", "n", "look", "p (Holm)", "next"]
+    headers = ["claim", "verdict", "decided by", "n", "look", "corrected p", "next"]
     shown = [[GAP if cell is None else cell for cell in row] for row in rows]
     budget = look.budget
     left = [
@@ -52,7 +52,7 @@ def look_text(look: Look) -> str:
     return "\n".join(
         [
             f"Decision {look.look} of study {look.study!r}: {look.num_looks} looks planned per comparison, "
-            f"each at {100 * look.nominal_level:.3g} % (two-sided, before Holm's correction over claims)",
+            f"this one at {100 * look.nominal_level:.3g} % (two-sided, before the correction over claims)",
             "",
             tabulate(shown, headers=headers, disable_numparse=True),
             "",

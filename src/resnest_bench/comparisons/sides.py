@@ -14,6 +14,10 @@ class Place(NamedTuple):
     experiment: Experiment
     variant: str
 
+    @classmethod
+    def from_job(cls, job: Job) -> "Place":
+        return cls(job.experiment, job.variant)
+
     def job(self, seed: int) -> Job:
         return Job(*self.experiment, self.variant, seed)
 

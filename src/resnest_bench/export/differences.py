@@ -1,18 +1,22 @@
 """Whether the differences are real, and the effect of each factor over all networks."""
 
 from resnest_bench.charts import effects_chart, pairs_chart
+from resnest_bench.comparisons.differences import describe_population
 from resnest_bench.export.blocks import Block, Section, make_figure, make_table
 from resnest_bench.export.results import PageResults
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.report.differences import (
+    STANDINGS_CAPTION,
     count_significant,
     describe_power,
+    describe_standings,
     differences_caption,
     differences_display,
     differences_notes,
     effects_caption,
     effects_display,
     effects_notes,
+    standings_display,
 )
 
 
@@ -25,7 +29,10 @@ def differences(results: PageResults) -> Section | None:
     blocks: list[Block] = []
     text = list(compared.notes)
     if len(compared.pairs):
+        about = describe_population(compared.pairs)
+        standing = describe_standings(compared.standings, about)
         text = [f"{count_significant(compared.pairs)}. {describe_power(compared.pairs)}".strip()]
+        text += [standing] if standing else []
         blocks.append(make_figure(pairs_chart(compared.pairs)))
         blocks.append(
             make_table(
@@ -35,6 +42,9 @@ def differences(results: PageResults) -> Section | None:
                 [*data_notes(results.spec, results.runs).values(), *differences_notes(compared)],
             )
         )
+    if len(compared.standings) > 1:
+        ranks = standings_display(compared.standings)
+        blocks.append(make_table("Table: standings", ranks, STANDINGS_CAPTION, []))
     if ablation:
         blocks += _effects(results)
     return Section("differences", "Differences", tuple(text), tuple(blocks))

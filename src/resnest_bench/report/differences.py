@@ -19,6 +19,8 @@ from resnest_bench.comparisons.differences import (
     show_population,
 )
 from resnest_bench.comparisons.effects import effects_table
+from resnest_bench.comparisons.standings import NOT_BEST, list_best
+from resnest_bench.comparisons.standings import UNTESTED as STANDING_UNTESTED
 from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
@@ -45,9 +47,9 @@ from resnest_bench.words import count_noun, list_names
 
 
 def write_differences(results: StudyResults) -> list[Path]:
-    """Write pairs.csv (unrounded), .md and .tex, accuracies.csv and, for an ablation, effects.csv and .md.
+    """Write pairs.csv (unrounded), .md and .tex, accuracies.csv, standings.csv and, for an ablation, effects.*.
 
-    They hold every experiment of the study, the main one first. Holm's correction is for each separately.
+    They hold every experiment of the study, the main one first. P-values are corrected for each separately.
     """
     study, paths, written = results.spec, results.paths, []
     compared = results.compare_all()
@@ -62,8 +64,9 @@ def write_differences(results: StudyResults) -> list[Path]:
         write_csv(files[0], _stack(compared, "pairs"))
         write_text(files[1], "\n".join(markdown for markdown, _ in texts))
         write_text(files[2], "\n".join(latex for _, latex in texts))
-        written += [*files, paths.tables / "accuracies.csv"]
-        write_csv(written[-1], _stack(compared, "accuracies"))
+        written += [*files, paths.tables / "accuracies.csv", paths.tables / "standings.csv"]
+        write_csv(written[-2], _stack(compared, "accuracies"))
+        write_csv(written[-1], _stack(compared, "standings"))
     if study.tables.ablation:
         effects = results.factor_effects
         written += [paths.tables / "effects.csv", paths.tables / "effects.md"]
@@ -98,10 +101,15 @@ def _render(differences: Differences, results: StudyResults, label: str) -> tupl
     display = differences_display(differences.pairs)
     study = results.spec
     caption = differences_caption(differences, study)
-    above = f"{caption} {describe_power(differences.pairs)}".strip()
+    standing = describe_standings(differences.standings, describe_population(differences.pairs))
+    above = " ".join(filter(None, [str(caption), describe_power(differences.pairs), standing]))
     below = [*data_notes(study, results.runs).values(), *differences_notes(differences)]
     latex = latex_table(display, above, label, below)
-    return _render_markdown("Differences", above, display, below), latex
+    markdown = _render_markdown("Differences", above, display, below)
+    ranks = standings_display(differences.standings)
+    if len(ranks):
+        markdown += _render_markdown("Standings", f"{STANDINGS_CAPTION}.", ranks, [])
+    return markdown, latex
 
 
 def _render_markdown(head: str, above: str, display: pd.DataFrame, below: list[str]) -> str:
@@ -110,6 +118,17 @@ def _render_markdown(head: str, above: str, display: pd.DataFrame, below: list[s
     return "\n".join([*lines, *markdown_bullets(below), *([""] if below else [])])
 
 
+MAX_NAMES = 12
+TESTS = {
+    "moderated_welch": "Test: Welch's t; the spread of each network over its seeds borrows from the others'",
+    "welch": "Test: Welch's t",
+    "paired_t": "Test: paired t over common seeds",
+}
+CORRECTIONS = {
+    "closed": "Correction: closed testing",
+    "holm": "Correction: Holm's",
+    "fdr": "Correction: false discovery rate, to screen and not to conclude",
+}
 TWO_SEEDS = "Two seeds give no interval and no test, so both differences are shown; a test requires a third seed."
 
 
@@ -152,10 +171,65 @@ def describe_power(pairs: pd.DataFrame) -> str:
     seeds, points = typical
     return (
         f"With {seeds} seeds the minimum detectable difference is {format_significant(points, 2)} points "
-        f"(median over the pairs, {100 * POWER:.0f} % power for one pair tested alone at "
-        f"{100 * ALPHA:.0f} %). With Holm's correction over many pairs it is larger. Smaller true "
-        "differences may well exist."
+        f"(median over the pairs, {100 * POWER:.0f} % power at {100 * ALPHA:.0f} % divided by the number of "
+        "pairs). Smaller true differences may well exist."
     )
+
+
+def describe_standings(standings: pd.DataFrame, about: str, names: int = MAX_NAMES) -> str:
+    """Sentences: the best mean, and which others may be the best; empty with fewer than two networks.
+
+    `about` is the population of the verdicts, as `describe_population` says it.
+    """
+    if len(standings) < 2:
+        return ""
+    best = standings["variant"].iloc[0]
+    if standings["standing"].iloc[1:].eq(STANDING_UNTESTED).all():
+        return f"{best} has the best mean; which others may be the best takes three seeds each."
+    rivals = list_best(standings)
+    text = f"{best} has the best mean" + (f"; {list_names(rivals, names)}" if rivals else "")
+    if rivals:
+        text += " may be the best too" if len(rivals) == 1 else " may each be the best too"
+    rest = int(standings["standing"].eq(NOT_BEST).sum())
+    text += (
+        f", the other {rest} are not" if rest > 1 else (", the other one is not" if rest else "")
+    )
+    text += (
+        f" (for {about}; the truly best one is left out in at most {100 * ALPHA:.0f} % of studies)."
+    )
+    wide = standings.loc[standings["widely_spread"], "variant"].tolist()
+    if wide:
+        text += (
+            f" {list_names(wide, names)} can't be excluded although a better mean is: too much spread over "
+            "seeds."
+        )
+    return text
+
+
+def standings_display(standings: pd.DataFrame) -> pd.DataFrame:
+    """The standings as texts with readable headings."""
+    return pd.DataFrame(
+        [
+            {
+                "variant": row["variant"],
+                "mean": format_significant(row["mean"], 4),
+                "n": str(row["n"]),
+                "standing": row["standing"],
+                "rank": GAP
+                if not is_known(row["rank_low"])
+                else f"{row['rank_low']} to {row['rank_high']}",
+                "group": row["groups"] or GAP,
+            }
+            for row in row_dicts(standings)
+        ]
+    )
+
+
+STANDINGS_CAPTION = (
+    "Standing: 'may be the best' if no other network is shown to be better (multiple comparison with the "
+    "best). Rank: the ranks that a network may have, for all networks at once, so it says less. Networks "
+    "that share a letter in 'group' don't differ significantly"
+)
 
 
 def differences_caption(differences: Differences, study: StudySpec) -> Caption:
@@ -172,21 +246,21 @@ def differences_caption(differences: Differences, study: StudySpec) -> Caption:
         f"{pairs['recipe'].iloc[0]}{against}"
     )
     method = (
-        f"Values are variant minus base in {name_measure(pairs)}, in percentage points, as means over n paired "
-        "seeds",
+        f"Values are variant minus base in {name_measure(pairs)}, in percentage points: differences of the means "
+        "over n seeds",
         f"In brackets: the 95 % interval for {describe_population(pairs)}, for each pair separately; the "
         "training images stay the same",
         "With n=2 both differences are shown, without an interval or a test",
         "With n=1 only the two trained networks are compared (McNemar's test)"
         if pairs["metric"].eq("accuracy").all()
         else "With n=1 nothing is tested",
-        f"A difference is significant if Holm's p over the {len(pairs)} pairs of this table is at most "
+        f"{TESTS[differences.spec.method]}. {CORRECTIONS[differences.spec.correction]}: over the "
+        f"{len(pairs)} pairs of this table, a difference is significant if the corrected p is at most "
         f"{100 * ALPHA:.0f} %",
         "P(better) is the probability, under a flat prior, that the variant's mean is the higher one",
-        f"'Minimum detectable' is the true difference that n seeds detect with {100 * POWER:.0f} % power, for "
-        "one pair tested alone at 5 %",
-        "'Required seeds' are paired seeds in total for that power, if the true difference is the observed "
-        "one",
+        f"'Minimum detectable' is the true difference that n seeds detect with {100 * POWER:.0f} % power, at "
+        "5 % divided by the number of pairs",
+        "'Required seeds' are those of each network for that power, if the true difference is the observed one",
         "Their range in brackets is for the 95 % interval of the spread",
     )
     return Caption(line, method)
@@ -201,7 +275,7 @@ def _pair_texts(row: Mapping[str, Any]) -> dict[str, str]:
     one = row["n"] == 1
     about = "networks" if one else "all"
     kind = ", these networks" if one else ""
-    p = row[f"{about}_holm_p"]
+    p = row[f"{about}_corrected_p"]
     return {
         "variant": row["variant"],
         "base": row["base"],
@@ -209,7 +283,7 @@ def _pair_texts(row: Mapping[str, Any]) -> dict[str, str]:
         "difference (points)": _format_difference(row, about),
         "n": f"{row['n']}{kind}",
         "P(better)": format_probability(row["mean_better_all"]),
-        "p (Holm)": format_p_value(p),
+        "corrected p": format_p_value(p),
         "minimum detectable (points)": format_significant(row["least_detectable_points"], 2),
         "required seeds": _format_required(row),
     }
@@ -325,7 +399,12 @@ def effects_notes(effects: FactorEffects | str) -> list[str]:
 
 def differences_summary(differences: Differences) -> str:
     """How many differences are significant, and what these seeds can detect, for a terminal."""
-    lines = [f"{count_significant(differences.pairs)} (Holm, {100 * ALPHA:.0f} %)."]
+    lines = [
+        f"{count_significant(differences.pairs)} ({100 * ALPHA:.0f} % for all pairs together)."
+    ]
     if text := describe_power(differences.pairs):
+        lines.append(text)
+    about = describe_population(differences.pairs)
+    if text := describe_standings(differences.standings, about):
         lines.append(text)
     return "\n".join(["## Differences", "", " ".join(lines), ""])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from resnest_bench.errors import UserError, first_problem
 from resnest_bench.paths import Job, StudyPaths
@@ -44,7 +44,7 @@ class ClaimAtLook(Spec):
     )
     p_for: float | None
     p_against: float | None
-    holm_p: float | None
+    corrected_p: float | None = Field(validation_alias=AliasChoices("corrected_p", "holm_p"))
     reason: str = Field(description="Why it gets seeds, or why it gets none")
 
 

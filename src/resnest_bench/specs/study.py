@@ -20,6 +20,7 @@ from resnest_bench.specs.base import (
 from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
+from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.ready_recipes import RECIPES
 from resnest_bench.specs.recipes import RecipeSpec, check_channels
@@ -58,6 +59,9 @@ class StudySpec(Extendable):
         default="accuracy",
         description="What tables, differences and the trade-off show first; where classes differ in size, "
         "balanced_accuracy counts them alike",
+    )
+    differences: DifferencesSpec = Field(
+        default=DifferencesSpec(), description="How the differences of variants are tested"
     )
     claims: tuple[ClaimSpec, ...] = Field(
         default=(), description="Path of a YAML list of claims, or the list itself"

@@ -20,6 +20,7 @@ from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import Look, study_with_looks
 from resnest_bench.specs.looks import extended
+from resnest_bench.stats.sequential import nominal_levels
 from support.claims_study import (
     claim,
     claims_study,
@@ -280,7 +281,7 @@ def test_looks_follow_each_other_until_the_claim_is_decided(written):
     study, paths = written
     first = take(study, paths, 0)
     assert first.num_looks == 3
-    assert first.nominal_level == pytest.approx(0.05 / 3)
+    assert first.nominal_level == pytest.approx(nominal_levels((5, 7, 9))[0])
     assert set(first.records) == {paths.record_name(place(v, s)) for v in "ABT" for s in range(5)}
     train_asked(study, paths, first, difference=1.0)
     second = take(study, paths, 1)

@@ -4,7 +4,10 @@ from scipy import stats
 
 from resnest_bench.comparisons.pairs import pairs_table
 from resnest_bench.frames.correctness import Correctness
+from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.stats.paired import count_discordant
+
+PAIRED = DifferencesSpec(method="paired_t")
 
 
 def some_correct(num_seeds=3, num_images=500, names=("A", "B", "C"), gaps=()):
@@ -30,13 +33,13 @@ def test_a_row_for_each_pair_with_the_later_variant_as_ours():
     assert (table["n"] == 3).all()
     # Images on top of seeds: never shorter. Corrected: never smaller.
     assert (table["all_low_points"] <= table["seeds_low_points"]).all()
-    assert (table["all_holm_p"] >= table["all_p"]).all()
+    assert (table["all_corrected_p"] >= table["all_p"]).all()
     assert table["networks_p"].isna().all()
 
 
 def test_a_pairs_figures_are_students_on_the_seeds_that_both_have():
     correct = some_correct(4, gaps=[(1, 0)])
-    row = pairs_table(correct, [("C", "B")]).iloc[0]
+    row = pairs_table(correct, [("C", "B")], PAIRED).iloc[0]
     accuracies = 100 * correct.bits_VSN.mean(axis=2)[:, 1:]
     test = stats.ttest_rel(accuracies[2], accuracies[1])
     assert row["n"] == 3
@@ -57,7 +60,7 @@ def test_one_seed_has_mcnemars_p_and_the_interval_of_the_test_images_alone():
 
 
 def test_no_common_seed_is_a_row_of_gaps():
-    row = pairs_table(some_correct(2, names="AB", gaps=[(0, 0), (1, 1)])).iloc[0]
+    row = pairs_table(some_correct(2, names="AB", gaps=[(0, 0), (1, 1)]), None, PAIRED).iloc[0]
     assert row["n"] == 0
     assert np.isnan(row["difference_points"])
 
@@ -71,7 +74,7 @@ def test_two_seeds_show_both_differences_and_test_nothing():
     gaps = [
         "seeds_p",
         "all_p",
-        "all_holm_p",
+        "all_corrected_p",
         "seeds_low_points",
         "all_high_points",
         "mean_better_all",
@@ -87,7 +90,7 @@ def test_two_names_of_one_network_are_equal_on_these_images_and_no_interval_is_f
     correct = some_correct(3, names=("A", "B"))
     correct.bits_VSN[1] = correct.bits_VSN[0]
     row = pairs_table(correct).iloc[0]
-    assert row["all_holm_p"] == 1
+    assert row["all_corrected_p"] == 1
     gaps = ["all_low_points", "all_high_points", "seeds_low_points", "seeds_high_points"]
     assert row[gaps].isna().all()
     # Bonett and Price of no discordant image: 1.96 sqrt(2 / 502) / sqrt(502).
