@@ -17,7 +17,15 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 from scipy.stats import multivariate_normal
-from simulated import OWN_DIFFICULTY_SD, Row, Setting, Tally, equal, simulate
+from simulated import (
+    OWN_DIFFICULTY_SD,
+    Row,
+    Setting,
+    Tally,
+    equal,
+    moderated_error,
+    simulate,
+)
 
 from resnest_bench.claims.hypotheses import band_p_values
 from resnest_bench.claims.verdicts import (
@@ -27,7 +35,6 @@ from resnest_bench.claims.verdicts import (
 )
 from resnest_bench.specs import AdaptiveSpec
 from resnest_bench.stats.intervals import MeanEstimate, estimate_mean, two_way_interval
-from resnest_bench.stats.moderated import moderate_variances, seed_correlation, welch_difference
 from resnest_bench.stats.sequential import correct_for_looks, nominal_levels
 
 ALPHA = 0.05
@@ -164,29 +171,6 @@ def _claim_p(
     p_for, p_against = np.stack(each, axis=-1)
     all_for, any_against = combine_p_values(p_for, p_against)
     return np.asarray(all_for), np.asarray(any_against)
-
-
-def moderated_error(bits_KVSN: np.ndarray, first: int, second: int) -> MeanEstimate:
-    """The library's default estimate of a difference, in points, of K studies at once."""
-    num_seeds, num_images = bits_KVSN.shape[2:]
-    per_seed = 100 * bits_KVSN.mean(axis=-1)
-    df = np.full(per_seed.shape[1], num_seeds - 1)
-    variances, moderated_df = moderate_variances(per_seed.var(axis=-1, ddof=1), df)
-    both = bits_KVSN[:, [first, second]].astype(float)
-    per_image = both.mean(axis=2)
-    rest = both - both.mean(axis=3, keepdims=True) - per_image[:, :, None]
-    rest += both.mean(axis=(2, 3), keepdims=True)
-    residual = (rest**2).sum(axis=(2, 3)) / ((num_seeds - 1) * (num_images - 1)) / num_seeds
-    image = (per_image[:, 0] - per_image[:, 1]).var(axis=-1, ddof=1) - residual.sum(axis=1)
-    return welch_difference(
-        per_seed[:, first].mean(axis=-1) - per_seed[:, second].mean(axis=-1),
-        (variances[:, first], variances[:, second]),
-        (moderated_df[:, first], moderated_df[:, second]),
-        (num_seeds, num_seeds),
-        num_seeds,
-        seed_correlation(per_seed),
-        1e4 * np.maximum(image, 0.0) / num_images,
-    )
 
 
 def stopping_rows(

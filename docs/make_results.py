@@ -24,12 +24,8 @@ from resnest_bench.formats import (
 )
 from resnest_bench.paths import StudyPaths
 from resnest_bench.report.claims import count_verdicts
-from resnest_bench.report.differences import (
-    count_significant,
-    describe_power,
-    describe_spread,
-    effects_notes,
-)
+from resnest_bench.report.differences import count_significant, describe_power
+from resnest_bench.report.effects import describe_spread, effects_notes
 from resnest_bench.specs import load_study
 from resnest_bench.stats.power import ALPHA
 from resnest_bench.tables.values import name_devices

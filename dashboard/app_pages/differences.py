@@ -18,15 +18,13 @@ from resnest_bench.comparisons.differences import (
 )
 from resnest_bench.paths import Experiment
 from resnest_bench.report.differences import (
-    STANDINGS_CAPTION,
     count_significant,
     describe_power,
-    describe_standings,
     differences_caption,
     differences_notes,
-    effects_caption,
-    effects_notes,
 )
+from resnest_bench.report.effects import effects_caption, effects_notes
+from resnest_bench.report.standings import STANDINGS_CAPTION, describe_standings
 from resnest_bench.tables.selection import list_experiments
 
 EVERY = "all pairs"

@@ -12,7 +12,7 @@ import picker
 import views
 from resnest_bench.charts import shared_domains, tradeoff_chart, trained_label
 from resnest_bench.comparisons.differences import population
-from resnest_bench.report.differences import describe_standings
+from resnest_bench.report.standings import describe_standings
 from resnest_bench.specs import variant_line
 from resnest_bench.specs.scores import metric_column
 from resnest_bench.stats.intervals import IMAGES

@@ -6,18 +6,14 @@ from resnest_bench.export.blocks import Block, Section, make_figure, make_table
 from resnest_bench.export.results import PageResults
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.report.differences import (
-    STANDINGS_CAPTION,
     count_significant,
     describe_power,
-    describe_standings,
     differences_caption,
     differences_display,
     differences_notes,
-    effects_caption,
-    effects_display,
-    effects_notes,
-    standings_display,
 )
+from resnest_bench.report.effects import effects_caption, effects_display, effects_notes
+from resnest_bench.report.standings import STANDINGS_CAPTION, describe_standings, standings_display
 
 
 def differences(results: PageResults) -> Section | None:

@@ -46,7 +46,7 @@ from resnest_bench.formats import (
     row_dicts,
 )
 from resnest_bench.report.captions import caption, notes
-from resnest_bench.report.differences import describe_standings
+from resnest_bench.report.standings import describe_standings
 from resnest_bench.report.tables import display_frame
 from resnest_bench.tables.axes import Axis
 from resnest_bench.tables.fronts import describe_front, describe_front_probabilities

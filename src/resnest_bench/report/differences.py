@@ -19,8 +19,6 @@ from resnest_bench.comparisons.differences import (
     show_population,
 )
 from resnest_bench.comparisons.effects import effects_table
-from resnest_bench.comparisons.standings import NOT_BEST, list_best
-from resnest_bench.comparisons.standings import UNTESTED as STANDING_UNTESTED
 from resnest_bench.files import write_text
 from resnest_bench.formats import (
     GAP,
@@ -39,9 +37,14 @@ from resnest_bench.formats import (
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.frames.files import write_csv
 from resnest_bench.report.captions import STALE, Caption
+from resnest_bench.report.effects import effects_caption, effects_display, effects_notes
+from resnest_bench.report.standings import (
+    STANDINGS_CAPTION,
+    describe_standings,
+    standings_display,
+)
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
-from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.stats.power import ALPHA, POWER
 from resnest_bench.words import count_noun, list_names
 
@@ -118,7 +121,6 @@ def _render_markdown(head: str, above: str, display: pd.DataFrame, below: list[s
     return "\n".join([*lines, *markdown_bullets(below), *([""] if below else [])])
 
 
-MAX_NAMES = 12
 TESTS = {
     "moderated_welch": "Test: Welch's t; the spread of each network over its seeds borrows from the others'",
     "welch": "Test: Welch's t",
@@ -174,62 +176,6 @@ def describe_power(pairs: pd.DataFrame) -> str:
         f"(median over the pairs, {100 * POWER:.0f} % power at {100 * ALPHA:.0f} % divided by the number of "
         "pairs). Smaller true differences may well exist."
     )
-
-
-def describe_standings(standings: pd.DataFrame, about: str, names: int = MAX_NAMES) -> str:
-    """Sentences: the best mean, and which others may be the best; empty with fewer than two networks.
-
-    `about` is the population of the verdicts, as `describe_population` says it.
-    """
-    if len(standings) < 2:
-        return ""
-    best = standings["variant"].iloc[0]
-    if standings["standing"].iloc[1:].eq(STANDING_UNTESTED).all():
-        return f"{best} has the best mean; which others may be the best takes three seeds each."
-    rivals = list_best(standings)
-    text = f"{best} has the best mean" + (f"; {list_names(rivals, names)}" if rivals else "")
-    if rivals:
-        text += " may be the best too" if len(rivals) == 1 else " may each be the best too"
-    rest = int(standings["standing"].eq(NOT_BEST).sum())
-    text += (
-        f", the other {rest} are not" if rest > 1 else (", the other one is not" if rest else "")
-    )
-    text += (
-        f" (for {about}; the truly best one is left out in at most {100 * ALPHA:.0f} % of studies)."
-    )
-    wide = standings.loc[standings["widely_spread"], "variant"].tolist()
-    if wide:
-        text += (
-            f" {list_names(wide, names)} can't be excluded although a better mean is: too much spread over "
-            "seeds."
-        )
-    return text
-
-
-def standings_display(standings: pd.DataFrame) -> pd.DataFrame:
-    """The standings as texts with readable headings."""
-    return pd.DataFrame(
-        [
-            {
-                "variant": row["variant"],
-                "mean": format_significant(row["mean"], 4),
-                "n": str(row["n"]),
-                "standing": row["standing"],
-                "rank": GAP
-                if not is_known(row["rank_low"])
-                else f"{row['rank_low']} to {row['rank_high']}",
-                "group": row["groups"] or GAP,
-            }
-            for row in row_dicts(standings)
-        ]
-    )
-
-
-STANDINGS_CAPTION = (
-    "Standing: 'may be the best' if no other network is shown to be better (multiple comparison with the "
-    "best). Rank: the ranks that a network may have, for all networks at once, so it says less. Networks "
-    "that share a letter in 'group' don't differ significantly"
-)
 
 
 def differences_caption(differences: Differences, study: StudySpec) -> Caption:
@@ -321,80 +267,6 @@ def differences_notes(differences: Differences) -> list[str]:
             "other base"
         )
     return notes
-
-
-def effects_caption(effects: FactorEffects | str) -> Caption:
-    """The caption of the effects: what they are, and which assumptions they need."""
-    if isinstance(effects, str):
-        return Caption(f"No effects are estimated: {effects}")
-    reason = f" (not the mixed model: {effects.reason})" if effects.reason else ""
-    line = (
-        "Effect of each level on the test accuracy, in percentage points, compared with the factor's "
-        "lowest level"
-    )
-    method = [
-        "The effects are estimated over all variants together, assuming that effects add up",
-        "In brackets: the 95 % interval over the effects of the n single seeds (none below three), for new "
-        "seeds on these training and test images",
-        "It does not assume equal variances",
-        f"Mixed model: the interval of a {effects.method}{reason}, with {effects.degrees_of_freedom} "
-        "degrees of freedom",
-        *describe_spread(effects),
-    ]
-    if effects.seed_sd is not None and effects.residual_sd is not None:
-        method.append(
-            f"The standard deviation of the seed effect is {format_significant(effects.seed_sd, 2)} points, "
-            f"that of the residuals {format_significant(effects.residual_sd, 2)} points"
-        )
-    return Caption(line, tuple(method))
-
-
-def describe_spread(effects: FactorEffects) -> list[str]:
-    """Sentences: what the model assumes about the variants' spreads, and how much they differ here."""
-    sentences = [
-        "The mixed model assumes that all variants vary equally over seeds",
-        "If one varies twice as much, intervals of effects that depend on it cover 83 to 85 % instead of 95 %",
-    ]
-    if effects.spread_ratio is None:
-        return sentences
-    test = f" (Bartlett's test: p = {format_p_value(effects.spread_p)})" if effects.spread_p else ""
-    ratio = format_significant(effects.spread_ratio, 2)
-    return [
-        *sentences,
-        f"Here the largest standard deviation over seeds is {ratio} times the smallest{test}",
-    ]
-
-
-def effects_display(effects: FactorEffects | str) -> pd.DataFrame:
-    """The effects as rounded texts."""
-    rows = [
-        {
-            "factor": row["factor"],
-            "level": f"{row['level']} against {row['base_level']}",
-            "effect (points)": _format_interval(
-                row["effect"], row["by_seed_low"], row["by_seed_high"]
-            ),
-            "p (Holm)": format_p_value(row["by_seed_holm_p"]),
-            "mixed model": _format_interval(None, row["low"], row["high"]),
-            "mixed model: p (Holm)": format_p_value(row["holm_p"]),
-            "n": "" if isinstance(effects, str) else str(effects.num_seeds),
-            "variants at this level": str(row["num_variants"]),
-            "status": row["reason"] or "ok",
-        }
-        for row in effects_table(effects).to_dict("records")
-    ]
-    return pd.DataFrame(rows)
-
-
-def _format_interval(mean: Any, low: Any, high: Any) -> str:
-    first = f"{mean:+.2f}" if is_known(mean) else ""
-    ends = f"[{low:+.2f}, {high:+.2f}]" if is_known(low) and is_known(high) else ""
-    return " ".join(filter(None, [first, ends])) or GAP
-
-
-def effects_notes(effects: FactorEffects | str) -> list[str]:
-    """What these variants can't tell about the factors."""
-    return [] if isinstance(effects, str) else effects.notes
 
 
 def differences_summary(differences: Differences) -> str:

@@ -31,7 +31,8 @@ def best_p_values(p_above_VV: np.ndarray) -> np.ndarray:
     tested = ~np.isnan(p)
     smallest = np.where(tested, p, np.inf).min(axis=-1, initial=np.inf)
     smallest = np.where(tested.any(axis=-1), smallest, np.nan)
-    return np.minimum(tested.sum(axis=-1) * smallest, 1.0)
+    corrected: np.ndarray = np.minimum(tested.sum(axis=-1) * smallest, 1.0)
+    return corrected
 
 
 def rank_intervals(

@@ -5,7 +5,7 @@ from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.stats.multitest import multipletests
 
-from resnest_bench.report.differences import effects_caption, effects_display
+from resnest_bench.report.effects import effects_caption, effects_display
 from resnest_bench.stats.design import (
     describe_design,
     find_aliases,
