@@ -75,7 +75,7 @@ def _possible(study: StudySpec) -> list[str]:
         "confusion": study.train or study.finetune,
         "latency_distribution": study.latency,
         "transfer": study.finetune,
-        "distillation": study.has_teacher,
+        "distillation": any(study.teacher_job(job) for job in study.jobs()),
     }
     return [name for name, condition in conditions.items() if condition]
 

@@ -351,11 +351,6 @@ class StudySpec(Extendable):
         dataset, recipe = teacher.train.split("/")
         return Job("train", dataset, recipe, teacher.variant, job.seed)
 
-    @property
-    def has_teacher(self) -> bool:
-        """Whether a training learns from another one."""
-        return any(self.recipe(block.recipe).teacher is not None for block in self.train)
-
     def _is_teacher(self, job: Job) -> bool:
         teachers = (self.recipe(block.recipe).teacher for block in self.train)
         return any(
