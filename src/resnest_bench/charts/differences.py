@@ -28,7 +28,7 @@ OPPOSITE = {
     NETWORKS[ABOVE]: NETWORKS[BELOW],
     NETWORKS[BELOW]: NETWORKS[ABOVE],
 }
-MODEL, BY_SEED = "all seeds together (mixed model)", "over the effects of single seeds"
+MODEL, WELCH = "equal spreads (mixed model)", "each network's own spread (Welch)"
 
 
 def pairs_chart(pairs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
@@ -220,22 +220,22 @@ def effects_chart(effects: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     labels = drawn["factor"] + ": " + drawn["level"] + " against " + drawn["base_level"]
     rows = drawn[list(EFFECT_COLUMNS)].assign(label=labels)
     models = rows.assign(kind=MODEL)
-    by_seed = rows.assign(
-        kind=BY_SEED,
-        low=rows["by_seed_low"],
-        high=rows["by_seed_high"],
-        holm_p=rows["by_seed_holm_p"],
+    welch = rows.assign(
+        kind=WELCH,
+        low=rows["welch_low"],
+        high=rows["welch_high"],
+        holm_p=rows["welch_holm_p"],
     )
-    bars = pd.concat([models, by_seed], ignore_index=True)
+    bars = pd.concat([models, welch], ignore_index=True)
     order = rows["label"].tolist()
     y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=0))
-    offset = alt.YOffset("kind:N", sort=[BY_SEED, MODEL])
+    offset = alt.YOffset("kind:N", sort=[WELCH, MODEL])
     colour = alt.Color(
         "kind:N",
         title=None,
-        sort=[BY_SEED, MODEL],
+        sort=[WELCH, MODEL],
         legend=alt.Legend(orient="top", labelLimit=0, columns=1),
-        scale=alt.Scale(domain=[BY_SEED, MODEL], range=[PALETTE[0], PALETTE[4]]),
+        scale=alt.Scale(domain=[WELCH, MODEL], range=[PALETTE[0], PALETTE[4]]),
     )
     x = alt.X("effect:Q", title="Effect on the test accuracy (percentage points)")
     tooltip = [

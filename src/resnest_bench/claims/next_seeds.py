@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from resnest_bench.claims.forecast import decision_probability
 from resnest_bench.claims.verdicts import (
     UNDECIDED,
     UNTESTED,
@@ -49,10 +50,15 @@ NO_BUDGET = "the budget is used up: no next step of an undecided claim fits into
 
 @dataclass(frozen=True)
 class Offer:
-    """The next step of one claim: its trainings, and the estimated minutes to decide it."""
+    """The next step of one claim: its trainings, their minutes, and how probably they decide it.
+
+    `minutes_to_decide` is for all the seeds that the observed difference requires.
+    """
 
     jobs: tuple[Job, ...]
+    minutes: float
     minutes_to_decide: float
+    probability: float | None
 
 
 class Costs:
@@ -145,7 +151,7 @@ def decision(
                 "into the rest of the budget"
             )
     return {
-        "claims": tuple(map(_record_claim, results, reasons)),
+        "claims": tuple(map(_record_claim, results, reasons, answers)),
         "wanted": _group_seeds(granted),
         "budget": budget,
         "stop": "" if granted else _stop(study, results, reasons, bool(offers)),
@@ -176,8 +182,16 @@ def next_step(
     jobs = tuple(job for job in needed if job not in statuses)
     if open_claim.measurement.stale and not all(map(is_trained, jobs)):
         return "not worth more seeds: its records are stale, and new ones would not be comparable"
+    plan = result.plan
     step = costs.sum(with_teachers(study, open_claim.jobs(study.seeds[:1])))
-    return Offer(jobs, open_claim.seeds_to_decide() * step)
+    return Offer(
+        jobs,
+        costs.sum(jobs),
+        open_claim.seeds_to_decide() * step,
+        decision_probability(
+            plan.test, open_claim.looks, result.family_size, len(result.required_tests)
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -256,7 +270,7 @@ def _spent(limits: AdaptiveSpec, looks: Sequence[Look], costs: Costs) -> Spent:
         used_minutes=minutes,
         left_seeds=None if limits.budget_seeds is None else max(limits.budget_seeds - len(jobs), 0),
         left_minutes=(
-            None if limits.budget_minutes is None else max(limits.budget_minutes - minutes, 0.0)
+            None if limits.minutes_limit is None else max(limits.minutes_limit - minutes, 0.0)
         ),
     )
 
@@ -298,7 +312,8 @@ def describe_seeds(jobs: Iterable[Job]) -> str:
     )
 
 
-def _record_claim(result: ClaimResult, reason: str) -> ClaimAtLook:
+def _record_claim(result: ClaimResult, reason: str, answer: Offer | str) -> ClaimAtLook:
+    offer = answer if isinstance(answer, Offer) else None
     test = result.deciding_test
     measurement = test and test.measurement
     return ClaimAtLook(
@@ -311,6 +326,8 @@ def _record_claim(result: ClaimResult, reason: str) -> ClaimAtLook:
         look=result.looks.taken if result.looks else None,
         **{name: _finite(getattr(result, name)) for name in ("p_for", "p_against", "corrected_p")},
         reason=reason,
+        minutes=offer.minutes if offer else None,
+        probability=offer.probability if offer else None,
     )
 
 

@@ -21,7 +21,7 @@ def effects_caption(effects: FactorEffects | str) -> Caption:
     )
     method = [
         "The effects are estimated over all variants together, assuming that effects add up",
-        "In brackets: the 95 % interval over the effects of the n single seeds (none below three), for new "
+        "In brackets: the 95 % interval of Welch's contrast of the networks' means (none below three seeds), for new "
         "seeds on these training and test images",
         "It does not assume equal variances",
         f"Mixed model: the interval of a {effects.method}{reason}, with {effects.degrees_of_freedom} "
@@ -58,10 +58,8 @@ def effects_display(effects: FactorEffects | str) -> pd.DataFrame:
         {
             "factor": row["factor"],
             "level": f"{row['level']} against {row['base_level']}",
-            "effect (points)": _format_interval(
-                row["effect"], row["by_seed_low"], row["by_seed_high"]
-            ),
-            "p (Holm)": format_p_value(row["by_seed_holm_p"]),
+            "effect (points)": _format_interval(row["effect"], row["welch_low"], row["welch_high"]),
+            "p (Holm)": format_p_value(row["welch_holm_p"]),
             "mixed model": _format_interval(None, row["low"], row["high"]),
             "mixed model: p (Holm)": format_p_value(row["holm_p"]),
             "n": "" if isinstance(effects, str) else str(effects.num_seeds),

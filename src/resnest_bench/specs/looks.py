@@ -46,6 +46,12 @@ class ClaimAtLook(Spec):
     p_against: float | None
     corrected_p: float | None = Field(validation_alias=AliasChoices("corrected_p", "holm_p"))
     reason: str = Field(description="Why it gets seeds, or why it gets none")
+    minutes: float | None = Field(
+        default=None, description="What its next step would take, as far as records tell it"
+    )
+    probability: float | None = Field(
+        default=None, description="That its next step decides it, if what was seen goes on"
+    )
 
 
 class Spent(Spec):

@@ -202,6 +202,9 @@ class StudySpec(Extendable):
         return trained + timed + tuned
 
     def _check_tables(self) -> None:
+        compared = self.differences.variants
+        for name in () if compared == "all" else compared:
+            check_known("differences.variants", name, self._variants)
         for table in ("ablation", "tradeoff"):
             spec = getattr(self.tables, table)
             if spec is None:

@@ -62,6 +62,42 @@ class SeedModel:
         variance = np.where(varies, estimate.seed_variance, 0 * estimate.seed_variance)
         return replace(estimate, seed_variance=variance[()])
 
+    def contrast(self, weights_KV: np.ndarray) -> MeanEstimate:
+        """Estimate K weighted sums of the variants' means, such as the effect of a factor.
+
+        With g_i = w_i^2 a_i + sum over j of w_i w_j r m_ij sqrt(v_i v_j) / (n_i n_j), where a_i = v_i / n_i, r
+        is the correlation and m_ij the seeds that two variants share, the variance is the sum of the g_i,
+        with (sum g_i)^2 / sum(g_i^2 / df_i) degrees of freedom (Satterthwaite 1946). For two variants with
+        weights 1 and -1 it is `difference` by Welch's test.
+
+        Args:
+            weights_KV: (K, V).
+
+        Returns:
+            The estimate, each field in shape (K,). `num_seeds` is the smallest of a variant with a weight.
+
+        >>> model = fit_seed_model(np.array([[0.60, 0.62, 0.61], [0.70, 0.71, 0.75]]), WELCH)
+        >>> estimate = model.contrast(np.array([[-1.0, 1.0]]))
+        >>> estimate.mean.round(3).tolist(), estimate.seed_df.round(2).tolist()
+        ([0.11], [2.56])
+        """
+        weights = np.asarray(weights_KV, dtype=float)
+        known_VS = ~np.isnan(self.values_VS)
+        shared_VV = (known_VS[:, None] & known_VS).sum(axis=-1)
+        scale_V = np.sqrt(self.variances_V) / self.n_V
+        covariance_VV = self.correlation * shared_VV * scale_V[:, None] * scale_V
+        np.fill_diagonal(covariance_VV, self.variances_V / self.n_V)
+        used = weights != 0
+        # A variant without a weight may have no spread, and must not spoil the sums.
+        covariance_VV = np.where(np.isnan(covariance_VV), 0.0, covariance_VV)
+        parts = weights * (weights @ covariance_VV)
+        variance = parts.sum(axis=-1)
+        spread = (parts**2 / self.df_V).sum(axis=-1, where=used)
+        df = np.divide(variance**2, spread, out=np.full(len(weights), np.inf), where=spread > 0)
+        n = np.where(used, self.n_V, np.iinfo(int).max).min(axis=-1)
+        means = np.where(used, weights * self.means_V, 0.0).sum(axis=-1)
+        return MeanEstimate(means, np.where(n > 1, variance, np.nan), 0.0 * variance, n, df)
+
     def _paired(
         self, one: np.ndarray, other: np.ndarray, num_shared: np.ndarray, image_variance: Array
     ) -> MeanEstimate:
