@@ -9,6 +9,7 @@ FIGURES = [
     *(["confusion"] if STUDY.trained or STUDY.finetune else []),
     *(["latency_distribution"] if STUDY.timed else []),
     *(["transfer"] if STUDY.finetune else []),
+    *(["distillation"] if any(STUDY.teacher_job(job) for job in STUDY.jobs()) else []),
 ]
 
 

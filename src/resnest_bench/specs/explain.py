@@ -27,7 +27,7 @@ SOURCES = (
     "digits",
     "imported",
 )
-TAGS = {*variants.FAMILIES, *claims.TESTS, *OPTIMIZERS, "sgd", *SOURCES}
+TAGS = {*variants.FAMILIES, *claims.TESTS, *claims.SIDE_TAGS, *OPTIMIZERS, "sgd", *SOURCES}
 UNION_PARTS = ("literal", "tuple", "constrained-int")
 
 

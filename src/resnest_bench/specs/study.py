@@ -23,7 +23,8 @@ from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.specs.imported import WithImports, check_imports, check_runnable
 from resnest_bench.specs.latency import LatencySpec
-from resnest_bench.specs.recipes import RECIPES, RecipeSpec, check_channels
+from resnest_bench.specs.ready_recipes import RECIPES
+from resnest_bench.specs.recipes import RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
 from resnest_bench.specs.tables import TablesSpec, check_tables
 from resnest_bench.specs.trainings import check_tags, check_teacher
