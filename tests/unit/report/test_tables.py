@@ -61,6 +61,8 @@ def test_all_files_are_written_and_named(study, paths):
         "factors.csv",
         "accuracies.csv",
         "standings.csv",
+        "recipe_pairs.csv",
+        "recipe_pairs.md",
         "effects.csv",
         "effects.md",
         "scores.csv",
