@@ -10,7 +10,7 @@ Path = tuple[str, ...]
 def blame_arguments(args: dict[str, Any], works: Callable[[dict[str, Any]], bool]) -> list[str]:
     """Paths like "block_args.attn_layer" of the values without which `works` is true.
 
-    Empty where no single one is at fault. `works` gets a copy of `args` without one value.
+    Empty if no single one is at fault. `works` gets a copy of `args` without one value.
     """
     return [".".join(path) for path in _list_leaves(args) if works(_remove(args, path))]
 

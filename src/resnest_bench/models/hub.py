@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 5
 
 @functools.cache
 def find_hub_problem() -> str | None:
-    """Why the hub can't be reached from here, or None where it answers. Asked once per process."""
+    """Why the hub can't be reached from here, or None if it answers. Asked once per process."""
     try:
         # Any answer will do: whether it has the file is for the download to find out.
         get_session().head(constants.ENDPOINT, timeout=TIMEOUT_SECONDS)
@@ -31,7 +31,7 @@ def find_hub_problem() -> str | None:
 def fetch_weights(name: str, path: Path) -> str:
     """Download timm's pretrained weights `name` to `path`; return the file's SHA-256 (hex).
 
-    Where the hub can't be reached, they come from its cache folder. Raises UserError where they
+    Where the hub can't be reached, they come from its cache folder. Raises UserError if they
     aren't there either, where the download fails, and where `path` can't be written.
     """
     problem = find_hub_problem() if _is_on_hub(name) else None

@@ -47,7 +47,7 @@ def _run(model: nn.Module, image_size: int, in_chans: int) -> None:
 
 
 def choose_size_args(variant: VariantSpec, image_size: int) -> dict[str, Any]:
-    """Arguments that let a network made for another size take this one; empty where it needs none.
+    """Arguments that let a network made for another size take this one; empty if it needs none.
 
     Empty as well where nothing helps: the network then says itself what is wrong.
     """

@@ -42,7 +42,7 @@ def _adapt(kernel_OCHW: Tensor, in_chans: int) -> Tensor:
 def adapt_stats(
     stats: tuple[tuple[float, ...], tuple[float, ...]], in_chans: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """(mean, std) of RGB for images of `in_chans` channels; None where RGB says nothing about them.
+    """(mean, std) of RGB for images of `in_chans` channels; None if RGB says nothing about them.
 
     Gray takes the averages over RGB.
     """

@@ -87,7 +87,7 @@ def _build(
 
 
 def _check_source(variant: PythonVariant) -> None:
-    """Raise UserError where the file is not there, or is not the one that was planned."""
+    """Raise UserError if the file is not there, or is not the one that was planned."""
     path = Path(variant.file)
     if not path.is_file():
         raise UserError(

@@ -74,7 +74,7 @@ def _choose_once(variant: str, image_size: int) -> dict[str, Any]:
 
 
 def check_image(variant: VariantSpec, image_size: int, in_chans: int = RGB) -> None:
-    """Raise UserError where a variant can't take images of this side; nothing is computed."""
+    """Raise UserError if a variant can't take images of this side; nothing is computed."""
     fitted, _ = fit_to_image(variant, image_size)
     problem = find_problem(lambda: build_model(fitted, 2, in_chans=in_chans), image_size, in_chans)
     if problem is None:
@@ -92,7 +92,7 @@ def check_image(variant: VariantSpec, image_size: int, in_chans: int = RGB) -> N
 def _blame_channels(
     variant: VariantSpec, image_size: int, in_chans: int, problem: Exception
 ) -> None:
-    """Raise UserError where the size is all right, and the number of channels is not."""
+    """Raise UserError if the size is all right, and the number of channels is not."""
     fitted, _ = fit_to_image(variant, image_size)
     if find_problem(lambda: build_model(fitted, 2), image_size) is None:
         raise UserError(

@@ -138,7 +138,7 @@ def build_resnest(
         dropout: probability before the classifier.
         zero_last_gamma: start each block's last norm (bn3) at scale 0, so that it is an identity.
 
-    Raises UserError where radix or cardinality leaves groups of unequal size.
+    Raises UserError if radix or cardinality leaves groups of unequal size.
     """
     planes = [scale_channels(width, variant.channels) for width in PLANES]
     _check_groups(variant, planes)
@@ -210,7 +210,7 @@ def _use_plain_stem(net: nn.Module, in_chans: int, kernel_size: int, stride: int
 
 
 def _check_groups(variant: ResNestVariant, planes: list[int]) -> None:
-    """Raise UserError where a stage's radix or cardinality leaves groups of unequal size."""
+    """Raise UserError if a stage's radix or cardinality leaves groups of unequal size."""
     scaled = variant.channels != 1
     for number, (radix, cardinality, width) in enumerate(variant.list_stages()):
         share = group_width(planes[number], width, 1)

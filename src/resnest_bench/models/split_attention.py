@@ -149,7 +149,7 @@ def from_timm(
 ) -> SplitAttentionRadixMajor:
     """A radix-major block with the weights, statistics, dtype and mode of timm's.
 
-    Raises RuntimeError where the widths differ: timm rounds the attention width to a multiple
+    Raises RuntimeError if the widths differ: timm rounds the attention width to a multiple
     of 8, the paper's code does not.
     """
     channels, stride = block.conv.in_channels, block.conv.stride[0]

@@ -26,7 +26,7 @@ class FileWeights:
 
     Attributes:
         tensors: by name, on the CPU.
-        key: the entry that they come from, like "state_dict"; None where the file is the mapping.
+        key: the entry that they come from, like "state_dict"; None if the file is the mapping.
         other_keys: entries that could have been taken in its place.
     """
 

@@ -28,7 +28,7 @@ MAX_NAMED = 5
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file. Raises UserError where it can't be read."""
+    """SHA-256 (hex) of a file. Raises UserError if it can't be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -91,7 +91,7 @@ class NameMatch:
 def match_names(state: dict[str, Tensor], wanted: Collection[str], origin: str) -> NameMatch:
     """Remove from names what DDP, torch.compile and Lightning put there, where it then fits.
 
-    Raises UserError where two tensors would get one name.
+    Raises UserError if two tensors would get one name.
     """
     names = {name: _rename(name, wanted) for name in state}
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
@@ -201,9 +201,9 @@ def _listed(verb: str, items: Iterable[str]) -> str:
 
 
 def save_weights(path: Path, model: nn.Module) -> str:
-    """Write the state dict as .safetensors, at once or not at all; return its SHA-256 (hex).
+    """Write the state dict as .safetensors, atomically; return its SHA-256 (hex).
 
-    Raises UserError where the folder can't be written or the disk is full.
+    Raises UserError if the folder can't be written or the disk is full.
     """
     return _write_state(path, model.state_dict())
 
@@ -211,7 +211,7 @@ def save_weights(path: Path, model: nn.Module) -> str:
 def fetch_hub_weights(name: str, path: Path) -> str:
     """Download timm's pretrained weights `name` to `path`; return the file's SHA-256 (hex).
 
-    Raises UserError where the download fails or `path` can't be written; no file is left then.
+    Raises UserError if the download fails or `path` can't be written; no file is left then.
     """
     return _write_state(path, load_hub_weights(name))
 

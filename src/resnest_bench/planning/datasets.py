@@ -115,7 +115,7 @@ class ImageCounts:
 
 
 def count_images(study: StudySpec, name: str) -> ImageCounts | None:
-    """Images by part and class, without decoding any; None where it takes an unpacked archive.
+    """Images by part and class, without decoding any; None if it takes an unpacked archive.
 
     Raises UserError for data that can't be prepared.
     """
@@ -147,7 +147,7 @@ def find_sizes(spec: DatasetSpec) -> tuple[int, int, int] | None:
 def find_side(study: StudySpec, name: str) -> int:
     """The side of a dataset's images, in pixels, as far as it shows without preparing them.
 
-    Raises UserError where the file that would say it can't be read.
+    Raises UserError if the file that would say it can't be read.
     """
     spec = study.dataset(name)
     side = known_side(spec)

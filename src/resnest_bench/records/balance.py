@@ -23,7 +23,7 @@ class ClassBalance:
 
 
 def measure_balance(counts: Mapping[str, int]) -> ClassBalance | None:
-    """Of images by class; None where a class has none, or where there is no class."""
+    """Of images by class; None if a class has none, or where there is no class."""
     if not counts or min(counts.values()) < 1:
         return None
     # The first of equals, in the order of the classes.

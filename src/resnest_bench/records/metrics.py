@@ -54,7 +54,7 @@ class Metric:
     score: Callable[[Predictions], float | None] | None = None
 
     def value(self, record: Record, predictions: Predictions | None) -> float | None:
-        """The value in `unit`; None where record and predictions have none."""
+        """The value in `unit`; None if record and predictions have none."""
         if self.score is None:
             return self.extract(record)
         return None if predictions is None else _finite(self.score(predictions))

@@ -46,7 +46,7 @@ class Predictions:
     `labels_N` and `predicted_N` are classes, int64. `label_log_probability_N` is the natural logarithm of
     the probability of the label, `top_probability_N` that of the predicted class, `squares_N` the sum over
     all classes of the squared probability, and `label_rank_N` how many classes are more probable than the
-    label. `probabilities_NK` is None where a file keeps only these figures.
+    label. `probabilities_NK` is None if a file keeps only these figures.
     """
 
     labels_N: np.ndarray
@@ -95,10 +95,10 @@ def summarise_rows(
 def write_predictions(
     path: Path, labels_N: np.ndarray, predicted_N: np.ndarray, log_probabilities_NK: np.ndarray
 ) -> PredictionsObservation:
-    """Write the file at once or not at all; return what the record says of it.
+    """Write the file atomically; return what the record says of it.
 
     Logarithms are kept in 16 bits: to 0.05 %, so a probability of 0.5 to 0.0002. Write it before the
-    record. Raises UserError where it can't be written.
+    record. Raises UserError if it can't be written.
     """
     num_images, num_classes = log_probabilities_NK.shape
     whole = num_images * num_classes * 2 <= MAX_ROW_BYTES
@@ -156,7 +156,7 @@ def _has_digest(path: Path, sha256: str) -> bool:
 
 
 def read_predictions(path: Path, record: Record) -> Predictions | None:
-    """The predictions of a finished training; None where its record says that none were kept.
+    """The predictions of a finished training; None if its record says that none were kept.
 
     Raises UserError that names the file where it is gone, damaged, or of another run.
     """

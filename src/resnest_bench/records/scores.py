@@ -1,6 +1,6 @@
 """Figures of one network's predictions, by scikit-learn: balanced accuracy, macro F1, calibration (floor 0).
 
-Each takes `Predictions` and returns a float, or None where it isn't defined: without the probability of every
+Each takes `Predictions` and returns a float, or None if it isn't defined: without the probability of every
 class, or for test images that lack a class.
 """
 
@@ -67,7 +67,7 @@ def roc_auc(found: Predictions) -> float | None:
 
     Of a class with n images among N it is (sum of the ranks of its images - n (n + 1) / 2) / (n (N - n)), the
     Mann-Whitney statistic (Hanley and McNeil, Radiology 143 (1982) 29), with mean ranks for ties. It equals
-    scikit-learn's roc_auc_score, which takes 40 times as long for 1,000 images of 10 classes. None where a
+    scikit-learn's roc_auc_score, which takes 40 times as long for 1,000 images of 10 classes. None if a
     class has no image, or only a few figures per image were kept.
     """
     probabilities_NK, labels_N = found.probabilities_NK, found.labels_N

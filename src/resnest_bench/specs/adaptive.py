@@ -69,7 +69,7 @@ class Extendable(Spec):
 def check_adaptive(
     spec: AdaptiveSpec | None, own: Sequence[int], claims: Iterable[ClaimSpec]
 ) -> None:
-    """Raise ValueError where there would be nothing to add, or none of `claims` to add it for."""
+    """Raise ValueError if there would be nothing to add, or none of `claims` to add it for."""
     if spec is None:
         return
     if not any(claim.test.metric in TRAINED_METRICS for claim in claims):

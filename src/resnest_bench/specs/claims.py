@@ -31,7 +31,7 @@ class ClaimTest(Spec):
 
     @property
     def variants_named(self) -> tuple[str, ...]:
-        """Every variant that the test names; empty where it is about all of them."""
+        """Every variant that the test names; empty if it is about all of them."""
         return ()
 
 

@@ -244,7 +244,7 @@ DatasetSpec = Annotated[
 
 
 def known_side(spec: DatasetSpec) -> int | None:
-    """The side of the images in pixels; None where only the data's file says it."""
+    """The side of the images in pixels; None if only the data's file says it."""
     if isinstance(spec, Cifar10Dataset | DigitsDataset):
         return 32
     if isinstance(spec, TorchvisionDataset) and spec.image_size is None:
@@ -253,7 +253,7 @@ def known_side(spec: DatasetSpec) -> int | None:
 
 
 def local_path(spec: DatasetSpec) -> Path | None:
-    """Where a dataset's files are on this machine; None where they come from elsewhere."""
+    """Where a dataset's files are on this machine; None if they come from elsewhere."""
     path = getattr(spec, "path", None)
     return expand_path(path) if path else None
 

@@ -57,7 +57,7 @@ def find_line(file: Path, loc: Sequence[str | int]) -> int | None:
 
 
 def _find_entry(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
-    """(line of the entry, its value) in a mapping or a list; None where it has no such entry."""
+    """(line of the entry, its value) in a mapping or a list; None if it has no such entry."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == str(part):

@@ -70,7 +70,7 @@ class Look(Spec):
     claims: tuple[ClaimAtLook, ...]
     wanted: tuple[WantedSeeds, ...]
     budget: Spent
-    stop: str = Field(description="Why no seeds are added; empty where some are")
+    stop: str = Field(description="Why no seeds are added; empty if some are")
 
     @property
     def jobs(self) -> list[Job]:

@@ -387,7 +387,7 @@ RECIPES: dict[str, RecipeSpec] = {
 
 
 def check_channels(dataset: str, num_channels: int, name: str, recipe: RecipeSpec) -> None:
-    """Raise ValueError where recipe `name` changes colours, and images of `dataset` are not RGB.
+    """Raise ValueError if recipe `name` changes colours, and images of `dataset` are not RGB.
 
     Policies change saturation, posterize and so on: they are made for three channels.
     """

@@ -60,7 +60,7 @@ def _are_at(path: Path, seen: WeightsObservation | None) -> bool:
 
 
 def _copy_weights(found: RenamedRecord, paths: StudyPaths, job: Job) -> bool:
-    """Copy the weights that the record names to the place of `job`. False where they are gone."""
+    """Copy the weights that the record names to the place of `job`. False if they are gone."""
     source = found.paths.weights(found.was)
     wanted = found.record.train and found.record.train.final_weights_sha256
     if wanted is None or not source.is_file() or file_sha256(source) != wanted:

@@ -139,7 +139,7 @@ class Checkpoint:
             lock.release()
 
     def save(self, trained: TrainedState, progress: Progress) -> None:
-        """Replace the state at once. Raises UserError where it can't be written."""
+        """Replace the state at once. Raises UserError if it can't be written."""
         tensors = {f"model.{name}": value for name, value in trained.model.state_dict().items()}
         state, numbers = dump_state(trained.model, trained.optimizer)
         tensors |= {f"optimizer.{name}": value for name, value in state.items()}

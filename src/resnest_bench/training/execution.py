@@ -78,7 +78,7 @@ def probe_batch(recipe: RecipeSpec, image_size: int) -> int:
 
 # Makes a function that does one step of a copy of the network in this execution.
 StepMaker = Callable[[Execution], Callable[[], None]]
-# How such a step would end this process, or None where it would not.
+# How such a step would end this process, or None if it would not.
 CrashCheck = Callable[[Execution], str | None]
 
 
@@ -221,7 +221,7 @@ def choose(
 def check_layout(
     asked: Execution, make_step: StepMaker, device: torch.device, crash: CrashCheck
 ) -> None:
-    """Raise UserError where a step fails in the layout that a recipe asks for, but not contiguous.
+    """Raise UserError if a step fails in the layout that a recipe asks for, but not contiguous.
 
     Where it fails in both, the network itself is at fault, and its error is raised.
     """

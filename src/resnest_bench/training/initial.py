@@ -163,7 +163,7 @@ def renew_head(model: nn.Module) -> None:
 def expected_stats(study: StudySpec, job: Job, model: nn.Module, in_chans: int = 3) -> tuple | None:
     """(mean, std) that a fine-tuning's pretrained weights were made with.
 
-    From scratch too, so that a transfer gain compares nothing but the weights. None where the
+    From scratch too, so that a transfer gain compares nothing but the weights. None if the
     start is a training of this study, which saw the dataset's own, and for more channels than RGB, of
     which the weights' network has seen nothing.
     """

@@ -15,7 +15,7 @@ _COMMAND = "from resnest_bench.training.isolation import run_trial; run_trial()"
 
 
 def find_crash(trial: Callable[[], object]) -> str | None:
-    """How the process of `trial` died, in words; None where it lived, whatever Python raised.
+    """How the process of `trial` died, in words; None if it lived, whatever Python raised.
 
     The process is a fresh one: after a fork, OpenMP's threads would be missing. Tensors travel by
     value, since shared memory is small in containers. A trial that can't be sent there, as of a network

@@ -329,7 +329,7 @@ def run_job(
 
 
 def _explain_error(context: Context, job: Job, error: Exception) -> None:
-    """Raise UserError where the user can repair what ended this seed; else return."""
+    """Raise UserError if the user can repair what ended this seed; else return."""
     if is_out_of_memory(error):
         raise UserError(
             f"{job}: memory ran out ({first_line(error)}): free the device's memory "

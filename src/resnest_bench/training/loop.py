@@ -35,7 +35,7 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Batches:
-    """The three parts of a dataset. `validation` is None where nothing is held out."""
+    """The three parts of a dataset. `validation` is None if nothing is held out."""
 
     train: BatchLoader
     train_indices: np.ndarray
@@ -177,7 +177,7 @@ def observe_epoch(
 ) -> tuple[EpochObservation, Evaluation | None]:
     """What a pass gave, evaluated if there is an evaluator.
 
-    `keep_probabilities` is about the test images (see `Evaluator`). Raises DivergedError where the loss
+    `keep_probabilities` is about the test images (see `Evaluator`). Raises DivergedError if the loss
     on them is not finite.
     """
     start = time.perf_counter()
@@ -228,7 +228,7 @@ def train_model(
     step or evaluated batch that it came in, and the state up to that step is kept.
 
     Returns all epochs and the final evaluation on the test images: the headline is the last epoch,
-    whatever the others were. Raises DivergedError where a loss is not finite.
+    whatever the others were. Raises DivergedError if a loss is not finite.
     """
     recipe = step.recipe
     evaluator = Evaluator(step.final_model, recipe.precision == "bf16", step.capture)

@@ -30,7 +30,7 @@ def pieces(
 
 
 def smaller(at_once: int, error: Exception) -> int:
-    """Half of `at_once`. Raises UserError where that would be less than MIN_MICRO_BATCH."""
+    """Half of `at_once`. Raises UserError if that would be less than MIN_MICRO_BATCH."""
     if at_once // 2 >= MIN_MICRO_BATCH:
         return at_once // 2
     raise UserError(

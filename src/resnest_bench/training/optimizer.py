@@ -58,7 +58,7 @@ def build_optimizer(
     """In one kernel for all parameters where there is one. With `device`, learning rates are tensors
     there: a recorded CUDA graph reads them; a number would be recorded as it was.
 
-    Raises UserError where the optimizer has nothing to do on this network.
+    Raises UserError if the optimizer has nothing to do on this network.
     """
     rate, spec = recipe.learning_rate, recipe.optimizer
     groups = parameter_groups(model, recipe)
@@ -152,7 +152,7 @@ def restore_state(
     tensors: Mapping[str, Tensor],
     numbers: Mapping[str, Any],
 ) -> None:
-    """Undo `dump_state`. Raises ValueError where a tensor is not of this network."""
+    """Undo `dump_state`. Raises ValueError if a tensor is not of this network."""
     parameters = dict(model.named_parameters())
     optimizer.state.clear()
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}

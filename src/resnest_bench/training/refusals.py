@@ -20,7 +20,7 @@ def explain_failure(
     device: torch.device,
     error: Exception,
 ) -> None:
-    """Raise UserError where `error` came because of the images' size, or of the layout asked for.
+    """Raise UserError if `error` came because of the images' size, or of the layout asked for.
 
     `meta` is of the job's dataset. Both are tried, which takes a step at most.
     """

@@ -31,7 +31,7 @@ def jobs_asked(
     variant: str,
     seeds: Sequence[int] | None = None,
 ) -> list[Job]:
-    """The jobs of `run_job`. Raises UserError where the study neither asks for one nor may add it."""
+    """The jobs of `run_job`. Raises UserError if the study neither asks for one nor may add it."""
     jobs = [Job(kind, dataset, recipe, variant, seed) for seed in seeds or study.seeds]
     place = (kind, dataset, recipe, variant)
     if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.jobs()):

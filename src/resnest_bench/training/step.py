@@ -136,7 +136,7 @@ class TrainStep:
     ) -> None:
         """`target`: labels (B,) or class probabilities (B, K). `seed` is dropout's, for this step.
 
-        Raises UserError where not even pieces of MIN_MICRO_BATCH images fit into memory.
+        Raises UserError if not even pieces of MIN_MICRO_BATCH images fit into memory.
         """
         set_learning_rate(self.optimizer, learning_rate)
         self.randomness.seed(seed)
@@ -239,7 +239,7 @@ class TrainStep:
         return (1 - asked.weight) * loss + asked.weight * taught
 
     def _logits(self, images_BCHW: Tensor) -> Tensor:
-        """Raises UserError where batch norm would see one value in each channel."""
+        """Raises UserError if batch norm would see one value in each channel."""
         try:
             return self._forward(images_BCHW)
         except ValueError as error:
