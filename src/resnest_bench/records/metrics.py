@@ -54,7 +54,7 @@ class Metric:
     score: Callable[[Predictions], float | None] | None = None
 
     def value(self, record: Record, predictions: Predictions | None) -> float | None:
-        """The value in `unit`; None if record and predictions have none."""
+        """Return the value in `unit`; None if record and predictions have none."""
         if self.score is None:
             return self.extract(record)
         return None if predictions is None else _finite(self.score(predictions))
@@ -335,7 +335,7 @@ _ENTRIES = (
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
-# Those that need the file of predictions, which records from before it was kept don't have.
+# Metrics that need the file of predictions, which older records don't have.
 SCORES = tuple(metric.name for metric in _ENTRIES if metric.score)
 
 

@@ -71,7 +71,7 @@ def test_validation_images_are_used_as_stated(arrays, tmp_path):
     assert (len(held.train), held.meta.reading.num_given_validation) == (9, 3)
     assert (held.train.image(6)[..., 0] == arrays["val_images"][0]).all()
     assert len(prepare_at(path, tmp_path / "2", validation="train").train) == 9
-    with pytest.raises(UserError, match="has test_images: .*hold_out"):
+    with pytest.raises(UserError, match=r"has test_images: .*hold_out"):
         prepare_at(path, tmp_path / "3", validation="test")
     path = save(tmp_path, arrays, test_images=None, test_labels=None)
     assert len(prepare_at(path, tmp_path / "4", validation="test").test) == 3

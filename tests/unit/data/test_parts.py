@@ -120,10 +120,10 @@ def test_validation_images_stand_in_for_test_images(three, tmp_path):
 def test_a_validation_folder_must_be_one_and_of_known_classes(three, tmp_path):
     (three / "valid" / "bird").mkdir()
     Image.new("RGB", (8, 8)).save(three / "valid" / "bird" / "0.png")
-    with pytest.raises(UserError, match="classes of train.*bird"):
+    with pytest.raises(UserError, match=r"classes of train.*bird"):
         prepare_at(three, tmp_path, validation="hold_out")
     (three / "val").mkdir()
-    with pytest.raises(UserError, match="val, valid .*merge them"):
+    with pytest.raises(UserError, match=r"val, valid .*merge them"):
         prepare_at(three, tmp_path, validation="train")
 
 

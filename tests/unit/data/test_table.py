@@ -201,7 +201,7 @@ def test_validation_images_are_left_out_held_out_or_trained_on(with_validation, 
     joined = prepare_at(with_validation, tmp_path / "2", validation="train")
     assert joined.train.labels.tolist() == [0, 0, 1]
     assert joined.meta.reading.num_given_validation == 0
-    with pytest.raises(UserError, match="has one: .*hold_out"):
+    with pytest.raises(UserError, match=r"has one: .*hold_out"):
         prepare_at(with_validation, tmp_path / "3", validation="test")
 
 
@@ -209,7 +209,7 @@ def test_validation_images_may_be_the_test_images(folder, tmp_path):
     rows = [(*row[:2], row[2].replace("test", "val")) for row in ROWS]
     data = prepare_at(write_csv(folder / "l.csv", rows), tmp_path, validation="test")
     assert (len(data.train), len(data.test)) == (2, 2)
-    with pytest.raises(UserError, match="validation part.*has none"):
+    with pytest.raises(UserError, match=r"validation part.*has none"):
         prepare_at(write_csv(folder / "m.csv"), tmp_path, validation="train")
 
 
