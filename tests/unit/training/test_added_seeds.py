@@ -51,5 +51,5 @@ def test_fine_tunings_have_no_added_seeds(study):
 
 
 def test_a_training_that_the_study_lacks_is_refused(study):
-    with pytest.raises(UserError, match="does not ask for train A on high"):
+    with pytest.raises(UserError, match="has no job train A on high"):
         requested_jobs(study, "train", "high", "quick", "A", (5,))
