@@ -12,6 +12,7 @@ Everything is read or computed when it is first used, and only once.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -59,6 +60,7 @@ from resnest_bench.tables.distillation import distillation_table
 from resnest_bench.tables.noise import noise_table
 from resnest_bench.tables.paper_comparison import paper_table
 from resnest_bench.tables.selection import list_experiments
+from resnest_bench.tables.stability import add_seed_flags, list_flags, stability_table
 from resnest_bench.tables.variants import (
     ablation_table,
     other_tables,
@@ -146,27 +148,33 @@ class StudyResults:
     @cached_property
     def ablation(self) -> pd.DataFrame:
         """One row per variant of the study's ablation table; empty without one."""
-        return ablation_table(self.spec, self.runs, self.cells)
+        return add_seed_flags(ablation_table(self.spec, self.runs, self.cells), self.stability)
 
     @cached_property
     def tradeoff(self) -> pd.DataFrame:
         """One row per variant of the study's trade-off table; empty without one."""
-        return tradeoff_table(self.spec, self.runs, self.cells)
+        return add_seed_flags(tradeoff_table(self.spec, self.runs, self.cells), self.stability)
 
     @cached_property
     def transfer(self) -> pd.DataFrame:
         """One row per fine-tuned variant and recipe; empty without any."""
-        return transfer_table(self.spec, self.runs, self.cells)
+        return add_seed_flags(transfer_table(self.spec, self.runs, self.cells), self.stability)
 
     @cached_property
     def distillation(self) -> pd.DataFrame:
         """One row per variant that was trained with a teacher; empty without any."""
-        return distillation_table(self.spec, self.runs)
+        return add_seed_flags(distillation_table(self.spec, self.runs), self.stability)
+
+    @cached_property
+    def stability(self) -> pd.DataFrame:
+        """One row per trained variant: mean, median and IQM, with and without failed seeds."""
+        return stability_table(self.spec, self.runs, self.epochs)
 
     @cached_property
     def other_tables(self) -> list[pd.DataFrame]:
         """One table per training experiment that is not in `tables`."""
-        return other_tables(self.spec, self.runs, self.cells)
+        tables = other_tables(self.spec, self.runs, self.cells)
+        return [add_seed_flags(table, self.stability) for table in tables]
 
     @cached_property
     def noise(self) -> pd.DataFrame:
@@ -299,6 +307,8 @@ class StudyResults:
                 differences = compute_differences(trainings, job_outcomes, base)
             else:
                 differences = compare_scores(trainings, self.runs, metric, base)
+            flags = list_flags(self.stability, trainings.experiment, trainings.variants)
+            differences = replace(differences, notes=(*differences.notes, *flags))
             self._compared[key] = differences
             for oldest in list(self._compared)[:-MAX_COMPARED]:
                 self._compared.pop(oldest, None)
