@@ -10,6 +10,7 @@ import table_columns
 import views
 from resnest_bench.charts import field_title, training_curves_panels
 from resnest_bench.frames.live import trainings_frame
+from resnest_bench.report.stability import SPREAD_TABLES, failure_warning, spread_notes
 
 FIELDS = [
     "test_accuracy",
@@ -77,6 +78,25 @@ def show(one: data.Loaded, field: str, names: list[str]) -> None:
         st.info("No record has this metric yet.")
     labels = {column: text for column, text in COSTS.items() if text}
     views.table(costs(one, names), f"costs_{name}", labels, "Cost of training")
+    show_spread(one, names, name)
+
+
+def show_spread(one: data.Loaded, names: list[str], key: str) -> None:
+    """Failed trainings, sources of the spread over seeds, and whether seeds or test images help more."""
+    if warning := failure_warning(one.results.stability):
+        st.warning(views.plain(warning))
+    for spread in SPREAD_TABLES:
+        table = spread.read(one.results)
+        table = table[table["variant"].isin(names)]
+        if not len(table):
+            continue
+        st.markdown(f"**{spread.title}**")
+        views.show_caption(spread.caption(table, one.study))
+        st.dataframe(
+            spread.display(table), hide_index=True, width="stretch", key=f"{spread.name}_{key}"
+        )
+        for note in spread_notes(table):
+            st.caption(f"- {views.plain(note)}")
 
 
 st.header("Training")

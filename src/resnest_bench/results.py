@@ -46,6 +46,7 @@ from resnest_bench.comparisons.scores import (
     score_pairs,
     scores_table,
 )
+from resnest_bench.comparisons.variance import components_table, seeds_or_images_table
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import Frames, load_frames
 from resnest_bench.frames.predictions import ClassPredictions, build_class_predictions
@@ -69,10 +70,8 @@ from resnest_bench.tables.variants import (
 )
 from resnest_bench.words import list_names
 
-# Comparisons in the cache of one StudyResults: a dashboard can make ever new ones.
-MAX_COMPARED = 100
-# Predictions of an experiment take some MB each.
-MAX_PREDICTED = 4
+# Size of the caches of one StudyResults. Predictions of an experiment take some MB each.
+MAX_COMPARED, MAX_PREDICTED = 100, 4
 
 
 class StudyResults:
@@ -171,6 +170,19 @@ class StudyResults:
         return stability_table(self.spec, self.runs, self.epochs)
 
     @cached_property
+    def variance_components(self) -> pd.DataFrame:
+        """The spread over seeds by source, for recipes that differ only in `vary`; empty without any."""
+        return components_table(self.spec, self.runs)
+
+    @cached_property
+    def seeds_or_images(self) -> pd.DataFrame:
+        """One row per trained variant: the test set's part of the spread; more seeds or more images?"""
+        every = (find_trainings(self.spec, one) for one in list_experiments(self.spec)[0])
+        return seeds_or_images_table(
+            (one.experiment, self.read_outcomes(difference_jobs(self.spec, one))) for one in every
+        )
+
+    @cached_property
     def other_tables(self) -> list[pd.DataFrame]:
         """One table per training experiment that is not in `tables`."""
         tables = other_tables(self.spec, self.runs, self.cells)
@@ -195,9 +207,7 @@ class StudyResults:
     def differences(
         self, experiment: tuple[str, str, str] | None = None, base: str | None = None
     ) -> pd.DataFrame:
-        """One row per pair of variants of an experiment: difference, interval, p-values, verdict.
-
-        They are of the study's headline metric.
+        """One row per pair of variants of an experiment: difference of the headline metric, and verdict.
 
         `experiment` is one of `experiments`; None takes the study's main one. With `base` each variant
         is compared with that one only. Columns: `compute_differences`. Raises UserError for an

@@ -44,6 +44,7 @@ from resnest_bench.formats import (
     row_dicts,
 )
 from resnest_bench.report.captions import caption, notes
+from resnest_bench.report.stability import SPREAD_TABLES, failure_warning, spread_notes
 from resnest_bench.report.tables import display_frame
 from resnest_bench.tables.axes import Axis
 from resnest_bench.tables.fronts import describe_front, describe_front_probabilities
@@ -76,6 +77,7 @@ def list_sections(results: PageResults) -> list[Section]:
         claims,
         ablation,
         training,
+        stability,
         latency,
         transfer,
         distillation,
@@ -223,6 +225,24 @@ def training(results: PageResults) -> Section | None:
     blocks = _curves(results, "train")
     text = (*results.cut_text, *CURVES_TEXT) if blocks else ("No data yet.",)
     return Section("training", "Training curves", text, tuple(blocks))
+
+
+def stability(results: PageResults) -> Section | None:
+    """Failed trainings, where the spread over seeds comes from, and whether seeds or images help more."""
+    blocks = [
+        make_table(
+            f"Table: {one.name}",
+            one.display(table),
+            str(one.caption(table, results.spec)),
+            spread_notes(table),
+        )
+        for one in SPREAD_TABLES
+        if len(table := one.read(results))
+    ]
+    if not blocks:
+        return None
+    warning = failure_warning(results.stability)
+    return Section("stability", "Spread over seeds", (warning,) if warning else (), tuple(blocks))
 
 
 def latency(results: PageResults) -> Section | None:
