@@ -57,7 +57,10 @@ def stability_table(study: StudySpec, runs: pd.DataFrame, epochs: pd.DataFrame) 
     )
     order = {experiment: place for place, experiment in enumerate(list_experiments(study)[0])}
     groups = sorted(trained, key=lambda group: order[group[0]])
-    scales = {one: _typical_spread(row_groups, one, groups) for one in order}
+    trainings: dict[Experiment, list[str]] = {}
+    for experiment, variant in groups:
+        trainings.setdefault(experiment, []).append(variant)
+    scales = {one: _typical_spread(row_groups, one, names) for one, names in trainings.items()}
     rows = [
         _make_row(row_groups, experiment, variant, optimism, scales[experiment])
         for experiment, variant in groups
@@ -98,13 +101,11 @@ def list_flags(
 
 
 def _typical_spread(
-    row_groups: RowGroups, experiment: Experiment, groups: Sequence[tuple[Experiment, str]]
+    row_groups: RowGroups, experiment: Experiment, variants: Sequence[str]
 ) -> float:
     """The typical spread over seeds of an experiment's networks, in points; NaN with too few."""
     found = [
-        list(accuracies_by_seed(row_groups.select(one, variant)).values())
-        for one, variant in groups
-        if one == experiment
+        list(accuracies_by_seed(row_groups.select(experiment, name)).values()) for name in variants
     ]
     most = max(map(len, found), default=0)
     values_VS = np.full((len(found), most), np.nan)
