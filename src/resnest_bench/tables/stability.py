@@ -39,6 +39,28 @@ STABILITY_COLUMNS = {
     **dict.fromkeys(["flags", "status"], "str"),
 }
 
+STABILITY_TEXTS = {
+    "n": "Number of seeds with an accuracy, failed ones included",
+    "accuracy_mean_percent": "Mean test accuracy of the last epoch over these seeds, in %",
+    "accuracy_median_percent": "Median, in %",
+    "accuracy_iqm_percent": "Interquartile mean: without the lowest and the highest quarter, in %",
+    "accuracy_std_points": "Standard deviation over seeds, in points",
+    "num_diverged": "Number of seeds that diverged, and so have no accuracy",
+    "failed_seeds": "Seeds at chance level, or far below the others",
+    "n_without_failed": "Number of the other seeds",
+    "without_failed_mean_percent": "Their mean, in %",
+    "without_failed_median_percent": "Their median, in %",
+    "without_failed_iqm_percent": "Their interquartile mean, in %",
+    "without_failed_std_points": "Their standard deviation, in points",
+    "lower_group_seeds": "Seeds of the lower of two groups; empty for one group",
+    "group_gap_points": "Distance between the means of the groups, in points",
+    "groups_p": "p-value of two groups, for one normal distribution; empty below five seeds",
+    "best_epoch_optimism_points": "Test accuracy of the best epoch minus that of the last one, mean over "
+    "seeds, in points",
+    "flags": "Seeds that stand out, in words",
+    "status": "ok, or everything that stands out or is missing",
+}
+
 
 def stability_table(study: StudySpec, runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """One row per trained or fine-tuned variant of each experiment; columns STABILITY_COLUMNS.
