@@ -17,13 +17,25 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 from scipy.stats import multivariate_normal
-from simulated import OWN_DIFFICULTY_SD, Row, Setting, Tally, equal, simulate
+from simulated import (
+    OWN_DIFFICULTY_SD,
+    Row,
+    Setting,
+    Tally,
+    equal,
+    moderated_error,
+    simulate,
+)
 
 from resnest_bench.claims.hypotheses import band_p_values
-from resnest_bench.claims.verdicts import UNDECIDED, combine_p_values, decide_verdicts, two_sided_p
+from resnest_bench.claims.verdicts import (
+    SUPPORTED,
+    combine_p_values,
+    decide_verdicts,
+)
 from resnest_bench.specs import AdaptiveSpec
 from resnest_bench.stats.intervals import MeanEstimate, estimate_mean, two_way_interval
-from resnest_bench.stats.sequential import Looks, correct_for_looks
+from resnest_bench.stats.sequential import correct_for_looks, nominal_levels
 
 ALPHA = 0.05
 ABOVE = (0.0, np.inf)
@@ -31,7 +43,8 @@ ABOVE = (0.0, np.inf)
 SCHEDULES = ((2, 6, 1), (2, 10, 2), (3, 9, 2), (3, 10, 1), (5, 15, 5), (5, 20, 5))
 SEED_SD_POINTS = (0.3, 1.0)
 NUM_IMAGES = 1000
-# Of four variants: (first, second) of each pair of a claim, which says that the first is better.
+# Of four equal variants: (first, second) of each pair of a claim, which says that the first is better.
+# Each is false, so that only 'supported' is wrong.
 CLAIMS = ([(0, 1)], [(2, 1)], [(3, 2)], [(1, 0), (2, 0)], [(3, 0), (3, 1), (3, 2)])
 
 
@@ -87,22 +100,22 @@ def error_rows(
     num_studies: int,
     rng: np.random.Generator,
 ) -> list[Row]:
-    """Two variants that are equally good: any verdict, at any look, is wrong."""
+    """Two variants that are equally good: that the first is better is false, and 'supported' is wrong."""
     counts = make_schedule(*schedule)
     tally = _tally("wrong verdicts, one claim", schedule, seed_sd)
     where = "no image part" if own_sd == 0 else "with an image part"
-    level = pocock_level(ALPHA, counts)
+    # Its two-sided level for an error of ALPHA on one side.
+    level = pocock_level(2 * ALPHA, counts)
     for made in simulate(
         equal(num_studies, 2), Setting(counts[-1], NUM_IMAGES, seed_sd, own_sd), rng
     ):
-        p_for, p_against = p_at(errors_at(_apart(made.bits, 0, 1), counts))
-        used = two_sided_p(
-            correct_for_looks(p_for, len(counts)), correct_for_looks(p_against, len(counts))
-        )
-        every = np.asarray(two_sided_p(p_for, p_against))
-        tally.add(f"any look, {where}", "used: Bonferroni over looks", used <= ALPHA)
-        tally.add(f"any look, {where}", "Pocock (not used)", (every <= level).any(axis=-1))
-        tally.add(f"any look, {where}", "uncorrected (wrong)", (every <= ALPHA).any(axis=-1))
+        p_for, _ = p_at(errors_at(_apart(made.bits, 0, 1), counts))
+        used = correct_for_looks(p_for, counts, range(len(counts)))
+        tally.add(f"any look, {where}", "used: O'Brien-Fleming", used <= ALPHA)
+        bonferroni = len(counts) * p_for.min(axis=-1)
+        tally.add(f"any look, {where}", "Bonferroni over looks (not used)", bonferroni <= ALPHA)
+        tally.add(f"any look, {where}", "Pocock (not used)", (2 * p_for <= level).any(axis=-1))
+        tally.add(f"any look, {where}", "uncorrected (wrong)", (p_for <= ALPHA).any(axis=-1))
     return tally.rows()
 
 
@@ -118,15 +131,14 @@ def normal_rows(
         MeanEstimate(values[:, :n].mean(axis=1), values[:, :n].var(axis=1, ddof=1) / n, none, n)
         for n in counts
     ]
-    every = np.asarray(two_sided_p(*p_at(errors)))
-    tally.add(
-        "any look", "used: Bonferroni over looks", correct_for_looks(every, len(counts)) <= ALPHA
-    )
+    p_for, _ = p_at(errors)
+    used = correct_for_looks(p_for, counts, range(len(counts)))
+    tally.add("any look", "used: O'Brien-Fleming", used <= ALPHA)
     for alpha in (ALPHA, ALPHA / 5):
-        level = pocock_level(alpha, counts)
-        # Of five claims, the first step of Holm's correction.
+        level = pocock_level(2 * alpha, counts)
+        # Of five claims, Bonferroni's level.
         name = f"Pocock at {100 * alpha:.0f} % (not used)"
-        tally.add("any look", name, (every <= level).any(axis=-1))
+        tally.add("any look", name, (2 * p_for <= level).any(axis=-1))
     return tally.rows()
 
 
@@ -144,8 +156,8 @@ def family_rows(
                 *(_claim_p(made.bits, claim, counts) for claim in CLAIMS), strict=True
             )
             words = decide_verdicts(np.stack(p_for, axis=-1), np.stack(p_against, axis=-1))[1]
-            decided = np.asarray(words) != UNDECIDED
-            tally.add(figure, "used: Holm over claims", decided.any(axis=-1))
+            wrong = (np.asarray(words) == SUPPORTED).any(axis=-1)
+            tally.add(figure, "used: Bonferroni over claims", wrong)
     return tally.rows()
 
 
@@ -154,8 +166,8 @@ def _claim_p(
 ) -> tuple[np.ndarray, np.ndarray]:
     each = []
     for first, second in pairs:
-        p = p_at(errors_at(_apart(bits, first, second), counts))
-        each.append(correct_for_looks(p, len(counts)))
+        p = p_at([moderated_error(bits[:, :, :n], first, second) for n in counts])
+        each.append(correct_for_looks(p, counts, range(len(counts))))
     p_for, p_against = np.stack(each, axis=-1)
     all_for, any_against = combine_p_values(p_for, p_against)
     return np.asarray(all_for), np.asarray(any_against)
@@ -172,25 +184,27 @@ def stopping_rows(
     counts = make_schedule(*schedule)
     tally = _tally("stopping", schedule, seed_sd, points=points)
     accuracies = equal(num_studies, 2) + np.array([points / 100, 0.0])
-    looks = Looks(len(counts), len(counts), ())
+    levels = np.array(nominal_levels(counts))
     for made in simulate(accuracies, Setting(counts[-1], NUM_IMAGES, seed_sd), rng):
         errors = errors_at(_apart(made.bits, 0, 1), counts)
         p = p_at(errors)
-        two_sided = np.asarray(two_sided_p(*p))
-        decided = two_sided <= ALPHA / len(counts)
+        smaller = np.minimum(*p)
+        # Of one claim: what `correct_for_looks` rejects, look by look.
+        decided = smaller <= np.array(nominal_levels(counts, 2 * ALPHA)) / 2
         stopped = np.where(decided.any(axis=1), decided.argmax(axis=1), len(counts) - 1)
         truth = 100 * (made.population[:, 0] - made.population[:, 1])
         if points:
             right = (p[0] < p[1])[np.arange(len(stopped)), stopped]
             tally.add("found", "adaptive", decided.any(axis=1) & right)
-            tally.add("found", "seeds fixed at the first look's", two_sided[:, 0] <= ALPHA)
-            tally.add("found", "seeds fixed at the most", two_sided[:, -1] <= ALPHA)
+            tally.add("found", "seeds fixed at the first look's", smaller[:, 0] <= ALPHA)
+            tally.add("found", "seeds fixed at the most", smaller[:, -1] <= ALPHA)
         tally.add("mean n", "adaptive", np.array(counts)[stopped])
-        for name, confidence in (
-            ("repeated (used)", looks.confidence),
-            ("as of fixed seeds (not used)", 0.95),
+        for name, confidences in (
+            ("repeated (used)", 1 - levels),
+            ("as of fixed seeds (not used)", np.full(len(levels), 0.95)),
         ):
-            inside = np.stack([_covers(e, confidence, truth) for e in errors], axis=1)
+            covered = (_covers(e, c, truth) for e, c in zip(errors, confidences, strict=True))
+            inside = np.stack(list(covered), axis=1)
             tally.add("coverage where one stops", name, inside[np.arange(len(stopped)), stopped])
     return tally.rows()
 

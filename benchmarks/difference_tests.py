@@ -1,7 +1,8 @@
 """Simulated studies: how often is a difference of two networks found, and how often wrongly?
 
 Two tests of all pairs are compared: Student's paired t with Holm's correction, and Welch's t on
-moderated variances (`stats/moderated.py`) with closed testing. Seeds vary, the test images stay.
+moderated variances (`stats/moderated.py`) with closed testing. Seeds vary, the test images stay. Then
+whole studies, image by image: seven equal variants, for new seeds on new test images.
 
 python benchmarks/difference_tests.py [--studies 4000] [--csv FILE]       (minutes on one core)
 
@@ -18,15 +19,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import stdtr
+from simulated import OWN_DIFFICULTY_SD, equal, moderated_error
+from simulated import Setting as BitSetting
+from simulated import simulate as simulate_bits
 
+from resnest_bench.stats.intervals import two_way_interval
 from resnest_bench.stats.moderated import moderate_variances, seed_correlation, welch_difference
 from resnest_bench.stats.multiplicity import closed_pairs, holm
-from resnest_bench.stats.p_values import seed_p_value
+from resnest_bench.stats.p_values import seed_p_value, two_way_p_value
 
 LEVEL = 0.05
 STUDIES = 4000
 NUM_SEEDS = (3, 5, 10)
 NUM_VARIANTS = (3, 7, 16)
+NUM_IMAGES = 1000
+SEED_SD_POINTS = (0.3, 1.0)
 # A difference of neighbouring groups of equals, in standard deviations of the quiet variants.
 GAP = 2.0
 NOISY = 3.0
@@ -156,9 +163,36 @@ def list_rows(studies: int) -> Iterator[dict[str, object]]:
                 }
 
 
+def list_bit_rows(studies: int) -> Iterator[dict[str, object]]:
+    """Seven equal variants, image by image: how often is a verdict wrong, and do intervals cover?"""
+    pairs = list(itertools.combinations(range(7), 2))
+    for num_seeds, seed_sd, own_sd in itertools.product(
+        NUM_SEEDS, SEED_SD_POINTS, (0.0, OWN_DIFFICULTY_SD)
+    ):
+        rng = np.random.default_rng([num_seeds, int(10 * seed_sd), int(10 * own_sd)])
+        wrong, covered = [], []
+        for made in simulate_bits(
+            equal(studies, 7), BitSetting(num_seeds, NUM_IMAGES, seed_sd, own_sd), rng
+        ):
+            estimates = [moderated_error(made.bits, a, b) for a, b in pairs]
+            p = np.stack([two_way_p_value(one) for one in estimates], axis=-1)
+            wrong.append((closed_pairs(p, pairs) <= LEVEL).any(axis=-1))
+            intervals = [two_way_interval(one) for one in estimates]
+            covered.append(np.stack([(i.low <= 0) & (i.high >= 0) for i in intervals], axis=-1))
+        yield {
+            "seeds": num_seeds,
+            "trainings vary by (points)": seed_sd,
+            "hard images": "of each variant" if own_sd else "the same for all",
+            "studies": studies,
+            "error": float(np.concatenate(wrong).mean()),
+            "coverage": float(np.concatenate(covered).mean()),
+        }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=STUDIES)
+    parser.add_argument("--bit-studies", type=int, default=2000, help="Studies image by image")
     parser.add_argument("--csv", help="Also write the rows to this file")
     options = parser.parse_args()
     table = pd.DataFrame(list_rows(options.studies))
@@ -171,6 +205,12 @@ def main() -> None:
                 index="setting", columns=["seeds", "method"], values=figure, sort=False
             )
             print((100 * wide).round(1).to_string())
+    bits = pd.DataFrame(list_bit_rows(options.bit_studies))
+    print(
+        "\n7 variants, image by image, all equal: any wrong verdict, and coverage of intervals, %"
+    )
+    shown = bits.assign(error=100 * bits["error"], coverage=100 * bits["coverage"])
+    print(shown.round(2).to_string(index=False))
 
 
 if __name__ == "__main__":

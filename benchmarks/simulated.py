@@ -17,7 +17,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from resnest_bench.stats.intervals import Interval
+from resnest_bench.stats.intervals import Interval, MeanEstimate
+from resnest_bench.stats.moderated import moderate_variances, seed_correlation, welch_difference
 
 ACCURACY = 0.62  # the paper's best rows
 SHARED_DIFFICULTY_SD, OWN_DIFFICULTY_SD = 1.2, 0.5  # in units of the noise's standard deviation
@@ -93,6 +94,29 @@ def _simulate(accuracies_KV: np.ndarray, setting: Setting, rng: np.random.Genera
         population=accuracies_KV,
         on_images=on_images,
         of_networks=ndtr((quality[..., None] + seed) / setting.unseeded_sd),
+    )
+
+
+def moderated_error(bits_KVSN: np.ndarray, first: int, second: int) -> MeanEstimate:
+    """The library's default estimate of a difference, in points, of K studies at once."""
+    num_seeds, num_images = bits_KVSN.shape[2:]
+    per_seed = 100 * bits_KVSN.mean(axis=-1)
+    df = np.full(per_seed.shape[1], num_seeds - 1)
+    variances, moderated_df = moderate_variances(per_seed.var(axis=-1, ddof=1), df)
+    both = bits_KVSN[:, [first, second]].astype(float)
+    per_image = both.mean(axis=2)
+    rest = both - both.mean(axis=3, keepdims=True) - per_image[:, :, None]
+    rest += both.mean(axis=(2, 3), keepdims=True)
+    residual = (rest**2).sum(axis=(2, 3)) / ((num_seeds - 1) * (num_images - 1)) / num_seeds
+    image = (per_image[:, 0] - per_image[:, 1]).var(axis=-1, ddof=1) - residual.sum(axis=1)
+    return welch_difference(
+        per_seed[:, first].mean(axis=-1) - per_seed[:, second].mean(axis=-1),
+        (variances[:, first], variances[:, second]),
+        (moderated_df[:, first], moderated_df[:, second]),
+        (num_seeds, num_seeds),
+        num_seeds,
+        seed_correlation(per_seed),
+        1e4 * np.maximum(image, 0.0) / num_images,
     )
 
 

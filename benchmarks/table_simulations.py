@@ -114,7 +114,7 @@ def effect_rows(n: int, last_sd: float, num_studies: int, rng: np.random.Generat
         found = mixed_model.factor_effects(_ablation(rng.normal(0, 0.4, n) + own), FACTORS)
         keys = zip(found.table["factor"], found.table["level"], strict=True)
         truth = np.array([TRUE_EFFECTS.get(key, 0.0) for key in keys])
-        for prefix, method in (("", "mixed model"), ("by_seed_", "by seed")):
+        for prefix, method in (("", "mixed model"), ("welch_", "Welch")):
             low, high = (found.table[f"{prefix}{end}"] for end in ("low", "high"))
             inside = ((low <= truth) & (truth <= high)).to_numpy()
             tally.add("coverage, all effects", method, inside.mean())

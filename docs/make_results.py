@@ -24,12 +24,8 @@ from resnest_bench.formats import (
 )
 from resnest_bench.paths import StudyPaths
 from resnest_bench.report.claims import count_verdicts
-from resnest_bench.report.differences import (
-    count_significant,
-    describe_power,
-    describe_spread,
-    effects_notes,
-)
+from resnest_bench.report.differences import count_significant, describe_power
+from resnest_bench.report.effects import describe_spread, effects_notes
 from resnest_bench.specs import load_study
 from resnest_bench.stats.power import ALPHA
 from resnest_bench.tables.values import name_devices
@@ -141,20 +137,20 @@ def _describe_effects(results: PageResults) -> list[str]:
     effects = results.factor_effects if results.spec.tables.ablation else ""
     if isinstance(effects, str):
         return []
-    different = effects.table[effects.table["by_seed_holm_p"] <= ALPHA]
+    different = effects.table[effects.table["welch_holm_p"] <= ALPHA]
     said = [
         f"{row.factor} {row.level} against {row.base_level} {row.effect:+.1f} points "
-        f"[{row.by_seed_low:+.1f}, {row.by_seed_high:+.1f}], by the mixed model [{row.low:+.1f}, {row.high:+.1f}]"
+        f"[{row.welch_low:+.1f}, {row.welch_high:+.1f}], by the mixed model [{row.low:+.1f}, {row.high:+.1f}]"
         for row in different.itertuples()
     ]
     what = f"Of {len(effects.table)} effects of factors, over all networks and assuming that effects add up, "
     none = "no effect is significantly different from 0 at 5 % (Holm)."
     model = effects.table[
-        (effects.table["holm_p"] <= ALPHA) & ~(effects.table["by_seed_holm_p"] <= ALPHA)
+        (effects.table["holm_p"] <= ALPHA) & ~(effects.table["welch_holm_p"] <= ALPHA)
     ]
     doubtful = [
         f"{row.factor} {row.level} against {row.base_level} {row.effect:+.1f} points "
-        f"[{row.low:+.1f}, {row.high:+.1f}], by seed [{row.by_seed_low:+.1f}, {row.by_seed_high:+.1f}]"
+        f"[{row.low:+.1f}, {row.high:+.1f}], Welch [{row.welch_low:+.1f}, {row.welch_high:+.1f}]"
         for row in model.itertuples()
     ]
     return [

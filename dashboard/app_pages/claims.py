@@ -25,7 +25,7 @@ COLUMNS = {
     "claim": None,
     "figure": "observed",
     "n": None,
-    "holm_p": "p (Holm)",
+    "corrected_p": "corrected p",
     "decides": "required to decide",
     "source": None,
     "stale": None,

@@ -6,24 +6,27 @@ import address
 import data
 import picker
 import views
-from resnest_bench.charts import effects_chart, pairs_chart
+from resnest_bench.charts import effects_chart, pairs_chart, profile_chart, ranks_chart
+from resnest_bench.comparisons.datasets import DatasetComparison
 from resnest_bench.comparisons.differences import (
     MAX_EVERY,
     Differences,
+    describe_population,
     find_trainings,
     main_trainings,
     name_measure,
     show_population,
 )
 from resnest_bench.paths import Experiment
+from resnest_bench.report.datasets import datasets_caption, describe_ranks
 from resnest_bench.report.differences import (
     count_significant,
     describe_power,
     differences_caption,
     differences_notes,
-    effects_caption,
-    effects_notes,
 )
+from resnest_bench.report.effects import effects_caption, effects_notes
+from resnest_bench.report.standings import STANDINGS_CAPTION, describe_standings
 from resnest_bench.tables.selection import list_experiments
 
 EVERY = "all pairs"
@@ -37,9 +40,10 @@ COLUMNS = {
     "difference_points": "difference (points)",
     "all_low_points": "95 % from",
     "all_high_points": "95 % to",
-    "n": "n (paired seeds)",
+    "n": "n (seeds)",
     "mean_better_all": "P(better)",
-    "all_holm_p": "p (Holm)",
+    "all_corrected_p": "corrected p",
+    "effect_size": "effect size (sd)",
     "least_detectable_points": "minimum detectable (points)",
     "seeds_needed": "required seeds",
     "seeds_needed_low": "required: from",
@@ -59,14 +63,24 @@ ACCURACIES = {
     "networks_high_percent": "to  ",
     "num_images": "test images",
 }
+STANDINGS = {
+    "variant": None,
+    "mean": None,
+    "n": "n (seeds)",
+    "standing": None,
+    "rank_low": "rank: from",
+    "rank_high": "rank: to",
+    "groups": "group",
+    "best_p": "p (is the best)",
+}
 EFFECTS = {
     "factor": None,
     "base_level": "from",
     "level": "to",
     "effect": "effect (points)",
-    "by_seed_low": "95 % from",
-    "by_seed_high": "95 % to",
-    "by_seed_holm_p": "p (Holm)",
+    "welch_low": "95 % from",
+    "welch_high": "95 % to",
+    "welch_holm_p": "p (Holm)",
     "low": "mixed model: from",
     "high": "mixed model: to",
     "holm_p": "mixed model: p (Holm)",
@@ -105,10 +119,7 @@ def choose(first: data.Loaded) -> tuple[Experiment, str | None, list[str]]:
 
 
 def list_variants(one: data.Loaded, place: Experiment) -> tuple[str, ...]:
-    """The variants of the ablation table for the study's main experiment, else all."""
-    main = main_trainings(one.study)
-    if main and place == main.experiment:
-        return main.variants
+    """All variants that the experiment trains."""
     return find_trainings(one.study, place).variants
 
 
@@ -117,19 +128,32 @@ def show(one: data.Loaded, place: Experiment, base: str | None, chosen: list[str
     if len(names) > NUM_COMPARED:
         wanted = {base, *(chosen or data.rank_by_accuracy(one, place, names)[:NUM_COMPARED])}
         names = tuple(variant for variant in names if variant in wanted)
-    found = data.differences(one, place, names, base)
+    show_found(one, data.differences(one, place, names, base), name)
+
+
+def show_found(one: data.Loaded, found: Differences, name: str) -> None:
     if not len(found.pairs):
         views.chart(pairs_chart(found.pairs), f"pairs_{name}")
         for note in found.notes or ("Fewer than two networks have a result.",):
             st.caption(f"- {views.plain(note)}")
         return
     st.markdown(f"**{count_significant(found.pairs)}**. {views.plain(describe_power(found.pairs))}")
+    if text := describe_standings(found.standings, describe_population(found.pairs)):
+        st.markdown(views.plain(text))
     views.chart(pairs_chart(found.pairs), f"pairs_{name}", extra_height=120)
     views.show_caption(differences_caption(found, one.study))
     show_rows(found, name)
 
 
+def show_standings(found: Differences, name: str) -> None:
+    labels = {column: text for column, text in STANDINGS.items() if text}
+    views.table(found.standings[list(STANDINGS)], f"standings_{name}", labels, "Standings")
+    st.caption(f"{STANDINGS_CAPTION}.")
+
+
 def show_rows(found: Differences, name: str) -> None:
+    if len(found.standings) > 1:
+        show_standings(found, name)
     labels = {column: text for column, text in COLUMNS.items() if text}
     views.table(show_population(found.pairs)[list(COLUMNS)], f"pairs_{name}", labels, "Differences")
     for note in differences_notes(found):
@@ -141,6 +165,24 @@ def show_rows(found: Differences, name: str) -> None:
         views.table(found.accuracies[list(ACCURACIES)], f"accuracies_{name}", labels, "Accuracies")
     with st.expander("All values of the pairs, unrounded"):
         views.table(found.pairs, f"all_pairs_{name}")
+
+
+def show_datasets(one: data.Loaded, found: DatasetComparison) -> None:
+    """Ranks of the networks on each data set, and the share of runs that reach a value."""
+    name = one.name.replace("/", "_")
+    if text := describe_ranks(found):
+        st.markdown(views.plain(text))
+    views.chart(ranks_chart(found.ranks), f"ranks_{name}")
+    views.show_caption(datasets_caption(found))
+    for note in found.notes:
+        st.caption(f"- {views.plain(note)}")
+    if len(found.ranks):
+        labels = {"best_mean_rank_difference": "behind the best", "variant": "variant"}
+        views.table(found.ranks, f"ranks_{name}", labels, "Ranks over data sets")
+        drawn = profile_chart(
+            found.profile, one.study.headline_metric, variants=one.study.variant_names
+        )
+        views.chart(drawn, f"profile_{name}", extra_height=views.legend_height(len(found.ranks)))
 
 
 def show_effects(one: data.Loaded) -> None:
@@ -164,6 +206,16 @@ if not list_experiments(first.study)[0]:
 place, base, chosen = choose(first)
 for one in picker.side_by_side():
     show(one, place, base, chosen)
+if any(data.recipe_differences(one) for one in picker.loaded_studies()):
+    st.subheader("Recipes of the same network")
+    for one in picker.side_by_side():
+        for dataset, found in data.recipe_differences(one):
+            show_found(one, found, f"{one.name}_{dataset}".replace("/", "_"))
+if any(one.results.dataset_comparison for one in picker.loaded_studies()):
+    st.subheader("Over several data sets")
+    for one in picker.side_by_side():
+        if over := one.results.dataset_comparison:
+            show_datasets(one, over)
 if any(one.study.tables.ablation for one in picker.loaded_studies()):
     st.subheader("Factors, all networks together")
     for one in picker.side_by_side():

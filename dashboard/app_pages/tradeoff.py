@@ -11,12 +11,14 @@ import details
 import picker
 import views
 from resnest_bench.charts import shared_domains, tradeoff_chart, trained_label
+from resnest_bench.comparisons.differences import population
+from resnest_bench.report.standings import describe_standings
 from resnest_bench.specs import variant_line
 from resnest_bench.specs.scores import metric_column
 from resnest_bench.stats.intervals import IMAGES
 from resnest_bench.tables.axes import Axis, default_axes
 from resnest_bench.tables.fronts import describe_front, describe_front_probabilities
-from resnest_bench.tables.points import TIED_TEXT, Choice, choose_best
+from resnest_bench.tables.points import Choice, choose_best
 from resnest_bench.tables.selection import Experiments, list_experiments
 
 PANEL = ["device", "measured_in"]
@@ -142,8 +144,7 @@ def show_choice(
         st.caption(views.plain(note))
     if y.better is None:
         return
-    trained = chosen.runs(loaded.runs, ("train", "finetune"))
-    best = choose_best(points, x, y, limit, memory, trained)
+    best = choose_best(points, x, y, limit, memory)
     if best is None:
         st.warning("No network is within this budget.")
         return
@@ -153,11 +154,12 @@ def show_choice(
         f"**Best {views.plain(y.label.lower())} {within}: {views.plain(row['variant'])}**, "
         f"{row['y']:.4g} {views.plain(y.unit)} at {row['x']:.4g} {views.plain(x.unit)}"
     )
-    if best.tied:
-        text += f". Not significantly below it: {views.few(best.tied)} ({TIED_TEXT})"
     st.markdown(text + ".")
+    standings = data.rank_candidates(loaded, chosen.training, y.column, tuple(best.candidates))
+    if described := describe_standings(standings, population(y.column), views.MAX_NAMES):
+        st.markdown(views.plain(described))
     if limit is not None:
-        surely = choose_best(points, x, y, limit, memory, trained, whole_interval=True)
+        surely = choose_best(points, x, y, limit, memory, whole_interval=True)
         for line in say_how_surely(best, surely, x):
             st.markdown(line)
     st.code(variant_line(loaded.study.variant(row["variant"])), language="yaml", wrap_lines=True)

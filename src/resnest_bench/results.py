@@ -10,7 +10,6 @@ Command line, exported pages, figures, dashboard and this API read a study throu
 Everything is read or computed when it is first used, and only once.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,6 +20,7 @@ import pandas as pd
 from resnest_bench.claims.tables import claim_tables
 from resnest_bench.claims.verdicts import claim_jobs
 from resnest_bench.comparisons.accuracies import ACCURACY_COLUMNS
+from resnest_bench.comparisons.datasets import RANK_COLUMNS, DatasetComparison, compare_datasets
 from resnest_bench.comparisons.differences import (
     DIFFERENCE_COLUMNS,
     Differences,
@@ -32,11 +32,16 @@ from resnest_bench.comparisons.differences import (
     main_trainings,
 )
 from resnest_bench.comparisons.effects import effects_table, study_effects
-from resnest_bench.comparisons.factors import factor_table
 from resnest_bench.comparisons.per_class import (
     disputed_images,
     make_class_tables,
     no_disputed_images,
+)
+from resnest_bench.comparisons.recipes import (
+    RecipeComparison,
+    compare_recipes,
+    list_recipe_comparisons,
+    recipe_jobs,
 )
 from resnest_bench.comparisons.scores import (
     SCORE_COLUMNS,
@@ -46,35 +51,32 @@ from resnest_bench.comparisons.scores import (
     score_pairs,
     scores_table,
 )
-from resnest_bench.comparisons.variance import components_table, seeds_or_images_table
+from resnest_bench.comparisons.standings import STANDING_COLUMNS
 from resnest_bench.errors import UserError
-from resnest_bench.frames.cache import Frames, load_frames
-from resnest_bench.frames.predictions import ClassPredictions, build_class_predictions
-from resnest_bench.frames.rows import build_samples
-from resnest_bench.frames.typed import make_frame
-from resnest_bench.paths import Experiment, Job, StudyPaths, image_names_file
-from resnest_bench.specs import StudySpec, load_study, study_with_looks
-from resnest_bench.stats.mixed_model import FactorEffects
-from resnest_bench.status.fingerprints import read_fingerprints
-from resnest_bench.status.outcomes import Outcome, outcomes
-from resnest_bench.tables.distillation import distillation_table
-from resnest_bench.tables.noise import noise_table
-from resnest_bench.tables.paper_comparison import paper_table
-from resnest_bench.tables.selection import list_experiments
-from resnest_bench.tables.stability import add_seed_flags, list_flags, stability_table
-from resnest_bench.tables.variants import (
-    ablation_table,
-    other_tables,
-    tradeoff_table,
-    transfer_table,
+from resnest_bench.frames.predictions import (
+    ClassPredictions,
+    build_class_predictions,
+    read_image_names,
 )
+from resnest_bench.frames.typed import make_frame
+from resnest_bench.paths import Experiment, StudyPaths, image_names_file
+from resnest_bench.specs import load_study, study_with_looks
+from resnest_bench.specs.scores import TRAINED_METRICS, metric_column
+from resnest_bench.stats.mixed_model import FactorEffects
+from resnest_bench.study_tables import StudyTables
+from resnest_bench.tables.selection import list_experiments
+from resnest_bench.tables.stability import list_flags
 from resnest_bench.words import list_names
 
-# Size of the caches of one StudyResults. Predictions of an experiment take some MB each.
-MAX_COMPARED, MAX_PREDICTED = 100, 4
+# Comparisons in the cache of one StudyResults: a dashboard can make ever new ones.
+MAX_COMPARED = 100
+# Reading the per-image results of more networks takes too long for a page.
+MAX_RANKED = 60
+# Predictions of an experiment take some MB each.
+MAX_PREDICTED = 4
 
 
-class StudyResults:
+class StudyResults(StudyTables):
     """A study and the results of its records. See `open_study`.
 
     Each result is a snapshot of its first use; to see later records, open the study again. A record that
@@ -82,132 +84,12 @@ class StudyResults:
     study, only the records that have changed since are read.
     """
 
-    def __init__(self, spec: StudySpec, paths: StudyPaths, previous: Frames | None = None) -> None:
-        self.spec = spec
-        self.paths = paths
-        self._previous = previous
-
-    def __repr__(self) -> str:
-        return f"StudyResults({str(self.paths.root)!r})"
-
-    @cached_property
-    def fingerprints(self) -> dict[str, str]:
-        """Current SHA-256 of each prepared dataset and each weights file, by name."""
-        return read_fingerprints(self.spec)
-
-    @cached_property
-    def frames(self) -> Frames:
-        """The frames below, with the stamps of their records."""
-        # Release the old frames, which may be as large as the new ones.
-        previous, self._previous = self._previous, None
-        return load_frames(self.spec, self.paths, self.fingerprints, previous)
-
-    @property
-    def runs(self) -> pd.DataFrame:
-        """One row per job of the study, finished or not. Columns: docs/columns.md."""
-        return self.frames.runs
-
-    @property
-    def cells(self) -> pd.DataFrame:
-        """One row per latency job and setting (batch size, precision, layout, mode)."""
-        return self.frames.cells
-
-    @property
-    def epochs(self) -> pd.DataFrame:
-        """One row per epoch of each training and fine-tuning."""
-        return self.frames.epochs
-
-    def samples(self, variants: Sequence[str] | None = None) -> pd.DataFrame:
-        """One row per timed call of a latency, in ms, for `variants` or for all of them.
-
-        They are read from the records each time, since there can be a million.
-        """
-        names = self.spec.variant_names if variants is None else variants
-        jobs = [j for j in self.spec.jobs() if j.kind == "latency" and j.variant in set(names)]
-        return build_samples(self.read_outcomes(jobs))
-
-    @cached_property
-    def experiments(self) -> list[Experiment]:
-        """Every (kind, dataset, recipe) of the study, those of its trade-off table first."""
-        trained, timed = list_experiments(self.spec)
-        return [*trained, *timed]
-
-    @cached_property
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """One row per variant: ablation, tradeoff, transfer and distillation, if the study has them."""
-        made = {
-            "ablation": self.ablation,
-            "tradeoff": self.tradeoff,
-            "transfer": self.transfer,
-            "distillation": self.distillation,
-        }
-        named = {name for name in ("ablation", "tradeoff") if getattr(self.spec.tables, name)}
-        return {name: table for name, table in made.items() if len(table) or name in named}
-
-    @cached_property
-    def ablation(self) -> pd.DataFrame:
-        """One row per variant of the study's ablation table; empty without one."""
-        return add_seed_flags(ablation_table(self.spec, self.runs, self.cells), self.stability)
-
-    @cached_property
-    def tradeoff(self) -> pd.DataFrame:
-        """One row per variant of the study's trade-off table; empty without one."""
-        return add_seed_flags(tradeoff_table(self.spec, self.runs, self.cells), self.stability)
-
-    @cached_property
-    def transfer(self) -> pd.DataFrame:
-        """One row per fine-tuned variant and recipe; empty without any."""
-        return add_seed_flags(transfer_table(self.spec, self.runs, self.cells), self.stability)
-
-    @cached_property
-    def distillation(self) -> pd.DataFrame:
-        """One row per variant that was trained with a teacher; empty without any."""
-        return add_seed_flags(distillation_table(self.spec, self.runs), self.stability)
-
-    @cached_property
-    def stability(self) -> pd.DataFrame:
-        """One row per trained variant: mean, median and IQM, with and without failed seeds."""
-        return stability_table(self.spec, self.runs, self.epochs)
-
-    @cached_property
-    def variance_components(self) -> pd.DataFrame:
-        """The spread over seeds by source, for recipes that differ only in `vary`; empty without any."""
-        return components_table(self.spec, self.runs)
-
-    @cached_property
-    def seeds_or_images(self) -> pd.DataFrame:
-        """One row per trained variant: the test set's part of the spread; more seeds or more images?"""
-        every = (find_trainings(self.spec, one) for one in list_experiments(self.spec)[0])
-        return seeds_or_images_table(
-            (one.experiment, self.read_outcomes(difference_jobs(self.spec, one))) for one in every
-        )
-
-    @cached_property
-    def other_tables(self) -> list[pd.DataFrame]:
-        """One table per training experiment that is not in `tables`."""
-        tables = other_tables(self.spec, self.runs, self.cells)
-        return [add_seed_flags(table, self.stability) for table in tables]
-
-    @cached_property
-    def noise(self) -> pd.DataFrame:
-        """The noise floor of latencies by device and protocol: how much one network's latency varies."""
-        return noise_table(self.runs)
-
-    @cached_property
-    def factors(self) -> pd.DataFrame:
-        """Pairs of variants that differ in only one factor; no row for a study without trainings."""
-        table = factor_table(self.spec, self.runs)
-        return table if self.spec.train else table.iloc[:0]
-
-    @cached_property
-    def paper(self) -> pd.DataFrame:
-        """The paper's printed values next to ours."""
-        return paper_table(self.spec, self.runs, self.cells)
-
     def differences(
         self, experiment: tuple[str, str, str] | None = None, base: str | None = None
     ) -> pd.DataFrame:
-        """One row per pair of variants of an experiment: difference of the headline metric, and verdict.
+        """One row per pair of variants of an experiment: difference, interval, p-values, verdict.
+
+        They are of the study's headline metric.
 
         `experiment` is one of `experiments`; None takes the study's main one. With `base` each variant
         is compared with that one only. Columns: `compute_differences`. Raises UserError for an
@@ -220,6 +102,74 @@ class StudyResults:
         """One row per variant of an experiment: mean of the headline metric, with its intervals."""
         differences = self.compare(self._find_trainings(experiment))
         return differences.accuracies if differences else make_frame([], ACCURACY_COLUMNS)
+
+    def standings(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
+        """One row per variant of an experiment, the best first: may it be the best, which ranks, which group?
+
+        They are of the study's headline metric. Columns: `standings_table`.
+        """
+        differences = self.compare(self._find_trainings(experiment))
+        return differences.standings if differences else make_frame([], STANDING_COLUMNS)
+
+    def rank_candidates(
+        self, experiment: Experiment | None, column: str, candidates: Sequence[str]
+    ) -> pd.DataFrame:
+        """`standings` of some variants, by the measure in a column of `runs`; empty for another column.
+
+        Of many candidates only the first are ranked: each needs its records read.
+        """
+        metric = next((one for one in TRAINED_METRICS if metric_column(one) == column), None)
+        if experiment is None or metric is None or experiment.kind == "latency":
+            return make_frame([], STANDING_COLUMNS)
+        names = candidates[:MAX_RANKED]
+        # Of few trainings all are compared: their spreads inform each other's, as on the other pages.
+        trainings = find_trainings(self.spec, experiment)
+        if len(trainings.variants) > MAX_RANKED:
+            trainings = find_trainings(self.spec, experiment, names)
+        found = self.compare(trainings, None, metric)
+        return found.rank(names) if found else make_frame([], STANDING_COLUMNS)
+
+    def recipe_differences(self, dataset: str | None = None) -> pd.DataFrame:
+        """One row per variant and pair of recipes that train it on `dataset`, by default on each dataset.
+
+        `variant` and `base` are named 'VARIANT, RECIPE'; columns: `compute_differences`, after `dataset`.
+        """
+        every = self.recipe_comparisons
+        if dataset is not None and dataset not in self.spec.datasets:
+            names = list_names(self.spec.datasets, 10)
+            raise UserError(f"dataset must be one of {names}, but got {dataset!r}")
+        frames = [
+            differences.pairs.assign(dataset=one.dataset)
+            for one, differences in every
+            if dataset in (None, one.dataset)
+        ]
+        return _stack(frames, {**DIFFERENCE_COLUMNS, "dataset": "str"})
+
+    @cached_property
+    def dataset_comparison(self) -> DatasetComparison | None:
+        """The networks over all data sets of the study: ranks, their test, and performance profiles."""
+        return compare_datasets(self.spec, self.runs)
+
+    def dataset_ranks(self) -> pd.DataFrame:
+        """One row per network with a result on every data set, the best mean rank first.
+
+        Columns: `compare_datasets`. Empty for a study of one data set.
+        """
+        found = self.dataset_comparison
+        return found.ranks if found else make_frame([], RANK_COLUMNS)
+
+    @cached_property
+    def recipe_comparisons(self) -> list[tuple[RecipeComparison, Differences]]:
+        """Each dataset on which a variant has several recipes, with their differences."""
+        return [
+            (
+                one,
+                compare_recipes(
+                    one, self.read_outcomes(recipe_jobs(self.spec, one)), self.spec.differences
+                ),
+            )
+            for one in list_recipe_comparisons(self.spec)
+        ]
 
     def scores(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
         """One row per measure of the test images and variant: mean over seeds with its interval.
@@ -236,12 +186,12 @@ class StudyResults:
     ) -> pd.DataFrame:
         """One row per measure and pair of variants, for new seeds on these test images.
 
-        Holm's correction is for each measure separately. Columns: `score_pairs`.
+        P-values are corrected for each measure separately. Columns: `score_pairs`.
         """
         trainings, base = self._find_trainings(experiment), self._check_base(base)
         found = all_scores(trainings, self.runs) if trainings else []
         tables = (
-            score_pairs(one, list_pairs(one.variants, base))
+            score_pairs(one, list_pairs(one.variants, base), self.spec.differences)
             for one in found
             if base is None or base in one.variants
         )
@@ -264,13 +214,8 @@ class StudyResults:
         """File names of the test images, where the prepared data is here, the same and of files."""
         if self.fingerprints.get(experiment.dataset) != found.fingerprint:
             return None
-        try:
-            text = image_names_file(self.spec.prepared(experiment.dataset)).read_text("utf-8")
-            names = json.loads(text)
-        except (OSError, ValueError):
-            return None
-        fits = isinstance(names, list) and len(names) == len(found.labels_N)
-        return [str(name) for name in names] if fits else None
+        file = image_names_file(self.spec.prepared(experiment.dataset))
+        return read_image_names(file, len(found.labels_N))
 
     def class_tables(
         self, experiment: tuple[str, str, str] | None = None, base: str | None = None
@@ -304,19 +249,28 @@ class StudyResults:
         """One row per claim of the study: verdict, figure, p-values, and what would decide it."""
         return self.claim_tables[0]
 
-    def compare(self, trainings: Trainings | None, base: str | None = None) -> Differences | None:
-        """Differences with their notes; None without a training. The result is cached."""
+    def compare(
+        self, trainings: Trainings | None, base: str | None = None, metric: str | None = None
+    ) -> Differences | None:
+        """Differences with their notes; None without a training. The result is cached.
+
+        `metric` is one of TRAINED_METRICS, by default the study's headline metric.
+        """
         if trainings is None or not trainings.variants:
             return None
-        key = trainings, base
+        metric = metric or self.spec.headline_metric
+        key = trainings, base, metric
         differences = self._compared.get(key)
         if differences is None:
-            metric = self.spec.headline_metric
             if metric == "accuracy":
                 job_outcomes = self.read_outcomes(difference_jobs(self.spec, trainings))
-                differences = compute_differences(trainings, job_outcomes, base)
+                differences = compute_differences(
+                    trainings, job_outcomes, base, self.spec.differences
+                )
             else:
-                differences = compare_scores(trainings, self.runs, metric, base)
+                differences = compare_scores(
+                    trainings, self.runs, metric, base, self.spec.differences
+                )
             flags = list_flags(self.stability, trainings.experiment, trainings.variants)
             differences = replace(differences, notes=(*differences.notes, *flags))
             self._compared[key] = differences
@@ -348,16 +302,12 @@ class StudyResults:
         job_outcomes = self.read_outcomes(claim_jobs(self.spec))
         return claim_tables(self.spec, self.runs, self.cells, job_outcomes)
 
-    def read_outcomes(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Complete records of a few jobs: per-image results, raw samples, environment."""
-        return outcomes(self.spec, self.paths, self.fingerprints, jobs=jobs)
-
     @cached_property
     def _predicted(self) -> dict[Trainings, ClassPredictions]:
         return {}
 
     @cached_property
-    def _compared(self) -> dict[tuple[Trainings, str | None], Differences]:
+    def _compared(self) -> dict[tuple[Trainings, str | None, str], Differences]:
         return {}
 
     def _find_trainings(self, experiment: tuple[str, str, str] | None) -> Trainings | None:

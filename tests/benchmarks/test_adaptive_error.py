@@ -44,11 +44,11 @@ def values(rows, figure):
 def test_looking_often_is_wrong_often_unless_it_is_allowed_for(adaptive):
     rows = adaptive.error_rows((3, 9, 2), 1.0, 0.0, STUDIES, np.random.default_rng(1))
     seen = values(rows, "any look, no image part")
-    assert seen["used: Bonferroni over looks"] <= 0.083
+    assert seen["used: O'Brien-Fleming"] <= 0.083
     assert seen["uncorrected (wrong)"] > 0.083
 
 
-def test_holm_over_claims_stays_with_looks(adaptive):
+def test_five_claims_stay_at_the_level_with_looks(adaptive):
     rows = adaptive.family_rows((3, 9, 2), 1.0, STUDIES, np.random.default_rng(2))
     for row in rows:
         assert row["value"] <= 0.083

@@ -3,27 +3,20 @@
 docs/simulations.md has the figures of 10,000 studies.
 """
 
-import importlib.util
-
 import pytest
 
-from resnest_bench.digests import PACKAGE
-
-FOLDER = PACKAGE.parents[1] / "benchmarks"
 STUDIES = 300
 OURS, PAIRED = "moderated Welch, closed", "paired t, Holm"
 
 
 @pytest.fixture(scope="module")
-def rows():
-    spec = importlib.util.spec_from_file_location(
-        "difference_tests", FOLDER / "difference_tests.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    # A dataclass looks its module up.
+def module(benchmark_module):
+    return benchmark_module("difference_tests")
+
+
+@pytest.fixture(scope="module")
+def rows(module):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(__import__("sys").modules, "difference_tests", module)
-        spec.loader.exec_module(module)
         patch.setattr(module, "NUM_VARIANTS", (7,))
         patch.setattr(module, "NUM_SEEDS", (5,))
         return list(module.list_rows(STUDIES))
@@ -51,3 +44,12 @@ def test_more_differences_are_found(rows):
     ours, paired = (pick(rows, "three groups", method, "found") for method in (OURS, PAIRED))
     assert all(ours[setting] > paired[setting] for setting in ours)
     assert ours["two noisy variants"] > 1.8 * paired["two noisy variants"]
+
+
+def test_image_by_image_verdicts_are_rarely_wrong_and_intervals_cover(module, monkeypatch):
+    monkeypatch.setattr(module, "NUM_SEEDS", (5,))
+    monkeypatch.setattr(module, "NUM_IMAGES", 300)
+    for row in module.list_bit_rows(200):
+        # Three Monte Carlo standard errors, of studies and of their pairs.
+        assert row["error"] <= 0.097
+        assert row["coverage"] >= 0.93

@@ -67,14 +67,14 @@ def test_the_readmes_findings_are_those_of_the_shipped_tables():
     )
     significant = pairs["verdict"].isin(["above", "below"]).sum()
     detectable = pairs.filter(like="detectable").iloc[:, 0].median()
-    found = effects[effects["by_seed_holm_p"] <= 0.05].squeeze()
+    found = effects[effects["welch_holm_p"] <= 0.05].squeeze()
     verdicts = claims["verdict"].value_counts()
     section = README.split("## What we found")[1].split("\n## ")[0]
     for figure in (
         f"{significant} of {len(pairs)}",
         f"{detectable:.1f} points",
         f"{found['effect']:+.1f} points",
-        f"[{found['by_seed_low']:+.1f}, {found['by_seed_high']:+.1f}]",
+        f"[{found['welch_low']:+.1f}, {found['welch_high']:+.1f}]",
         f"{len(claims)} claims",
         *(f"{number} {verdict}" for verdict, number in verdicts.items()),
     ):

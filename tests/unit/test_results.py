@@ -33,9 +33,10 @@ def test_experiments_are_those_that_the_study_asks_for(opened, study):
 
 def test_every_experiment_can_be_compared(opened):
     main = opened.differences()
-    # Of the ablation table are two variants.
-    assert (main["variant"].tolist(), main["base"].tolist()) == (["B"], ["A"])
-    assert opened.accuracies()["variant"].tolist() == ["A", "B"]
+    # Whichever variants the ablation table shows.
+    assert (main["variant"].tolist(), main["base"].tolist()) == (["B", "T", "T"], ["A", "A", "B"])
+    assert opened.accuracies()["variant"].tolist() == ["A", "B", "T"]
+    assert opened.standings()["variant"].tolist() == ["T", "B", "A"]
     every = opened.differences(opened.experiments[0])
     assert len(every) == 3
     against = opened.differences(opened.experiments[0], base="B")

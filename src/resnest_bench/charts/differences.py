@@ -28,7 +28,7 @@ OPPOSITE = {
     NETWORKS[ABOVE]: NETWORKS[BELOW],
     NETWORKS[BELOW]: NETWORKS[ABOVE],
 }
-MODEL, BY_SEED = "all seeds together (mixed model)", "over the effects of single seeds"
+MODEL, WELCH = "equal spreads (mixed model)", "each network's own spread (Welch)"
 
 
 def pairs_chart(pairs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
@@ -50,7 +50,7 @@ def _subtitle(pairs: pd.DataFrame) -> list[str]:
     images = " or ".join(f"{int(n):,}" for n in pairs["num_images"].dropna().unique())
     seeds = " or ".join(str(n) for n in sorted(pairs["n"].unique()))
     recipe = pairs["recipe"].iloc[0]
-    return [f"{data}, {images} test images, recipe {recipe}, n={seeds} paired seeds"]
+    return [f"{data}, {images} test images, recipe {recipe}, n={seeds} seeds"]
 
 
 def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
@@ -64,7 +64,7 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
             "all_low_points",
             "all_high_points",
             "mean_better_all",
-            "all_holm_p",
+            "all_corrected_p",
             "n",
             "verdict",
         ]
@@ -103,7 +103,7 @@ def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     notes = [
         *_subtitle(pairs),
         f"Row minus column in {name_measure(pairs)} (percentage points). Coloured and bold: significant at "
-        f"5 % for {describe_population(pairs)}, with Holm's correction over {len(pairs)} pairs",
+        f"5 % for {describe_population(pairs)}, corrected over {len(pairs)} pairs",
     ]
     return alt.LayerChart(
         layer=[plain, coloured, quiet.encode(text="text:N"), loud.encode(text="text:N")]
@@ -133,8 +133,8 @@ def _numbers() -> list[alt.Tooltip]:
         alt.Tooltip("all_low_points:Q", title="95 % from", format="+.2f"),
         alt.Tooltip("all_high_points:Q", title="95 % to", format="+.2f"),
         alt.Tooltip("better:N", title="P(better)"),
-        alt.Tooltip("all_holm_p:Q", title="p (Holm)", format=".2~g"),
-        alt.Tooltip("n:Q", title="paired seeds (n)"),
+        alt.Tooltip("all_corrected_p:Q", title="corrected p", format=".2~g"),
+        alt.Tooltip("n:Q", title="seeds (n)"),
     ]
 
 
@@ -172,7 +172,7 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
         "all_low_points",
         "all_high_points",
         "better",
-        "all_holm_p",
+        "all_corrected_p",
         "n",
         "least_detectable_points",
     ]
@@ -200,7 +200,7 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     )
     notes = [
         *_subtitle(pairs),
-        f"Bars: {what}. Significance at 5 %, with Holm's correction over {count} pairs",
+        f"Bars: {what}. Significance at 5 %, corrected over {count} pairs",
         "No bar for two seeds: ticks show both differences" if both else "",
         cut,
     ]
@@ -220,22 +220,22 @@ def effects_chart(effects: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     labels = drawn["factor"] + ": " + drawn["level"] + " against " + drawn["base_level"]
     rows = drawn[list(EFFECT_COLUMNS)].assign(label=labels)
     models = rows.assign(kind=MODEL)
-    by_seed = rows.assign(
-        kind=BY_SEED,
-        low=rows["by_seed_low"],
-        high=rows["by_seed_high"],
-        holm_p=rows["by_seed_holm_p"],
+    welch = rows.assign(
+        kind=WELCH,
+        low=rows["welch_low"],
+        high=rows["welch_high"],
+        holm_p=rows["welch_holm_p"],
     )
-    bars = pd.concat([models, by_seed], ignore_index=True)
+    bars = pd.concat([models, welch], ignore_index=True)
     order = rows["label"].tolist()
     y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=0))
-    offset = alt.YOffset("kind:N", sort=[BY_SEED, MODEL])
+    offset = alt.YOffset("kind:N", sort=[WELCH, MODEL])
     colour = alt.Color(
         "kind:N",
         title=None,
-        sort=[BY_SEED, MODEL],
+        sort=[WELCH, MODEL],
         legend=alt.Legend(orient="top", labelLimit=0, columns=1),
-        scale=alt.Scale(domain=[BY_SEED, MODEL], range=[PALETTE[0], PALETTE[4]]),
+        scale=alt.Scale(domain=[WELCH, MODEL], range=[PALETTE[0], PALETTE[4]]),
     )
     x = alt.X("effect:Q", title="Effect on the test accuracy (percentage points)")
     tooltip = [

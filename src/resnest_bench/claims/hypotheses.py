@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import ndtri
 
-from resnest_bench.comparisons.evidence import COUNT_NAMES, Evidence, Measurement, NotTestable
+from resnest_bench.comparisons.evidence import COUNT_NAMES, Evidence
 from resnest_bench.comparisons.factors import factor_groups
+from resnest_bench.comparisons.measurement import Measurement, NotTestable
 from resnest_bench.formats import format_significant
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import (
@@ -26,7 +28,8 @@ from resnest_bench.specs.claims import (
 from resnest_bench.specs.scores import TRAINED_METRICS, metric_units
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.intervals import MeanEstimate
-from resnest_bench.stats.p_values import SMALLEST_P, two_way_p_value
+from resnest_bench.stats.p_values import SMALLEST_P, one_sided_p_value
+from resnest_bench.stats.power import ALPHA
 from resnest_bench.stats.sequential import combine_looks
 from resnest_bench.stats.summary import MIN_FOR_INTERVAL, Array
 from resnest_bench.tables.selection import Experiments
@@ -185,11 +188,31 @@ def run_test(hypothesis: Hypothesis, measurement: Measurement) -> HypothesisTest
         return HypothesisTest(hypothesis, measurement, *p_values)
     if estimate.seed_variance == 0:
         return HypothesisTest(hypothesis, measurement, reason=ALIKE.format(repeat))
+    if reason := _explain_hopeless(hypothesis, estimate):
+        return HypothesisTest(hypothesis, measurement, reason=reason)
     if measurement.looks:
         combined = combine_looks(measurement.looks, lambda one: band_p_values(one, low, high))
         return HypothesisTest(hypothesis, measurement, *combined)
     p_for, p_against = band_p_values(estimate, low, high)
     return HypothesisTest(hypothesis, measurement, float(p_for), float(p_against))
+
+
+def _explain_hopeless(hypothesis: Hypothesis, estimate: MeanEstimate) -> str:
+    """Why no number of seeds could support an equivalence; empty if one could.
+
+    Even without a spread over seeds, and with equal means, the test images alone leave an error. Such a
+    claim is not tested, so that it takes nothing from the others.
+    """
+    if not (math.isfinite(hypothesis.low) and math.isfinite(hypothesis.high)):
+        return ""
+    margin = (hypothesis.high - hypothesis.low) / 2
+    least = -ndtri(ALPHA) * math.sqrt(float(estimate.image_variance))
+    if not margin <= least:
+        return ""
+    return (
+        f"no number of seeds could support it: with these test images alone the margin would have to be above "
+        f"{format_significant(least, 2)}"
+    )
 
 
 def _same_predictions_p(hypothesis: Hypothesis, num_images: int) -> tuple[float, float]:
@@ -205,13 +228,6 @@ def _same_predictions_p(hypothesis: Hypothesis, num_images: int) -> tuple[float,
     return max((1 - min(margin, 1.0)) ** num_images, SMALLEST_P), 1.0
 
 
-def one_sided_p(estimate: MeanEstimate, limit: float) -> Array:
-    """One-sided p of `two_way_p_value` that the mean is `limit` or less: small well above the limit."""
-    shifted = replace(estimate, mean=estimate.mean - limit)
-    p = np.asarray(two_way_p_value(shifted))
-    return np.where(np.asarray(shifted.mean) > 0, p / 2, 1 - p / 2)[()]
-
-
 def band_p_values(estimate: MeanEstimate, low: float, high: float) -> tuple[Array, Array]:
     """p for and against a mean between `low` and `high`, either of which may be infinite.
 
@@ -225,12 +241,12 @@ def band_p_values(estimate: MeanEstimate, low: float, high: float) -> tuple[Arra
         return undecided, undecided
     mirrored = replace(estimate, mean=-estimate.mean)
     inside = [
-        one_sided_p(side, end)
+        one_sided_p_value(side, end)
         for side, end in ((estimate, low), (mirrored, -high))
         if math.isfinite(end)
     ]
     outside = [
-        one_sided_p(side, end)
+        one_sided_p_value(side, end)
         for side, end in ((mirrored, -low), (estimate, high))
         if math.isfinite(end)
     ]

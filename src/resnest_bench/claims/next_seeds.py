@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from resnest_bench.claims.forecast import decision_probability
 from resnest_bench.claims.verdicts import (
     UNDECIDED,
     UNTESTED,
@@ -17,7 +18,8 @@ from resnest_bench.claims.verdicts import (
     claim_jobs,
     claim_results,
 )
-from resnest_bench.comparisons.evidence import SETTLED, Measurement
+from resnest_bench.comparisons.evidence import SETTLED
+from resnest_bench.comparisons.measurement import Measurement
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import load_frames
 from resnest_bench.paths import Experiment, Job, StudyPaths
@@ -33,8 +35,7 @@ from resnest_bench.specs.looks import (
     read_looks,
 )
 from resnest_bench.specs.scores import TRAINED_METRICS
-from resnest_bench.stats.power import ALPHA
-from resnest_bench.stats.sequential import Looks
+from resnest_bench.stats.sequential import Looks, nominal_levels
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
 
@@ -47,10 +48,15 @@ NO_BUDGET = "the budget is used up: no next step of an undecided claim fits into
 
 @dataclass(frozen=True)
 class Offer:
-    """The next step of one claim: its trainings, and the estimated minutes to decide it."""
+    """The next step of one claim: its trainings, their minutes, and how probably they decide it.
+
+    `minutes_to_decide` is for all the seeds that the observed difference requires.
+    """
 
     jobs: tuple[Job, ...]
+    minutes: float
     minutes_to_decide: float
+    probability: float | None
 
 
 class Costs:
@@ -96,13 +102,14 @@ def decide(study: StudySpec, paths: StudyPaths, number: int) -> Look:
     frames = load_frames(current, paths, fingerprints)
     job_outcomes = outcomes(current, paths, fingerprints, jobs=claim_jobs(current))
     results = claim_results(current, frames.runs, frames.cells, job_outcomes)
+    schedule = tuple(study.adaptive.schedule(len(study.seeds)))
     previous = file_digest(paths.look(number - 1)) if number else None
     return Look(
         study=study.study,
         look=number,
         previous=previous,
         num_looks=planned_looks(study),
-        nominal_level=ALPHA / planned_looks(study),
+        nominal_level=nominal_levels(schedule)[number],
         records={paths.record_name(o.job): file_digest(o.path) for o in job_outcomes if o.record},
         **decision(study, looks, results, job_outcomes, lambda job: paths.record(job).exists()),
     )
@@ -140,7 +147,7 @@ def decision(
                 "into the rest of the budget"
             )
     return {
-        "claims": tuple(map(_record_claim, results, reasons)),
+        "claims": tuple(map(_record_claim, results, reasons, answers)),
         "wanted": _group_seeds(granted),
         "budget": budget,
         "stop": "" if granted else _stop(results, reasons, bool(offers)),
@@ -169,7 +176,15 @@ def next_step(
     jobs = tuple(job for job in open_claim.next_jobs() if job not in statuses)
     if open_claim.measurement.stale and not all(map(is_trained, jobs)):
         return "not worth more seeds: its records are stale, and new ones would not be comparable"
-    return Offer(jobs, open_claim.seeds_to_decide() * costs.sum(open_claim.jobs([0])))
+    plan = result.plan
+    return Offer(
+        jobs,
+        costs.sum(jobs),
+        open_claim.seeds_to_decide() * costs.sum(open_claim.jobs([0])),
+        decision_probability(
+            plan.test, open_claim.looks, result.family_size, len(result.required_tests)
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -196,7 +211,7 @@ class OpenClaim:
         """How many more seeds the observed difference requires: at least one, at most `max_seeds`."""
         limit, required = self.limits.max_seeds, self.plan.required
         total = limit if required is None or required.seeds is None else min(required.seeds, limit)
-        return max(total - self.measurement.estimate.num_seeds, 1)
+        return max(total - int(self.measurement.estimate.num_seeds), 1)
 
     def find_obstacle(self, statuses: Mapping[Job, str]) -> str:
         """Why it is not worth more seeds, or has to wait; empty without an obstacle."""
@@ -249,7 +264,7 @@ def _spent(limits: AdaptiveSpec, looks: Sequence[Look], costs: Costs) -> Spent:
         used_minutes=minutes,
         left_seeds=None if limits.budget_seeds is None else max(limits.budget_seeds - len(jobs), 0),
         left_minutes=(
-            None if limits.budget_minutes is None else max(limits.budget_minutes - minutes, 0.0)
+            None if limits.minutes_limit is None else max(limits.minutes_limit - minutes, 0.0)
         ),
     )
 
@@ -284,19 +299,22 @@ def describe_seeds(jobs: Iterable[Job]) -> str:
     )
 
 
-def _record_claim(result: ClaimResult, reason: str) -> ClaimAtLook:
+def _record_claim(result: ClaimResult, reason: str, answer: Offer | str) -> ClaimAtLook:
+    offer = answer if isinstance(answer, Offer) else None
     test = result.deciding_test
     measurement = test and test.measurement
     return ClaimAtLook(
         name=result.claim.name,
         verdict=result.verdict,
         comparison=test.hypothesis.text if test else None,
-        num_seeds=measurement.estimate.num_seeds
+        num_seeds=int(measurement.estimate.num_seeds)
         if measurement and measurement.num_images
         else None,
         look=result.looks.taken if result.looks else None,
-        **{name: _finite(getattr(result, name)) for name in ("p_for", "p_against", "holm_p")},
+        **{name: _finite(getattr(result, name)) for name in ("p_for", "p_against", "corrected_p")},
         reason=reason,
+        minutes=offer.minutes if offer else None,
+        probability=offer.probability if offer else None,
     )
 
 

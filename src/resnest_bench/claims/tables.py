@@ -8,7 +8,7 @@ import pandas as pd
 
 from resnest_bench.claims.hypotheses import HypothesisTest
 from resnest_bench.claims.verdicts import UNTESTED, ClaimResult, claim_results
-from resnest_bench.claims.wording import claim_figure, explain_verdict, shown_value
+from resnest_bench.claims.wording import claim_figure, explain_verdict, least_margin, shown_value
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.claims import ClaimTest
@@ -20,7 +20,11 @@ CLAIM_COLUMNS = {
     **dict.fromkeys(["estimate", "low", "high"], "float64"),
     "unit": "str",
     **dict.fromkeys(["n", "num_comparisons", "num_tested"], "Int64"),
-    **dict.fromkeys(["p_for", "p_against", "p", "holm_p"], "float64"),
+    **dict.fromkeys(["p_for", "p_against", "p", "corrected_p"], "float64"),
+    "family": "str",
+    "family_size": "Int64",
+    "primary": "boolean",
+    "least_margin": "float64",
     **dict.fromkeys(["seeds_needed", "seeds_needed_low", "seeds_needed_high"], "Int64"),
     **dict.fromkeys(["decides", "explanation"], "str"),
     "stale": "boolean",
@@ -56,15 +60,17 @@ def claim_tables(
 def claims_table(results: Sequence[ClaimResult]) -> pd.DataFrame:
     """One row per claim, in the study's order.
 
-    `verdict` is one of VERDICTS, at 5 % for all claims of the table together. `explanation` gives the
+    `verdict` is one of VERDICTS, at 5 % for all claims of a family together. `explanation` gives the
     reason, with the data, the number of seeds and, for a latency, the device.
 
     `comparison` is the deciding hypothesis. `estimate` is its observed value with the 95 % interval
     `low` to `high`, in `unit`: points of accuracy or a ratio (first over second); for one variant alone
     %, ms or a count. `n` is its number of seeds or rounds. `p_for` and `p_against` are for the whole
-    claim, `p` is twice the smaller one, and `holm_p` is corrected.
+    claim and `p` is the smaller one. `corrected_p` is for the `family_size` claims of its `family`
+    together, after the `primary` ones. `least_margin` is the smallest margin of an equivalence that these
+    data would support, in `unit`.
 
-    `seeds_needed` is an estimate: the required paired seeds (or rounds), in total, if the true difference
+    `seeds_needed` is an estimate: the required seeds of each network (or rounds), if the true difference
     is the observed one. `_low` and `_high` are for the limits of the 95 % interval of its standard
     deviation. It is NA, with the reason in `decides`, if no number is enough. In an adaptive study
     p-values and intervals hold for all looks together: `look` of `num_looks` planned. Nothing is rounded.
@@ -103,7 +109,11 @@ def _claim_row(result: ClaimResult) -> dict[str, Any]:
         **figure,
         "num_comparisons": len(result.required_tests),
         "num_tested": len(result.completed_tests),
-        **{name: getattr(result, name) for name in ("p_for", "p_against", "p", "holm_p")},
+        **{name: getattr(result, name) for name in ("p_for", "p_against", "p", "corrected_p")},
+        "family": result.family,
+        "family_size": result.family_size,
+        "primary": result.claim.primary,
+        "least_margin": least_margin(result),
         "seeds_needed": required and required.seeds,
         "seeds_needed_low": required and required.at_low_sd,
         "seeds_needed_high": required and required.at_high_sd,

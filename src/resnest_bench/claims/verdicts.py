@@ -2,9 +2,14 @@
 
 A claim is a conjunction of hypotheses. The p-value for it is the largest p-value for one of them
 (intersection-union test; Berger, Technometrics 24 (1982) 295). The p-value against it is the smallest
-one against a hypothesis, times their number (Bonferroni): a single false hypothesis is enough. The
-two-sided p is twice the smaller of the two, at most 1. Holm's correction covers all tested claims of
-the study: the probability that any verdict of the table is wrong is at most 5 %.
+one against a hypothesis, times their number (Bonferroni): a single false hypothesis is enough.
+
+A claim is true or false, and only one verdict on it can be wrong: 'supported' if it is false,
+'contradicted' if it is true. So its p is the smaller of the two, undoubled. In return the correction over
+the claims is Bonferroni's: Holm's would rest on claims that have no true hypothesis to reject, and here
+each has one. Claims on trained networks and claims on latencies are two families. In each the probability
+that any verdict is wrong is at most 5 %. Primary claims come first; the others of their family are
+decided only if all primary ones are (a fixed sequence; Maurer, Hothorn and Lehmacher, 1995).
 """
 
 import math
@@ -15,11 +20,11 @@ import numpy as np
 import pandas as pd
 
 from resnest_bench.claims.hypotheses import HypothesisTest, run_tests
-from resnest_bench.comparisons.evidence import Evidence, Measurement, find_experiments
+from resnest_bench.comparisons.evidence import Evidence, find_experiments
+from resnest_bench.comparisons.measurement import Measurement
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.scores import TRAINED_METRICS
-from resnest_bench.stats.multiplicity import holm
 from resnest_bench.stats.power import (
     ALPHA,
     MAX_SEEDS,
@@ -36,11 +41,12 @@ from resnest_bench.tables.selection import Experiments
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
 UNDECIDED, UNTESTED = "undecided", "untested"
 VERDICTS = (SUPPORTED, CONTRADICTED, UNDECIDED, UNTESTED)
+TRAINED, TIMED, COUNTED = "trained networks", "latencies", "counts"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The paired seeds (or rounds), in total, that would decide a claim, given the observed difference.
+    """The seeds of each network (or rounds) that would decide a claim, given the observed difference.
 
     `test` is the one that requires them. `reason` says why no number is enough.
     """
@@ -50,17 +56,17 @@ class Plan:
     reason: str = ""
 
     def describe(self, timed: bool) -> str:
-        """'about 14 paired seeds in total (6 to 120)', or why no number of them is enough."""
+        """'about 14 seeds of each network (6 to 120)', or why no number of them is enough."""
         if self.required is None:
             return self.reason
-        word = "rounds" if timed else "paired seeds"
+        word = "rounds" if timed else "seeds of each network"
         if self.required.seeds is None:
             return f"more than {MAX_SEEDS:,} {word}"
         low, high = (
             f"{limit:,}" if limit is not None else f"more than {MAX_SEEDS:,}"
             for limit in (self.required.at_low_sd, self.required.at_high_sd)
         )
-        return f"about {self.required.seeds:,} {word} in total ({low} to {high})"
+        return f"about {self.required.seeds:,} {word} ({low} to {high})"
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,8 @@ class ClaimResult:
     """A claim, the tests of its hypotheses and the verdict.
 
     `deciding_test` is the test that the verdict depends on. For an untested claim it is the first test
-    with a measurement, or None. `label` is the dataset's label in the records.
+    with a measurement, or None. `label` is the dataset's label in the records. `family_size` claims of its
+    `family` are corrected together with it.
     """
 
     claim: ClaimSpec
@@ -78,7 +85,9 @@ class ClaimResult:
     p_for: float
     p_against: float
     p: float
-    holm_p: float
+    corrected_p: float
+    family: str
+    family_size: int
     verdict: str
     deciding_test: HypothesisTest | None
     plan: Plan | None
@@ -142,12 +151,14 @@ def claim_results(
     ]
     p_values = [_claim_p_values(tests) for tests in tests_by_claim]
     p_for, p_against = np.array(p_values).reshape(-1, 2).T
-    two_sided = np.asarray(two_sided_p(p_for, p_against))
-    corrected, words = map(np.asarray, decide_verdicts(p_for, p_against))
-    num_tested = int(np.sum(np.isfinite(two_sided) & (two_sided > 0)))
+    families = [find_family(claim) for claim in study.claims]
+    primary = np.array([claim.primary for claim in study.claims], dtype=bool)
+    corrected, words = decide_families(p_for, p_against, families, primary)
     results = []
     for i, claim in enumerate(study.claims):
         tests, about = tests_by_claim[i], experiments[i]
+        alike = [family == families[i] for family in families]
+        num_tested = int(np.sum(np.isfinite(p_for) & alike & (primary == primary[i])))
         verdict, plan = _conclude(tests, str(words[i]), num_tested)
         deciding_test = plan.test if plan else _find_deciding_test(tests, verdict)
         experiment = about.latency if claim.test.metric == "latency" else about.training
@@ -160,8 +171,10 @@ def claim_results(
                 tuple(tests),
                 p_for=float(p_for[i]),
                 p_against=float(p_against[i]),
-                p=float(two_sided[i]),
-                holm_p=float(corrected[i]),
+                p=float(smaller_p(p_for[i], p_against[i])),
+                corrected_p=float(corrected[i]),
+                family=families[i],
+                family_size=num_tested,
                 verdict=verdict,
                 deciding_test=deciding_test,
                 plan=plan,
@@ -182,24 +195,58 @@ def combine_p_values(
     return p_for.max(axis=-1), np.minimum(count * p_against.min(axis=-1), 1.0)
 
 
-def two_sided_p(p_for: Array, p_against: Array) -> Array:
-    """Twice the smaller of the two p-values, at most 1; NaN without a test."""
-    p: Array = np.minimum(2 * np.minimum(p_for, p_against), 1.0)
+def smaller_p(p_for: Array, p_against: Array) -> Array:
+    """The p-value of a claim: the smaller of the two, since only one of its verdicts can be wrong."""
+    p: Array = np.minimum(p_for, p_against)
     return p
 
 
-def decide_verdicts(
-    p_for_C: Array, p_against_C: Array, alpha: float = ALPHA
-) -> tuple[Array, Array]:
-    """Holm's p-values over the claims along the last axis, and the verdicts as words.
+def find_family(claim: ClaimSpec) -> str:
+    """The claims that are corrected together; counts have no error, and no family."""
+    if claim.test.metric in TRAINED_METRICS:
+        return TRAINED
+    return TIMED if claim.test.metric == "latency" else COUNTED
 
-    An untested claim has NaN and is not in the family. Neither, in effect, is a claim about counts: its
-    p of 0 takes Holm's first step and leaves the others theirs.
+
+def decide_verdicts(
+    p_for_C: Array, p_against_C: Array, primary_C: Array | None = None, alpha: float = ALPHA
+) -> tuple[Array, Array]:
+    """Corrected p-values over one family of claims along the last axis, and the verdicts as words.
+
+    Bonferroni's correction; an untested claim has NaN and is not counted. With primary claims these are
+    corrected among themselves. The others have the largest corrected p-value of a tested primary claim at
+    least.
     """
-    corrected = holm(np.asarray(two_sided_p(p_for_C, p_against_C)))
+    p = np.asarray(smaller_p(p_for_C, p_against_C), dtype=float)
+    tested = ~np.isnan(p)
+    primary = np.broadcast_to(False if primary_C is None else primary_C, p.shape)
+    corrected = np.full(p.shape, np.nan)
+    gate = np.zeros(p.shape[:-1])
+    for members in (primary & tested, ~primary & tested):
+        count = members.sum(axis=-1)
+        shared = np.minimum(count[..., None] * p, 1.0)
+        corrected = np.where(members, np.maximum(shared, gate[..., None]), corrected)
+        gate = np.where(members, corrected, 0.0).max(axis=-1, initial=0.0)
     direction = np.where(np.less(p_for_C, p_against_C), SUPPORTED, CONTRADICTED)
     words = np.where(corrected <= alpha, direction, UNDECIDED)
-    return corrected, np.where(np.isnan(corrected), UNTESTED, words)
+    return corrected, np.where(tested, words, UNTESTED)
+
+
+def decide_families(
+    p_for_C: np.ndarray, p_against_C: np.ndarray, families: Sequence[str], primary_C: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`decide_verdicts` of each family; a claim about counts is what it is, without a correction."""
+    corrected, words = np.full(len(families), np.nan), np.full(len(families), UNTESTED, object)
+    for family in dict.fromkeys(families):
+        for members in _split_family(family, families):
+            found = decide_verdicts(p_for_C[members], p_against_C[members], primary_C[members])
+            corrected[members], words[members] = found
+    return corrected, words
+
+
+def _split_family(family: str, families: Sequence[str]) -> list[list[int]]:
+    members = [index for index, one in enumerate(families) if one == family]
+    return [[index] for index in members] if family == COUNTED else [members]
 
 
 def _claim_p_values(tests: Sequence[HypothesisTest]) -> tuple[float, float]:
@@ -236,16 +283,17 @@ def _plan_claim(tests: list[HypothesisTest], num_claims: int) -> Plan:
     """The seeds that the claim requires if every true difference is the observed one.
 
     If all differences agree with the claim, the most demanding test must support it. Otherwise the
-    least demanding of the other tests must contradict it. The level is Bonferroni's over the
-    `num_claims` tested claims, the strictest level in Holm's correction.
+    least demanding of the other tests must contradict it. The level is Bonferroni's over the `num_claims`
+    tested claims of its family, and one-sided.
     """
     contrary = [test for test in tests if not _agrees(test)]
     if contrary:
         extendable = [test for test in contrary if not _is_at_last_look(test)] or contrary
-        alpha = ALPHA / (num_claims * len(tests))
+        alpha = 2 * ALPHA / (num_claims * len(tests))
         return min((_plan_test(test, alpha, POWER) for test in extendable), key=_demand)
     # In an adaptive study the most demanding test may already have enough seeds.
-    alpha = ALPHA / num_claims
+    # The two-sided level of the power's formulas.
+    alpha = 2 * ALPHA / num_claims
     unclear = [t for t in tests if not _get_measurement(t).looks or 2 * t.p_for > alpha] or tests
     return max((_plan_test(test, alpha, POWER) for test in unclear), key=_demand)
 
@@ -275,10 +323,10 @@ def _demand(plan: Plan) -> float:
 
 def _plan_test(test: HypothesisTest, alpha: float, power: float) -> Plan:
     hypothesis, measurement = test.hypothesis, _get_measurement(test)
-    estimate = measurement.estimate
+    estimate, n = measurement.estimate, int(measurement.estimate.num_seeds)
     limits = [limit for limit in (hypothesis.low, hypothesis.high) if math.isfinite(limit)]
     distance = min(abs(float(estimate.mean) - limit) for limit in limits)
-    sd = math.sqrt(estimate.seed_variance * estimate.num_seeds)
+    sd = math.sqrt(float(estimate.seed_variance) * n)
     if measurement.same_predictions:
         return Plan(test, None, "both made the same predictions in every seed")
     if distance == 0:
@@ -291,9 +339,11 @@ def _plan_test(test: HypothesisTest, alpha: float, power: float) -> Plan:
             alpha /= 2
     image_error = math.sqrt(estimate.image_variance)
     if measurement.looks:
-        alpha /= measurement.looks.planned
-    required = plan_seeds(distance, sd, estimate.num_seeds, image_error, alpha, power)
-    if required.seeds is None and required_seeds(distance, sd, 0.0, alpha, power) is not None:
+        alpha *= measurement.looks.last_share
+    ratio = float(estimate.degrees_of_freedom) / (n - 1)
+    required = plan_seeds(distance, sd, n, image_error, alpha, power, ratio)
+    alone = required_seeds(distance, sd, 0.0, alpha, power, df_ratio=ratio)
+    if required.seeds is None and alone is not None:
         reason = (
             f"no number of seeds is enough: the {measurement.num_images:,} test images alone leave a "
             f"standard error of {image_error:.2g} points, and the deciding distance is only "

@@ -15,7 +15,7 @@ from resnest_bench.claims.verdicts import (
     ClaimResult,
 )
 from resnest_bench.formats import GAP, format_significant, is_known
-from resnest_bench.specs.claims import ClaimTest, MonotoneTest
+from resnest_bench.specs.claims import ClaimTest, EquivalentTest, MonotoneTest, WithinTest
 from resnest_bench.specs.scores import (
     TRAINED_METRICS,
     UNITS,
@@ -121,10 +121,41 @@ def explain_verdict(result: ClaimResult, figure: Mapping[str, Any]) -> str:
     sentences += _describe_scope(test)
     if test.measurement.noise:
         sentences.append(f"{test.hypothesis.variants[0]} is {test.measurement.noise}")
+    margin = least_margin(result)
+    if result.verdict == UNDECIDED and is_known(margin):
+        sentences.append(
+            f"These data would support a margin of {_format_margin(result.claim.test, margin)} or more"
+        )
     if result.plan:
         plan = result.plan.describe(result.timed)
         sentences.append(f"Required to decide it, given the observed difference: {plan}")
     return f"{'. '.join(sentences)}."
+
+
+def least_margin(result: ClaimResult) -> float:
+    """The smallest margin of an equivalence that the deciding data would support, as `margin` states it.
+
+    It is the greater distance of the limits of the interval with confidence 1 - 2 alpha from the middle of
+    the claimed band, with alpha divided by the claims of the family; NaN for other claims.
+    """
+    test, deciding = result.claim.test, result.deciding_test
+    if not isinstance(test, EquivalentTest | WithinTest) or deciding is None:
+        return math.nan
+    measurement, hypothesis = deciding.measurement, deciding.hypothesis
+    if measurement is None or measurement.exact or measurement.same_predictions:
+        return math.nan
+    level = 1 - CONFIDENCE if measurement.looks is None else 1 - measurement.looks.confidence
+    interval = two_way_interval(measurement.estimate, 1 - 2 * level / max(result.family_size, 1))
+    middle = (hypothesis.low + hypothesis.high) / 2
+    margin = max(float(interval.high) - middle, middle - float(interval.low))
+    # A latency is measured as a logarithm, and its margin is a fraction.
+    return margin if test.metric in TRAINED_METRICS else math.expm1(margin)
+
+
+def _format_margin(test: ClaimTest, margin: float) -> str:
+    if test.metric in TRAINED_METRICS:
+        return f"{format_significant(margin, 2)} {metric_units(test.metric)[1]}"
+    return f"{100 * margin:.2g} %"
 
 
 def _describe_scope(test: HypothesisTest) -> list[str]:
@@ -147,7 +178,7 @@ def _describe_origin(result: ClaimResult) -> str:
     assert result.deciding_test is not None
     assert result.deciding_test.measurement is not None
     test, measurement = result.claim.test, result.deciding_test.measurement
-    n = measurement.estimate.num_seeds
+    n = int(measurement.estimate.num_seeds)
     stale = ["stale records"] if measurement.stale else []
     if test.metric in TRAINED_METRICS:
         seeds = count_noun(n, "seed")

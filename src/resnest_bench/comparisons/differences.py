@@ -1,25 +1,28 @@
 """All pairs of variants of one experiment: is the difference real, and what can these seeds show?"""
 
 import itertools
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from resnest_bench.comparisons.accuracies import ACCURACY_COLUMNS, accuracy_intervals
-from resnest_bench.comparisons.pairs import PAIR_COLUMNS, pairs_table
+from resnest_bench.comparisons.pairs import DEFAULT, PAIR_COLUMNS, pairs_table
+from resnest_bench.comparisons.standings import STANDING_COLUMNS, Comparison
 from resnest_bench.formats import row_dicts
-from resnest_bench.frames.correctness import Correctness, build_correctness
+from resnest_bench.frames.correctness import build_correctness, variant_key
 from resnest_bench.frames.fresh import pick_counted
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job
+from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec
+from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.specs.tables import TableSpec
-from resnest_bench.stats.intervals import estimate_mean
-from resnest_bench.stats.power import ALPHA, minimum_detectable_difference, plan_seeds
+from resnest_bench.stats.power import ALPHA
+from resnest_bench.stats.seed_model import fit_seed_model, image_variances
 from resnest_bench.stats.summary import MIN_FOR_INTERVAL
 from resnest_bench.status.outcomes import Outcome
 from resnest_bench.tables.headline import metric_words
@@ -36,14 +39,9 @@ NETWORKS = {
     BELOW: "these two networks: below",
     UNDECIDED: "these two networks: not significant",
 }
-PLAN_COLUMNS = {
-    "least_detectable_points": "float64",
-    **dict.fromkeys(["seeds_needed", "seeds_needed_low", "seeds_needed_high"], "Int64"),
-}
 DIFFERENCE_COLUMNS = {
     **dict.fromkeys(["metric", "verdict"], "str"),
     **PAIR_COLUMNS,
-    **PLAN_COLUMNS,
     "stale": "boolean",
     **dict.fromkeys(["dataset_label", "recipe", "status"], "str"),
 }
@@ -59,25 +57,40 @@ class Trainings:
 
 @dataclass(frozen=True, eq=False)
 class Differences:
-    """Differences of variants. `pairs` has DIFFERENCE_COLUMNS and `accuracies` ACCURACY_COLUMNS.
+    """Differences of variants: `pairs` has DIFFERENCE_COLUMNS, `accuracies` ACCURACY_COLUMNS.
 
-    `notes` say what is left out, and why.
+    `notes` say what is left out, and why; `spec` how differences were tested. `comparison` says where each
+    variant stands; None where nothing can be compared.
     """
 
     pairs: pd.DataFrame
     accuracies: pd.DataFrame
     notes: tuple[str, ...]
+    spec: DifferencesSpec = DEFAULT
+    comparison: Comparison | None = None
+
+    @cached_property
+    def standings(self) -> pd.DataFrame:
+        """`Comparison.standings` of all variants."""
+        return self.rank()
+
+    def rank(self, among: Collection[str] | None = None) -> pd.DataFrame:
+        """`Comparison.standings` of some variants."""
+        if self.comparison is None:
+            return make_frame([], STANDING_COLUMNS)
+        return self.comparison.standings(among)
 
 
 def main_trainings(study: StudySpec) -> Trainings | None:
-    """The trainings of the study's ablation table, else of its trade-off table, else its first ones.
+    """All trainings of the experiment in the study's ablation table, else in its trade-off table, else first.
 
-    Without a training they are the first fine-tunings; None without either.
+    Without a training they are the first fine-tunings; None without either. Whichever variants a table
+    shows, the differences are of all that the experiment trains.
     """
     spec = study.tables.ablation or study.tables.tradeoff or TableSpec()
     chosen = select(study, spec)
     if study.train and chosen.training:
-        return find_trainings(study, chosen.training, chosen.variants)
+        return find_trainings(study, chosen.training)
     for block in study.finetune:
         return find_trainings(study, Experiment("finetune", block.dataset, block.recipes[0]))
     return None
@@ -86,10 +99,12 @@ def main_trainings(study: StudySpec) -> Trainings | None:
 def find_trainings(
     study: StudySpec, experiment: Experiment, variants: Sequence[str] | None = None
 ) -> Trainings:
-    """The trainings of an experiment, for all its variants or for some."""
+    """The trainings of an experiment, for those variants that the study compares or for some."""
     trained = {job.variant for job in study.jobs() if job.experiment == experiment}
-    names = study.variant_names if variants is None else variants
-    return Trainings(experiment, tuple(name for name in names if name in trained))
+    compared = study.differences.variants
+    if variants is None:
+        variants = study.variant_names if compared == "all" else compared
+    return Trainings(experiment, tuple(name for name in variants if name in trained))
 
 
 def difference_jobs(study: StudySpec, trainings: Trainings) -> list[Job]:
@@ -115,51 +130,76 @@ def list_pairs(variants: Sequence[str], base: str | None = None) -> list[tuple[s
 
 
 def compute_differences(
-    trainings: Trainings, job_outcomes: Iterable[Outcome], base: str | None = None
+    trainings: Trainings,
+    job_outcomes: Iterable[Outcome],
+    base: str | None = None,
+    spec: DifferencesSpec = DEFAULT,
 ) -> Differences:
     """Compare the pairs of `list_pairs`, and plan the seeds that they require.
 
-    `pairs` has the columns of `pairs_table`, and these. `verdict` is 'above' or 'below' if Holm's p over
-    this table is at most 5 %, for new seeds on new images; else 'not significant', or 'not tested'
-    without a test, as with two seeds. With one seed the verdict is about these two networks, by
-    McNemar's test, and says so. `least_detectable_points` is the minimum detectable difference at 80 %
-    power, for one pair tested alone at 5 %. `seeds_needed` is the required number of paired seeds, in
-    total, if the true difference is the observed one; `_low` and `_high` are for the limits of the 95 %
-    interval of its standard deviation; NA if no number is enough. Nothing is rounded.
+    `pairs` has the columns of `pairs_table`, and these. `verdict` is 'above' or 'below' if the p-value
+    corrected over this table is at most 5 %, for new seeds on new images; else 'not significant', or 'not
+    tested' without a test, as with two seeds. With one seed the verdict is about these two networks, by
+    McNemar's test, and says so. Nothing is rounded.
 
     `job_outcomes` are those of `difference_jobs`. As in all tables, stale records count only if a
     variant has no others.
     """
-    usable, notes = _select_usable(trainings, job_outcomes)
-    stale = {name for name, outcomes in usable.items() if outcomes[0].status == "stale"}
-    records = [outcome.record for outcomes in usable.values() for outcome in outcomes]
+    usable, notes = select_usable(trainings.variants, job_outcomes)
+
+    def choose_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+        if base is None or base in names:
+            return list_pairs(names, base)
+        notes.append(f"{base} has no training to compare with")
+        return []
+
+    return compare_usable(usable, choose_pairs, notes, spec, trainings.experiment.recipe)
+
+
+def compare_usable(
+    usable: Mapping[str, Sequence[Outcome]],
+    choose_pairs: Callable[[Sequence[str]], list[tuple[str, str]]],
+    notes: list[str],
+    spec: DifferencesSpec,
+    recipe: str,
+    name: Callable[[Record], str] = variant_key,
+) -> Differences:
+    """Compare outcomes that count, by the name of their row; `notes` grow by what can't be compared."""
+    stale = {row for row, outcomes in usable.items() if outcomes[0].status == "stale"}
+    records = [o.record for outcomes in usable.values() for o in outcomes if o.record is not None]
     try:
-        correct = build_correctness(record for record in records if record is not None)
+        correct = build_correctness(records, name)
     except ValueError as error:
         notes.append(f"nothing is compared: {error}")
-        nothing = make_frame([], DIFFERENCE_COLUMNS), make_frame([], ACCURACY_COLUMNS)
-        return Differences(*nothing, tuple(notes))
-    if base is not None and base not in correct.variants:
-        notes.append(f"{base} has no training to compare with")
-        names: list[tuple[str, str]] = []
-    else:
-        names = list_pairs(correct.variants, base)
+        return no_differences(notes, spec)
+    names = choose_pairs(correct.variants)
     # `build_correctness` takes no record without one.
     first = records[0]
-    assert first is not None
     assert first.dataset is not None
-    pairs = pairs_table(correct, names)
-    plans = make_frame([_plan_columns(correct, *pair) for pair in names], PLAN_COLUMNS)
-    pairs = pd.concat([pairs, plans], axis="columns").assign(
+    pairs = pairs_table(correct, names, spec)
+    pairs = pairs.assign(
         metric="accuracy",
         verdict=[decide_verdict(row) for row in row_dicts(pairs)],
         stale=pairs["variant"].isin(stale) | pairs["base"].isin(stale),
         dataset_label=first.dataset.label,
-        recipe=trainings.experiment.recipe,
-        status=[_status(correct, *pair) for pair in names],
+        recipe=recipe,
+        status=[describe_status(row) for row in row_dicts(pairs)],
     )
     pairs = make_frame(pairs, DIFFERENCE_COLUMNS)
-    return Differences(pairs, accuracy_intervals(correct), tuple(notes))
+    model = fit_seed_model(100 * correct.accuracies_VS, spec.method)
+    images_VV = 1e4 * image_variances(correct.bits_VSN, correct.is_trained_VS)
+    comparison = Comparison(correct.variants, model, images_VV, spec)
+    return Differences(pairs, accuracy_intervals(correct), tuple(notes), spec, comparison)
+
+
+def no_differences(notes: Iterable[str], spec: DifferencesSpec) -> Differences:
+    """Empty frames, with notes that say why."""
+    return Differences(
+        make_frame([], DIFFERENCE_COLUMNS),
+        make_frame([], ACCURACY_COLUMNS),
+        tuple(notes),
+        spec,
+    )
 
 
 def show_population(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -174,7 +214,7 @@ def show_population(pairs: pd.DataFrame) -> pd.DataFrame:
         "seeds_low_points": "all_low_points",
         "seeds_high_points": "all_high_points",
         "seeds_p": "all_p",
-        "seeds_holm_p": "all_holm_p",
+        "seeds_corrected_p": "all_corrected_p",
         "mean_better_seeds": "mean_better_all",
     }
     return pairs.assign(
@@ -188,6 +228,11 @@ def describe_population(pairs: pd.DataFrame) -> str:
     return f"new seeds on {images} test images"
 
 
+def population(column: str) -> str:
+    """What verdicts on a column of `runs` are about."""
+    return f"new seeds on {'new' if column == 'test_accuracy' else 'these'} test images"
+
+
 def name_measure(pairs: pd.DataFrame) -> str:
     """'test accuracy', 'balanced accuracy' or another headline metric, in words."""
     return metric_words(pairs["metric"].iloc[0] if len(pairs) else "accuracy")
@@ -196,7 +241,7 @@ def name_measure(pairs: pd.DataFrame) -> str:
 def decide_verdict(row: dict[str, Any]) -> str:
     """ABOVE, BELOW, UNDECIDED or UNTESTED for a row of `pairs_table`; with one seed a value of NETWORKS."""
     one_seed = row["n"] == 1
-    p = row["networks_holm_p"] if one_seed else row["all_holm_p"]
+    p = row["networks_corrected_p"] if one_seed else row["all_corrected_p"]
     if pd.isna(p):
         return UNTESTED
     direction = ABOVE if row["difference_points"] > 0 else BELOW
@@ -204,65 +249,46 @@ def decide_verdict(row: dict[str, Any]) -> str:
     return NETWORKS[verdict] if one_seed else verdict
 
 
-def _select_usable(
-    trainings: Trainings, job_outcomes: Iterable[Outcome]
+def _variant_row(job: Job) -> str:
+    return job.variant
+
+
+def select_usable(
+    rows: Sequence[str], job_outcomes: Iterable[Outcome], name: Callable[[Job], str] = _variant_row
 ) -> tuple[dict[str, list[Outcome]], list[str]]:
-    """The outcomes that count, by variant in the trainings' order; and notes on what is left out."""
-    by_variant: dict[str, list[Outcome]] = {name: [] for name in trainings.variants}
+    """The outcomes that count, by row in the order of `rows`; and notes on what is left out."""
+    by_row: dict[str, list[Outcome]] = {row: [] for row in rows}
     for outcome in job_outcomes:
-        by_variant.setdefault(outcome.job.variant, []).append(outcome)
+        by_row.setdefault(name(outcome.job), []).append(outcome)
     usable, notes = {}, []
-    for name, outcomes in by_variant.items():
+    for row, outcomes in by_row.items():
         trained = [o for o in outcomes if o.record and o.record.train]
         if counted := pick_counted(trained, lambda outcome: outcome.status):
-            usable[name] = counted
+            usable[row] = counted
         elif outcomes:
-            notes.append(f"{name} is left out: {outcomes[0].reason or outcomes[0].status}")
-    if len(trainings.variants) > MAX_COMPARED:
+            notes.append(f"{row} is left out: {outcomes[0].reason or outcomes[0].status}")
+    if len(rows) > MAX_COMPARED:
         notes.append(
-            f"only the first {MAX_COMPARED} of {len(trainings.variants):,} variants are compared: name "
-            "fewer in the study's ablation table"
+            f"only the first {MAX_COMPARED} of {len(rows):,} variants are compared: name "
+            "others under differences.variants"
         )
     return usable, notes
 
 
-def _status(correct: Correctness, ours: str, base: str) -> str:
-    n = len(correct.common_seeds([ours, base]))
+def describe_status(row: dict[str, Any]) -> str:
+    """Why a row of `pairs_table` or `score_pairs` has no test; 'ok' if it has one."""
+    n, images = row["n"], "networks_p" in row
     if n == 0:
         return "no common seed"
     if n == 1:
-        return "only one common seed: it compares two networks, not two variants"
-    values = correct.differences(ours, base)
-    if not values.any():
+        about = ": it compares two networks, not two variants" if images else ": no test"
+        return f"only one seed{about}"
+    if images and row["seeds_p"] == 1 and pd.isna(row["seeds_low_points"]):
         return "the same predictions in every seed: p is for these networks, not for new seeds"
     if n < MIN_FOR_INTERVAL:
-        return "only two common seeds: no interval and no test"
-    equal = np.ptp(values.sum(axis=1)) == 0
-    return "every seed has the same difference, so its spread is unknown" if equal else "ok"
-
-
-def _plan_columns(correct: Correctness, ours: str, base: str) -> dict[str, Any]:
-    """The minimum detectable difference of n paired seeds, and the seeds that this difference requires."""
-    values = correct.differences(ours, base)
-    n, num_images = values.shape
-    if n < 2 or num_images < 2:
-        return {}
-    estimate = estimate_mean(values)
-    sd = math.sqrt(float(estimate.seed_variance) * n)
-    image_error = math.sqrt(float(estimate.image_variance))
-    if sd == 0:
-        return {}
-    row: dict[str, Any] = {}
-    if n >= MIN_FOR_INTERVAL:
-        row["least_detectable_points"] = 100 * minimum_detectable_difference(sd, n, image_error)
-    if estimate.mean:
-        required = plan_seeds(float(estimate.mean), sd, n, image_error)
-        row |= {
-            "seeds_needed": required.seeds,
-            "seeds_needed_low": required.at_low_sd,
-            "seeds_needed_high": required.at_high_sd,
-        }
-    return row
+        return "only two seeds: no interval and no test"
+    p = row["seeds_p"] if images else row["p"]
+    return "no seed differs from another, so the spread is unknown" if pd.isna(p) else "ok"
 
 
 def median_detectable_difference(pairs: pd.DataFrame) -> tuple[int, float] | None:

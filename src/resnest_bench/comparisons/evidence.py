@@ -5,26 +5,27 @@ percentage points), everything else as natural logarithms, so that a difference 
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from resnest_bench.comparisons.latency_evidence import LatencyEvidence
+from resnest_bench.comparisons.measurement import Measurement, NotTestable, estimate_over_rounds
 from resnest_bench.formats import is_known
-from resnest_bench.frames.correctness import build_correctness
+from resnest_bench.frames.correctness import Correctness, build_correctness
 from resnest_bench.frames.predictions import NOT_KEPT
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import ClaimTest
-from resnest_bench.specs.looks import planned_looks, seeds_by_look
+from resnest_bench.specs.looks import seeds_by_look
 from resnest_bench.specs.scores import TRAINED_METRICS, metric_column, metric_factor
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.intervals import MeanEstimate, estimate_mean
+from resnest_bench.stats.seed_model import fit_seed_model, image_variances
 from resnest_bench.stats.sequential import Looks
 from resnest_bench.status.outcomes import Outcome
-from resnest_bench.tables.noise import NO_REFERENCE, FloorKey, NoiseFloor, noise_floors
+from resnest_bench.tables.noise import noise_floors
 from resnest_bench.tables.selection import Experiments, RowGroups, select
 from resnest_bench.tables.values import (
     CELL_COLUMNS,
@@ -32,10 +33,8 @@ from resnest_bench.tables.values import (
     Row,
     any_stale,
     counted_rows,
-    describe_setting,
     first_known,
     join_devices,
-    latency_status,
     training_status,
 )
 
@@ -43,48 +42,6 @@ from resnest_bench.tables.values import (
 SETTLED = ("ok", "stale", "failed")
 COUNTS = {"params": "num_params", "macs": "num_macs"}
 COUNT_NAMES = {"params": "parameters", "macs": "MACs"}
-
-
-class NotTestable(Exception):  # noqa: N818 - it is a finding, not an error
-    """Why there is nothing to test, as a text for readers."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A mean, or a mean difference, over the seeds (or rounds) that all its variants have.
-
-    `estimate` is from `estimate_mean`, on the additive scale; its variances are NaN for a single seed.
-    `values` holds one value per seed. `exact` marks a count, which has no error. `same_predictions` says
-    that the variants agree on every image in every seed, `only_seeds` that new images were not considered.
-    `notes` say which seeds or rounds are missing,
-    and why. `looks` are the interim analyses of an adaptive study's training, and the other fields are
-    those of the last one; None if the seeds are fixed. `noise` compares two latencies with the noise
-    floor of their device, in words.
-    """
-
-    estimate: MeanEstimate
-    seeds: tuple[int, ...]
-    seed_values: tuple[float, ...]
-    num_images: int | None = None
-    stale: bool = False
-    device: str | None = None
-    exact: bool = False
-    same_predictions: bool = False
-    only_seeds: bool = False
-    notes: tuple[str, ...] = ()
-    looks: Looks | None = None
-    noise: str = ""
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One variant in one experiment: its values by round, and their origin."""
-
-    by_round: Mapping[int, float]
-    devices: Mapping[int, str | None]
-    setting: str
-    stale: bool
-    notes: tuple[str, ...]
 
 
 def find_experiments(study: StudySpec, claim: ClaimSpec) -> Experiments:
@@ -118,7 +75,7 @@ class Evidence:
         self.study = study
         self._runs = RowGroups(runs, RUN_COLUMNS)
         self._cells = RowGroups(cells, CELL_COLUMNS)
-        self._floors = noise_floors(runs)
+        self._latencies = LatencyEvidence(self._runs, self._cells, noise_floors(runs))
         self._records = {outcome.job: outcome.record for outcome in job_outcomes if outcome.usable}
 
     def label(self, dataset: str | None) -> str | None:
@@ -163,25 +120,32 @@ class Evidence:
         ]
         try:
             correct = build_correctness(records)
-            seeds = correct.common_seeds(names)
-            if not seeds:
-                raise NotTestable("no common seed")
-            values = correct.select(names[0]) if len(names) == 1 else correct.differences(*names)
-            looks, indices = self._find_looks(
-                experiment, names, seeds, lambda indices: _estimate_points(values[indices])
+            looks, seeds = self._find_looks(
+                experiment,
+                names,
+                lambda seeds: self._estimate(experiment, "accuracy", names, seeds, correct),
             )
-            seeds, values = tuple(seeds[i] for i in indices), values[indices]
-            estimate = _estimate_points(values)
+            estimate = self._estimate(experiment, "accuracy", names, seeds, correct)
         except ValueError as error:
             raise NotTestable(str(error)) from None
+        known = {
+            name: dict(zip(correct.common_seeds([name]), correct.select(name), strict=True))
+            for name in names
+        }
+        by_seed = [
+            {seed: 100 * float(bits.mean()) for seed, bits in known[name].items() if seed in seeds}
+            for name in names
+        ]
+        shared, values = _pair_by_seed(by_seed)
+        bits = [[known[name].get(seed) for seed in sorted(seeds)] for name in names]
         return Measurement(
             estimate,
-            seeds,
-            tuple(100 * values.mean(axis=1)),
-            values.shape[1],
+            shared,
+            values,
+            correct.bits_VSN.shape[-1],
             stale=any(map(any_stale, sides)),
             device=join_devices([row for side in sides for row in side]),
-            same_predictions=len(names) == 2 and not values.any(),
+            same_predictions=len(names) == 2 and all(map(_are_alike, *bits)),
             notes=self._training_notes(experiment, names),
             looks=looks,
         )
@@ -192,31 +156,23 @@ class Evidence:
         """Any other measure of trained networks: one value per seed, and nothing per image."""
         if experiment is None:
             raise NotTestable("this study trains nothing")
-        column, factor = metric_column(metric), metric_factor(metric)
         sides = [self._trained_rows(experiment, name) for name in names]
-        by_seed = [
-            {row["seed"]: factor * row[column] for row in side if is_known(row[column])}
-            for side in sides
-        ]
-        for name, known in zip(names, by_seed, strict=True):
+        every = [self._values_by_seed(experiment, metric, name) for name in names]
+        for name, known in zip(names, every, strict=True):
             if not known:
                 raise NotTestable(
                     f"{name} has no {metric}: {NOT_KEPT}, or it isn't defined for them"
                 )
-        seeds = tuple(sorted(set.intersection(*map(set, by_seed))))
-        if not seeds:
-            raise NotTestable("no common seed")
-        one = np.array([by_seed[0][seed] for seed in seeds])
-        values = one - np.array([by_seed[1][seed] for seed in seeds]) if len(names) > 1 else one
-        looks, indices = self._find_looks(
-            experiment, names, seeds, lambda indices: _estimate_over_rounds(values[indices])
+        looks, seeds = self._find_looks(
+            experiment, names, lambda seeds: self._estimate(experiment, metric, names, seeds)
         )
-        seeds, values = tuple(seeds[i] for i in indices), values[indices]
         rows = [row for side in sides for row in side]
+        by_seed = [{k: value for k, value in known.items() if k in seeds} for known in every]
+        shared, values = _pair_by_seed(by_seed)
         return Measurement(
-            _estimate_over_rounds(values),
-            seeds,
-            tuple(values.tolist()),
+            self._estimate(experiment, metric, names, seeds),
+            shared,
+            values,
             int(first_known(rows, "num_test") or 0) or None,
             stale=any(map(any_stale, sides)),
             device=join_devices(rows),
@@ -225,31 +181,89 @@ class Evidence:
             looks=looks,
         )
 
+    def _estimate(
+        self,
+        experiment: Experiment,
+        metric: str,
+        names: Sequence[str],
+        seeds: Collection[int],
+        correct: Correctness | None = None,
+    ) -> MeanEstimate:
+        """The mean of one variant, or the difference of two, from these seeds, in the unit for readers.
+
+        Two are compared as the study's `differences` say, with the spread of all variants of the
+        experiment. With `correct` the variance from new test images is added.
+        """
+        if len(names) == 1:
+            if correct is not None:
+                kept = [seed in seeds for seed in correct.common_seeds(names)]
+                return _estimate_points(correct.select(names[0])[kept])
+            known = self._values_by_seed(experiment, metric, names[0])
+            return estimate_over_rounds(np.array([known[s] for s in sorted(known) if s in seeds]))
+        trained = [name for name in self.study.variant_names if self._is_trained(experiment, name)]
+        values = [
+            [known.get(seed, math.nan) for seed in sorted(seeds)]
+            for known in (self._values_by_seed(experiment, metric, name) for name in trained)
+        ]
+        model = fit_seed_model(np.array(values), self.study.differences.method)
+        image_variance = 0.0
+        if correct is not None:
+            used_VS = correct.is_trained_VS & [seed in seeds for seed in correct.seeds]
+            rows = [correct.variants.index(name) for name in names]
+            image_variance = 1e4 * image_variances(correct.bits_VSN, used_VS)[rows[0], rows[1]]
+        ours, base = (trained.index(name) for name in names)
+        found = model.difference(ours, base, image_variance)
+        n = int(found.num_seeds)
+        if not n:
+            raise NotTestable("no common seed")
+        spread = n > 1
+        return MeanEstimate(
+            float(found.mean),
+            float(found.seed_variance) if spread else math.nan,
+            float(found.image_variance) if spread else math.nan,
+            n,
+            None if found.seed_df is None else float(found.seed_df),
+        )
+
+    def _is_trained(self, experiment: Experiment, name: str) -> bool:
+        return bool(self._runs.select(experiment, name))
+
+    def _values_by_seed(self, experiment: Experiment, metric: str, name: str) -> dict[int, float]:
+        """A variant's values that count, in the unit for readers."""
+        column, factor = metric_column(metric), metric_factor(metric)
+        rows = counted_rows(self._runs.select(experiment, name))
+        return {row["seed"]: factor * row[column] for row in rows if is_known(row[column])}
+
     def _find_looks(
         self,
         experiment: Experiment,
         names: Sequence[str],
-        seeds: Sequence[int],
-        estimate: Callable[[list[int]], MeanEstimate],
-    ) -> tuple[Looks | None, list[int]]:
-        """The looks at one comparison, and the indices in `seeds` of the seeds of the last one.
+        estimate: Callable[[Collection[int]], MeanEstimate],
+    ) -> tuple[Looks | None, Collection[int]]:
+        """The looks at one comparison, and the seeds of the last one.
 
-        `estimate` is that of the seeds with these indices.
+        `estimate` is that of these seeds.
         """
-        if not (self.study.adaptive and experiment.kind == "train"):
-            return None, list(range(len(seeds)))
         every = [self._runs.select(experiment, name) for name in names]
+        if not (self.study.adaptive and experiment.kind == "train"):
+            return None, {row["seed"] for rows in every for row in rows}
         ended = [{r["seed"] for r in rows if r["status"] in SETTLED} for rows in every]
-        indices_by_look = [
-            [i for i, seed in enumerate(seeds) if seed in at_look]
-            for at_look in seeds_by_look(self.study, lambda seed: all(seed in e for e in ended))
+        by_look = seeds_by_look(self.study, lambda seed: all(seed in each for each in ended))
+        usable = [
+            {row["seed"] for row in counted_rows(rows) if is_known(row["test_accuracy"])}
+            for rows in every
         ]
-        if not indices_by_look[-1]:
+        if not all(seeds & by_look[-1] for seeds in usable):
             raise NotTestable("no common seed in the looks so far")
-        estimates = [estimate(indices) for indices in indices_by_look if len(indices) > 1]
-        with_spread = tuple(one for one in estimates if one.seed_variance > 0)
-        looks = Looks(planned_looks(self.study), len(indices_by_look), with_spread)
-        return looks, indices_by_look[-1]
+        estimates = {
+            number: estimate(seeds)
+            for number, seeds in enumerate(by_look)
+            if all(len(seeds & each) > 1 for each in usable)
+        }
+        spread = {number: one for number, one in estimates.items() if one.seed_variance > 0}
+        schedule = tuple(self.study.adaptive.schedule(len(self.study.seeds)))
+        looks = Looks(schedule, len(by_look), tuple(spread), tuple(spread.values()))
+        return looks, by_look[-1]
 
     def _trained_rows(self, experiment: Experiment, name: str) -> list[Row]:
         rows = self._runs.select(experiment, name)
@@ -273,67 +287,26 @@ class Evidence:
         self, experiment: Experiment | None, names: Sequence[str], batch_size: int
     ) -> Measurement:
         """Measure log(ms) of one variant, or the log of the ratio of two, over their common rounds."""
-        sides = [self._find_latency(experiment, name, batch_size) for name in names]
-        settings = list(dict.fromkeys(side.setting for side in sides))
-        if len(settings) > 1:
-            raise NotTestable(f"measured in different settings: {' and '.join(settings)}")
-        shared = set.intersection(*(set(side.by_round) for side in sides))
-        if not shared:
-            raise NotTestable("no common round")
-        rounds = sorted(n for n in shared if len({side.devices[n] for side in sides}) == 1)
-        devices = list(dict.fromkeys(on for n in rounds if (on := sides[0].devices[n])))
-        if not rounds or len(devices) > 1:
-            raise NotTestable("measured on several devices: such latencies can't be compared")
-        logs = np.array([[math.log(side.by_round[n]) for n in rounds] for side in sides])
-        values = logs[0] - logs[1] if len(sides) > 1 else logs[0]
-        return Measurement(
-            _estimate_over_rounds(values),
-            tuple(rounds),
-            tuple(values),
-            stale=any(side.stale for side in sides),
-            device=devices[0] if devices else None,
-            notes=tuple(note for side in sides for note in side.notes),
-            noise=self._compare_with_noise(experiment, devices, values) if len(sides) > 1 else "",
-        )
+        return self._latencies.measure(experiment, names, batch_size)
 
-    def _compare_with_noise(
-        self, experiment: Experiment | None, devices: list[str], logs: np.ndarray
-    ) -> str:
-        key = (*experiment[1:], *devices) if experiment else ()
-        floor = self._floors.get(cast(FloorKey, key))
-        if not isinstance(floor, NoiseFloor):
-            return f"the noise floor is unknown, since {floor or NO_REFERENCE}"
-        return floor.describe_difference(math.exp(logs.mean()), 1.0, len(logs))
 
-    def _find_latency(self, experiment: Experiment | None, name: str, batch_size: int) -> _Side:
-        runs, cells = (rows.select(experiment, name) for rows in (self._runs, self._cells))
-        if not runs:
-            raise NotTestable(f"this study does not time {name}")
-        counted = {row["seed"]: row for row in counted_rows(runs)}
-        timed = [cell for cell in cells if cell["seed"] in counted]
-        first = next(
-            (cell for cell in timed if is_known(cell["primary"]) and cell["primary"]), None
-        )
-        comparable = [
-            cell
-            for cell in timed
-            if first
-            and is_known(cell["p50_ms"])
-            and cell["p50_ms"] > 0
-            and cell["batch_size"] == batch_size
-            and describe_setting(cell) == describe_setting(first)
-        ]
-        notes = tuple(f"{name}: {problem}" for problem in latency_status(runs, timed))
-        if first is None or not comparable:
-            reasons = f" ({'; '.join(notes)})" if notes else ""
-            raise NotTestable(f"{name} has no latency at batch size {batch_size}{reasons}")
-        return _Side(
-            by_round={cell["seed"]: cell["p50_ms"] for cell in comparable},
-            devices={number: join_devices([row]) for number, row in counted.items()},
-            setting=describe_setting(first),
-            stale=any_stale(runs),
-            notes=notes,
-        )
+def _pair_by_seed(
+    by_seed: Sequence[Mapping[int, float]],
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The seeds that one variant has, or two share, and their values, or differences."""
+    shared = tuple(sorted(set.intersection(*map(set, by_seed))))
+    signs = (1.0, -1.0)[: len(by_seed)]
+    return shared, tuple(
+        sum(sign * known[seed] for sign, known in zip(signs, by_seed, strict=True))
+        for seed in shared
+    )
+
+
+def _are_alike(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    """Whether two networks agree on every image; without both, whether there is neither."""
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)
 
 
 def _estimate_points(values_SN: np.ndarray) -> MeanEstimate:
@@ -347,12 +320,3 @@ def _estimate_points(values_SN: np.ndarray) -> MeanEstimate:
         1e4 * float(estimate.image_variance),
         estimate.num_seeds,
     )
-
-
-def _estimate_over_rounds(values: np.ndarray) -> MeanEstimate:
-    """Mean and its variance over rounds, or over seeds, without an image variance."""
-    n = len(values)
-    if n < 2:
-        return MeanEstimate(float(values[0]), math.nan, math.nan, 1)
-    variance = float(values.var(ddof=1)) if np.ptp(values) else 0.0
-    return MeanEstimate(float(values.mean()), variance / n, 0.0, n)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from resnest_bench.comparisons.evidence import Evidence, NotTestable
+from resnest_bench.comparisons.evidence import Evidence
+from resnest_bench.comparisons.measurement import NotTestable
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import StudySpec

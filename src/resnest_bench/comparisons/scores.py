@@ -20,30 +20,40 @@ from resnest_bench.comparisons.differences import (
     UNTESTED,
     Differences,
     Trainings,
+    describe_status,
     list_pairs,
 )
+from resnest_bench.comparisons.pairs import (
+    DEFAULT,
+    MARGIN_COLUMNS,
+    compare_pairs,
+    correct_pairs,
+    describe_seeds,
+    plan_pair,
+)
+from resnest_bench.comparisons.standings import Comparison
 from resnest_bench.formats import is_known, row_dicts
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.predictions import NOT_KEPT
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.records.metrics import METRICS
+from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.specs.scores import (
     TRAINED_METRICS,
     metric_column,
     metric_factor,
     metric_units,
 )
-from resnest_bench.stats.intervals import SEEDS, TWO_VALUES, sample_variance
-from resnest_bench.stats.multiplicity import holm
-from resnest_bench.stats.p_values import probability_above, seed_p_value
-from resnest_bench.stats.paired import pair_probability
-from resnest_bench.stats.power import ALPHA, minimum_detectable_difference, plan_seeds
+from resnest_bench.stats.intervals import SEEDS, TWO_VALUES
+from resnest_bench.stats.power import ALPHA
+from resnest_bench.stats.seed_model import SeedModel, fit_seed_model
 from resnest_bench.stats.summary import MIN_FOR_INTERVAL, summarise
 from resnest_bench.tables.axes import metric_axis
 from resnest_bench.tables.selection import Experiments
 
 NO_IMAGES = "for new seeds on these test images: this measure is not tested for new images"
 ALIKE = "none: every seed has the same value"
+PAIR_ABOVE = ("pair_above", "pair_above_low", "pair_above_high")
 SCORE_COLUMNS = {
     **dict.fromkeys(["metric", "variant"], "str"),
     "n": "Int64",
@@ -57,11 +67,11 @@ SCORE_COLUMNS = {
 }
 SCORE_PAIR_COLUMNS = {
     **dict.fromkeys(["metric", "variant", "base", "verdict"], "str"),
-    "n": "Int64",
+    **dict.fromkeys(["n", "variant_n", "base_n", "num_shared_seeds"], "Int64"),
     **dict.fromkeys(["difference", "std", "low", "high"], "float64"),
     "unit": "str",
     **dict.fromkeys(
-        ["p", "holm_p", "mean_above", "pair_above", "pair_above_low", "pair_above_high"], "float64"
+        ["p", "corrected_p", "mean_above", *MARGIN_COLUMNS, "effect_size", *PAIR_ABOVE], "float64"
     ),
     "least_detectable": "float64",
     **dict.fromkeys(["seeds_needed", "seeds_needed_low", "seeds_needed_high"], "Int64"),
@@ -153,95 +163,79 @@ def scores_table(found: ScoreValues) -> pd.DataFrame:
     return make_frame(rows, SCORE_COLUMNS)
 
 
-def score_pairs(found: ScoreValues, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """One row per pair (variant, base): the mean difference over paired seeds, variant minus base.
+def score_pairs(
+    found: ScoreValues, pairs: Sequence[tuple[str, str]], spec: DifferencesSpec = DEFAULT
+) -> pd.DataFrame:
+    """One row per pair (variant, base): the difference of the means over seeds, variant minus base.
 
-    `p` is that of the paired t-test and `holm_p` its correction over this table; both require three seeds,
-    as does the interval. `verdict` is ABOVE or BELOW where `holm_p` is at most 5 %: a greater value, which
-    is the worse one where less is better. `mean_above` is the probability that the variant's mean is
-    greater, `pair_above` that the next pair's is (see `pairs_table`). `least_detectable` and
-    `seeds_needed` are those of `compute_differences`. All are in `unit`; nothing is rounded.
+    `p` is that of the test in `spec` and `corrected_p` its correction over this table; both require three
+    seeds, as does the interval. `verdict` is ABOVE or BELOW where `corrected_p` is at most 5 %: a greater
+    value, which is the worse one where less is better. `mean_above` is the probability that the variant's
+    mean is greater, `pair_above` that the next pair's is. The other columns are those of `pairs_table`, with
+    `probability_better` for a greater value. All are in `unit`; nothing is rounded.
     """
-    rows = [_pair_row(found, *pair) for pair in pairs]
+    names = list(found.variants)
+    numbers = [(names.index(ours), names.index(base)) for ours, base in pairs]
+    model = fit_scores(found, spec)
+    rows: list[dict[str, Any]] = [
+        {
+            "metric": found.metric,
+            "variant": ours,
+            "base": base,
+            "unit": metric_units(found.metric)[1],
+            "stale": bool({ours, base} & found.stale),
+            "dataset_label": found.dataset_label,
+            **_rename(describe_seeds(model, *number, 1.0)),
+        }
+        for (ours, base), number in zip(pairs, numbers, strict=True)
+    ]
+    if rows:
+        one, other = np.array(numbers).T
+        compared = compare_pairs(model, one, other, np.zeros(len(rows)), spec.margin)
+        estimate = compared["estimate"]
+        for index, row in enumerate(rows):
+            if row["n"] > 1:
+                row |= plan_pair(estimate, index, len(rows))
+            if row["n"] >= MIN_FOR_INTERVAL:
+                row |= {
+                    "low": compared["low"][index],
+                    "high": compared["high"][index],
+                    "p": compared["p"][index],
+                    "mean_above": compared["better"][index],
+                    **{name: compared[name][index] for name in MARGIN_COLUMNS if name in compared},
+                }
     table = make_frame(rows, SCORE_PAIR_COLUMNS)
-    table["holm_p"] = holm(table["p"].to_numpy())
+    table["corrected_p"] = correct_pairs(table["p"].to_numpy(), numbers, spec.correction)
+    table["status"] = [describe_status(row) for row in row_dicts(table)]
     table["verdict"] = [_verdict(row) for row in row_dicts(table)]
     return table
 
 
+def fit_scores(found: ScoreValues, spec: DifferencesSpec = DEFAULT) -> SeedModel:
+    """How the variants vary over their seeds in one measure, in its unit for readers."""
+    seeds = sorted({seed for values in found.by_variant.values() for seed in values})
+    values = [[row.get(seed, math.nan) for seed in seeds] for row in found.by_variant.values()]
+    return fit_seed_model(np.array(values).reshape(len(found.by_variant), len(seeds)), spec.method)
+
+
+def _rename(row: dict[str, Any]) -> dict[str, Any]:
+    return {SCORE_NAMES.get(name, name): value for name, value in row.items()}
+
+
 def _verdict(row: dict[str, Any]) -> str:
-    if not is_known(row["holm_p"]):
+    if not is_known(row["corrected_p"]):
         return UNTESTED
-    if row["holm_p"] > ALPHA:
+    if row["corrected_p"] > ALPHA:
         return UNDECIDED
     return ABOVE if row["difference"] > 0 else BELOW
 
 
-def _pair_row(found: ScoreValues, ours: str, base: str) -> dict[str, Any]:
-    one, other = found.by_variant[ours], found.by_variant[base]
-    seeds = sorted(one.keys() & other.keys())
-    values = np.array([one[seed] - other[seed] for seed in seeds])
-    row: dict[str, Any] = {
-        "metric": found.metric,
-        "variant": ours,
-        "base": base,
-        "n": len(seeds),
-        "unit": metric_units(found.metric)[1],
-        "seed_differences": values.tolist(),
-        "stale": bool({ours, base} & found.stale),
-        "dataset_label": found.dataset_label,
-        "status": _status(values),
-    }
-    if not len(values):
-        return row
-    summary = summarise(values.tolist())
-    row["difference"] = summary.mean
-    if len(values) < MIN_FOR_INTERVAL:
-        return row
-    p = float(seed_p_value(values))
-    above, low, high = pair_probability(values)
-    return {
-        **row,
-        "std": summary.std,
-        "low": summary.low,
-        "high": summary.high,
-        "p": p,
-        "mean_above": float(probability_above(values.mean(), p)),
-        "pair_above": float(above),
-        "pair_above_low": float(low),
-        "pair_above_high": float(high),
-        **_plan(values),
-    }
-
-
-def _plan(values_S: np.ndarray) -> dict[str, Any]:
-    sd, n = math.sqrt(float(sample_variance(values_S))), len(values_S)
-    if sd == 0:
-        return {}
-    row: dict[str, Any] = {"least_detectable": minimum_detectable_difference(sd, n)}
-    if mean := float(values_S.mean()):
-        required = plan_seeds(mean, sd, n)
-        row |= {
-            "seeds_needed": required.seeds,
-            "seeds_needed_low": required.at_low_sd,
-            "seeds_needed_high": required.at_high_sd,
-        }
-    return row
-
-
-def _status(values_S: np.ndarray) -> str:
-    n = len(values_S)
-    if n == 0:
-        return "no common seed"
-    if n < MIN_FOR_INTERVAL:
-        word = "one common seed" if n == 1 else "two common seeds"
-        return f"only {word}: no interval and no test"
-    equal = np.ptp(values_S) == 0
-    return "every seed has the same difference, so its spread is unknown" if equal else "ok"
-
-
 def compare_scores(
-    trainings: Trainings, runs: pd.DataFrame, metric: str, base: str | None = None
+    trainings: Trainings,
+    runs: pd.DataFrame,
+    metric: str,
+    base: str | None = None,
+    spec: DifferencesSpec = DEFAULT,
 ) -> Differences:
     """As `compute_differences`, for a share other than the accuracy: over seeds alone.
 
@@ -255,7 +249,7 @@ def compare_scores(
         notes.append(f"{base} has no {metric} to compare with")
     elif found.variants:
         names = list_pairs(found.variants, base)
-    table = score_pairs(found, names)
+    table = score_pairs(found, names, spec)
     pairs = table.rename(columns=PAIR_NAMES).assign(
         num_images=found.num_images,
         dataset_label=found.dataset_label,
@@ -263,8 +257,16 @@ def compare_scores(
     )
     scores = scores_table(found).rename(columns=ACCURACY_NAMES)
     scores = scores.assign(method=[f"t, {n - 1} degrees of freedom" for n in scores["n"]])
+    higher, count = METRICS[metric_column(metric)].better == "higher", len(found.variants)
+    comparison = Comparison(
+        found.variants, fit_scores(found, spec), np.zeros((count, count)), spec, metric, higher
+    )
     return Differences(
-        make_frame(pairs, DIFFERENCE_COLUMNS), make_frame(scores, ACCURACY_COLUMNS), tuple(notes)
+        make_frame(pairs, DIFFERENCE_COLUMNS),
+        make_frame(scores, ACCURACY_COLUMNS),
+        tuple(notes),
+        spec,
+        comparison,
     )
 
 
@@ -274,13 +276,21 @@ PAIR_NAMES = {
     "low": "seeds_low_points",
     "high": "seeds_high_points",
     "p": "seeds_p",
-    "holm_p": "seeds_holm_p",
+    "corrected_p": "seeds_corrected_p",
     "mean_above": "mean_better_seeds",
     "pair_above": "pair_better",
     "pair_above_low": "pair_better_low",
     "pair_above_high": "pair_better_high",
     "least_detectable": "least_detectable_points",
     "seed_differences": "seed_differences_points",
+}
+SCORE_NAMES = {
+    "difference_points": "difference",
+    "std_points": "std",
+    "seed_differences_points": "seed_differences",
+    "pair_better": "pair_above",
+    "pair_better_low": "pair_above_low",
+    "pair_better_high": "pair_above_high",
 }
 ACCURACY_NAMES = {
     "mean": "mean_percent",

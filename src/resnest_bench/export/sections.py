@@ -20,6 +20,7 @@ from resnest_bench.charts import (
     training_curves_panels,
     transfer_chart,
 )
+from resnest_bench.comparisons.differences import population
 from resnest_bench.export.about import about, coverage, files
 from resnest_bench.export.blocks import (
     CLICK_TEXT,
@@ -45,14 +46,14 @@ from resnest_bench.formats import (
 )
 from resnest_bench.report.captions import caption, notes
 from resnest_bench.report.stability import SPREAD_TABLES, failure_warning, spread_notes
+from resnest_bench.report.standings import describe_standings
 from resnest_bench.report.tables import display_frame
 from resnest_bench.tables.axes import Axis
 from resnest_bench.tables.fronts import describe_front, describe_front_probabilities
 from resnest_bench.tables.noise import NOISE_PARTS, describe_floor
 from resnest_bench.tables.paper_comparison import PRINTED_FACTS
-from resnest_bench.tables.points import TIED_TEXT, choose_best, headline_points
-from resnest_bench.tables.selection import Experiments, main_experiments
-from resnest_bench.words import list_names
+from resnest_bench.tables.points import choose_best, headline_points
+from resnest_bench.tables.selection import main_experiments
 
 # A point of the trade-off is a dot, two bars and a label: 4,000 marks.
 MAX_POINTS = 1000
@@ -131,8 +132,7 @@ def tradeoff(results: PageResults) -> Section | None:
 
 def _describe_choice(results: PageResults, points: pd.DataFrame, x: Axis, y: Axis) -> list[str]:
     """Sentences: the front, the network with the best mean, and those not significantly below it."""
-    rows = Experiments(main_experiments(results.spec).training, None).runs(results.runs)
-    best = choose_best(points, x, y, None, None, rows)
+    best = choose_best(points, x, y, None, None)
     if best is None:
         return []
     row = best.row
@@ -140,8 +140,10 @@ def _describe_choice(results: PageResults, points: pd.DataFrame, x: Axis, y: Axi
         f"Best {y.label.lower()}: {row['variant']}, {row['y']:.4g} {y.unit} at "
         f"{format_significant(row['x'])} {x.unit}."
     )
-    if best.tied:
-        text += f" Not significantly below it: {list_names(best.tied, MAX_NAMES)} ({TIED_TEXT})."
+    training = main_experiments(results.spec).training
+    standings = results.rank_candidates(training, y.column, best.candidates)
+    if described := describe_standings(standings, population(y.column)):
+        text += f" {described}"
     return [*describe_front(points), *describe_front_probabilities(points, x, y), text]
 
 

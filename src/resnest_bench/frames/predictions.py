@@ -1,7 +1,9 @@
 """What the networks of one experiment say of each test image: variants x seeds x images."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -121,3 +123,13 @@ def _name_seeds(seeds: list[int]) -> str:
     """', seed 3' or ', seeds 2, 3'; empty without any."""
     numbers = ", ".join(map(str, seeds))
     return f", seed{'s' if len(seeds) > 1 else ''} {numbers}" if seeds else ""
+
+
+def read_image_names(file: Path, count: int) -> list[str] | None:
+    """Names of the `count` test images, from the file that `data` left; None without a list of that many."""
+    try:
+        names = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    fits = isinstance(names, list) and len(names) == count
+    return [str(name) for name in names] if fits else None

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from resnest_bench.claims.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, VERDICTS
+from resnest_bench.claims.verdicts import (
+    CONTRADICTED,
+    COUNTED,
+    SUPPORTED,
+    TIMED,
+    TRAINED,
+    UNDECIDED,
+    VERDICTS,
+)
 from resnest_bench.claims.wording import figure_text
 from resnest_bench.files import write_text
 from resnest_bench.formats import (
@@ -24,6 +32,7 @@ from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.looks import planned_looks
 from resnest_bench.stats.power import ALPHA
+from resnest_bench.stats.sequential import nominal_levels
 from resnest_bench.words import count_noun
 
 
@@ -54,23 +63,39 @@ def count_verdicts(table: pd.DataFrame) -> str:
 
 def claims_caption(table: pd.DataFrame, study: StudySpec) -> Caption:
     """The caption of the claims: what verdicts and intervals mean."""
-    num_tested = int(table["holm_p"].notna().sum())
     level = f"{100 * ALPHA:.0f} %"
+    tested = table[table["corrected_p"].notna() & table["family"].ne(COUNTED)]
+    families = [
+        f"{count} on {family}"
+        for family, count in tested["family"].value_counts(sort=False).items()
+    ]
     line = (
-        f"Claims, study {study.study}: the probability that any verdict is wrong is at most {level}"
+        f"Claims, study {study.study}: the probability that any verdict on {TRAINED}, or on {TIMED}, is "
+        f"wrong is at most {level}"
     )
     method = [
-        f"Verdicts are at {level} for all claims together, by Holm's correction over the {num_tested} "
-        "tested claims",
+        f"Verdicts are at {level} for all claims of a family together, by Bonferroni's correction over its "
+        f"tested claims ({' and '.join(families) or 'none'})",
+        *_explain_primary(tested),
         "The hypothesis is the one that decides the verdict; a claim holds only if all its hypotheses do",
         "The figure is its observed value with the 95 % interval, not corrected",
         "Accuracies are for new seeds on new test images, with the same training images; latencies are "
         "for new rounds on this machine",
         "Two seeds or rounds give no interval and no verdict",
-        "'Required to decide' is an estimate for 80 % power, if the true difference is the observed one",
+        "'Required to decide' is an estimate for 80 % power at that level, if the true difference is the observed one",
         "Its range in brackets is for the 95 % interval of the spread",
     ]
     return Caption(line, (*method, *_explain_looks(table, study)))
+
+
+def _explain_primary(tested: pd.DataFrame) -> list[str]:
+    names = tested.loc[tested["primary"].fillna(False), "name"].tolist()
+    if not names:
+        return []
+    return [
+        f"Declared as primary: {', '.join(names)}. The other claims of its family are decided only if all "
+        "primary ones are"
+    ]
 
 
 def _explain_looks(table: pd.DataFrame, study: StudySpec) -> list[str]:
@@ -80,14 +105,14 @@ def _explain_looks(table: pd.DataFrame, study: StudySpec) -> list[str]:
     planned, taken = planned_looks(study), table["look"].max()
     schedule = study.adaptive.schedule(len(study.seeds))
     counts = f"{', '.join(map(str, schedule[:-1]))} and {schedule[-1]}"
-    level = 100 * ALPHA / planned
+    levels = [100 * level for level in nominal_levels(tuple(schedule))]
     so_far = f"up to {taken} were taken" if is_known(taken) else "none was taken yet"
     return [
         "The study is adaptive: seeds were added while a claim on a trained accuracy was undecided",
         f"{planned} interim analyses (looks) were planned, at {counts} seeds; {so_far}",
-        f"Each look has the nominal level {level:.3g} % (Bonferroni over looks, then Holm over claims)",
-        f"The p-values allow for all looks; the intervals of such claims hold for all looks together at 95 %, "
-        f"and at each look at {100 - level:.4g} %",
+        f"The first look has the nominal level {levels[0]:.2g} %, the last one {levels[-1]:.2g} % (O'Brien and "
+        "Fleming's shape, by the union bound)",
+        "P-values and intervals of such claims hold for all looks together",
         "No later look changes a verdict",
     ]
 
@@ -101,7 +126,7 @@ def claims_display(table: pd.DataFrame) -> pd.DataFrame:
             "hypothesis": row["comparison"] if is_known(row["comparison"]) else GAP,
             "figure": figure_text(row),
             "n": str(row["n"]) if is_known(row["n"]) else GAP,
-            "p (Holm)": format_p_value(row["holm_p"]),
+            "corrected p": format_p_value(row["corrected_p"]),
             "required to decide": row["decides"] if is_known(row["decides"]) else GAP,
             "source": row["source"] or GAP,
         }
@@ -128,5 +153,5 @@ def claims_summary(table: pd.DataFrame) -> str:
             for row in table[table["verdict"] == word].to_dict("records")
         ]
     )
-    head = f"{count_verdicts(table)} ({100 * ALPHA:.0f} % for all together)"
+    head = f"{count_verdicts(table)} ({100 * ALPHA:.0f} % for all of a family together)"
     return "\n".join(["## Claims", "", head, *(["", *lines] if lines else []), ""])

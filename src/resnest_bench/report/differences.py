@@ -37,17 +37,22 @@ from resnest_bench.formats import (
 from resnest_bench.frames.data_notes import data_notes
 from resnest_bench.frames.files import write_csv
 from resnest_bench.report.captions import STALE, Caption
+from resnest_bench.report.effects import effects_caption, effects_display, effects_notes
+from resnest_bench.report.standings import (
+    STANDINGS_CAPTION,
+    describe_standings,
+    standings_display,
+)
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
-from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.stats.power import ALPHA, POWER
 from resnest_bench.words import count_noun, list_names
 
 
 def write_differences(results: StudyResults) -> list[Path]:
-    """Write pairs.csv (unrounded), .md and .tex, accuracies.csv and, for an ablation, effects.csv and .md.
+    """Write pairs.csv (unrounded), .md and .tex, accuracies.csv, standings.csv and, for an ablation, effects.*.
 
-    They hold every experiment of the study, the main one first. Holm's correction is for each separately.
+    They hold every experiment of the study, the main one first. P-values are corrected for each separately.
     """
     study, paths, written = results.spec, results.paths, []
     compared = results.compare_all()
@@ -62,8 +67,18 @@ def write_differences(results: StudyResults) -> list[Path]:
         write_csv(files[0], _stack(compared, "pairs"))
         write_text(files[1], "\n".join(markdown for markdown, _ in texts))
         write_text(files[2], "\n".join(latex for _, latex in texts))
-        written += [*files, paths.tables / "accuracies.csv"]
-        write_csv(written[-1], _stack(compared, "accuracies"))
+        written += [*files, paths.tables / "accuracies.csv", paths.tables / "standings.csv"]
+        write_csv(written[-2], _stack(compared, "accuracies"))
+        write_csv(written[-1], _stack(compared, "standings"))
+    recipes = [one for one in results.recipe_comparisons if len(one[1].pairs)]
+    if recipes:
+        written += [paths.tables / "recipe_pairs.csv", paths.tables / "recipe_pairs.md"]
+        write_csv(written[-2], results.recipe_differences())
+        texts = [
+            _render(differences, results, f"{study.study}-recipe-pairs-{one.dataset}")
+            for one, differences in recipes
+        ]
+        write_text(written[-1], "\n".join(markdown for markdown, _ in texts))
     if study.tables.ablation:
         effects = results.factor_effects
         written += [paths.tables / "effects.csv", paths.tables / "effects.md"]
@@ -98,10 +113,15 @@ def _render(differences: Differences, results: StudyResults, label: str) -> tupl
     display = differences_display(differences.pairs)
     study = results.spec
     caption = differences_caption(differences, study)
-    above = f"{caption} {describe_power(differences.pairs)}".strip()
+    standing = describe_standings(differences.standings, describe_population(differences.pairs))
+    above = " ".join(filter(None, [str(caption), describe_power(differences.pairs), standing]))
     below = [*data_notes(study, results.runs).values(), *differences_notes(differences)]
     latex = latex_table(display, above, label, below)
-    return _render_markdown("Differences", above, display, below), latex
+    markdown = _render_markdown("Differences", above, display, below)
+    ranks = standings_display(differences.standings)
+    if len(ranks):
+        markdown += _render_markdown("Standings", f"{STANDINGS_CAPTION}.", ranks, [])
+    return markdown, latex
 
 
 def _render_markdown(head: str, above: str, display: pd.DataFrame, below: list[str]) -> str:
@@ -110,6 +130,16 @@ def _render_markdown(head: str, above: str, display: pd.DataFrame, below: list[s
     return "\n".join([*lines, *markdown_bullets(below), *([""] if below else [])])
 
 
+TESTS = {
+    "moderated_welch": "Test: Welch's t; the spread of each network over its seeds borrows from the others'",
+    "welch": "Test: Welch's t",
+    "paired_t": "Test: paired t over common seeds",
+}
+CORRECTIONS = {
+    "closed": "Correction: closed testing",
+    "holm": "Correction: Holm's",
+    "fdr": "Correction: false discovery rate, to screen and not to conclude",
+}
 TWO_SEEDS = "Two seeds give no interval and no test, so both differences are shown; a test requires a third seed."
 
 
@@ -152,9 +182,8 @@ def describe_power(pairs: pd.DataFrame) -> str:
     seeds, points = typical
     return (
         f"With {seeds} seeds the minimum detectable difference is {format_significant(points, 2)} points "
-        f"(median over the pairs, {100 * POWER:.0f} % power for one pair tested alone at "
-        f"{100 * ALPHA:.0f} %). With Holm's correction over many pairs it is larger. Smaller true "
-        "differences may well exist."
+        f"(median over the pairs, {100 * POWER:.0f} % power at {100 * ALPHA:.0f} % divided by the number of "
+        "pairs). Smaller true differences may well exist."
     )
 
 
@@ -172,21 +201,21 @@ def differences_caption(differences: Differences, study: StudySpec) -> Caption:
         f"{pairs['recipe'].iloc[0]}{against}"
     )
     method = (
-        f"Values are variant minus base in {name_measure(pairs)}, in percentage points, as means over n paired "
-        "seeds",
+        f"Values are variant minus base in {name_measure(pairs)}, in percentage points: differences of the means "
+        "over n seeds",
         f"In brackets: the 95 % interval for {describe_population(pairs)}, for each pair separately; the "
         "training images stay the same",
         "With n=2 both differences are shown, without an interval or a test",
         "With n=1 only the two trained networks are compared (McNemar's test)"
         if pairs["metric"].eq("accuracy").all()
         else "With n=1 nothing is tested",
-        f"A difference is significant if Holm's p over the {len(pairs)} pairs of this table is at most "
+        f"{TESTS[differences.spec.method]}. {CORRECTIONS[differences.spec.correction]}: over the "
+        f"{len(pairs)} pairs of this table, a difference is significant if the corrected p is at most "
         f"{100 * ALPHA:.0f} %",
         "P(better) is the probability, under a flat prior, that the variant's mean is the higher one",
-        f"'Minimum detectable' is the true difference that n seeds detect with {100 * POWER:.0f} % power, for "
-        "one pair tested alone at 5 %",
-        "'Required seeds' are paired seeds in total for that power, if the true difference is the observed "
-        "one",
+        f"'Minimum detectable' is the true difference that n seeds detect with {100 * POWER:.0f} % power, at "
+        "5 % divided by the number of pairs",
+        "'Required seeds' are those of each network for that power, if the true difference is the observed one",
         "Their range in brackets is for the 95 % interval of the spread",
     )
     return Caption(line, method)
@@ -201,7 +230,7 @@ def _pair_texts(row: Mapping[str, Any]) -> dict[str, str]:
     one = row["n"] == 1
     about = "networks" if one else "all"
     kind = ", these networks" if one else ""
-    p = row[f"{about}_holm_p"]
+    p = row[f"{about}_corrected_p"]
     return {
         "variant": row["variant"],
         "base": row["base"],
@@ -209,7 +238,7 @@ def _pair_texts(row: Mapping[str, Any]) -> dict[str, str]:
         "difference (points)": _format_difference(row, about),
         "n": f"{row['n']}{kind}",
         "P(better)": format_probability(row["mean_better_all"]),
-        "p (Holm)": format_p_value(p),
+        "corrected p": format_p_value(p),
         "minimum detectable (points)": format_significant(row["least_detectable_points"], 2),
         "required seeds": _format_required(row),
     }
@@ -249,83 +278,14 @@ def differences_notes(differences: Differences) -> list[str]:
     return notes
 
 
-def effects_caption(effects: FactorEffects | str) -> Caption:
-    """The caption of the effects: what they are, and which assumptions they need."""
-    if isinstance(effects, str):
-        return Caption(f"No effects are estimated: {effects}")
-    reason = f" (not the mixed model: {effects.reason})" if effects.reason else ""
-    line = (
-        "Effect of each level on the test accuracy, in percentage points, compared with the factor's "
-        "lowest level"
-    )
-    method = [
-        "The effects are estimated over all variants together, assuming that effects add up",
-        "In brackets: the 95 % interval over the effects of the n single seeds (none below three), for new "
-        "seeds on these training and test images",
-        "It does not assume equal variances",
-        f"Mixed model: the interval of a {effects.method}{reason}, with {effects.degrees_of_freedom} "
-        "degrees of freedom",
-        *describe_spread(effects),
-    ]
-    if effects.seed_sd is not None and effects.residual_sd is not None:
-        method.append(
-            f"The standard deviation of the seed effect is {format_significant(effects.seed_sd, 2)} points, "
-            f"that of the residuals {format_significant(effects.residual_sd, 2)} points"
-        )
-    return Caption(line, tuple(method))
-
-
-def describe_spread(effects: FactorEffects) -> list[str]:
-    """Sentences: what the model assumes about the variants' spreads, and how much they differ here."""
-    sentences = [
-        "The mixed model assumes that all variants vary equally over seeds",
-        "If one varies twice as much, intervals of effects that depend on it cover 83 to 85 % instead of 95 %",
-    ]
-    if effects.spread_ratio is None:
-        return sentences
-    test = f" (Bartlett's test: p = {format_p_value(effects.spread_p)})" if effects.spread_p else ""
-    ratio = format_significant(effects.spread_ratio, 2)
-    return [
-        *sentences,
-        f"Here the largest standard deviation over seeds is {ratio} times the smallest{test}",
-    ]
-
-
-def effects_display(effects: FactorEffects | str) -> pd.DataFrame:
-    """The effects as rounded texts."""
-    rows = [
-        {
-            "factor": row["factor"],
-            "level": f"{row['level']} against {row['base_level']}",
-            "effect (points)": _format_interval(
-                row["effect"], row["by_seed_low"], row["by_seed_high"]
-            ),
-            "p (Holm)": format_p_value(row["by_seed_holm_p"]),
-            "mixed model": _format_interval(None, row["low"], row["high"]),
-            "mixed model: p (Holm)": format_p_value(row["holm_p"]),
-            "n": "" if isinstance(effects, str) else str(effects.num_seeds),
-            "variants at this level": str(row["num_variants"]),
-            "status": row["reason"] or "ok",
-        }
-        for row in effects_table(effects).to_dict("records")
-    ]
-    return pd.DataFrame(rows)
-
-
-def _format_interval(mean: Any, low: Any, high: Any) -> str:
-    first = f"{mean:+.2f}" if is_known(mean) else ""
-    ends = f"[{low:+.2f}, {high:+.2f}]" if is_known(low) and is_known(high) else ""
-    return " ".join(filter(None, [first, ends])) or GAP
-
-
-def effects_notes(effects: FactorEffects | str) -> list[str]:
-    """What these variants can't tell about the factors."""
-    return [] if isinstance(effects, str) else effects.notes
-
-
 def differences_summary(differences: Differences) -> str:
     """How many differences are significant, and what these seeds can detect, for a terminal."""
-    lines = [f"{count_significant(differences.pairs)} (Holm, {100 * ALPHA:.0f} %)."]
+    lines = [
+        f"{count_significant(differences.pairs)} ({100 * ALPHA:.0f} % for all pairs together)."
+    ]
     if text := describe_power(differences.pairs):
+        lines.append(text)
+    about = describe_population(differences.pairs)
+    if text := describe_standings(differences.standings, about):
         lines.append(text)
     return "\n".join(["## Differences", "", " ".join(lines), ""])

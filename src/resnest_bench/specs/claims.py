@@ -185,6 +185,11 @@ class ClaimSpec(Spec):
     protocol: Name | None = Field(
         default=None, description="Protocol of a latency; null: the study's first"
     )
+    primary: bool = Field(
+        default=False,
+        description="true: tested before the other claims on trained networks, or on latencies, which are "
+        "decided only if all primary ones are. Declare it before there are results",
+    )
     test: AnyTest = Field(description="One of the tests below, chosen by `kind`")
 
     @field_validator("claim", "source")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from resnest_bench.errors import UserError, first_problem
 from resnest_bench.paths import Job, StudyPaths
@@ -43,8 +43,13 @@ class ClaimAtLook(Spec):
     )
     p_for: float | None
     p_against: float | None
-    holm_p: float | None
+    corrected_p: float | None = Field(validation_alias=AliasChoices("corrected_p", "holm_p"))
     reason: str = Field(description="Why seeds are added for it, or why not")
+    minutes: float | None = Field(default=None, description="Estimated minutes of its next step")
+    probability: float | None = Field(
+        default=None,
+        description="Probability that its next step decides it, if the observed difference continues",
+    )
 
 
 class Spent(Spec):

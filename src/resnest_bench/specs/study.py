@@ -20,6 +20,7 @@ from resnest_bench.specs.base import (
 from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
+from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.recipes import RECIPES, RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
@@ -58,6 +59,9 @@ class StudySpec(Extendable):
         default="accuracy",
         description="What tables, differences and the trade-off show first; where classes differ in size, "
         "balanced_accuracy counts them alike",
+    )
+    differences: DifferencesSpec = Field(
+        default=DifferencesSpec(), description="How the differences of variants are tested"
     )
     claims: tuple[ClaimSpec, ...] = Field(
         default=(), description="Path of a YAML list of claims, or the list itself"
@@ -198,6 +202,9 @@ class StudySpec(Extendable):
         return trained + timed + tuned
 
     def _check_tables(self) -> None:
+        compared = self.differences.variants
+        for name in () if compared == "all" else compared:
+            check_known("differences.variants", name, self._variants)
         for table in ("ablation", "tradeoff"):
             spec = getattr(self.tables, table)
             if spec is None:

@@ -58,7 +58,7 @@ class MeanEstimate:
     mean: Array
     seed_variance: Array
     image_variance: Array
-    num_seeds: int
+    num_seeds: Array
     seed_df: Array | None = None
 
     @property
@@ -247,8 +247,9 @@ def two_way_interval(
     (0.6087, 0.6312)
     """
     half_width = combined_quantile(estimate, (1 - confidence) / 2) * estimate.standard_error
-    enough = estimate.num_seeds >= MIN_FOR_INTERVAL
-    seed_variance = estimate.seed_variance if enough else 0 * estimate.seed_variance
+    seed_variance = np.where(
+        np.asarray(estimate.num_seeds) >= MIN_FOR_INTERVAL, estimate.seed_variance, 0.0
+    )
     half_width = where_positive(seed_variance, half_width, np.nan)
     low, high = bounded_limits(estimate.mean, half_width, bounds)
     return Interval(

@@ -19,9 +19,10 @@ from resnest_bench.stats.design import (
     independent_columns,
     list_effects,
 )
-from resnest_bench.stats.intervals import seed_interval
+from resnest_bench.stats.intervals import two_way_interval
 from resnest_bench.stats.multiplicity import holm
-from resnest_bench.stats.p_values import seed_p_value
+from resnest_bench.stats.p_values import two_way_p_value
+from resnest_bench.stats.seed_model import fit_seed_model
 from resnest_bench.stats.summary import t_quantile
 
 MIXED = "mixed linear model, random seed effect, REML"
@@ -32,7 +33,7 @@ DOUBTFUL_P = 0.05
 EFFECT_COLUMNS = {
     **dict.fromkeys(["factor", "base_level", "level"], "str"),
     **dict.fromkeys(["effect", "standard_error", "low", "high", "p", "holm_p"], "float64"),
-    **dict.fromkeys(["by_seed_low", "by_seed_high", "by_seed_p", "by_seed_holm_p"], "float64"),
+    **dict.fromkeys(["welch_low", "welch_high", "welch_p", "welch_holm_p"], "float64"),
     "num_variants": "Int64",
     "reason": "str",
 }
@@ -87,11 +88,10 @@ def factor_effects(
     images, assuming that effects add up. If the model does not converge, or estimates the seed
     variance as 0, each seed gets a constant instead: the ordinary paired analysis.
 
-    The columns `by_seed_*` fit the effects for each seed alone, and give Student's interval over the
-    seeds that every variant has (NaN below three). This needs no equal variance. If one variant varies
-    twice as much as the others, the model's interval of an effect that depends on it covers 85 %
-    instead of 95 %, while this one covers 95 %. So tables show it first. It has only n - 1 degrees of
-    freedom, and with three seeds it is twice as wide.
+    The columns `welch_*` take an effect as the same weighted sum of the variants' means, each with its own
+    variance, moderated as for pairs (`SeedModel.contrast`); NaN below three seeds. This needs no equal
+    variance. If one variant varies twice as much as the others, the model's interval of an effect that
+    depends on it covers 85 % instead of 95 %. So tables show this one first, and `effect` is its estimate.
 
     Args:
         frame: a row for each training, with the columns `variant`, `seed`, `value` and a column for
@@ -127,7 +127,7 @@ def factor_effects(
     complete_VS = _complete_values(data)
     table = _make_table(settings, effects, aliased, estimable, fit, degrees_of_freedom)
     by_variant = design_matrix(settings, effects)[:, estimable]
-    table = _add_by_seed(table, complete_VS, by_variant, estimable)
+    table = _add_contrasts(table, data, settings, by_variant, estimable)
     additivity_p = _additivity_p(data, matrix, seeds)
     spread_p, spread_ratio = _compare_spreads(complete_VS)
     return FactorEffects(
@@ -155,7 +155,7 @@ def _warn_of_assumptions(additivity_p: float | None, spread_p: float | None) -> 
     if spread_p is not None and spread_p < DOUBTFUL_P:
         notes.append(
             f"Some variants vary more over seeds than others (p = {spread_p:.2g}). The mixed model's "
-            "intervals are too short for effects that depend on them; the intervals by seed are not."
+            "intervals are too short for effects that depend on them; Welch's are not."
         )
     return notes
 
@@ -298,23 +298,38 @@ def _complete_values(data: pd.DataFrame) -> np.ndarray:
     return wide.dropna(axis="columns").to_numpy()
 
 
-def _add_by_seed(
-    table: pd.DataFrame, values_VS: np.ndarray, matrix: np.ndarray, estimable: list[int]
+def _add_contrasts(
+    table: pd.DataFrame,
+    data: pd.DataFrame,
+    settings: pd.DataFrame,
+    matrix: np.ndarray,
+    estimable: list[int],
 ) -> pd.DataFrame:
-    """Add intervals and p-values of the effects that least squares gives for each seed alone."""
-    if values_VS.shape[1] < 2:
-        return table
-    coefficients = dict(zip(estimable, np.linalg.pinv(matrix) @ values_VS, strict=True))
-    rows = [
-        coefficients[column] if is_estimable else np.full(values_VS.shape[1], np.nan)
-        for column, is_estimable in enumerate(table["effect"].notna(), start=1)
-    ]
-    over_seeds, p = seed_interval(np.array(rows)), np.asarray(seed_p_value(np.array(rows)))
+    """Add intervals and p-values of the effects as weighted sums of the variants' means."""
+    wide = data.pivot_table(index="variant", columns="seed", values="value", sort=False)
+    model = fit_seed_model(wide.reindex(settings.index).to_numpy())
+    weights = dict(zip(estimable, np.linalg.pinv(matrix), strict=True))
+    is_estimable = table["effect"].notna().to_numpy()
+    columns = np.flatnonzero(is_estimable) + 1
+    # Rounding leaves a weight of 1e-17 to a variant that has no part in an effect.
+    every = np.array([weights[int(column)] for column in columns]).reshape(
+        len(columns), len(matrix)
+    )
+    estimate = model.contrast(np.where(np.abs(every) < 1e-12, 0.0, every))
+    interval = two_way_interval(estimate)
+    found = pd.DataFrame(
+        {
+            "effect": estimate.mean,
+            "welch_low": interval.low,
+            "welch_high": interval.high,
+            "welch_p": two_way_p_value(estimate),
+        },
+        index=table.index[is_estimable],
+        dtype=float,
+    )
+    found["welch_holm_p"] = holm(found["welch_p"].to_numpy())
     return table.assign(
-        by_seed_low=over_seeds.low,
-        by_seed_high=over_seeds.high,
-        by_seed_p=p,
-        by_seed_holm_p=holm(p),
+        **{str(name): values.reindex(table.index) for name, values in found.items()}
     )
 
 

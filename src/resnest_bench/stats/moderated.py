@@ -160,8 +160,8 @@ def welch_difference(
     difference: Array,
     variances: tuple[Array, Array],
     df: tuple[Array, Array],
-    num_seeds: tuple[int, int],
-    num_shared: int = 0,
+    num_seeds: tuple[Array, Array],
+    num_shared: Array = 0,
     correlation: Array = 0.0,
     image_variance: Array = 0.0,
 ) -> MeanEstimate:
@@ -176,7 +176,7 @@ def welch_difference(
         difference: of the two means, any shape.
         variances: of both sides over seeds, in the shape of the difference.
         df: their degrees of freedom.
-        num_seeds: of both sides.
+        num_seeds: of both sides, numbers or arrays.
         num_shared: seeds that both have.
         correlation: of two values with the same seed, from `seed_correlation`.
         image_variance: what new test images add to the variance of the difference.
@@ -188,15 +188,14 @@ def welch_difference(
     >>> round(float(estimate.standard_error), 4), round(float(estimate.seed_df), 2)
     (0.01, 5.88)
     """
-    first, second = (
-        np.asarray(variance, dtype=float) / n
-        for variance, n in zip(variances, num_seeds, strict=True)
-    )
-    shared = correlation * num_shared / np.sqrt(num_seeds[0] * num_seeds[1])
+    n, other_n = (np.asarray(number, dtype=float) for number in num_seeds)
+    first, second = np.asarray(variances[0]) / n, np.asarray(variances[1]) / other_n
+    shared = correlation * num_shared / np.sqrt(n * other_n)
     common = shared * np.sqrt(first * second)
     variance = first + second - 2 * common
     spread = (first - common) ** 2 / df[0] + (second - common) ** 2 / df[1]
     found = np.divide(
         variance**2, spread, out=np.full(np.shape(variance), np.inf), where=spread > 0
     )
-    return MeanEstimate(difference, variance, image_variance, min(num_seeds), found[()])
+    smaller = np.minimum(*num_seeds)
+    return MeanEstimate(difference, variance, image_variance, smaller, found[()])

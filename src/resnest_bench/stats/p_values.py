@@ -1,5 +1,7 @@
 """Two-sided p-values that match the intervals: an interval with coverage 1 - p just touches 0."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import stdtr
 
@@ -54,13 +56,34 @@ def two_way_p_value(estimate: MeanEstimate) -> Array:
     >>> round(float(two_way_p_value(estimate)), 3)
     0.034
     """
-    if estimate.num_seeds < MIN_FOR_INTERVAL:
+    enough = np.asarray(estimate.num_seeds) >= MIN_FOR_INTERVAL
+    if not enough.any():
         gap: Array = np.asarray(estimate.mean) * np.nan
         return gap
     t = _divide_where_positive(np.abs(estimate.mean), estimate.standard_error)
-    return where_positive(
+    p = where_positive(
         estimate.seed_variance, _combined_tail(estimate, t), _one_at_zero(estimate.mean)
     )
+    return np.where(enough, p, np.nan)[()]
+
+
+def one_sided_p_value(estimate: MeanEstimate, limit: Array) -> Array:
+    """One-sided `two_way_p_value` that a mean is `limit` or less: small well above the limit.
+
+    Args:
+        estimate: from `estimate_mean` or `SeedModel.difference`.
+        limit: in the unit and the shape of the estimate, or a scalar.
+
+    Returns:
+        P-values in the shape of the estimate.
+
+    >>> estimate = MeanEstimate(0.0125, seed_variance=9e-6, image_variance=16e-6, num_seeds=5)
+    >>> round(float(one_sided_p_value(estimate, 0.0)), 3)
+    0.017
+    """
+    shifted = replace(estimate, mean=estimate.mean - limit)
+    p = np.asarray(two_way_p_value(shifted))
+    return np.where(np.asarray(shifted.mean) > 0, p / 2, 1 - p / 2)[()]
 
 
 def probability_above(mean: Array, p_value: Array) -> Array:

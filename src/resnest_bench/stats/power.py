@@ -1,8 +1,10 @@
-"""What n paired seeds can show: power, minimum detectable difference and required seeds.
+"""What n seeds of each variant can show: power, minimum detectable difference and required seeds.
 
-A difference and its standard deviation over seeds are in one unit, whichever. So is `image_error`, the
-standard error that the choice of the test images leaves in the difference; 0 means that only these
-test images matter.
+A difference and its standard deviation over seeds are in one unit, whichever: that deviation divided by
+the root of n is the standard error that n seeds of each variant leave. So is `image_error`, the standard
+error that the choice of the test images leaves in the difference; 0 means that only these test images
+matter. `df_ratio` is the test's degrees of freedom divided by n - 1: 1 for a paired t-test, up to 2 for
+Welch's, up to 4 with moderated variances.
 """
 
 import math
@@ -22,7 +24,7 @@ NODES = 400
 
 @dataclass(frozen=True)
 class RequiredSeeds:
-    """Paired seeds that a difference requires, and the same at the limits of the 95 % interval of its sd.
+    """Seeds of each variant that a difference requires, and the same at the limits of the 95 % interval of its sd.
 
     None where not even 10,000 are enough: more seeds don't reduce the error from the test images.
     """
@@ -32,22 +34,28 @@ class RequiredSeeds:
     at_high_sd: int | None
 
 
-def paired_power(
-    difference: float, sd: float, n: int, image_error: float = 0.0, alpha: float = ALPHA
+def seed_power(
+    difference: float,
+    sd: float,
+    n: int,
+    image_error: float = 0.0,
+    alpha: float = ALPHA,
+    df_ratio: float = 1.0,
 ) -> float:
-    """Probability that a test with `n` paired seeds rejects a difference of 0.
+    """Probability that a test with `n` seeds of each variant rejects a difference of 0.
 
-    The test is that of `two_way_p_value`. Without an image error it is the paired t-test, whose power
-    comes from the noncentral t (Cohen, Statistical Power Analysis, 1988, ch. 2). In general, the mean
-    is normal given the sample variance, which is sd^2 v / (n - 1) with v from chi-squared. The power
-    is the average over v, at 400 equally probable values.
+    The test is that of `two_way_p_value`. Without an image error it is a t-test, whose power comes from
+    the noncentral t (Cohen, Statistical Power Analysis, 1988, ch. 2). In general, the mean is normal
+    given the sample variance, which is sd^2 v / df with v from chi-squared with df degrees of freedom.
+    The power is the average over v, at 400 equally probable values.
 
     Args:
         difference: the true difference.
         sd: the standard deviation of the difference over seeds.
-        n: the number of paired seeds.
+        n: the number of seeds of each variant.
         image_error: the standard error from the test images.
         alpha: the two-sided level of the test.
+        df_ratio: the test's degrees of freedom divided by n - 1.
 
     Returns:
         The power, from 0 to 1.
@@ -56,16 +64,17 @@ def paired_power(
         ValueError: for n below 2, and for a negative or 0 sd, a negative image error or an alpha
             outside 0 to 1.
 
-    >>> round(paired_power(difference=0.5, sd=0.4, n=5), 2)
+    >>> round(seed_power(difference=0.5, sd=0.4, n=5), 2)
     0.56
     """
     _check(sd, n, image_error, alpha)
+    df = df_ratio * (n - 1)
     # Midpoints of 400 equal parts of the distribution of the sample variance of the mean.
     parts = (np.arange(NODES) + 0.5) / NODES
-    seed_variance = sd**2 / n * chdtri(n - 1, parts) / (n - 1)
+    seed_variance = sd**2 / n * chdtri(df, parts) / df
     image_variance = image_error**2
     variance = seed_variance + image_variance
-    t, z = -stdtrit(n - 1, alpha / 2), -ndtri(alpha / 2)
+    t, z = -stdtrit(df, alpha / 2), -ndtri(alpha / 2)
     critical = weighted_quantile(seed_variance / variance, t, z) * np.sqrt(variance)
     true_error = math.sqrt(sd**2 / n + image_variance)
     rejected = ndtr((difference - critical) / true_error) + ndtr(
@@ -75,11 +84,16 @@ def paired_power(
 
 
 def minimum_detectable_difference(
-    sd: float, n: int, image_error: float = 0.0, alpha: float = ALPHA, power: float = POWER
+    sd: float,
+    n: int,
+    image_error: float = 0.0,
+    alpha: float = ALPHA,
+    power: float = POWER,
+    df_ratio: float = 1.0,
 ) -> float:
-    """The smallest true difference that `n` paired seeds detect with probability `power`.
+    """The smallest true difference that `n` seeds of each variant detect with probability `power`.
 
-    A smaller difference may well exist and not be detected. It is found by bisection of `paired_power`,
+    A smaller difference may well exist and not be detected. It is found by bisection of `seed_power`,
     whose arguments and errors this function shares.
 
     Args:
@@ -93,11 +107,11 @@ def minimum_detectable_difference(
     """
     _check(sd, n, image_error, alpha)
     low, high = 0.0, sd + image_error
-    while paired_power(high, sd, n, image_error, alpha) < power:
+    while seed_power(high, sd, n, image_error, alpha, df_ratio) < power:
         high *= 2
     for _ in range(50):
         middle = (low + high) / 2
-        enough = paired_power(middle, sd, n, image_error, alpha) >= power
+        enough = seed_power(middle, sd, n, image_error, alpha, df_ratio) >= power
         low, high = (low, middle) if enough else (middle, high)
     return high
 
@@ -109,8 +123,9 @@ def required_seeds(
     alpha: float = ALPHA,
     power: float = POWER,
     max_seeds: int = MAX_SEEDS,
+    df_ratio: float = 1.0,
 ) -> int | None:
-    """The smallest number of paired seeds that detects `difference` with probability `power`.
+    """The smallest number of seeds of each variant that detects `difference` with probability `power`.
 
     Args:
         difference: the true difference.
@@ -119,12 +134,13 @@ def required_seeds(
         alpha: the two-sided level of the test.
         power: the probability of detection.
         max_seeds: the largest number to try.
+        df_ratio: the test's degrees of freedom divided by n - 1.
 
     Returns:
         The number of seeds, at least 3 since nothing is tested below; None if `max_seeds` is too few.
 
     Raises:
-        ValueError: as `paired_power` does, and for a difference of 0.
+        ValueError: as `seed_power` does, and for a difference of 0.
 
     >>> required_seeds(difference=0.5, sd=1.0)
     34
@@ -132,26 +148,29 @@ def required_seeds(
     if difference == 0:
         raise ValueError("no number of seeds detects a difference of 0")
     low, high = MIN_FOR_INTERVAL - 1, MIN_FOR_INTERVAL
-    while paired_power(difference, sd, high, image_error, alpha) < power:
+    while seed_power(difference, sd, high, image_error, alpha, df_ratio) < power:
         if high >= max_seeds:
             return None
         low, high = high, min(2 * high, max_seeds)
     while high - low > 1:
         middle = (low + high) // 2
-        enough = paired_power(difference, sd, middle, image_error, alpha) >= power
+        enough = seed_power(difference, sd, middle, image_error, alpha, df_ratio) >= power
         low, high = (low, middle) if enough else (middle, high)
     return high
 
 
-def sd_interval(sd: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def sd_interval(
+    sd: float, n: int, confidence: float = 0.95, df_ratio: float = 1.0
+) -> tuple[float, float]:
     """Confidence interval of a standard deviation that was estimated from n normal values.
 
-    It is sd sqrt((n - 1) / chi2) at both tails of chi-squared with n - 1 degrees of freedom
-    (NIST/SEMATECH e-Handbook of Statistical Methods, 7.2.3.1).
+    It is sd sqrt(df / chi2) at both tails of chi-squared with df degrees of freedom (NIST/SEMATECH
+    e-Handbook of Statistical Methods, 7.2.3.1), n - 1 for a sample of n.
 
     Args:
         sd: the sample standard deviation.
         n: the sample size.
+        df_ratio: the degrees of freedom divided by n - 1.
         confidence: the coverage, as a fraction.
 
     Returns:
@@ -167,7 +186,8 @@ def sd_interval(sd: float, n: int, confidence: float = 0.95) -> tuple[float, flo
     if n < 2:
         raise ValueError(f"one value has no spread: n must be 2 or more, but is {n}")
     tails = (1 - confidence) / 2, (1 + confidence) / 2
-    low, high = (sd * math.sqrt((n - 1) / chdtri(n - 1, tail)) for tail in tails)
+    df = df_ratio * (n - 1)
+    low, high = (sd * math.sqrt(df / chdtri(df, tail)) for tail in tails)
     return low, high
 
 
@@ -178,6 +198,7 @@ def plan_seeds(
     image_error: float = 0.0,
     alpha: float = ALPHA,
     power: float = POWER,
+    df_ratio: float = 1.0,
 ) -> RequiredSeeds:
     """Required seeds for an sd that was estimated from `n` seeds, with the uncertainty of that estimate.
 
@@ -191,8 +212,8 @@ def plan_seeds(
     RequiredSeeds(seeds=10, at_low_sd=6, at_high_sd=29)
     """
     numbers = [
-        required_seeds(difference, one, image_error, alpha, power)
-        for one in (sd, *sd_interval(sd, n))
+        required_seeds(difference, one, image_error, alpha, power, df_ratio=df_ratio)
+        for one in (sd, *sd_interval(sd, n, df_ratio=df_ratio))
     ]
     return RequiredSeeds(*numbers)
 

@@ -1,30 +1,26 @@
 """One point a variant, device and setting: any two axes with their intervals, and the front."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr
 
 from resnest_bench.formats import row_dicts
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.predictions import NOT_KEPT
 from resnest_bench.records.metrics import SCORES
 from resnest_bench.specs import StudySpec
-from resnest_bench.specs.scores import TRAINED_METRICS, metric_column
+from resnest_bench.specs.scores import metric_column
 from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS, wilson_interval
-from resnest_bench.stats.multiplicity import holm
 from resnest_bench.stats.pareto import pareto_front
-from resnest_bench.stats.power import ALPHA
-from resnest_bench.stats.summary import MIN_FOR_INTERVAL, ROUNDING, confidence_limits
+from resnest_bench.stats.summary import confidence_limits
 from resnest_bench.tables.axes import Axis, metric_axis
 from resnest_bench.tables.fronts import FRONT_COLUMNS, PANEL, estimate_front_probabilities
 from resnest_bench.tables.selection import Experiments, main_experiments, select
 from resnest_bench.tables.values import DEVICE, name_devices, training_status
 
-COMPARED = tuple(map(metric_column, TRAINED_METRICS))
 SETTING = ["precision", "layout", "mode"]
 COLUMNS = [
     "variant",
@@ -269,22 +265,15 @@ def _fronts(rows: pd.DataFrame, x: Axis, y: Axis) -> pd.Series:
     return front
 
 
-# The method behind "not significantly below the best", for pages that show such a list.
-TIED_TEXT = (
-    "paired t-tests on the common seeds at a nominal 5 %, with Holm's correction; the best network was "
-    "chosen with the same seeds, for which nothing is corrected"
-)
-
-
 @dataclass(frozen=True)
 class Choice:
-    """The best variant within a budget, and those that are not significantly below it.
+    """The best variant within a budget, and all `candidates` within it.
 
     `unsure` names the variants whose mean is within the limit of x but whose interval is not.
     """
 
     row: Mapping[str, Any]
-    tied: list[str]
+    candidates: list[str]
     unsure: list[str] = field(default_factory=list)
 
 
@@ -294,21 +283,12 @@ def choose_best(
     y: Axis,
     x_limit: float | None,
     memory_limit_mib: float | None,
-    trained: pd.DataFrame,
     whole_interval: bool = False,
 ) -> Choice | None:
     """Choose the variant with the best mean y whose x and memory are within the limits; None without one.
 
     None stands for no limit. A variant of unknown memory is within no memory limit. The mean of x must
     be within the limit; with `whole_interval` its whole interval, which a single repeat does not have.
-
-    `trained` holds the rows of `runs` of the trainings. If y is a measure of the test images, `tied` names the
-    other candidates that are not significantly below the best. The tests are paired t-tests at a
-    nominal 5 %, with Holm's correction over the candidates. Candidates with fewer than three common
-    seeds, or with the same difference in each, are tied too, since their spread is unknown.
-
-    The same seeds chose the best, and nothing corrects for that. So the list omits a network that is
-    as good as the best in more than 5 % of all studies.
     """
     fits = points.dropna(subset=["x", "y"])
     unsure: list[str] = []
@@ -324,31 +304,9 @@ def choose_best(
         return None
     label: Any = fits["y"].idxmin() if y.better == "lower" else fits["y"].idxmax()
     best = fits.loc[label]
-    others = fits.loc[fits["variant"] != best["variant"], "variant"].unique()
-    tied = []
-    if y.source == "training" and y.column in COMPARED and len(others):
-        tied = _find_tied(trained, best["variant"], others, y)
-    return Choice(best.to_dict(), tied, unsure)
+    return Choice(best.to_dict(), list(dict.fromkeys(fits["variant"])), unsure)
 
 
 def _is_within(values: pd.Series, x: Axis, limit: float) -> pd.Series:
     """Whether each value is within the limit; NaN is not."""
     return values >= limit if x.better == "higher" else values <= limit
-
-
-def _find_tied(trained: pd.DataFrame, best: str, others: Sequence[str], y: Axis) -> list[str]:
-    """`seed_p_value` of `best` minus each of `others` at once, with Holm's correction."""
-    fresh = keep_counted(trained, ["variant"])
-    accuracy = fresh.pivot_table(index="variant", columns="seed", values=y.column)
-    # A variant whose seeds have no value is tied, since nothing says that it is below.
-    accuracy = accuracy.reindex([*others, best])
-    gaps = -accuracy.loc[list(others)].sub(accuracy.loc[best], axis="columns")
-    gaps = gaps if y.better == "higher" else -gaps
-    n, mean = gaps.notna().sum(axis="columns"), gaps.mean(axis="columns")
-    std = gaps.std(axis="columns", ddof=1)
-    testable = n.ge(MIN_FOR_INTERVAL) & std.gt(ROUNDING * mean.abs())
-    t = mean.abs() / (std / np.sqrt(n)).where(testable)
-    p_values = holm(2 * stdtr((n - 1).clip(lower=1), -t).to_numpy())
-    # A NaN is not significant either.
-    tied: list[str] = gaps.index[~((p_values <= ALPHA) & (mean > 0))].tolist()
-    return tied

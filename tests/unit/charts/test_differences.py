@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from resnest_bench.charts import effects_chart, pairs_chart, render_svg
-from resnest_bench.charts.differences import BY_SEED, MODEL
+from resnest_bench.charts.differences import MODEL, WELCH
 from resnest_bench.comparisons.differences import DIFFERENCE_COLUMNS
 from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 
@@ -125,8 +125,8 @@ def test_an_effect_has_both_of_its_intervals():
         "effect": -2.0,
         "low": -3.0,
         "high": -1.0,
-        "by_seed_low": -5.0,
-        "by_seed_high": 1.0,
+        "welch_low": -5.0,
+        "welch_high": 1.0,
         "num_variants": 4,
         "reason": "",
     }
@@ -134,5 +134,5 @@ def test_an_effect_has_both_of_its_intervals():
     effects = pd.DataFrame([row, unclear], columns=list(EFFECT_COLUMNS)).astype(EFFECT_COLUMNS)
     bars = mark_data(effects_chart(effects).to_dict(), "point").set_index("kind")
     assert bars.loc[MODEL, ["low", "high"]].tolist() == [-3.0, -1.0]
-    assert bars.loc[BY_SEED, ["low", "high"]].tolist() == [-5.0, 1.0]
+    assert bars.loc[WELCH, ["low", "high"]].tolist() == [-5.0, 1.0]
     assert "no data yet" in str(effects_chart(effects.iloc[1:]).to_dict())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from resnest_bench.claims.hypotheses import band_p_values, one_sided_p
+from resnest_bench.claims.hypotheses import band_p_values
 from resnest_bench.stats.intervals import MeanEstimate
 from support.claims_study import claim, claims_study, make_results
 
@@ -15,9 +15,9 @@ STUDENT = MeanEstimate(VALUES.mean(), VALUES.var(ddof=1) / 5, 0.0, 5)
 
 
 @pytest.mark.parametrize("limit", [-1.0, 0.0, 0.9, 3.0])
-def test_one_sided_p_is_students_where_images_add_nothing(limit):
+def test_a_lower_end_is_students_one_sided_test_where_images_add_nothing(limit):
     expected = stats.ttest_1samp(VALUES, limit, alternative="greater").pvalue
-    assert one_sided_p(STUDENT, limit) == pytest.approx(expected)
+    assert band_p_values(STUDENT, limit, math.inf)[0] == pytest.approx(expected)
 
 
 def test_a_band_without_an_upper_end_is_a_one_sided_test():

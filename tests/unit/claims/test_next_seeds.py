@@ -19,6 +19,7 @@ from resnest_bench.claims.tables import claims_table
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import Look, study_with_looks
+from resnest_bench.stats.sequential import nominal_levels
 from support.claims_study import (
     claim,
     claims_study,
@@ -130,6 +131,24 @@ def test_a_budget_of_minutes_is_kept_by_what_trainings_took(unclear):
         assert fields["budget"].left_minutes == minutes
 
 
+def test_a_budget_of_money_is_one_of_minutes(unclear):
+    """Records say 5 seconds each: at 60 per hour four more cost a third of 1."""
+    for price, fits in ((0.32, False), (0.34, True)):
+        study = build_study(BETTER, budget_price=price, price_per_hour=60)
+        fields = decision(study, trained(study, unclear))
+        assert bool(fields["wanted"]) == fits
+        assert fields["budget"].left_minutes == pytest.approx(price)
+    with pytest.raises(UserError, match="price_per_hour"):
+        build_study(BETTER, budget_price=1.0)
+
+
+def test_an_undecided_claim_says_how_probably_its_next_step_decides_it(unclear):
+    found = by_name(decision(build_study(BETTER, CLEAR), trained(build_study(BETTER), unclear)))
+    assert 0 < found["better"].probability < 1
+    assert found["better"].minutes == pytest.approx(4 * 5 / 60)
+    assert found["clear"].probability is None
+
+
 def test_the_cheapest_claim_comes_first():
     """C differs from A by more than B does, with the same spread: it needs fewer seeds."""
     bits = make_bits([0.5, 1.0, 1.9, 2.2, 0.4], np.random.default_rng(3))
@@ -211,7 +230,7 @@ def test_looks_follow_each_other_until_the_claim_is_decided(written):
     study, paths = written
     first = take(study, paths, 0)
     assert first.num_looks == 3
-    assert first.nominal_level == pytest.approx(0.05 / 3)
+    assert first.nominal_level == pytest.approx(nominal_levels((5, 7, 9))[0])
     assert set(first.records) == {paths.record_name(place(v, s)) for v in "ABT" for s in range(5)}
     train_asked(study, paths, first, difference=1.0)
     second = take(study, paths, 1)

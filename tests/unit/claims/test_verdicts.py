@@ -7,11 +7,10 @@ import pytest
 from scipy import stats
 
 from resnest_bench.claims.hypotheses import ALIKE, ONE_ROUND, ONE_SEED
-from resnest_bench.claims.verdicts import claim_jobs, combine_p_values, decide_verdicts, two_sided_p
+from resnest_bench.claims.verdicts import claim_jobs, combine_p_values, decide_verdicts, smaller_p
 from resnest_bench.comparisons.pairs import pairs_table
 from resnest_bench.frames.correctness import build_correctness
 from resnest_bench.paths import Job
-from resnest_bench.stats.multiplicity import holm
 from resnest_bench.stats.power import plan_seeds
 from support.claims_study import claim, claims_study, make_results, some_bits, timed, trained
 from support.records_factory import GPU, make_failed_record
@@ -50,7 +49,7 @@ def test_greater_is_half_of_the_pairs_two_sided_p(bits):
     pair = pairs_table(build_correctness(made.values()), [("B", "A")]).iloc[0]
     assert result.p_for == pytest.approx(pair["all_p"] / 2)
     assert result.p_against == pytest.approx(1 - pair["all_p"] / 2)
-    assert result.p == result.holm_p == pytest.approx(pair["all_p"])
+    assert result.p == result.corrected_p == pytest.approx(pair["all_p"] / 2)
     assert result.verdict == "supported"
     measured = result.deciding_test.measurement
     assert measured.estimate.mean == pytest.approx(pair["difference_points"])
@@ -181,7 +180,7 @@ def test_counts_have_no_error_and_take_nothing_from_the_others(bits):
     ]
     (reason,) = reasons(results[3])
     assert "MACs of B" in reason
-    assert results[4].holm_p == results[4].p
+    assert results[4].corrected_p == results[4].p
     study = claims_study(claim("equivalent", metric="macs", a="A", b="B", margin=0.01))
     assert only(study, timed(study, {"A": [1.0], "B": [2.0]})).verdict == "supported"
 
@@ -214,15 +213,15 @@ def test_latencies_are_compared_on_one_device_in_one_setting():
     assert reasons(only(study, timed(study, {"A": [1.0], "B": [2.0]}))) == [ONE_ROUND]
 
 
-def test_holm_goes_over_the_tested_claims(bits):
+def test_the_correction_is_over_the_tested_claims_of_a_family(bits):
     pairs = [("B", "A"), ("C", "B"), ("T", "A"), ("A", "C")]
     claims = [claim("greater", name=f"c{i}", a=[a], b=[b]) for i, (a, b) in enumerate(pairs)]
     claims.append(claim("greater", name="untested", a=["Gone"], b=["A"]))
     study = claims_study(*claims)
     results = make_results(study, trained(study, bits))
-    p = [r.p for r in results[:-1]]
-    assert [r.holm_p for r in results[:-1]] == pytest.approx(holm(np.array(p)).tolist())
-    assert math.isnan(results[-1].holm_p)
+    expected = [min(4 * r.p, 1) for r in results[:-1]]
+    assert [r.corrected_p for r in results[:-1]] == pytest.approx(expected)
+    assert math.isnan(results[-1].corrected_p)
     assert results[-1].verdict == "untested"
 
 
@@ -247,7 +246,7 @@ def test_what_lacks_records_says_so(bits):
     assert found["gone"].startswith("Gone ")
     assert found["unasked"].endswith("D with quick on low")
     assert found["alone"] == ONE_SEED
-    assert found["apart"] == "no common seed"
+    assert found["apart"] == ONE_SEED
     assert found["failed"] == "B: seeds 0, 1, 2, 3, 4 failed: it diverged"
 
 
@@ -326,9 +325,10 @@ def test_undecided_says_how_many_seeds_would_decide(rng):
     result = make_results(study, trained(study, images))[0]
     assert result.verdict == "undecided"
     error = result.deciding_test.measurement.estimate
-    sd = np.std(result.deciding_test.measurement.seed_values, ddof=1)
-    # Two claims are tested: Bonferroni's half of 5 %.
-    expected = plan_seeds(error.mean, sd, 5, math.sqrt(error.image_variance), alpha=0.025)
+    # Two claims are tested: half of 5 % each, one-sided.
+    image_error, ratio = math.sqrt(error.image_variance), error.degrees_of_freedom / 4
+    sd = math.sqrt(5 * error.seed_variance)
+    expected = plan_seeds(error.mean, sd, 5, image_error, alpha=0.05, df_ratio=ratio)
     assert error.mean > 0
     assert result.plan.required == expected
     assert expected.at_low_sd <= expected.seeds <= expected.at_high_sd
@@ -341,8 +341,9 @@ def test_one_leaning_the_other_way_would_contradict(rng):
     assert result.verdict == "undecided"
     assert result.plan.test.hypothesis.text == "C > A"
     error = result.deciding_test.measurement.estimate
-    sd = np.std(result.deciding_test.measurement.seed_values, ddof=1)
-    expected = plan_seeds(error.mean, sd, 5, math.sqrt(error.image_variance), alpha=0.05 / 2)
+    image_error, ratio = math.sqrt(error.image_variance), error.degrees_of_freedom / 4
+    sd = math.sqrt(5 * error.seed_variance)
+    expected = plan_seeds(error.mean, sd, 5, image_error, alpha=0.05, df_ratio=ratio)
     assert result.plan.required == expected
 
 
@@ -411,11 +412,10 @@ def test_conjunctions_and_verdicts_by_hand():
     p_for, p_against = combine_p_values([[0.01, 0.2], [0.9, 0.99]], [[0.99, 0.8], [0.1, 0.01]])
     assert p_for.tolist() == [0.2, 0.99]
     assert p_against.tolist() == [1.0, 0.02]
-    assert two_sided_p(0.7, 0.3) == 0.6
-    assert two_sided_p(0.6, 0.55) == 1.0
+    assert smaller_p(0.7, 0.3) == 0.3
     corrected, words = decide_verdicts(
         [0.01, 0.99, 0.4, np.nan, 0.0], [0.99, 0.012, 0.6, np.nan, 1.0]
     )
-    # 0 first, then 0.02 x 3, 0.024 x 2 made no smaller, 0.8.
-    assert corrected[:3] == pytest.approx([0.06, 0.06, 0.8])
-    assert words.tolist() == ["undecided", "undecided", "undecided", "untested", "supported"]
+    # Four are tested: each p times four.
+    assert corrected[:3] == pytest.approx([0.04, 0.048, 1.0])
+    assert words.tolist() == ["supported", "contradicted", "undecided", "untested", "supported"]

@@ -18,6 +18,7 @@ from resnest_bench.comparisons.differences import (
     main_trainings,
     median_detectable_difference,
 )
+from resnest_bench.comparisons.pairs import DEFAULT
 from resnest_bench.report.differences import (
     count_significant,
     describe_power,
@@ -25,6 +26,8 @@ from resnest_bench.report.differences import (
     differences_display,
     differences_notes,
 )
+from resnest_bench.specs.differences import DifferencesSpec
+from resnest_bench.stats.multiplicity import closed_pairs
 from support.claims_study import TRAIN, claims_study, make_outcomes, trained
 
 NUM_IMAGES = 2000
@@ -39,13 +42,13 @@ def bits(accuracies, num_images=NUM_IMAGES, seed=0):
     return rows
 
 
-def compared(by_variant, base=None, stale=(), **changes):
+def compared(by_variant, base=None, stale=(), spec=DEFAULT, **changes):
     study = claims_study(**changes)
     made = trained(study, by_variant)
     experiment = find_trainings(study, TRAIN)
     asked = set(difference_jobs(study, experiment))
     found = [o for o in make_outcomes(study, made, stale) if o.job in asked]
-    return compute_differences(experiment, found, base)
+    return compute_differences(experiment, found, base, spec)
 
 
 def pair(found, variant, base):
@@ -76,10 +79,13 @@ def test_the_correction_is_over_the_pairs_of_the_table():
     assert len(two.pairs) == 2
     one, other = pair(every, "B", "A"), pair(two, "B", "A")
     assert one["all_p"] == other["all_p"]
-    # It is not the smallest p of the three: Holm multiplies by what is left.
-    p_values = every.pairs["all_p"].to_numpy()
-    rank = int((p_values < one["all_p"]).sum())
-    assert one["all_holm_p"] >= (3 - rank) * one["all_p"] * (1 - 1e-9)
+    assert one["all_corrected_p"] == max(
+        closed_pairs(every.pairs["all_p"].to_numpy(), [(0, 1), (0, 2), (1, 2)])[
+            (every.pairs["variant"].eq("B") & every.pairs["base"].eq("A")).to_numpy()
+        ]
+    )
+    paired = compared(FAR, spec=DifferencesSpec(method="paired_t", correction="holm"))
+    assert pair(paired, "B", "A")["all_p"] > one["all_p"]
 
 
 def test_each_is_compared_with_the_base_that_was_asked_for():
@@ -104,7 +110,7 @@ def test_one_seed_compares_two_networks_by_mcnemars_test():
     row = pair(found, "B", "A")
     only_b, only_a = int((b & ~a).sum()), int((a & ~b).sum())
     expected = stats.binomtest(min(only_a, only_b), only_a + only_b, 0.5).pvalue
-    assert row["networks_holm_p"] == pytest.approx(expected)
+    assert row["networks_corrected_p"] == pytest.approx(expected)
     assert row["verdict"] == NETWORKS[ABOVE]
     assert np.isnan(row["all_p"])
     assert "two networks, not two variants" in row["status"]
@@ -115,15 +121,15 @@ def test_one_seed_compares_two_networks_by_mcnemars_test():
     assert describe_power(found.pairs) == ""
 
 
-def test_the_least_detectable_difference_is_that_of_the_paired_t_test():
+def test_the_least_detectable_difference_is_that_of_the_test():
     # Images that all networks have alike leave no error of their own, so that the seeds' is all.
-    found = compared(FAR)
+    found = compared(FAR, spec=DifferencesSpec(method="paired_t"))
     row = pair(found, "T", "A")
     per_seed = 100 * (FAR["T"].mean(axis=1) - FAR["A"].mean(axis=1))
     sd, n = per_seed.std(ddof=1), 5
     # Power of the two-sided paired t-test at that difference, by the noncentral t.
     shift = row["least_detectable_points"] / (sd / math.sqrt(n))
-    critical = stats.t.ppf(0.975, n - 1)
+    critical = stats.t.ppf(1 - 0.025 / 3, n - 1)
     power = stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift)
     # The images' part makes it need a larger difference, never a smaller one.
     assert power >= 0.80 - 1e-3
@@ -187,7 +193,10 @@ def test_a_pair_without_a_common_seed_is_not_tested():
     study = claims_study()
     made = trained(study, {"A": FAR["A"], "B": FAR["B"]})
     kept = {j: r for j, r in made.items() if (j.seed < 2) == (j.variant == "A")}
-    found = compute_differences(find_trainings(study, TRAIN), make_outcomes(study, kept))
+    spec = DifferencesSpec(method="paired_t")
+    found = compute_differences(
+        find_trainings(study, TRAIN), make_outcomes(study, kept), None, spec
+    )
     row = found.pairs.iloc[0]
     assert (row["verdict"], row["n"], row["status"]) == (UNTESTED, 0, "no common seed")
     assert count_significant(found.pairs) == "None of 1 pair is tested"
@@ -203,7 +212,7 @@ def test_two_seeds_reach_no_verdict_and_both_differences_are_shown():
     values = ", ".join(f"{value:+.2f}" for value in row["seed_differences_points"])
     shown = differences_display(found.pairs).iloc[0]
     assert shown["difference (points)"] == values
-    assert (shown["P(better)"], shown["p (Holm)"]) == ("–", "–")
+    assert (shown["P(better)"], shown["corrected p"]) == ("–", "–")
     assert "no test" in row["status"]
     assert "third seed" in describe_power(found.pairs)
     assert count_significant(found.pairs) == "None of 1 pair is tested"
@@ -213,7 +222,7 @@ def test_differences_without_a_spread_are_not_tested_and_say_so():
     found = compared({"A": bits([0.5] * 5, seed=1), "B": bits([0.6] * 5, seed=2)})
     row = found.pairs.iloc[0]
     assert row["verdict"] == UNTESTED
-    assert "same difference" in row["status"]
+    assert "spread" in row["status"]
 
 
 def test_the_main_experiment_is_the_ablations_and_else_a_fine_tuning(study):

@@ -4,7 +4,7 @@ import pytest
 from resnest_bench.comparisons.effects import effects_table, study_effects
 from resnest_bench.frames.rows import build_runs
 from resnest_bench.paths import Job
-from resnest_bench.report.differences import effects_caption, effects_display, effects_notes
+from resnest_bench.report.effects import effects_caption, effects_display, effects_notes
 from resnest_bench.stats.mixed_model import FactorEffects
 from support.claims_study import claims_study, make_outcomes
 from support.records_factory import make_record

@@ -23,10 +23,12 @@ from resnest_bench.errors import UserError
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.report.differences import count_significant, differences_display
 from resnest_bench.results import StudyResults
+from resnest_bench.specs.differences import DifferencesSpec
 from support.claims_study import claim
 from support.predicted_study import LABELS, predicted_study, write_predicted
 from support.records_factory import make_record, write_study
 
+PAIRED = DifferencesSpec(method="paired_t", correction="holm")
 TRAIN = Experiment("train", "low", "quick")
 VALUES = {
     "A": [60.0, 62.0, 61.0, 60.5],
@@ -62,13 +64,13 @@ def test_a_mean_over_seeds_with_students_interval_within_its_bounds():
     assert (sure["unit"], sure["low"] > -1) == ("kappa", True)
 
 
-def test_pairs_are_the_paired_t_with_holm():
+def test_pairs_are_the_paired_t_with_holm_where_the_study_asks_for_it():
     pairs = [("B", "A"), ("T", "A"), ("T", "B")]
-    table = score_pairs(make_values(stale=["T"]), pairs)
+    table = score_pairs(make_values(stale=["T"]), pairs, PAIRED)
     p = [stats.ttest_rel(VALUES[ours], VALUES[base]).pvalue for ours, base in pairs]
     assert table["p"].tolist() == pytest.approx(p)
     order = np.sort(p) * [3, 2, 1]
-    assert np.sort(table["holm_p"]).tolist() == pytest.approx(
+    assert np.sort(table["corrected_p"]).tolist() == pytest.approx(
         np.minimum(np.maximum.accumulate(order), 1)
     )
     assert table["verdict"].tolist() == [ABOVE, UNDECIDED, BELOW]
@@ -80,19 +82,31 @@ def test_pairs_are_the_paired_t_with_holm():
     assert table.loc[0, "unit"] == "points"
 
 
+def test_pairs_are_welchs_t_by_default():
+    """Of three variants, too few to moderate: scipy's test of independent samples, seeds shared or not."""
+    values = make_values()
+    values.by_variant["B"] = {seed + 10: value for seed, value in values.by_variant["B"].items()}
+    row = score_pairs(values, [("B", "A")]).iloc[0]
+    expected = stats.ttest_ind(VALUES["B"], VALUES["A"], equal_var=False)
+    assert row["p"] == row["corrected_p"] == pytest.approx(expected.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(expected.confidence_interval()))
+    assert (row["n"], row["num_shared_seeds"]) == (4, 0)
+
+
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_below_three_common_seeds_nothing_is_tested(n):
     found = make_values(A=[1.0, 2.0, 3.0][:n] or [1.0], B=[2.0, 2.5, 4.0])
     if n == 0:
         found.by_variant["A"] = {9: 1.0}
-    (row,) = score_pairs(found, [("B", "A")]).to_dict("records")
+    (row,) = score_pairs(found, [("B", "A")], PAIRED).to_dict("records")
     assert (row["n"], row["verdict"]) == (n, UNTESTED)
     assert row["status"] != "ok"
     assert pd.isna(row["low"])
 
 
 def test_seeds_that_all_differ_alike_have_no_spread():
-    (row,) = score_pairs(make_values(A=[1, 2, 3], B=[2, 3, 4]), [("B", "A")]).to_dict("records")
+    values = make_values(A=[1, 2, 3], B=[2, 3, 4])
+    (row,) = score_pairs(values, [("B", "A")], PAIRED).to_dict("records")
     assert row["verdict"] == UNTESTED
     assert "spread" in row["status"]
 
@@ -131,12 +145,12 @@ def test_every_measure_is_in_the_table_of_scores(predicted):
 
 
 def test_differences_follow_the_headline_metric(predicted):
-    (row,) = predicted.differences(base="A").to_dict("records")
+    row = predicted.differences(base="A").set_index("variant").loc["B"]
     mean = predicted.runs.query("kind == 'train'").groupby("variant")["balanced_accuracy"].mean()
     assert row["metric"] == "balanced_accuracy"
     assert row["difference_points"] == pytest.approx(100 * (mean["B"] - mean["A"]))
     assert pd.isna(row["all_p"])
-    assert row["verdict"] == (ABOVE if row["seeds_holm_p"] <= 0.05 else UNDECIDED)
+    assert row["verdict"] == (ABOVE if row["seeds_corrected_p"] <= 0.05 else UNDECIDED)
     text = differences_display(predicted.differences()).iloc[0]
     assert "[" in text["difference (points)"], "the interval over seeds is shown"
     assert count_significant(predicted.differences())
@@ -146,7 +160,7 @@ def test_differences_follow_the_headline_metric(predicted):
 def test_claims_about_other_measures_are_judged_over_seeds(predicted):
     table = predicted.claims().set_index("name")
     assert table["verdict"].to_dict() == {
-        "better": "supported",
+        "better": "undecided",
         "worse": "supported",
         "level": "supported",
         "kappa": "supported",

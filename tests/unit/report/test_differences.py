@@ -14,7 +14,7 @@ def test_the_files_hold_what_the_records_say(study, paths):
     text = (paths.tables / "pairs.md").read_text()
     found = results.main_differences
     assert len(found.pairs)
-    assert "Holm's p over" in text
+    assert "closed testing" in text
     assert count_significant(found.pairs) in differences_summary(found)
     before = [path.read_bytes() for path in files]
     write_differences(StudyResults(study, paths))

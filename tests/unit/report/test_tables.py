@@ -60,6 +60,7 @@ def test_all_files_are_written_and_named(study, paths):
         "noise.csv",
         "factors.csv",
         "accuracies.csv",
+        "standings.csv",
         "effects.csv",
         "effects.md",
         "scores.csv",

@@ -5,7 +5,7 @@ from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.stats.multitest import multipletests
 
-from resnest_bench.report.differences import effects_caption, effects_display
+from resnest_bench.report.effects import effects_caption, effects_display
 from resnest_bench.stats.design import (
     describe_design,
     find_aliases,
@@ -265,39 +265,27 @@ def test_each_network_once_and_each_name_with_one_setting():
         factor_effects(twice, [*FACTORS, "recipe"])
 
 
-def test_each_seed_by_itself_assumes_no_equal_spread():
+def test_welchs_contrast_assumes_no_equal_spread():
     frame = trainings(num_seeds=6)
     frame.loc[frame["variant"] == "2s1x64d", "value"] += 5 * np.array([1, -1, 2, -2, 1, -1])
     found = factor_effects(frame, FACTORS)
-    # The effects of each seed by itself: radix 2 is the third column.
-    by_seed = frame.pivot_table(index="seed", columns="variant", values="value")[ABLATION.index]
-    weights = np.linalg.lstsq(
-        np.column_stack(
-            [
-                np.ones(7),
-                *[
-                    (ABLATION[f] == v)
-                    for f, v in [
-                        ("radix", 1),
-                        ("radix", 2),
-                        ("cardinality", 2),
-                        ("width", 64),
-                        ("stem", "deep"),
-                    ]
-                ],
-            ]
-        ),
-        by_seed.to_numpy().T,
-        rcond=None,
-    )[0]
-    test = stats.ttest_1samp(weights[2], 0)
     row = find_row(found, "radix", 2)
-    assert row["by_seed_p"] == pytest.approx(test.pvalue)
-    assert (row["by_seed_low"], row["by_seed_high"]) == pytest.approx(
-        tuple(test.confidence_interval())
-    )
-    assert row["by_seed_high"] - row["by_seed_low"] > row["high"] - row["low"]
+    assert row["welch_low"] < row["effect"] < row["welch_high"]
+    assert row["welch_high"] - row["welch_low"] > row["high"] - row["low"]
+    assert row["welch_p"] > row["p"]
     assert any("vary more over seeds" in note for note in found.notes)
+
+
+def test_of_two_networks_the_contrast_is_scipys_welch_test():
+    frame = trainings(num_seeds=6)
+    two = frame[frame["variant"].isin(["1s1x64d", "1s1x40d"])]
+    found = factor_effects(two, ["width"])
+    wide = two.pivot_table(index="seed", columns="variant", values="value")
+    expected = stats.ttest_ind(wide["1s1x64d"], wide["1s1x40d"], equal_var=False)
+    row = found.table.iloc[0]
+    # Seeds that rise and fall together only make it more precise.
+    assert row["welch_p"] <= expected.pvalue * (1 + 1e-9)
+    assert abs(row["effect"]) == pytest.approx(abs(wide["1s1x64d"].mean() - wide["1s1x40d"].mean()))
 
 
 def test_unequal_spreads_as_scipy_has_bartletts_test():
@@ -310,17 +298,17 @@ def test_unequal_spreads_as_scipy_has_bartletts_test():
     assert found.spread_ratio == pytest.approx(sds.max() / sds.min())
     two = factor_effects(trainings(num_seeds=2), FACTORS)
     assert (two.spread_p, two.spread_ratio) == (None, None)
-    assert two.table["by_seed_low"].isna().all()
+    assert two.table["welch_low"].isna().all()
 
 
-def test_tables_lead_with_the_effects_by_seed_and_say_how_far_spreads_are_apart():
+def test_tables_lead_with_welchs_contrast_and_say_how_far_spreads_are_apart():
     found = factor_effects(trainings(num_seeds=5), FACTORS)
     row, shown = found.table.iloc[0], effects_display(found).iloc[0]
-    ends = f"[{row['by_seed_low']:+.2f}, {row['by_seed_high']:+.2f}]"
+    ends = f"[{row['welch_low']:+.2f}, {row['welch_high']:+.2f}]"
     assert shown["effect (points)"] == f"{row['effect']:+.2f} {ends}"
     assert shown["mixed model"] == f"[{row['low']:+.2f}, {row['high']:+.2f}]"
-    expected = multipletests(found.table["by_seed_p"].dropna(), method="holm")[1]
-    assert found.table["by_seed_holm_p"].dropna().tolist() == pytest.approx(expected.tolist())
+    expected = multipletests(found.table["welch_p"].dropna(), method="holm")[1]
+    assert found.table["welch_holm_p"].dropna().tolist() == pytest.approx(expected.tolist())
     assert f"{found.spread_ratio:.2g}" in str(effects_caption(found))
 
 

@@ -9,10 +9,10 @@ from resnest_bench.stats.p_values import two_way_p_value
 from resnest_bench.stats.power import (
     RequiredSeeds,
     minimum_detectable_difference,
-    paired_power,
     plan_seeds,
     required_seeds,
     sd_interval,
+    seed_power,
 )
 
 
@@ -26,13 +26,13 @@ from resnest_bench.stats.power import (
     ],
 )
 def test_power_as_gpower_prints_it(difference, n, power):
-    assert paired_power(difference, 1.0, n) == pytest.approx(power, abs=5e-4)
+    assert seed_power(difference, 1.0, n) == pytest.approx(power, abs=5e-4)
 
 
 @pytest.mark.parametrize(("n", "difference"), list(itertools.product((3, 5, 10), (0.2, 1.0, 2.0))))
 def test_power_as_statsmodels_has_it(n, difference):
     expected = TTestPower().power(difference, n, 0.05)
-    assert paired_power(difference * 0.7, 0.7, n) == pytest.approx(expected, abs=5e-4)
+    assert seed_power(difference * 0.7, 0.7, n) == pytest.approx(expected, abs=5e-4)
 
 
 def test_power_with_test_images_is_what_simulated_studies_find():
@@ -42,14 +42,14 @@ def test_power_with_test_images_is_what_simulated_studies_find():
     mean = seeds.mean(axis=1) + rng.normal(0, image_error, 20_000)
     image_variance = np.full(20_000, image_error**2)
     p = two_way_p_value(MeanEstimate(mean, seeds.var(axis=1, ddof=1) / n, image_variance, n))
-    expected = paired_power(difference, 1.0, n, image_error)
+    expected = seed_power(difference, 1.0, n, image_error)
     assert (p < 0.05).mean() == pytest.approx(expected, abs=0.011)  # three standard errors
 
 
 def test_the_least_detectable_difference_has_the_wanted_power():
     for n, error in itertools.product((2, 3, 10), (0.0, 0.3)):
         found = minimum_detectable_difference(0.5, n, error)
-        assert paired_power(found, 0.5, n, error) == pytest.approx(0.8, abs=1e-6)
+        assert seed_power(found, 0.5, n, error) == pytest.approx(0.8, abs=1e-6)
     # TTestPower().solve_power(nobs=3, alpha=0.05, power=0.8)
     assert minimum_detectable_difference(1.0, 3) == pytest.approx(3.2635, abs=2e-3)
 
@@ -91,7 +91,7 @@ def test_a_plan_says_how_uncertain_it_is():
 )
 def test_what_has_no_power(arguments, message):
     with pytest.raises(ValueError, match=message):
-        paired_power(*arguments)
+        seed_power(*arguments)
 
 
 def test_a_difference_of_nothing_is_never_found():

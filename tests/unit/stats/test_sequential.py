@@ -6,7 +6,12 @@ from scipy import stats
 
 from resnest_bench.specs.looks import planned_looks, seeds_by_look
 from resnest_bench.stats.intervals import MeanEstimate, two_way_interval
-from resnest_bench.stats.sequential import Looks, combine_looks, correct_for_looks
+from resnest_bench.stats.sequential import (
+    Looks,
+    combine_looks,
+    correct_for_looks,
+    nominal_levels,
+)
 from support.claims_study import claim, claims_study
 
 GREATER = claim("greater", a=["B"], b=["A"])
@@ -33,14 +38,33 @@ def test_a_step_under_way_is_no_look():
     assert [len(s) for s in seeds_by_look(study, lambda seed: True)] == [5, 7, 9, 10]
 
 
-def test_p_is_the_smallest_one_times_the_looks_planned():
-    """Bonferroni by hand: of three looks planned, two taken at 0.01 and 0.3."""
-    assert correct_for_looks([0.3, 0.01], 3) == pytest.approx(0.03)
-    assert correct_for_looks([0.01, 0.3], 3) == pytest.approx(0.03)
-    assert correct_for_looks([0.6, 0.5], 3) == 1.0
-    np.testing.assert_allclose(
-        correct_for_looks(np.array([[0.3, 0.01], [0.02, 0.9]]), 2), [0.02, 0.04]
-    )
+def test_the_levels_of_the_looks_add_up_and_rise():
+    levels = nominal_levels((3, 5, 7, 9))
+    assert sum(levels) == pytest.approx(0.05)
+    assert list(levels) == sorted(levels)
+    # O'Brien and Fleming: z sqrt(t) is one constant.
+    z = stats.norm.isf(np.array(levels) / 2) * np.sqrt(np.array([3, 5, 7, 9]) / 9)
+    np.testing.assert_allclose(z, z[0])
+    assert nominal_levels((5,)) == (0.05,)
+
+
+def test_p_is_what_any_look_would_exceed_by_chance():
+    """By hand: of looks at 5, 10 and 20 seeds, two taken, at 0.3 and 0.001."""
+    shares = np.array([5, 10, 20]) / 20
+    c = stats.norm.isf(0.001) * np.sqrt(0.5)
+    expected = stats.norm.sf(c / np.sqrt(shares)).sum()
+    assert correct_for_looks([0.3, 0.001], (5, 10, 20), (0, 1)) == pytest.approx(expected)
+    # The same p at an earlier look says less.
+    assert correct_for_looks([0.001, 0.3], (5, 10, 20), (0, 1)) > expected
+    assert correct_for_looks([0.6, 0.9], (5, 10, 20), (0, 1)) == 1.0
+    many = correct_for_looks(np.array([[0.3, 0.001], [0.2, 0.9]]), (5, 10, 20), (0, 1))
+    assert many[0] == pytest.approx(expected)
+
+
+def test_a_p_at_its_nominal_level_is_corrected_to_the_level():
+    schedule = (3, 5, 7, 9)
+    for number, level in enumerate(nominal_levels(schedule, 0.1)):
+        assert correct_for_looks([level / 2], schedule, (number,)) == pytest.approx(0.05)
 
 
 def test_another_look_never_takes_a_verdict_back():
@@ -51,15 +75,17 @@ def test_another_look_never_takes_a_verdict_back():
         p = stats.t.sf(error.mean / error.seed_variance**0.5, error.num_seeds - 1)
         return p, 1 - p
 
-    first = combine_looks(Looks(4, 1, (clear,)), t_test)
-    second = combine_looks(Looks(4, 2, (clear, unclear)), t_test)
-    assert first[0] == second[0] == pytest.approx(4 * stats.t.sf(6, 4))
+    schedule = (5, 9, 13, 17)
+    first = combine_looks(Looks(schedule, 1, (0,), (clear,)), t_test)
+    second = combine_looks(Looks(schedule, 2, (0, 1), (clear, unclear)), t_test)
+    assert first[0] == second[0]
     assert second[1] <= first[1]
 
 
 def test_a_repeated_interval_is_at_the_nominal_level():
-    """Four looks: 1 - 0.05 / 4, so t at 0.99375 on each side."""
-    looks = Looks(4, 1, ())
-    assert looks.confidence == pytest.approx(0.9875)
-    found = two_way_interval(MeanEstimate(1.0, 0.25, 0.0, 5), looks.confidence)
-    assert found.high - 1.0 == pytest.approx(0.5 * stats.t.ppf(0.99375, 4))
+    schedule = (5, 9, 13, 17)
+    looks = Looks(schedule, 2, (), ())
+    level = nominal_levels(schedule)[1]
+    assert looks.confidence == pytest.approx(1 - level)
+    found = two_way_interval(MeanEstimate(1.0, 0.25, 0.0, 9), looks.confidence)
+    assert found.high - 1.0 == pytest.approx(0.5 * stats.t.isf(level / 2, 8))

@@ -174,22 +174,20 @@ def choose(study, paths, draw):
     def choice(x="latency_p50_ms", y="test_accuracy", limit=None, memory=None):
         runs, cells = collect(study, paths), cells_frame(study, paths)
         axes = list_axes(runs, cells)
-        trained = CHOSEN.runs(runs, ("train",))
-        found = choose_best(draw(x, y), axes[x], axes[y], limit, memory, trained)
-        return found and (found.row["variant"], found.tied)
+        found = choose_best(draw(x, y), axes[x], axes[y], limit, memory)
+        return found and (found.row["variant"], sorted(found.candidates))
 
     return choice
 
 
 def test_the_best_within_a_budget(choose):
-    # A, B and T differ by 10 points in each seed, which tells nothing of a spread.
-    assert choose() == ("T", ["A", "B"])
-    assert choose(limit=5.0) == ("B", ["A"])
+    assert choose() == ("T", ["A", "B", "T"])
+    assert choose(limit=5.0) == ("B", ["A", "B"])
     assert choose(limit=1.0) is None
     assert choose(memory=286.0) is None
-    assert choose(memory=287.0) == ("T", ["A", "B"])
+    assert choose(memory=287.0) == ("T", ["A", "B", "T"])
     # Of a throughput the budget is what must be reached.
-    assert choose("throughput_images_per_second.b8", limit=500.0) == ("B", ["A"])
+    assert choose("throughput_images_per_second.b8", limit=500.0) == ("B", ["A", "B"])
 
 
 def test_a_budget_looks_at_the_interval_too(paths):
@@ -204,13 +202,12 @@ def test_a_budget_looks_at_the_interval_too(paths):
     axes = list_axes(runs, cells)
     x, y = axes["latency_p50_ms"], axes["test_accuracy"]
     points = points_frame(study, runs, cells, CHOSEN, x, y)
-    trained = CHOSEN.runs(runs, ("train",))
     # With t(0.975, 2) = 4.302653 B's mean is 5 ms, and its interval is far wider than 0.1 ms.
-    found = choose_best(points, x, y, 5.1, None, trained)
+    found = choose_best(points, x, y, 5.1, None)
     assert (found.row["variant"], found.unsure) == ("B", ["B"])
-    surely = choose_best(points, x, y, 5.1, None, trained, whole_interval=True)
+    surely = choose_best(points, x, y, 5.1, None, whole_interval=True)
     assert (surely.row["variant"], surely.unsure) == ("A", ["B"])
-    assert choose_best(points, x, y, 2.011, None, trained, whole_interval=True) is None
+    assert choose_best(points, x, y, 2.011, None, whole_interval=True) is None
 
 
 @pytest.fixture
@@ -223,24 +220,6 @@ def train(study, paths):
             records.write(paths.record(job), make_record(study, job, accuracy=percent / 100))
 
     return write
-
-
-def test_what_the_seeds_cannot_tell_apart_is_named(train, choose):
-    # T has 80, 81, 82. T - A is 20, 20, 21 points: t = 61, p = 0.0003. T - B is -10, 11, 2: p = 0.9.
-    train("A", 60, 61, 61)
-    train("B", 90, 70, 80)
-    assert choose() == ("T", ["B"])
-
-
-def test_candidates_are_compared_together(train, choose):
-    # T - A and T - B are 4, 6, 9: t = 4.3589. With two degrees of freedom p = 1 - t / sqrt(2 + t^2), which
-    # is 0.0488: by itself each is significant; of two, Holm asks for 0.025.
-    train("A", 76, 75, 73)
-    train("B", 76, 75, 73)
-    assert choose() == ("T", ["A", "B"])
-    train("B", 60, 61, 61)
-    # B's p = 0.0003 takes the first step, and leaves A the whole 0.05.
-    assert choose() == ("T", [])
 
 
 def test_one_seed_has_the_binomial_interval_of_its_network(study, paths, draw):
