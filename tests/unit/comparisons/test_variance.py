@@ -98,7 +98,7 @@ def test_the_advice_names_what_halves_the_interval():
     assert advise(1e-3, 0.01, 0.1).startswith("more seeds: 24 seeds instead of 5")
     assert "no number of seeds" in advise(1e-6, 0.1, 0.1)
     assert "both" in advise(4e-4, 0.1, 0.1)
-    assert advise(0.0, 0.0, 0.1).startswith("more seeds: 20 seeds instead of 5")
+    assert "or 5,600 test images" in advise(1e-5, 1e-3, 0.1)
     assert describe_half(CorrectnessVariance(0.0, 0.0, 0.0, 0.0, 2, 9), 2, 9) != ""
 
 
