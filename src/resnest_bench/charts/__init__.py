@@ -8,6 +8,7 @@ from resnest_bench.charts.curves import field_title, training_curves_chart, trai
 from resnest_bench.charts.data_labels import headline_label, trained_label
 from resnest_bench.charts.datasets import profile_chart, ranks_chart
 from resnest_bench.charts.differences import effects_chart, pairs_chart
+from resnest_bench.charts.distillation import distillation_chart
 from resnest_bench.charts.drift import drift_chart
 from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
 from resnest_bench.charts.factors import factor_chart
@@ -34,6 +35,7 @@ __all__ = [
     "class_differences_chart",
     "confusion_chart",
     "coverage_chart",
+    "distillation_chart",
     "drift_chart",
     "effects_chart",
     "factor_chart",

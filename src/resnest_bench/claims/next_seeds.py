@@ -20,9 +20,10 @@ from resnest_bench.claims.verdicts import (
 )
 from resnest_bench.comparisons.evidence import SETTLED
 from resnest_bench.comparisons.measurement import Measurement
+from resnest_bench.comparisons.sides import Place, locate_sides
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import load_frames
-from resnest_bench.paths import Experiment, Job, StudyPaths
+from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import AdaptiveSpec, StudySpec
 from resnest_bench.specs.looks import (
     ClaimAtLook,
@@ -33,6 +34,7 @@ from resnest_bench.specs.looks import (
     file_digest,
     planned_looks,
     read_looks,
+    with_teachers,
 )
 from resnest_bench.specs.scores import TRAINED_METRICS
 from resnest_bench.stats.sequential import Looks, nominal_levels
@@ -100,7 +102,9 @@ def decide(study: StudySpec, paths: StudyPaths, number: int) -> Look:
         )
     current, fingerprints = extended(study, looks), read_fingerprints(study)
     frames = load_frames(current, paths, fingerprints)
-    job_outcomes = outcomes(current, paths, fingerprints, jobs=claim_jobs(current))
+    # Teachers too: their trainings cost time, and those that were asked for are not asked for again.
+    jobs = with_teachers(current, claim_jobs(current))
+    job_outcomes = outcomes(current, paths, fingerprints, jobs=jobs)
     results = claim_results(current, frames.runs, frames.cells, job_outcomes)
     schedule = tuple(study.adaptive.schedule(len(study.seeds)))
     previous = file_digest(paths.look(number - 1)) if number else None
@@ -150,7 +154,7 @@ def decision(
         "claims": tuple(map(_record_claim, results, reasons, answers)),
         "wanted": _group_seeds(granted),
         "budget": budget,
-        "stop": "" if granted else _stop(results, reasons, bool(offers)),
+        "stop": "" if granted else _stop(study, results, reasons, bool(offers)),
     }
 
 
@@ -162,25 +166,28 @@ def next_step(
     is_trained: Callable[[Job], bool],
 ) -> Offer | str:
     """The next step of a claim's deciding test, or why it gets no more seeds."""
-    if not _is_adaptive(result):
+    if not _is_adaptive(study, result):
         return "its seeds or rounds are fixed"
     if result.verdict == UNTESTED:
         reasons = dict.fromkeys(test.reason for test in result.tests if test.reason)
         return f"can't be tested: {'; '.join(reasons) or 'nothing to compare'}"
     if result.plan is None:
         return f"decided: {result.verdict}"
-    open_claim = _open_claim(study, result.plan, result.about.training)
+    places = locate_sides(study, result.about, result.plan.test.hypothesis.variants)
+    open_claim = _open_claim(study, result.plan, places)
     obstacle = open_claim.find_obstacle(statuses)
     if obstacle:
         return obstacle
-    jobs = tuple(job for job in open_claim.next_jobs() if job not in statuses)
+    needed = with_teachers(study, open_claim.next_jobs())
+    jobs = tuple(job for job in needed if job not in statuses)
     if open_claim.measurement.stale and not all(map(is_trained, jobs)):
         return "not worth more seeds: its records are stale, and new ones would not be comparable"
     plan = result.plan
+    step = costs.sum(with_teachers(study, open_claim.jobs(study.seeds[:1])))
     return Offer(
         jobs,
         costs.sum(jobs),
-        open_claim.seeds_to_decide() * costs.sum(open_claim.jobs([0])),
+        open_claim.seeds_to_decide() * step,
         decision_probability(
             plan.test, open_claim.looks, result.family_size, len(result.required_tests)
         ),
@@ -189,18 +196,17 @@ def next_step(
 
 @dataclass(frozen=True)
 class OpenClaim:
-    """An undecided claim: its deciding test, and the plan to decide it."""
+    """An undecided claim: its deciding test with the trainings that it compares, and the plan to decide it."""
 
     limits: AdaptiveSpec
     own_seeds: tuple[int, ...]
-    experiment: Experiment
+    places: Sequence[Place]
     plan: Plan
     measurement: Measurement
     looks: Looks
 
     def jobs(self, seeds: Iterable[int]) -> list[Job]:
-        names = self.plan.test.hypothesis.variants
-        return [Job(*self.experiment, name, seed) for name in names for seed in seeds]
+        return [place.job(seed) for place in self.places for seed in seeds]
 
     def next_jobs(self) -> list[Job]:
         """All added seeds up to the next look, including those that are already requested."""
@@ -233,22 +239,22 @@ class OpenClaim:
         return ""
 
 
-def _open_claim(study: StudySpec, plan: Plan, experiment: Experiment | None) -> OpenClaim:
+def _open_claim(study: StudySpec, plan: Plan, places: Sequence[Place]) -> OpenClaim:
     measurement = plan.test.measurement
     # A test with a plan has a measurement, and one of an adaptive study has looks.
     assert measurement
     assert measurement.looks
     assert study.adaptive
-    assert experiment
-    return OpenClaim(study.adaptive, study.seeds, experiment, plan, measurement, measurement.looks)
+    return OpenClaim(study.adaptive, study.seeds, places, plan, measurement, measurement.looks)
 
 
-def _is_adaptive(result: ClaimResult) -> bool:
-    return result.claim.test.metric in TRAINED_METRICS and _is_training(result.about.training)
-
-
-def _is_training(experiment: Experiment | None) -> bool:
-    return experiment is not None and experiment.kind == "train"
+def _is_adaptive(study: StudySpec, result: ClaimResult) -> bool:
+    """Whether all that the claim compares are trainings: fine-tunings have the study's seeds."""
+    test, training = result.claim.test, result.about.training
+    if test.metric not in TRAINED_METRICS or training is None:
+        return False
+    places = locate_sides(study, result.about, test.sides)
+    return all(one.kind == "train" for one in [p.experiment for p in places] or [training])
 
 
 def _fits(budget: Spent, jobs: Sequence[Job], costs: Costs) -> bool:
@@ -269,12 +275,16 @@ def _spent(limits: AdaptiveSpec, looks: Sequence[Look], costs: Costs) -> Spent:
     )
 
 
-def _stop(results: Sequence[ClaimResult], reasons: Sequence[str], any_offer: bool) -> str:
+def _stop(
+    study: StudySpec, results: Sequence[ClaimResult], reasons: Sequence[str], any_offer: bool
+) -> str:
     if any(reason.startswith(WAITS) for reason in reasons):
         return WAITING
     if any_offer:
         return NO_BUDGET
-    open_ones = [r for r in results if _is_adaptive(r) and r.verdict in (UNDECIDED, UNTESTED)]
+    open_ones = [
+        r for r in results if _is_adaptive(study, r) and r.verdict in (UNDECIDED, UNTESTED)
+    ]
     return NONE_WORTH if open_ones else ALL_DECIDED
 
 
@@ -289,10 +299,13 @@ def _group_seeds(jobs: Iterable[Job]) -> tuple[WantedSeeds, ...]:
 
 
 def describe_seeds(jobs: Iterable[Job]) -> str:
-    """'seeds 3, 4 of B and seeds 3, 4 of A'."""
+    """'seeds 3, 4 of B and seeds 3, 4 of A', with the recipes where there are several."""
+    jobs = list(jobs)
+    several = len({job.recipe for job in jobs}) > 1
     by_variant: dict[str, list[str]] = {}
     for job in jobs:
-        by_variant.setdefault(job.variant, []).append(str(job.seed))
+        name = f"{job.variant} by {job.recipe}" if several else job.variant
+        by_variant.setdefault(name, []).append(str(job.seed))
     return " and ".join(
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)} of {name}"
         for name, seeds in by_variant.items()

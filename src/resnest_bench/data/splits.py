@@ -12,6 +12,7 @@ from resnest_bench.words import list_names
 # numpy pads a seed with zeros: [seed, epoch] and [seed, epoch, 0] give the same numbers. So each other
 # purpose has a tag of its own at the end.
 VALIDATION_TAG, AUGMENT_TAG, BALANCED_TAG, BOOTSTRAP_TAG, TEST_TAG = 2, 3, 4, 5, 6
+INIT_TAG, FLIP_TAG = 7, 8
 # Largest number of folds into which groups are divided; whole folds become the test part.
 MOST_FOLDS = 20
 # Number of class names in a message.
@@ -150,6 +151,21 @@ def bootstrap(indices_N: np.ndarray, seed: int) -> np.ndarray:
     """
     rng = np.random.default_rng([seed, 0, 0, BOOTSTRAP_TAG])
     return np.sort(rng.choice(indices_N, len(indices_N)))
+
+
+def choose_for_init(indices_N: np.ndarray, num: int, seed: int) -> np.ndarray:
+    """Choose `num` training images, or all if there are fewer, for computing initial weights."""
+    rng = np.random.default_rng([seed, 0, 0, INIT_TAG])
+    return np.sort(rng.choice(indices_N, min(num, len(indices_N)), replace=False))
+
+
+def alternating_flips(num: int, seed: int, epoch: int) -> np.ndarray:
+    """Return booleans (num,): the images that epoch 1, 2, ... mirrors; the next epoch mirrors the others.
+
+    Source: Jordan, arXiv:2404.00498, section 3.6.
+    """
+    mirrored_N = np.random.default_rng([seed, 0, 0, FLIP_TAG]).random(num) < 0.5
+    return mirrored_N if epoch % 2 else ~mirrored_N
 
 
 def batch_slices(num: int, batch_size: int) -> list[slice]:

@@ -118,13 +118,17 @@ def read_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -
 
 
 def extended(study: StudySpec, looks: Sequence[Look]) -> StudySpec:
-    """Return the study with the trainings that looks added, if its config allows them."""
+    """Return the study with the trainings that looks added, if its config allows them.
+
+    The teacher of each added student is added with the same seed, even if no look names it.
+    """
     more: dict[tuple[str, str, str], tuple[int, ...]] = {}
     if study.adaptive is None:
         return study
-    trained = {(j.dataset, j.recipe, j.variant) for j in study.jobs() if j.kind == "train"}
+    trained = {_place(job) for job in study.jobs() if job.kind == "train"}
     allowed = [seed for step in study.adaptive.steps(study.seeds) for seed in step]
-    asked = set(_asked(looks))
+    jobs = [job for look in looks for job in look.jobs if _place(job) in trained]
+    asked = {(*_place(job), job.seed) for job in with_teachers(study, jobs)}
     for place in sorted(trained):
         seeds = tuple(seed for seed in allowed if (*place, seed) in asked)
         if seeds:
@@ -132,8 +136,19 @@ def extended(study: StudySpec, looks: Sequence[Look]) -> StudySpec:
     return study.with_seeds(more)
 
 
-def _asked(looks: Iterable[Look]) -> Iterable[tuple[str, str, str, int]]:
-    return ((j.dataset, j.recipe, j.variant, j.seed) for look in looks for j in look.jobs)
+def _place(job: Job) -> tuple[str, str, str]:
+    return job.dataset, job.recipe, job.variant
+
+
+def with_teachers(study: StudySpec, jobs: Iterable[Job]) -> list[Job]:
+    """These trainings, and those that they learn from, directly or through their teacher's teacher."""
+    found = dict.fromkeys(jobs)
+    for job in list(found):
+        teacher = study.teacher_job(job)
+        while teacher is not None and teacher not in found:
+            found[teacher] = None
+            teacher = study.teacher_job(teacher)
+    return list(found)
 
 
 def study_with_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -> StudySpec:

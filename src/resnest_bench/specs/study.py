@@ -22,7 +22,8 @@ from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.specs.latency import LatencySpec
-from resnest_bench.specs.recipes import RECIPES, RecipeSpec, check_channels
+from resnest_bench.specs.ready_recipes import RECIPES
+from resnest_bench.specs.recipes import RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
 from resnest_bench.specs.tables import TablesSpec
 from resnest_bench.specs.trainings import check_tags, check_teacher

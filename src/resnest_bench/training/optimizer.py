@@ -21,8 +21,9 @@ def freeze_backbone(model: nn.Module) -> None:
 def parameter_groups(model: nn.Module, recipe: RecipeSpec) -> list[dict]:
     """Group trainable parameters by learning rate and weight decay.
 
-    `factor` multiplies the learning rate of the step, for the head and with `layer_decay` for each block.
-    With `decay_norm_and_bias: false`, vectors and scalars (scales, shifts and biases) have no weight decay.
+    `factor` multiplies the learning rate of the step: for the head, with `layer_decay` for each block, and for
+    biases of norm layers, whose decay is divided by their own factor. With `decay_norm_and_bias: false`,
+    vectors and scalars (scales, shifts and biases) have no weight decay.
     """
     backbone, head = split_parameters(model)
     factors = [1.0] * len(backbone)
@@ -30,15 +31,26 @@ def parameter_groups(model: nn.Module, recipe: RecipeSpec) -> list[dict]:
         factors = _decayed_factors(model, backbone, recipe.layer_decay)
     factors += [recipe.head_learning_rate_factor] * len(head)
     members: dict[tuple[float, float], list[nn.Parameter]] = {}
+    faster = norm_biases(model) if recipe.norm_bias_learning_rate_factor != 1 else set()
     for factor, parameter in zip(factors, [*backbone, *head], strict=True):
         if parameter.requires_grad:
             decays = recipe.decay_norm_and_bias or parameter.ndim > 1
             decay = recipe.weight_decay if decays else 0.0
+            if parameter in faster:
+                factor *= recipe.norm_bias_learning_rate_factor
+                decay /= recipe.norm_bias_learning_rate_factor
             members.setdefault((factor, decay), []).append(parameter)
     return [
         {"params": parameters, "weight_decay": decay, "factor": factor}
         for (factor, decay), parameters in members.items()
     ]
+
+
+def norm_biases(model: nn.Module) -> set[nn.Parameter]:
+    """The biases of batch, layer and group norms, timm's forms of them included."""
+    norms = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+    found = [module.bias for module in model.modules() if isinstance(module, norms)]
+    return {bias for bias in found if isinstance(bias, nn.Parameter)}
 
 
 def _decayed_factors(
