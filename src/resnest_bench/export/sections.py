@@ -36,6 +36,7 @@ from resnest_bench.export.claims import claims
 from resnest_bench.export.classes import classes
 from resnest_bench.export.differences import differences
 from resnest_bench.export.results import PageResults
+from resnest_bench.export.stability import stability
 from resnest_bench.formats import (
     GAP,
     format_cell,
@@ -46,7 +47,6 @@ from resnest_bench.formats import (
     row_dicts,
 )
 from resnest_bench.report.captions import caption, notes
-from resnest_bench.report.stability import SPREAD_TABLES, failure_warning, spread_notes
 from resnest_bench.report.standings import describe_standings
 from resnest_bench.report.tables import display_frame
 from resnest_bench.tables.axes import Axis
@@ -228,24 +228,6 @@ def training(results: PageResults) -> Section | None:
     blocks = _curves(results, "train")
     text = (*results.cut_text, *CURVES_TEXT) if blocks else ("No data yet.",)
     return Section("training", "Training curves", text, tuple(blocks))
-
-
-def stability(results: PageResults) -> Section | None:
-    """Failed trainings, where the spread over seeds comes from, and whether seeds or images help more."""
-    blocks = [
-        make_table(
-            f"Table: {one.name}",
-            one.display(table),
-            str(one.caption(table, results.spec)),
-            spread_notes(table),
-        )
-        for one in SPREAD_TABLES
-        if len(table := one.read(results))
-    ]
-    if not blocks:
-        return None
-    warning = failure_warning(results.stability)
-    return Section("stability", "Spread over seeds", (warning,) if warning else (), tuple(blocks))
 
 
 def latency(results: PageResults) -> Section | None:
