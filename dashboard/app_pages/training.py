@@ -81,7 +81,9 @@ def show(one: data.Loaded, field: str, names: list[str]) -> None:
     for index, panel in enumerate(panels):
         views.chart(panel, f"curves_{name}_{index}", extra_height=views.legend_height(len(names)))
     if not panels:
-        st.info("No record has this metric yet.")
+        imported = one.study.imported_blocks("train")
+        more = " Imported results have no curves." if imported else ""
+        st.info(f"No record has this metric yet.{more}")
     labels = {column: text for column, text in COSTS.items() if text}
     views.table(costs(one, names), f"costs_{name}", labels, "Cost of training")
     show_spread(one, names, name)

@@ -2,7 +2,7 @@
 
 from scipy.special import bdtrc
 
-from resnest_bench.records import Record
+from resnest_bench.records import Record, unpack_bits
 
 SIGNIFICANCE = 0.05
 ONE_CLASS = "every test image is predicted as"
@@ -21,7 +21,7 @@ def describe_chance(record: Record) -> str:
     The text holds no figure of the seed, so that seeds with the same remark share one line. Records
     from before the counts were kept say nothing.
     """
-    train, data = record.train, record.dataset
+    train, data = record.images, record.dataset
     if train is None or data is None:
         return ""
     predicted, actual = train.test_predictions_per_class, data.test_images_per_class
@@ -30,9 +30,7 @@ def describe_chance(record: Record) -> str:
     if not actual:
         return ""
     majority, num_test = max(actual), sum(actual)
-    accuracy = train.epochs[-1].test_accuracy
-    assert accuracy is not None, "`read` takes no record without it"
-    num_correct = round(accuracy * num_test)
+    num_correct = int(unpack_bits(train.test_correct, train.num_test).sum())
     if is_above_chance(num_correct, num_test, majority / num_test):
         return ""
     name = data.classes[actual.index(majority)]

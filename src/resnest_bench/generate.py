@@ -25,6 +25,8 @@ from resnest_bench.specs import (
     DigitsDataset,
     HuggingFaceDataset,
     ImageFolderDataset,
+    ImportedDataset,
+    ImportedVariant,
     LatencySpec,
     MedmnistDataset,
     PythonVariant,
@@ -39,7 +41,7 @@ from resnest_bench.specs import (
     WeightsSpec,
 )
 from resnest_bench.specs.base import Spec
-from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
+from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import TESTS, ClaimTest, TrainedRow
 from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
 from resnest_bench.specs.recipes import TeacherSpec
@@ -77,6 +79,7 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`datasets`: name to `source: medmnist`", MedmnistDataset, ""),
     ("`datasets`: `split`", SplitSpec, ""),
     ("`datasets`: name to `source: digits`", DigitsDataset, ""),
+    ("`datasets`: name to `source: imported`", ImportedDataset, ""),
     ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
     ("`variants.yaml`: `family: timm`", TimmVariant, ""),
     ("`variants.yaml`: `family: classic`", ClassicVariant, ""),
@@ -86,6 +89,12 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
         "[docs/methods.md](../docs/methods.md#a-network-for-fast-trainings) says what it computes.",
     ),
     ("`variants.yaml`: `family: python`", PythonVariant, ""),
+    ("`variants.yaml`: `family: imported`", ImportedVariant, ""),
+    (
+        "`imported.yaml`: a list of",
+        ImportedBlock,
+        "[docs/import.md](../docs/import.md) says how `resnest-bench import` makes it.",
+    ),
     (
         "`adaptive`",
         AdaptiveSpec,
@@ -134,9 +143,9 @@ SPREAD_COLUMNS = {
 
 
 def config_schema() -> dict[str, Any]:
-    """Return the JSON Schema of config.yaml. `variants` and `claims` may also be paths to lists."""
+    """Return the JSON Schema of config.yaml. `variants`, `claims` and `imported` may also be paths."""
     schema = StudySpec.model_json_schema()
-    for name in ("variants", "claims"):
+    for name in ("variants", "claims", "imported"):
         entry = schema["properties"][name]
         listed = {key: entry.pop(key) for key in ("items", "type")}
         entry["anyOf"] = [{"type": "string"}, listed]

@@ -145,7 +145,7 @@ class StudyTables:
     def factors(self) -> pd.DataFrame:
         """Pairs of variants that differ in only one factor; no row for a study without trainings."""
         table = factor_table(self.spec, self.runs)
-        return table if self.spec.train else table.iloc[:0]
+        return table if self.spec.trained else table.iloc[:0]
 
     @cached_property
     def paper(self) -> pd.DataFrame:

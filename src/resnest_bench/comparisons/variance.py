@@ -106,7 +106,7 @@ def components_table(study: StudySpec, runs: pd.DataFrame) -> pd.DataFrame:
 def _recipes_that_differ_in_vary(study: StudySpec) -> list[list[Experiment]]:
     """Groups of two or more experiments on the same data whose recipes differ only in `vary`."""
     by_rest: dict[tuple, list[Experiment]] = {}
-    for experiment in dict.fromkeys(job.experiment for job in study.jobs()):
+    for experiment in dict.fromkeys(job.experiment for job in study.own_jobs()):
         if experiment.kind != "latency":
             rest = study.recipe(experiment.recipe).model_copy(update={"vary": VARY})
             key = (experiment.kind, experiment.dataset, rest.model_dump_json())
@@ -175,7 +175,7 @@ def seeds_or_images_table(
 
 
 def _seeds_or_images_values(job_outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    trained = [outcome for outcome in job_outcomes if outcome.record and outcome.record.train]
+    trained = [outcome for outcome in job_outcomes if outcome.record and outcome.record.images]
     counted = pick_counted(trained, lambda outcome: outcome.status)
     records = [outcome.record for outcome in counted if outcome.record]
     label = records[0].dataset.label if records and records[0].dataset else None

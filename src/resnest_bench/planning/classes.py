@@ -16,7 +16,7 @@ MOST_COUNTED = 6
 def describe_classes(study: StudySpec) -> list[str]:
     """Return one line 'Data NAME: ...' per dataset whose classes can be counted."""
     lines = []
-    for name in study.datasets:
+    for name in study.own_datasets:
         # Problems with data are reported elsewhere: by the check, and by the job that prepares them.
         with suppress(UserError):
             counts = count_images(study, name)

@@ -28,6 +28,8 @@ ROWS_AT_ONCE = 4096
 # Size of the headers of the zip archive and its arrays.
 OVERHEAD_BYTES = 10_000
 ROW_ARRAYS = ("format", "labels", "predicted", "log_probabilities")
+# Imported predictions, of which the probability of the label is not known.
+CLASS_ARRAYS = ("format", "labels", "predicted", "top_probability")
 SUMMARY_ARRAYS = (
     "format",
     "labels",
@@ -46,7 +48,8 @@ class Predictions:
     `labels_N` and `predicted_N` are classes, int64. `label_log_probability_N` is the natural logarithm of
     the probability of the label, `top_probability_N` that of the predicted class, `squares_N` the sum over
     all classes of the squared probability, and `label_rank_N` the number of classes that are more probable than
-    the label. `probabilities_NK` is None if a file has only these values.
+    the label. `probabilities_NK` is None if a file has only these values. Imported predictions may lack
+    values: then probabilities are NaN, and ranks are -1 for wrong predictions.
     """
 
     labels_N: np.ndarray
@@ -92,6 +95,33 @@ def summarise_rows(
     )
 
 
+def keep_classes(
+    labels_N: np.ndarray,
+    predicted_N: np.ndarray,
+    num_classes: int,
+    top_probability_N: np.ndarray | None = None,
+) -> Predictions:
+    """`Predictions` of which only the predicted class and, perhaps, its probability are known."""
+    labels_N, predicted_N = labels_N.astype(np.int64), predicted_N.astype(np.int64)
+    unknown_N = np.full(len(labels_N), np.nan)
+    top_N = unknown_N if top_probability_N is None else top_probability_N.astype(np.float64)
+    ranks_N = np.where(labels_N == predicted_N, 0, -1)
+    return Predictions(labels_N, predicted_N, unknown_N, top_N, unknown_N, ranks_N, num_classes)
+
+
+def write_predicted_classes(path: Path, found: Predictions) -> PredictionsObservation:
+    """As `write_predictions`, for `keep_classes`."""
+    integers = np.uint16 if found.num_classes <= 2**16 else np.uint32
+    arrays = {
+        "format": np.asarray(FORMAT),
+        "labels": found.labels_N.astype(integers),
+        "predicted": found.predicted_N.astype(integers),
+        # -1 stands for unknown: only finite numbers are read.
+        "top_probability": np.nan_to_num(found.top_probability_N, nan=-1).astype(np.float32),
+    }
+    return _write_arrays(path, arrays, whole=False)
+
+
 def write_predictions(
     path: Path, labels_N: np.ndarray, predicted_N: np.ndarray, log_probabilities_NK: np.ndarray
 ) -> PredictionsObservation:
@@ -113,6 +143,10 @@ def write_predictions(
         arrays["log_probabilities"] = logs
     else:
         arrays |= _summarise_in_parts(labels_N, predicted_N, log_probabilities_NK, integers)
+    return _write_arrays(path, arrays, whole)
+
+
+def _write_arrays(path: Path, arrays: dict[str, np.ndarray], whole: bool) -> PredictionsObservation:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     content = buffer.getvalue()
@@ -142,7 +176,7 @@ def copy_predictions(source: Path, target: Path, record: Record) -> None:
     A source that is gone or another file is left alone: what is missing is said where it is read. Raises
     UserError where `target` can't be written.
     """
-    kept = record.train and record.train.predictions
+    kept = record.images and record.images.predictions
     if not kept or _has_digest(target, kept.sha256) or not _has_digest(source, kept.sha256):
         return
     write_bytes(target, source.read_bytes())
@@ -160,7 +194,7 @@ def read_predictions(path: Path, record: Record) -> Predictions | None:
 
     Raises UserError naming the file if it is missing, damaged, or of another run.
     """
-    train, dataset = record.train, record.dataset
+    train, dataset = record.images, record.dataset
     if train is None or dataset is None or train.predictions is None:
         return None
     try:
@@ -193,8 +227,13 @@ def _unpack(content: bytes, num_images: int, num_classes: int) -> Predictions:
     if found.get("format", np.asarray(0)) != FORMAT:
         raise ValueError(f"its format must be {FORMAT}, but is {found.get('format')}")
     whole = "log_probabilities" in found
-    _check_arrays(found, ROW_ARRAYS if whole else SUMMARY_ARRAYS, num_images, num_classes)
+    only_classes = set(found) == set(CLASS_ARRAYS)
+    names = ROW_ARRAYS if whole else CLASS_ARRAYS if only_classes else SUMMARY_ARRAYS
+    _check_arrays(found, names, num_images, num_classes)
     labels_N, predicted_N = found["labels"], found["predicted"]
+    if only_classes:
+        top_N = found["top_probability"].astype(np.float64)
+        return keep_classes(labels_N, predicted_N, num_classes, np.where(top_N < 0, np.nan, top_N))
     if whole:
         return summarise_rows(labels_N, predicted_N, found["log_probabilities"])
     label_logs, top, squares = (found[name].astype(np.float64) for name in SUMMARY_ARRAYS[3:6])

@@ -58,7 +58,9 @@ def cohen_kappa(found: Predictions) -> float:
 
 def top5_accuracy(found: Predictions) -> float | None:
     """Return the share of images whose label is among the five most probable classes; None up to five classes."""
-    return float(np.mean(found.label_rank_N < TOP)) if found.num_classes > TOP else None
+    if found.num_classes <= TOP or (found.label_rank_N < 0).any():
+        return None
+    return float(np.mean(found.label_rank_N < TOP))
 
 
 def roc_auc(found: Predictions) -> float | None:
@@ -90,13 +92,15 @@ def brier_score(found: Predictions) -> float:
     return float(np.mean(found.squares_N - 2 * label + 1))
 
 
-def calibration_error(found: Predictions) -> float:
+def calibration_error(found: Predictions) -> float | None:
     """Return the expected calibration error with 15 bins of equal width.
 
     sum_b |B_b| / N |acc(B_b) - conf(B_b)|, where bin b holds the images whose predicted class has a
     probability in ((b - 1) / 15, b / 15] (Guo et al., ICML 2017, eq. 3). scikit-learn has no such function.
     """
     confidence, correct = found.top_probability_N, found.correct_N
+    if np.isnan(confidence).any():
+        return None
     bins = np.clip(np.ceil(confidence * NUM_BINS).astype(int) - 1, 0, NUM_BINS - 1)
     gaps = np.bincount(bins, weights=correct - confidence, minlength=NUM_BINS)
     return float(np.abs(gaps).sum() / len(correct))

@@ -79,7 +79,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
 def _comparisons(results: StudyResults) -> dict[str, pd.DataFrame]:
     """Noise floors, differences by factor, and the paper next to ours, if the study has them."""
     made, study = {}, results.spec
-    if study.latency:
+    if study.timed:
         made["noise"] = results.noise
     if study.tables.ablation:
         made["factors"] = results.factors

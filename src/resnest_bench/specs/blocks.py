@@ -1,8 +1,10 @@
 """The blocks of a study: which variants are trained, timed and fine-tuned on which data (floor 1)."""
 
+from typing import Literal
+
 from pydantic import Field
 
-from resnest_bench.specs.base import Name, PositiveInt, Spec, VariantNames
+from resnest_bench.specs.base import CountInt, Name, PositiveInt, Spec, VariantNames
 from resnest_bench.specs.data import WeightsSpec
 
 
@@ -43,3 +45,24 @@ class FinetuneBlock(Spec):
         description="Keys of recipes, or built-in ones",
     )
     weights: dict[Name, WeightsSpec] = Field(description="Initial weights by variant")
+
+
+class ImportedBlock(Spec):
+    """Results from elsewhere, which `resnest-bench import` has made records of. Nothing runs for them."""
+
+    kind: Literal["train", "latency"] = Field(
+        default="train", description="train: values of trained networks. latency: times"
+    )
+    dataset: Name = Field(description="A key of datasets, or a new name")
+    recipe: Name = Field(
+        description="How the networks were trained: a recipe of this study, next to whose trainings "
+        "they are then shown, or a new name. Of latencies: the protocol"
+    )
+    seeds: dict[Name, tuple[CountInt, ...]] = Field(
+        description="Seeds by network; for latencies, rounds"
+    )
+
+    @property
+    def protocol(self) -> str:
+        """As in a LatencyBlock."""
+        return self.recipe

@@ -229,6 +229,18 @@ class DigitsDataset(Dataset):
         return classes
 
 
+class ImportedDataset(Dataset):
+    """Data of which only results are known (docs/import.md): there are no images here."""
+
+    NO_RESULT: ClassVar[frozenset[str]] = frozenset({"label"})
+
+    source: Literal["imported"]
+    label: str = Field(
+        default="", description="How figures must call the data; empty takes the dataset's name"
+    )
+    leakage: Leakage = "warn"
+
+
 DatasetSpec = Annotated[
     Cifar10Dataset
     | ImageFolderDataset
@@ -236,7 +248,8 @@ DatasetSpec = Annotated[
     | HuggingFaceDataset
     | TorchvisionDataset
     | MedmnistDataset
-    | DigitsDataset,
+    | DigitsDataset
+    | ImportedDataset,
     Field(discriminator="source"),
 ]
 
@@ -247,7 +260,7 @@ def known_side(spec: DatasetSpec) -> int | None:
         return 32
     if isinstance(spec, TorchvisionDataset) and spec.image_size is None:
         return TORCHVISION_ARRAYS[spec.name]
-    return spec.image_size
+    return None if isinstance(spec, ImportedDataset) else spec.image_size
 
 
 def local_path(spec: DatasetSpec) -> Path | None:

@@ -25,6 +25,7 @@ SOURCES = (
     "torchvision",
     "medmnist",
     "digits",
+    "imported",
 )
 TAGS = {*variants.FAMILIES, *claims.TESTS, *claims.SIDE_TAGS, *OPTIMIZERS, "sgd", *SOURCES}
 UNION_PARTS = ("literal", "tuple", "constrained-int")

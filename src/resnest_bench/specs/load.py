@@ -18,7 +18,7 @@ from resnest_bench.specs.study import StudySpec
 
 
 def study_from_config(config: dict[str, Any], origin: str, files: Sequence[Path] = ()) -> StudySpec:
-    """Validate a config mapping; `variants` and `claims` may be paths from the working directory.
+    """Validate a config mapping; `variants`, `claims` and `imported` may be paths.
 
     Args:
         origin: name of the config in messages if the file is unknown.
@@ -43,7 +43,7 @@ def study_from_config(config: dict[str, Any], origin: str, files: Sequence[Path]
 
 def _read_sheet(key: Any, value: Any, source: Origin) -> Any:
     """Read the list from a file if the value is a path; return other values unchanged."""
-    if key not in ("variants", "claims"):
+    if key not in ("variants", "claims", "imported"):
         return value
     where = source.locate([key])
     if isinstance(value, str):
@@ -57,7 +57,8 @@ def _read_sheet(key: Any, value: Any, source: Origin) -> Any:
         source.sheets[key] = path
         where = str(path)
     if not isinstance(value, list | tuple):
-        raise UserError(f"{where}: {key} must be a list, one entry per {key.removesuffix('s')}")
+        entry = "experiment" if key == "imported" else key.removesuffix("s")
+        raise UserError(f"{where}: {key} must be a list, one entry per {entry}")
     return value
 
 

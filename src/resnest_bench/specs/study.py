@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from resnest_bench.digests import json_digest
 from resnest_bench.paths import DataPaths, Job, StudyPaths
-from resnest_bench.specs.adaptive import AdaptiveSpec, Extendable, check_adaptive
+from resnest_bench.specs.adaptive import AdaptiveSpec, check_adaptive
 from resnest_bench.specs.base import (
     CountInt,
     Name,
@@ -17,15 +17,16 @@ from resnest_bench.specs.base import (
     VariantNames,
     check_known,
 )
-from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
+from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.differences import DifferencesSpec
+from resnest_bench.specs.imported import WithImports, check_imports, check_runnable
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.ready_recipes import RECIPES
 from resnest_bench.specs.recipes import RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
-from resnest_bench.specs.tables import TablesSpec
+from resnest_bench.specs.tables import TablesSpec, check_tables
 from resnest_bench.specs.trainings import check_tags, check_teacher
 from resnest_bench.specs.variants import VariantSpec
 
@@ -33,19 +34,21 @@ MAX_JOBS = 200_000
 PROTOCOLS: dict[str, LatencySpec] = {"default": LatencySpec()}
 
 
-class StudySpec(Extendable):
+class StudySpec(WithImports):
     """Everything that one study runs. What to run, never how."""
 
     study: StudyName = Field(description="Results go to results/<study>/")
     variants: tuple[VariantSpec, ...] = Field(
-        description="Path of a YAML list of variants, or the list itself"
+        default=(),
+        validate_default=True,
+        description="Path of a YAML list of variants, or the list itself",
     )
     seeds: tuple[CountInt, ...] = Field(
         default=(0, 1, 2, 3, 4),
         description="Random seeds; seed k gives every variant the same order of images",
     )
     data_dir: str = Field(default="data", description="Downloads and prepared arrays")
-    datasets: dict[Name, DatasetSpec] = Field(description="Name to dataset")
+    datasets: dict[Name, DatasetSpec] = Field(default={}, description="Name to dataset")
     recipes: dict[Name, RecipeSpec] = Field(
         default_factory=dict, description="Your own recipes; a built-in name is taken"
     )
@@ -131,9 +134,18 @@ class StudySpec(Extendable):
                 self._check_finetune(where, block)
             elif block.variants != "all":
                 for name in block.variants:
-                    check_known(f"{where}.variants", name, self._variants)
+                    check_runnable(f"{where}.variants", name, self._variants)
+        own = {f"{field}[{index}]": block.dataset for field, index, block in self._blocks()}
+        check_imports(self.imported, self._variants, self.datasets, own, bool(self.adaptive))
         self._check_jobs()
-        self._check_tables()
+        check_tables(
+            self.tables,
+            self.differences.variants,
+            self._variants,
+            self.datasets,
+            {*self.all_recipes, *(one.recipe for one in self.imported_experiments)},
+            {*self.all_protocols, *(one.recipe for one in self.imported_experiments)},
+        )
         check_adaptive(self.adaptive, self.seeds, self.claims if self.train else ())
         return self
 
@@ -152,7 +164,7 @@ class StudySpec(Extendable):
                 )
         trained = {(j.dataset, j.recipe, j.variant) for j in self._train_jobs()}
         for name, weights in block.weights.items():
-            check_known(f"{where}.weights", name, self._variants)
+            check_runnable(f"{where}.weights", name, self._variants)
             if weights.train and (*weights.train.split("/"), name) not in trained:
                 raise ValueError(
                     f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
@@ -200,26 +212,7 @@ class StudySpec(Extendable):
         trained = sum(len(self._names(block.variants)) * seeds for block in self.train)
         timed = sum(len(self._names(block.variants)) * block.rounds for block in self.latency)
         tuned = sum(len(block.recipes) * len(block.weights) * seeds for block in self.finetune)
-        return trained + timed + tuned
-
-    def _check_tables(self) -> None:
-        compared = self.differences.variants
-        for name in () if compared == "all" else compared:
-            check_known("differences.variants", name, self._variants)
-        for table in ("ablation", "tradeoff"):
-            spec = getattr(self.tables, table)
-            if spec is None:
-                continue
-            where = f"tables.{table}"
-            for value, known, field in (
-                (spec.dataset, self.datasets, "dataset"),
-                (spec.recipe, self.all_recipes, "recipe"),
-                (spec.protocol, self.all_protocols, "protocol"),
-            ):
-                if value is not None:
-                    check_known(f"{where}.{field}", value, known)
-            for name in () if spec.variants == "all" else spec.variants:
-                check_known(f"{where}.variants", name, self._variants)
+        return trained + timed + tuned + len(self.imported_jobs())
 
     def __copy__(self) -> "StudySpec":
         copied = super().__copy__()
@@ -239,7 +232,8 @@ class StudySpec(Extendable):
 
     @functools.cached_property
     def _jobs(self) -> tuple[Job, ...]:
-        return (*self._train_jobs(), *self._latency_jobs(), *self._finetune_jobs())
+        own = (*self._train_jobs(), *self._latency_jobs(), *self._finetune_jobs())
+        return (*own, *self.imported_jobs())
 
     @functools.cached_property
     def digest(self) -> str:
@@ -281,7 +275,8 @@ class StudySpec(Extendable):
         return DataPaths(Path(self.data_dir)).prepared(name, self.dataset(name).digest)
 
     def _names(self, variants: VariantNames) -> list[str]:
-        return self.variant_names if variants == "all" else list(variants)
+        own = (variant.name for variant in self.own_variants)
+        return list(own if variants == "all" else variants)
 
     def _train_jobs(self) -> list[Job]:
         return [
@@ -309,8 +304,17 @@ class StudySpec(Extendable):
         ]
 
     def jobs(self) -> list[Job]:
-        """Return every job in the order of the config: train, latency, finetune."""
+        """Return every job in the order of the config: train, latency, finetune; then the imported ones."""
         return list(self._jobs)
+
+    @property
+    def trained(self) -> tuple[TrainBlock | ImportedBlock, ...]:
+        """The blocks of trainings, then those of imported ones."""
+        return (*self.train, *self.imported_blocks("train"))
+
+    @property
+    def timed(self) -> tuple[LatencyBlock | ImportedBlock, ...]:
+        return (*self.latency, *self.imported_blocks("latency"))
 
     def weights(self, job: Job) -> WeightsSpec | None:
         """Return the initial weights of a fine-tuning, or None for one from scratch."""
@@ -349,7 +353,8 @@ class StudySpec(Extendable):
 
     def teacher_job(self, job: Job) -> Job | None:
         """Return the teacher's training with the same seed; None without distillation."""
-        teacher = None if job.kind == "latency" else self.recipe(job.recipe).teacher
+        own = job.kind != "latency" and not self.is_imported(job)
+        teacher = self.recipe(job.recipe).teacher if own else None
         if teacher is None:
             return None
         dataset, recipe = teacher.train.split("/")
@@ -372,6 +377,8 @@ class StudySpec(Extendable):
             "variant": self._dump("variant", job.variant),
             "dataset": self._dump("dataset", job.dataset),
         }
+        if self.is_imported(job):
+            return {**spec, "protocol" if job.kind == "latency" else "recipe": {"name": job.recipe}}
         if job.kind == "latency":
             return {**spec, "protocol": self._dump("protocol", job.recipe)}
         spec["recipe"] = self._dump("recipe", job.recipe)

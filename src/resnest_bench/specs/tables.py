@@ -1,8 +1,10 @@
 """Which tables are made, and their rows (floor 1)."""
 
+from collections.abc import Collection
+
 from pydantic import Field
 
-from resnest_bench.specs.base import Name, Spec, VariantNames
+from resnest_bench.specs.base import Name, Spec, VariantNames, check_known
 
 
 class TableSpec(Spec):
@@ -31,3 +33,33 @@ class TablesSpec(Spec):
     ablation: TableSpec | None = Field(default=None, description="Radix, cardinality and width")
     tradeoff: TableSpec | None = Field(default=None, description="Accuracy against latency")
     transfer: TransferSpec = Field(default=TransferSpec(), description="All fine-tunings")
+
+
+def check_tables(
+    tables: TablesSpec,
+    compared: VariantNames,
+    variants: Collection[str],
+    datasets: Collection[str],
+    recipes: Collection[str],
+    protocols: Collection[str],
+) -> None:
+    """Raise UserError where a table names what the study, whose names the others are, doesn't have.
+
+    `compared` are the variants whose differences are shown.
+    """
+    for name in () if compared == "all" else compared:
+        check_known("differences.variants", name, variants)
+    for table in ("ablation", "tradeoff"):
+        spec = getattr(tables, table)
+        if spec is None:
+            continue
+        where = f"tables.{table}"
+        for value, known, field in (
+            (spec.dataset, datasets, "dataset"),
+            (spec.recipe, recipes, "recipe"),
+            (spec.protocol, protocols, "protocol"),
+        ):
+            if value is not None:
+                check_known(f"{where}.{field}", value, known)
+        for name in () if spec.variants == "all" else spec.variants:
+            check_known(f"{where}.variants", name, variants)

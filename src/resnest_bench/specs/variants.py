@@ -186,6 +186,12 @@ def stages_text(values: int | tuple[int, ...]) -> str:
     return str(values) if isinstance(values, int) else "-".join(map(str, values))
 
 
+def _guess_architecture(name: str) -> str:
+    plain = re.sub(r"^(tf|legacy|test)_", "", name.lower())
+    found = re.match(r"([a-z]*?)(?=v?\d|_|\.|$)", plain)
+    return (found and found[1]) or name
+
+
 class TimmVariant(VariantBase):
     """Any model that `timm.list_models()` names."""
 
@@ -209,9 +215,7 @@ class TimmVariant(VariantBase):
     @property
     def architecture(self) -> str:
         """Return timm's name without source, version and size: tf_efficientnetv2_s -> efficientnet."""
-        name = re.sub(r"^(tf|legacy|test)_", "", self.model.lower())
-        found = re.match(r"([a-z]*?)(?=v?\d|_|\.|$)", name)
-        return (found and found[1]) or self.model
+        return _guess_architecture(self.model)
 
     @property
     def pretrained_tag(self) -> str:
@@ -318,8 +322,29 @@ class PythonVariant(VariantBase):
         return self
 
 
+class ImportedVariant(VariantBase):
+    """A network of which only results are known: `resnest-bench import` has read them (docs/import.md)."""
+
+    family: Literal["imported"]
+
+    @property
+    def stem(self) -> str:
+        """As in the other families; nothing is known of this network."""
+        return "unknown"
+
+    @property
+    def architecture(self) -> str:
+        """The beginning of its name: names of networks usually say what they are."""
+        return _guess_architecture(self.name)
+
+
 VariantSpec = Annotated[
-    ResNestVariant | TimmVariant | ClassicVariant | AirbenchVariant | PythonVariant,
+    ResNestVariant
+    | TimmVariant
+    | ClassicVariant
+    | AirbenchVariant
+    | PythonVariant
+    | ImportedVariant,
     Field(discriminator="family"),
 ]
 FAMILIES = {
@@ -328,4 +353,5 @@ FAMILIES = {
     "classic": ClassicVariant,
     "airbench": AirbenchVariant,
     "python": PythonVariant,
+    "imported": ImportedVariant,
 }

@@ -32,7 +32,7 @@ def requested_jobs(
     """Return the jobs for `run_job`. Raises UserError if the study neither has a job nor may add it."""
     jobs = [Job(kind, dataset, recipe, variant, seed) for seed in seeds or study.seeds]
     place = (kind, dataset, recipe, variant)
-    if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.jobs()):
+    if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.own_jobs()):
         raise UserError(f"study {study.study!r} has no job {jobs[0]}: see `resnest-bench plan`")
     added = study.adaptive.steps(study.seeds) if study.adaptive and kind == "train" else []
     allowed = [*study.seeds, *(seed for step in added for seed in step)]
