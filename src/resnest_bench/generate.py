@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from resnest_bench import files, records
-from resnest_bench.frames.columns import columns_page
+from resnest_bench.comparisons.variance import COMPONENT_TEXTS, SEEDS_OR_IMAGES_TEXTS
+from resnest_bench.frames.columns import columns_page, describe_column
 from resnest_bench.specs import (
     PROTOCOLS,
     RECIPES,
@@ -45,6 +46,7 @@ from resnest_bench.specs.claims import TESTS, ClaimTest, TrainedRow
 from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
 from resnest_bench.specs.recipes import TeacherSpec
 from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
+from resnest_bench.tables.stability import STABILITY_TEXTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -115,6 +117,29 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
 
 def _dumps(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+JOB_TEXTS = {
+    "kind": "train or finetune",
+    **{name: describe_column(name) for name in ("dataset", "dataset_label", "recipe", "variant")},
+}
+SPREAD_COLUMNS = {
+    "stability": (
+        "`stability.csv`: one row per trained variant of each experiment "
+        "([method](methods.md#failed-trainings)).",
+        {**JOB_TEXTS, **STABILITY_TEXTS},
+    ),
+    "variance_components": (
+        "`variance_components.csv`: one row per variant and recipe, for recipes that differ only in `vary` "
+        "([method](methods.md#where-the-spread-over-seeds-comes-from)).",
+        {**JOB_TEXTS, **COMPONENT_TEXTS},
+    ),
+    "seeds_or_images": (
+        "`seeds_or_images.csv`: one row per trained variant of each experiment "
+        "([method](methods.md#more-seeds-or-more-test-images)).",
+        {**JOB_TEXTS, **SEEDS_OR_IMAGES_TEXTS},
+    ),
+}
 
 
 def config_schema() -> dict[str, Any]:
@@ -196,7 +221,7 @@ def generated_files() -> dict[str, str]:
         "workflow/schemas/claims.schema.json": _dumps(claims_schema()),
         "workflow/schemas/record.schema.json": _dumps(records.json_schema()),
         "config/README.md": config_readme(),
-        "docs/columns.md": columns_page(),
+        "docs/columns.md": columns_page(SPREAD_COLUMNS),
     }
 
 

@@ -11,6 +11,7 @@ Everything is read or computed when it is first used, and only once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -66,6 +67,7 @@ from resnest_bench.specs.scores import TRAINED_METRICS, metric_column
 from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.study_tables import StudyTables
 from resnest_bench.tables.selection import list_experiments
+from resnest_bench.tables.stability import list_flags
 from resnest_bench.words import list_names
 
 # Comparisons in the cache of one StudyResults: a dashboard can make ever new ones.
@@ -270,6 +272,8 @@ class StudyResults(StudyTables):
                 differences = compare_scores(
                     trainings, self.runs, metric, base, self.spec.differences
                 )
+            flags = list_flags(self.stability, trainings.experiment, trainings.variants)
+            differences = replace(differences, notes=(*differences.notes, *flags))
             self._compared[key] = differences
             for oldest in list(self._compared)[:-MAX_COMPARED]:
                 self._compared.pop(oldest, None)

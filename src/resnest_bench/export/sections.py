@@ -36,6 +36,7 @@ from resnest_bench.export.claims import claims
 from resnest_bench.export.classes import classes
 from resnest_bench.export.differences import differences
 from resnest_bench.export.results import PageResults
+from resnest_bench.export.stability import stability
 from resnest_bench.formats import (
     GAP,
     format_cell,
@@ -78,6 +79,7 @@ def list_sections(results: PageResults) -> list[Section]:
         claims,
         ablation,
         training,
+        stability,
         latency,
         transfer,
         distillation,

@@ -1,5 +1,6 @@
 """What each column of the tidy tables means, with its unit; `docs/columns.md` is generated from it."""
 
+from collections.abc import Mapping
 from typing import get_args
 
 from resnest_bench.frames.rows import CELL_COLUMNS, EPOCH_COLUMNS, RUN_COLUMNS, SAMPLE_COLUMNS
@@ -110,8 +111,11 @@ def describe_column(name: str) -> str:
     return text
 
 
-def columns_page() -> str:
-    """Text of the page `docs/columns.md`."""
+def columns_page(more: Mapping[str, tuple[str, Mapping[str, str]]] | None = None) -> str:
+    """Return the page `docs/columns.md`.
+
+    `more` has further tables by title: an introduction, and what each of their columns means.
+    """
     parts = [
         "# Columns of the tables",
         "",
@@ -121,5 +125,8 @@ def columns_page() -> str:
     ]
     for title, (text, columns) in TABLES.items():
         rows = [f"| `{name}` | {describe_column(name)} |" for name in columns]
+        parts += ["", f"## {title}", "", text, "", "| column | meaning |", "|---|---|", *rows]
+    for title, (text, meanings) in (more or {}).items():
+        rows = [f"| `{name}` | {meaning} |" for name, meaning in meanings.items()]
         parts += ["", f"## {title}", "", text, "", "| column | meaning |", "|---|---|", *rows]
     return "\n".join(parts) + "\n"

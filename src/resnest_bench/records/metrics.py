@@ -56,7 +56,7 @@ class Metric:
     score: Callable[[Predictions], float | None] | None = None
 
     def value(self, record: Record, predictions: Predictions | None) -> float | None:
-        """The value in `unit`; None where record and predictions have none."""
+        """Return the value in `unit`; None if record and predictions have none."""
         if self.score is not None and predictions is not None:
             return _finite(self.score(predictions))
         if record.imported is not None:
@@ -368,7 +368,7 @@ _ENTRIES = (
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
-# Those that need the file of predictions, which records from before it was kept don't have.
+# Metrics that need the file of predictions, which older records don't have.
 SCORES = tuple(metric.name for metric in _ENTRIES if metric.score)
 
 

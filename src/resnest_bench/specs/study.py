@@ -44,7 +44,8 @@ class StudySpec(WithImports):
         description="Path of a YAML list of variants, or the list itself",
     )
     seeds: tuple[CountInt, ...] = Field(
-        default=(0, 1, 2, 3, 4), description="Seed k gives every variant the same order of images"
+        default=(0, 1, 2, 3, 4),
+        description="Random seeds; seed k gives every variant the same order of images",
     )
     data_dir: str = Field(default="data", description="Downloads and prepared arrays")
     datasets: dict[Name, DatasetSpec] = Field(default={}, description="Name to dataset")
@@ -97,7 +98,7 @@ class StudySpec(WithImports):
             raise ValueError("list at least one variant")
         seen: set[str] = set()
         for variant in variants:
-            # Two names that differ only in case are one folder on some file systems.
+            # Names that differ only in case are the same folder on some file systems.
             if variant.name.lower() in seen:
                 raise ValueError(f"two variants are named {variant.name!r}: rename one of them")
             seen.add(variant.name.lower())
@@ -171,7 +172,7 @@ class StudySpec(WithImports):
                 )
 
     def _check_jobs(self) -> None:
-        # Without the seeds, of which there can be billions by mistake.
+        # Not per seed, since there can be billions by mistake.
         trained = {
             (block.dataset, block.recipe, name)
             for block in self.train
@@ -206,7 +207,7 @@ class StudySpec(WithImports):
             check_channels(dataset, self.dataset(dataset).num_channels, recipe, self.recipe(recipe))
 
     def _num_jobs(self) -> int:
-        """How many there are, without making them: a slip of the pen may ask for billions."""
+        """Count the jobs without creating them, since there can be billions by mistake."""
         seeds = len(self.seeds)
         trained = sum(len(self._names(block.variants)) * seeds for block in self.train)
         timed = sum(len(self._names(block.variants)) * block.rounds for block in self.latency)
@@ -215,7 +216,7 @@ class StudySpec(WithImports):
 
     def __copy__(self) -> "StudySpec":
         copied = super().__copy__()
-        # model_copy then changes fields: what was computed of the old ones must not go along.
+        # model_copy changes fields afterwards, so cached values must not be copied.
         for name in copied.__dict__.keys() - type(self).model_fields:
             del copied.__dict__[name]
         return copied
@@ -270,7 +271,7 @@ class StudySpec(WithImports):
         return StudyPaths(results / self.study)
 
     def prepared(self, name: str) -> Path:
-        """The folder of a dataset's prepared arrays: another spec, another folder."""
+        """Return the folder of a dataset's prepared arrays, which depends on its spec."""
         return DataPaths(Path(self.data_dir)).prepared(name, self.dataset(name).digest)
 
     def _names(self, variants: VariantNames) -> list[str]:
@@ -303,7 +304,7 @@ class StudySpec(WithImports):
         ]
 
     def jobs(self) -> list[Job]:
-        """Every job in the order of the config: train, latency, finetune; then the imported ones."""
+        """Return every job in the order of the config: train, latency, finetune; then the imported ones."""
         return list(self._jobs)
 
     @property
@@ -316,7 +317,7 @@ class StudySpec(WithImports):
         return (*self.latency, *self.imported_blocks("latency"))
 
     def weights(self, job: Job) -> WeightsSpec | None:
-        """Where a fine-tuning starts, or None for one from scratch."""
+        """Return the initial weights of a fine-tuning, or None for one from scratch."""
         if job.kind != "finetune" or self.recipe(job.recipe).init == "scratch":
             return None
         block = next(
@@ -327,7 +328,7 @@ class StudySpec(WithImports):
         return block.weights[job.variant]
 
     def source_job(self, job: Job) -> Job | None:
-        """The training whose weights a fine-tuning starts from, if it is one of this study."""
+        """Return the training of this study whose weights a fine-tuning starts from, if any."""
         weights = self.weights(job)
         if weights is None or weights.train is None:
             return None
@@ -335,7 +336,7 @@ class StudySpec(WithImports):
         return Job("train", dataset, recipe, job.variant, job.seed)
 
     def keeps_weights(self, job: Job) -> bool:
-        """Whether a training leaves its weights: asked for, or needed by a fine-tuning or a student."""
+        """Return whether a training keeps its weights: by config, or for a fine-tuning or a student."""
         asked = any(
             block.keep_weights and (block.dataset, block.recipe) == (job.dataset, job.recipe)
             for block in self.train
@@ -351,7 +352,7 @@ class StudySpec(WithImports):
         )
 
     def teacher_job(self, job: Job) -> Job | None:
-        """The training that teaches this one, with the same seed; None without distillation."""
+        """Return the teacher's training with the same seed; None without distillation."""
         own = job.kind != "latency" and not self.is_imported(job)
         teacher = self.recipe(job.recipe).teacher if own else None
         if teacher is None:
@@ -368,9 +369,9 @@ class StudySpec(WithImports):
         )
 
     def job_spec(self, job: Job) -> dict[str, Any]:
-        """All that decides a job's result but its seed: what its record stores and stale means.
+        """Return everything except the seed that affects a job's result, as stored in its record.
 
-        Jobs share the values inside, since a study has thousands of them: change none.
+        Don't change the values, which are shared between jobs.
         """
         spec: dict[str, Any] = {
             "variant": self._dump("variant", job.variant),

@@ -1,4 +1,4 @@
-"""Which tables are made, and of what (floor 1)."""
+"""Which tables are made, and their rows (floor 1)."""
 
 from collections.abc import Collection
 
@@ -8,14 +8,12 @@ from resnest_bench.specs.base import Name, Spec, VariantNames, check_known
 
 
 class TableSpec(Spec):
-    """The rows of one table. What is left out is taken from the first block of its kind."""
+    """The rows of one table. Defaults come from the first block of a kind."""
 
-    dataset: Name | None = Field(
-        default=None, description="Of the trained accuracy and of the latency"
-    )
-    recipe: Name | None = Field(default=None, description="Of the trained accuracy")
+    dataset: Name | None = Field(default=None, description="Dataset of accuracy and latency")
+    recipe: Name | None = Field(default=None, description="Recipe of the accuracy")
     protocol: Name | None = Field(default=None, description="Of the latency")
-    variants: VariantNames = Field(default="all", description="Rows in this order, or all")
+    variants: VariantNames = Field(default="all", description="Variants in this order, or all")
     paper: bool = Field(
         default=False,
         description="Show the paper's printed values next to ours; the caption says where data or "
@@ -24,13 +22,13 @@ class TableSpec(Spec):
 
 
 class TransferSpec(Spec):
-    """Every fine-tuning of the study, with its gain over a start from scratch."""
+    """Every fine-tuning of the study, with its gain over training from scratch."""
 
     paper: bool = Field(default=False, description="Show the paper's printed values next to ours")
 
 
 class TablesSpec(Spec):
-    """Which tables are made. A table that is null is left out."""
+    """Which tables are made; null: not made."""
 
     ablation: TableSpec | None = Field(default=None, description="Radix, cardinality and width")
     tradeoff: TableSpec | None = Field(default=None, description="Accuracy against latency")
