@@ -100,7 +100,9 @@ def in_short(results: PageResults) -> list[str]:
     if points is not None and len(points):
         lines += _describe_tradeoff(points)
     if study.claims:
-        lines.append(f"**{count_verdicts(results.claims())}**, at 5 % for all claims together.")
+        lines.append(
+            f"**{count_verdicts(results.claims())}**, at 5 % for all claims on trained networks, or on latencies, together."
+        )
     transfer = results.tables.get("transfer")
     if transfer is not None:
         lines += _describe_transfer(transfer)
