@@ -141,7 +141,9 @@ def describe_start(kind: str) -> dict[str, Any]:
         "session": os.getsid(0),
         "user": [*os.getresuid(), *os.getresgid(), *os.getgroups()],
         "ignored_signals": [
-            number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN
+            number
+            for number in signal.valid_signals()
+            if signal.getsignal(number) == signal.SIG_IGN
         ],
         "blocked_signals": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
         "control_groups": _read("/proc/self/cgroup"),
@@ -234,7 +236,7 @@ def describe_request() -> dict[str, Any]:
     """Return what a fork must take from this process: the parent has another one."""
     mask = os.umask(0o077)
     os.umask(mask)
-    streams = [sys.stdin, sys.stdout, sys.stderr]
+    streams: list[Any] = [sys.stdin, sys.stdout, sys.stderr]
     return {
         "arguments": sys.argv,
         "path": sys.path,
@@ -273,12 +275,12 @@ class _Fork:
     def receiving(self) -> Iterator[None]:
         """Pass signals on inside this context. Those that were ignored stay ignored."""
         numbers = [n for n in FORWARDED_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
-        before = {number: signal.signal(number, self.on_signal) for number in numbers}
+        before = {n: signal.signal(n, self.on_signal) for n in numbers}
         try:
             yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            for n, handler in before.items():
+                signal.signal(n, handler)
             if self.pidfd is None:
                 for number in self.waiting:
                     os.kill(os.getpid(), number)
@@ -298,8 +300,8 @@ def follow_fork(link: socket.socket) -> int | None:
         if answer != ANSWER_STARTED or not files:
             return None
         fork.pidfd = files[0]
-        for number in fork.waiting:
-            fork.send(number)
+        for early in fork.waiting:
+            fork.send(early)
         try:
             text = link.makefile().readline()
         except OSError:

@@ -6,6 +6,7 @@ process. `warm_client` is the other side, and says what goes through the socket.
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import io
 import json
@@ -19,12 +20,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from resnest_bench.cli.warm_client import ANSWER_STARTED
+import numpy as np
+
+from resnest_bench.cli.warm_client import ANSWER_STARTED, FORKED_COMMANDS
+from resnest_bench.device import forking
+from resnest_bench.digests import code_digest
 
 # What the commands in cli/app.py import, and nothing that they import later.
 IMPORTS = {
     "train": ("resnest_bench.cli.app", "resnest_bench.device.lease", "resnest_bench.training.jobs"),
-    "latency": ("resnest_bench.cli.app", "resnest_bench.device.lease", "resnest_bench.measure.jobs"),
+    "latency": (
+        "resnest_bench.cli.app",
+        "resnest_bench.device.lease",
+        "resnest_bench.measure.jobs",
+    ),
 }
 SECONDS_FOR_A_REQUEST = 10.0
 PR_SET_PDEATHSIG = 1
@@ -54,10 +63,19 @@ def serve(kind: str, place: str, run: str, told: str) -> None:
     os.set_inheritable(ready, False)
     for name in IMPORTS[kind]:
         importlib.import_module(name)
-    _read_code()
+    # All forks run the code that was imported here.
+    for command, group in FORKED_COMMANDS.items():
+        if group == kind:
+            code_digest(command)
     if not stop_threads():
         sys.exit(1)
-    resident = _find_resident() if kind == "latency" else None
+    resident = None
+    if kind == "latency":
+        resident = forking.find_resident_pages()
+    else:
+        # Otherwise a collection in a fork would copy the pages of all imported objects. Latencies are
+        # timed with the collections of a plain start.
+        gc.freeze()
     run_ended = os.pidfd_open(int(run))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{place}.socket")
@@ -66,21 +84,6 @@ def serve(kind: str, place: str, run: str, told: str) -> None:
     os.close(ready)
     request = _wait_for_job(listener, run_ended, Path(place).parent)
     become_job(request, Path(f"{place}.said"), resident)
-
-
-def _read_code() -> None:
-    """Compute the digests of the code that is imported here: all forks run it."""
-    from resnest_bench import digests
-
-    for kind in ("train", "finetune", "latency"):
-        digests.code_digest(kind)
-    digests.uncounted_digest()
-
-
-def _find_resident() -> Any:
-    from resnest_bench.device.forking import find_resident_pages
-
-    return find_resident_pages()
 
 
 def count_threads() -> int:
@@ -110,7 +113,7 @@ class Request:
 
 def _wait_for_job(listener: socket.socket, run_ended: int, folder: Path) -> Request:
     """Answer commands until the run ends. Returns in each fork, with what its command asks for."""
-    jobs: dict[int, Job] = {}
+    jobs: dict[int, Job] = {}  # by pidfd
     with selectors.DefaultSelector() as selector:
         selector.register(listener, selectors.EVENT_READ)
         selector.register(run_ended, selectors.EVENT_READ)
@@ -130,15 +133,28 @@ def _wait_for_job(listener: socket.socket, run_ended: int, folder: Path) -> Requ
                     selector.unregister(run_ended)
                     selector.unregister(listener)
                     listener.close()
-                elif key.data is not None and jobs.get(key.fd) is key.data:
-                    _finish(jobs.pop(key.fd), selector)
-                elif key.data is not None and jobs.get(key.data.pidfd) is key.data:
-                    # The command is gone, by SIGKILL or by a signal that it does not pass on.
-                    with contextlib.suppress(ProcessLookupError):
-                        signal.pidfd_send_signal(key.data.pidfd, signal.SIGKILL)
-                    selector.unregister(key.data.link)
+                else:
+                    _follow(key, selector, jobs)
             if listener.fileno() < 0 and not jobs:
                 os._exit(0)
+
+
+def _follow(
+    key: selectors.SelectorKey, selector: selectors.BaseSelector, jobs: dict[int, Job]
+) -> None:
+    """See to a job of which `key` says that something happened: it has ended, or its command has."""
+    job: Job = key.data
+    if jobs.get(job.pidfd) is not job:
+        # Its end was seen a moment ago.
+        return
+    if key.fd == job.pidfd:
+        del jobs[job.pidfd]
+        _finish(job, selector)
+    else:
+        # The command was ended by SIGKILL, or by another signal that it does not pass on.
+        selector.unregister(job.link)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(job.pidfd, signal.SIGKILL)
 
 
 def _accept(
@@ -203,7 +219,7 @@ def _finish(job: Job, selector: selectors.BaseSelector) -> None:
         job.note.unlink()
 
 
-def become_job(request: Request, said: Path, resident: Any = None) -> None:
+def become_job(request: Request, said: Path, resident: list[forking.Pages] | None = None) -> None:
     """Make this fork what a plain start of its command would be."""
     content = request.content
     # If the parent dies, nobody can learn this job's exit code: it ends as after a scheduler's signal.
@@ -222,10 +238,6 @@ def become_job(request: Request, said: Path, resident: Any = None) -> None:
         stream = _open_stream(number, *settings)
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    import numpy as np
-
-    from resnest_bench.device import forking
-
     # Each process has a generator of its own, as Python's `random` and torch see to by themselves.
     np.random.seed()  # noqa: NPY002
     forking.mark()

@@ -6,6 +6,7 @@ start, and its cold start would be slower by the copies. So both are done before
 """
 
 import ctypes
+import itertools
 import mmap
 from pathlib import Path
 from typing import NamedTuple
@@ -63,8 +64,12 @@ def _find_runs(begin: int, flags: np.ndarray, private: bool) -> list[Pages]:
     advice = np.where(own, MADV_POPULATE_WRITE, np.where(present, MADV_POPULATE_READ, 0))
     edges = np.flatnonzero(np.diff(advice, prepend=0, append=0))
     return [
-        Pages(begin + int(first) * mmap.PAGESIZE, int(last - first) * mmap.PAGESIZE, int(advice[first]))
-        for first, last in zip(edges, edges[1:], strict=False)
+        Pages(
+            begin + int(first) * mmap.PAGESIZE,
+            int(last - first) * mmap.PAGESIZE,
+            int(advice[first]),
+        )
+        for first, last in itertools.pairwise(edges)
         if advice[first]
     ]
 

@@ -378,6 +378,10 @@ class Environment(RecordModel):
         default=None, description="Setting of malloc; null: the system's default"
     )
     precision_flags: dict[str, bool | str]
+    forked: bool = Field(
+        default=False,
+        description="Whether the process was forked from one that had imported torch, as jobs of a run are",
+    )
 
 
 class Failure(RecordModel):
