@@ -14,10 +14,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.waiting import has_file
 
 from resnest_bench.cli.run_snakemake import warm_starts
 from resnest_bench.cli.warm_client import COLD_VARIABLE, RUN_VARIABLE, can_fork
+from support.waiting import has_file
 
 pytestmark = [
     pytest.mark.slow,
