@@ -289,6 +289,12 @@ def latency_ratios(
 
 
 @keep
+def recipe_differences(loaded: Loaded) -> list[tuple[str, Differences]]:
+    """Each dataset on which a network has several recipes, with their differences."""
+    return [(one.dataset, found) for one, found in loaded.results.recipe_comparisons]
+
+
+@keep
 def rank_candidates(
     loaded: Loaded, place: Experiment | None, column: str, names: tuple[str, ...]
 ) -> pd.DataFrame:

@@ -6,7 +6,8 @@ import address
 import data
 import picker
 import views
-from resnest_bench.charts import effects_chart, pairs_chart
+from resnest_bench.charts import effects_chart, pairs_chart, profile_chart, ranks_chart
+from resnest_bench.comparisons.datasets import DatasetComparison
 from resnest_bench.comparisons.differences import (
     MAX_EVERY,
     Differences,
@@ -17,6 +18,7 @@ from resnest_bench.comparisons.differences import (
     show_population,
 )
 from resnest_bench.paths import Experiment
+from resnest_bench.report.datasets import datasets_caption, describe_ranks
 from resnest_bench.report.differences import (
     count_significant,
     describe_power,
@@ -126,7 +128,10 @@ def show(one: data.Loaded, place: Experiment, base: str | None, chosen: list[str
     if len(names) > NUM_COMPARED:
         wanted = {base, *(chosen or data.rank_by_accuracy(one, place, names)[:NUM_COMPARED])}
         names = tuple(variant for variant in names if variant in wanted)
-    found = data.differences(one, place, names, base)
+    show_found(one, data.differences(one, place, names, base), name)
+
+
+def show_found(one: data.Loaded, found: Differences, name: str) -> None:
     if not len(found.pairs):
         views.chart(pairs_chart(found.pairs), f"pairs_{name}")
         for note in found.notes or ("Fewer than two networks have a result.",):
@@ -162,6 +167,24 @@ def show_rows(found: Differences, name: str) -> None:
         views.table(found.pairs, f"all_pairs_{name}")
 
 
+def show_datasets(one: data.Loaded, found: DatasetComparison) -> None:
+    """Ranks of the networks on each data set, and the share of runs that reach a value."""
+    name = one.name.replace("/", "_")
+    if text := describe_ranks(found):
+        st.markdown(views.plain(text))
+    views.chart(ranks_chart(found.ranks), f"ranks_{name}")
+    views.show_caption(datasets_caption(found))
+    for note in found.notes:
+        st.caption(f"- {views.plain(note)}")
+    if len(found.ranks):
+        labels = {"best_mean_rank_difference": "behind the best", "variant": "variant"}
+        views.table(found.ranks, f"ranks_{name}", labels, "Ranks over data sets")
+        drawn = profile_chart(
+            found.profile, one.study.headline_metric, variants=one.study.variant_names
+        )
+        views.chart(drawn, f"profile_{name}", extra_height=views.legend_height(len(found.ranks)))
+
+
 def show_effects(one: data.Loaded) -> None:
     name = one.name.replace("/", "_")
     found = data.effects(one)
@@ -183,6 +206,16 @@ if not list_experiments(first.study)[0]:
 place, base, chosen = choose(first)
 for one in picker.side_by_side():
     show(one, place, base, chosen)
+if any(data.recipe_differences(one) for one in picker.loaded_studies()):
+    st.subheader("Recipes of the same network")
+    for one in picker.side_by_side():
+        for dataset, found in data.recipe_differences(one):
+            show_found(one, found, f"{one.name}_{dataset}".replace("/", "_"))
+if any(one.results.dataset_comparison for one in picker.loaded_studies()):
+    st.subheader("Over several data sets")
+    for one in picker.side_by_side():
+        if over := one.results.dataset_comparison:
+            show_datasets(one, over)
 if any(one.study.tables.ablation for one in picker.loaded_studies()):
     st.subheader("Factors, all networks together")
     for one in picker.side_by_side():

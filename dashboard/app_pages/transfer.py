@@ -6,9 +6,15 @@ import address
 import data
 import picker
 import views
-from resnest_bench.charts import field_title, training_curves_panels, transfer_chart
+from resnest_bench.charts import (
+    distillation_chart,
+    field_title,
+    training_curves_panels,
+    transfer_chart,
+)
 
 NUM_ROWS = 60
+AXIS_HEIGHT = 60
 FIELDS = ["test_accuracy", "train_accuracy", "test_loss", "train_loss"]
 
 
@@ -38,6 +44,11 @@ def show_distillation(one: data.Loaded, name: str) -> None:
     table = one.results.distillation
     if not len(table):
         return
+    for index, (_, rows) in enumerate(table.groupby("dataset", sort=False)):
+        part = views.take_part(rows, NUM_ROWS, picker.name_part(one, f"taught_{index}"))
+        views.chart(
+            distillation_chart(part), f"distillation_{name}_{index}", extra_height=AXIS_HEIGHT
+        )
     views.rounded_table("distillation", table, one.study)
     with st.expander("All values of the distillation, unrounded"):
         views.table(table.dropna(axis="columns", how="all"), f"distillation_table_{name}")

@@ -17,6 +17,7 @@ from resnest_bench.specs import (
     PROTOCOLS,
     RECIPES,
     AdaptiveSpec,
+    AirbenchVariant,
     Cifar10Dataset,
     ClaimSpec,
     ClassicVariant,
@@ -38,7 +39,7 @@ from resnest_bench.specs import (
 )
 from resnest_bench.specs.base import Spec
 from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
-from resnest_bench.specs.claims import TESTS, ClaimTest
+from resnest_bench.specs.claims import TESTS, ClaimTest, TrainedRow
 from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
 from resnest_bench.specs.recipes import TeacherSpec
 from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
@@ -77,6 +78,11 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
     ("`variants.yaml`: `family: timm`", TimmVariant, ""),
     ("`variants.yaml`: `family: classic`", ClassicVariant, ""),
+    (
+        "`variants.yaml`: `family: airbench`",
+        AirbenchVariant,
+        "[docs/methods.md](../docs/methods.md#a-network-for-fast-trainings) says what it computes.",
+    ),
     ("`variants.yaml`: `family: python`", PythonVariant, ""),
     (
         "`adaptive`",
@@ -89,6 +95,11 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
         "[docs/methods.md](../docs/methods.md#claims) says how they are tested.",
     ),
     ("`claims.yaml`: `test`, of any `kind`", ClaimTest, ""),
+    (
+        "`claims.yaml`: `a`, `b` or one of `variants`, where recipes are compared",
+        TrainedRow,
+        "Instead of the name of a variant, for a measure of a trained network.",
+    ),
     *((f"`claims.yaml`: `test`, `kind: {kind}`", test, "") for kind, test in TESTS.items()),
 ]
 

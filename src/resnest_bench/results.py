@@ -19,6 +19,7 @@ import pandas as pd
 from resnest_bench.claims.tables import claim_tables
 from resnest_bench.claims.verdicts import claim_jobs
 from resnest_bench.comparisons.accuracies import ACCURACY_COLUMNS
+from resnest_bench.comparisons.datasets import RANK_COLUMNS, DatasetComparison, compare_datasets
 from resnest_bench.comparisons.differences import (
     DIFFERENCE_COLUMNS,
     Differences,
@@ -34,6 +35,12 @@ from resnest_bench.comparisons.per_class import (
     disputed_images,
     make_class_tables,
     no_disputed_images,
+)
+from resnest_bench.comparisons.recipes import (
+    RecipeComparison,
+    compare_recipes,
+    list_recipe_comparisons,
+    recipe_jobs,
 )
 from resnest_bench.comparisons.scores import (
     SCORE_COLUMNS,
@@ -119,6 +126,48 @@ class StudyResults(StudyTables):
             trainings = find_trainings(self.spec, experiment, names)
         found = self.compare(trainings, None, metric)
         return found.rank(names) if found else make_frame([], STANDING_COLUMNS)
+
+    def recipe_differences(self, dataset: str | None = None) -> pd.DataFrame:
+        """One row per variant and pair of recipes that train it on `dataset`, by default on each dataset.
+
+        `variant` and `base` are named 'VARIANT, RECIPE'; columns: `compute_differences`, after `dataset`.
+        """
+        every = self.recipe_comparisons
+        if dataset is not None and dataset not in self.spec.datasets:
+            names = list_names(self.spec.datasets, 10)
+            raise UserError(f"dataset must be one of {names}, but got {dataset!r}")
+        frames = [
+            differences.pairs.assign(dataset=one.dataset)
+            for one, differences in every
+            if dataset in (None, one.dataset)
+        ]
+        return _stack(frames, {**DIFFERENCE_COLUMNS, "dataset": "str"})
+
+    @cached_property
+    def dataset_comparison(self) -> DatasetComparison | None:
+        """The networks over all data sets of the study: ranks, their test, and performance profiles."""
+        return compare_datasets(self.spec, self.runs)
+
+    def dataset_ranks(self) -> pd.DataFrame:
+        """One row per network with a result on every data set, the best mean rank first.
+
+        Columns: `compare_datasets`. Empty for a study of one data set.
+        """
+        found = self.dataset_comparison
+        return found.ranks if found else make_frame([], RANK_COLUMNS)
+
+    @cached_property
+    def recipe_comparisons(self) -> list[tuple[RecipeComparison, Differences]]:
+        """Each dataset on which a variant has several recipes, with their differences."""
+        return [
+            (
+                one,
+                compare_recipes(
+                    one, self.read_outcomes(recipe_jobs(self.spec, one)), self.spec.differences
+                ),
+            )
+            for one in list_recipe_comparisons(self.spec)
+        ]
 
     def scores(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
         """One row per measure of the test images and variant: mean over seeds with its interval.

@@ -18,6 +18,7 @@ from resnest_bench.tables.noise import ALL_ALIKE
 from support import records_factory
 from support.claims_study import claim
 from support.records_factory import make_epochs, make_record
+from support.taught_study import taught_study, write_taught
 
 PAGES = [
     "tradeoff",
@@ -524,6 +525,24 @@ def test_downloads_hold_the_table(open_page, study):
     assert sure["front_probability"].tolist() == [0.9955, 0.61]
     labels = {button.label for button in open_page().get("download_button")}
     assert {"CSV", "JSON", "TeX", "SVG", "PNG"} <= labels
+
+
+def test_the_transfer_page_draws_the_gain_of_a_teacher(open_page, results):
+    study = taught_study()
+    write_taught(study, results)
+    (drawn,) = charts(open_page("transfer", study=study.study))
+    domains = [layer["encoding"]["y"]["scale"]["domain"] for layer in drawn["layer"][1:]]
+    assert domains == [["A, taught\ntaught by T"]] * len(domains)
+
+
+def test_the_page_of_claims_names_the_recipes_that_are_compared(open_page, results):
+    sides = [{"variant": "A", "recipe": recipe} for recipe in ("taught", "quick")]
+    gain = claim("greater", name="gain", a=sides[:1], b=sides[1:])
+    study = taught_study(claims=[gain])
+    write_taught(study, results)
+    app = open_page("claims", study=study.study, claim="gain")
+    assert any("A by taught \\> A by quick" in element.value for element in app.markdown)
+    assert "A by taught" in json.dumps(charts(app))
 
 
 def test_differences_against_one_network_or_of_every_two(open_page, study):

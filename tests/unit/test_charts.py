@@ -247,6 +247,7 @@ def test_transfer_puts_the_recipes_side_by_side(spec):
         charts.training_curves_chart,
         charts.latency_distribution_chart,
         charts.transfer_chart,
+        charts.distillation_chart,
     ],
 )
 def test_an_empty_frame_gives_a_chart_that_says_so(make):

@@ -44,6 +44,7 @@ def test_a_student_waits_for_its_teacher_and_follows_it(taught):
     assert table[["variant", "teacher", "base_recipe", "gain_n"]].to_numpy().tolist() == [
         ["A", "B", "quick", 2]
     ]
+    assert (paths.figures / "distillation.svg").exists()
     assert "Nothing to be done" in taught.run().stderr
     # The teacher alone has another network: with it the student is stale.
     taught.config["variants"][1]["width"] = 24

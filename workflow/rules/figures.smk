@@ -8,6 +8,7 @@ FIGURES = [
     *(["training_curves", "confusion"] if STUDY.train or STUDY.finetune else []),
     *(["latency_distribution"] if STUDY.latency else []),
     *(["transfer"] if STUDY.finetune else []),
+    *(["distillation"] if any(STUDY.teacher_job(job) for job in STUDY.jobs()) else []),
 ]
 
 

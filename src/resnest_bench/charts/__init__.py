@@ -6,7 +6,9 @@ from resnest_bench.charts.classes import class_differences_chart, confusion_char
 from resnest_bench.charts.coverage import coverage_chart
 from resnest_bench.charts.curves import field_title, training_curves_chart, training_curves_panels
 from resnest_bench.charts.data_labels import headline_label, trained_label
+from resnest_bench.charts.datasets import profile_chart, ranks_chart
 from resnest_bench.charts.differences import effects_chart, pairs_chart
+from resnest_bench.charts.distillation import distillation_chart
 from resnest_bench.charts.drift import drift_chart
 from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
 from resnest_bench.charts.factors import factor_chart
@@ -33,6 +35,7 @@ __all__ = [
     "class_differences_chart",
     "confusion_chart",
     "coverage_chart",
+    "distillation_chart",
     "drift_chart",
     "effects_chart",
     "factor_chart",
@@ -46,6 +49,8 @@ __all__ = [
     "no_data_chart",
     "pairs_chart",
     "paper_chart",
+    "profile_chart",
+    "ranks_chart",
     "render_png",
     "render_svg",
     "shared_domains",

@@ -11,6 +11,7 @@ from resnest_bench.charts.ablation import ablation_chart
 from resnest_bench.charts.classes import confusion_chart
 from resnest_bench.charts.curves import training_curves_chart
 from resnest_bench.charts.data_labels import headline_label
+from resnest_bench.charts.distillation import distillation_chart
 from resnest_bench.charts.latency import latency_distribution_chart
 from resnest_bench.charts.tradeoff import tradeoff_chart
 from resnest_bench.charts.transfer import transfer_chart
@@ -40,6 +41,7 @@ def make_figures(
         "confusion": lambda: _confusion(results),
         "latency_distribution": lambda: latency_distribution_chart(results.samples()),
         "transfer": lambda: transfer_chart(results.transfer),
+        "distillation": lambda: distillation_chart(results.distillation),
     }
     names = [name for name in _possible(study) if only is None or name in only]
     return {name: makers[name]() for name in names}
@@ -73,6 +75,7 @@ def _possible(study: StudySpec) -> list[str]:
         "confusion": study.train or study.finetune,
         "latency_distribution": study.latency,
         "transfer": study.finetune,
+        "distillation": any(study.teacher_job(job) for job in study.jobs()),
     }
     return [name for name, condition in conditions.items() if condition]
 

@@ -23,6 +23,7 @@ from resnest_bench.specs.claims import (
     GreaterTest,
     MonotoneTest,
     OrderedTest,
+    Side,
     WithinTest,
 )
 from resnest_bench.specs.scores import TRAINED_METRICS, metric_units
@@ -44,7 +45,7 @@ class Hypothesis:
     """The first variant (minus the second, if there is one) is between `low` and `high`."""
 
     text: str
-    variants: tuple[str, ...]
+    variants: tuple[Side, ...]
     low: float = 0.0
     high: float = math.inf
 
@@ -98,7 +99,7 @@ def _list_hypotheses(test: ClaimTest, study: StudySpec, about: Experiments) -> I
         yield Hypothesis(text, (test.a,), middle - half, middle + half)
 
 
-def _greater(a: str, b: str) -> Hypothesis:
+def _greater(a: Side, b: Side) -> Hypothesis:
     return Hypothesis(f"{a} > {b}", (a, b))
 
 

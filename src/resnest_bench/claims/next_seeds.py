@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from resnest_bench.claims.forecast import decision_probability
 from resnest_bench.claims.verdicts import (
     UNDECIDED,
     UNTESTED,
@@ -19,9 +20,10 @@ from resnest_bench.claims.verdicts import (
 )
 from resnest_bench.comparisons.evidence import SETTLED
 from resnest_bench.comparisons.measurement import Measurement
+from resnest_bench.comparisons.sides import Place, locate_sides
 from resnest_bench.errors import UserError
 from resnest_bench.frames.cache import load_frames
-from resnest_bench.paths import Experiment, Job, StudyPaths
+from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import AdaptiveSpec, StudySpec
 from resnest_bench.specs.looks import (
     ClaimAtLook,
@@ -32,6 +34,7 @@ from resnest_bench.specs.looks import (
     file_digest,
     planned_looks,
     read_looks,
+    with_teachers,
 )
 from resnest_bench.specs.scores import TRAINED_METRICS
 from resnest_bench.stats.sequential import Looks, nominal_levels
@@ -47,10 +50,15 @@ NO_BUDGET = "the budget is used up: no next step of an undecided claim fits into
 
 @dataclass(frozen=True)
 class Offer:
-    """The next step of one claim: its trainings, and the estimated minutes to decide it."""
+    """The next step of one claim: its trainings, their minutes, and how probably they decide it.
+
+    `minutes_to_decide` is for all the seeds that the observed difference requires.
+    """
 
     jobs: tuple[Job, ...]
+    minutes: float
     minutes_to_decide: float
+    probability: float | None
 
 
 class Costs:
@@ -94,7 +102,9 @@ def decide(study: StudySpec, paths: StudyPaths, number: int) -> Look:
         )
     current, fingerprints = extended(study, looks), read_fingerprints(study)
     frames = load_frames(current, paths, fingerprints)
-    job_outcomes = outcomes(current, paths, fingerprints, jobs=claim_jobs(current))
+    # Teachers too: their trainings cost time, and those that were asked for are not asked for again.
+    jobs = with_teachers(current, claim_jobs(current))
+    job_outcomes = outcomes(current, paths, fingerprints, jobs=jobs)
     results = claim_results(current, frames.runs, frames.cells, job_outcomes)
     schedule = tuple(study.adaptive.schedule(len(study.seeds)))
     previous = file_digest(paths.look(number - 1)) if number else None
@@ -141,10 +151,10 @@ def decision(
                 "into the rest of the budget"
             )
     return {
-        "claims": tuple(map(_record_claim, results, reasons)),
+        "claims": tuple(map(_record_claim, results, reasons, answers)),
         "wanted": _group_seeds(granted),
         "budget": budget,
-        "stop": "" if granted else _stop(results, reasons, bool(offers)),
+        "stop": "" if granted else _stop(study, results, reasons, bool(offers)),
     }
 
 
@@ -156,37 +166,47 @@ def next_step(
     is_trained: Callable[[Job], bool],
 ) -> Offer | str:
     """The next step of a claim's deciding test, or why it gets no more seeds."""
-    if not _is_adaptive(result):
+    if not _is_adaptive(study, result):
         return "its seeds or rounds are fixed"
     if result.verdict == UNTESTED:
         reasons = dict.fromkeys(test.reason for test in result.tests if test.reason)
         return f"can't be tested: {'; '.join(reasons) or 'nothing to compare'}"
     if result.plan is None:
         return f"decided: {result.verdict}"
-    open_claim = _open_claim(study, result.plan, result.about.training)
+    places = locate_sides(study, result.about, result.plan.test.hypothesis.variants)
+    open_claim = _open_claim(study, result.plan, places)
     obstacle = open_claim.find_obstacle(statuses)
     if obstacle:
         return obstacle
-    jobs = tuple(job for job in open_claim.next_jobs() if job not in statuses)
+    needed = with_teachers(study, open_claim.next_jobs())
+    jobs = tuple(job for job in needed if job not in statuses)
     if open_claim.measurement.stale and not all(map(is_trained, jobs)):
         return "not worth more seeds: its records are stale, and new ones would not be comparable"
-    return Offer(jobs, open_claim.seeds_to_decide() * costs.sum(open_claim.jobs([0])))
+    plan = result.plan
+    step = costs.sum(with_teachers(study, open_claim.jobs(study.seeds[:1])))
+    return Offer(
+        jobs,
+        costs.sum(jobs),
+        open_claim.seeds_to_decide() * step,
+        decision_probability(
+            plan.test, open_claim.looks, result.family_size, len(result.required_tests)
+        ),
+    )
 
 
 @dataclass(frozen=True)
 class OpenClaim:
-    """An undecided claim: its deciding test, and the plan to decide it."""
+    """An undecided claim: its deciding test with the trainings that it compares, and the plan to decide it."""
 
     limits: AdaptiveSpec
     own_seeds: tuple[int, ...]
-    experiment: Experiment
+    places: Sequence[Place]
     plan: Plan
     measurement: Measurement
     looks: Looks
 
     def jobs(self, seeds: Iterable[int]) -> list[Job]:
-        names = self.plan.test.hypothesis.variants
-        return [Job(*self.experiment, name, seed) for name in names for seed in seeds]
+        return [place.job(seed) for place in self.places for seed in seeds]
 
     def next_jobs(self) -> list[Job]:
         """All added seeds up to the next look, including those that are already requested."""
@@ -219,22 +239,22 @@ class OpenClaim:
         return ""
 
 
-def _open_claim(study: StudySpec, plan: Plan, experiment: Experiment | None) -> OpenClaim:
+def _open_claim(study: StudySpec, plan: Plan, places: Sequence[Place]) -> OpenClaim:
     measurement = plan.test.measurement
     # A test with a plan has a measurement, and one of an adaptive study has looks.
     assert measurement
     assert measurement.looks
     assert study.adaptive
-    assert experiment
-    return OpenClaim(study.adaptive, study.seeds, experiment, plan, measurement, measurement.looks)
+    return OpenClaim(study.adaptive, study.seeds, places, plan, measurement, measurement.looks)
 
 
-def _is_adaptive(result: ClaimResult) -> bool:
-    return result.claim.test.metric in TRAINED_METRICS and _is_training(result.about.training)
-
-
-def _is_training(experiment: Experiment | None) -> bool:
-    return experiment is not None and experiment.kind == "train"
+def _is_adaptive(study: StudySpec, result: ClaimResult) -> bool:
+    """Whether all that the claim compares are trainings: fine-tunings have the study's seeds."""
+    test, training = result.claim.test, result.about.training
+    if test.metric not in TRAINED_METRICS or training is None:
+        return False
+    places = locate_sides(study, result.about, test.sides)
+    return all(one.kind == "train" for one in [p.experiment for p in places] or [training])
 
 
 def _fits(budget: Spent, jobs: Sequence[Job], costs: Costs) -> bool:
@@ -250,17 +270,21 @@ def _spent(limits: AdaptiveSpec, looks: Sequence[Look], costs: Costs) -> Spent:
         used_minutes=minutes,
         left_seeds=None if limits.budget_seeds is None else max(limits.budget_seeds - len(jobs), 0),
         left_minutes=(
-            None if limits.budget_minutes is None else max(limits.budget_minutes - minutes, 0.0)
+            None if limits.minutes_limit is None else max(limits.minutes_limit - minutes, 0.0)
         ),
     )
 
 
-def _stop(results: Sequence[ClaimResult], reasons: Sequence[str], any_offer: bool) -> str:
+def _stop(
+    study: StudySpec, results: Sequence[ClaimResult], reasons: Sequence[str], any_offer: bool
+) -> str:
     if any(reason.startswith(WAITS) for reason in reasons):
         return WAITING
     if any_offer:
         return NO_BUDGET
-    open_ones = [r for r in results if _is_adaptive(r) and r.verdict in (UNDECIDED, UNTESTED)]
+    open_ones = [
+        r for r in results if _is_adaptive(study, r) and r.verdict in (UNDECIDED, UNTESTED)
+    ]
     return NONE_WORTH if open_ones else ALL_DECIDED
 
 
@@ -275,17 +299,21 @@ def _group_seeds(jobs: Iterable[Job]) -> tuple[WantedSeeds, ...]:
 
 
 def describe_seeds(jobs: Iterable[Job]) -> str:
-    """'seeds 3, 4 of B and seeds 3, 4 of A'."""
+    """'seeds 3, 4 of B and seeds 3, 4 of A', with the recipes where there are several."""
+    jobs = list(jobs)
+    several = len({job.recipe for job in jobs}) > 1
     by_variant: dict[str, list[str]] = {}
     for job in jobs:
-        by_variant.setdefault(job.variant, []).append(str(job.seed))
+        name = f"{job.variant} by {job.recipe}" if several else job.variant
+        by_variant.setdefault(name, []).append(str(job.seed))
     return " and ".join(
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)} of {name}"
         for name, seeds in by_variant.items()
     )
 
 
-def _record_claim(result: ClaimResult, reason: str) -> ClaimAtLook:
+def _record_claim(result: ClaimResult, reason: str, answer: Offer | str) -> ClaimAtLook:
+    offer = answer if isinstance(answer, Offer) else None
     test = result.deciding_test
     measurement = test and test.measurement
     return ClaimAtLook(
@@ -298,6 +326,8 @@ def _record_claim(result: ClaimResult, reason: str) -> ClaimAtLook:
         look=result.looks.taken if result.looks else None,
         **{name: _finite(getattr(result, name)) for name in ("p_for", "p_against", "corrected_p")},
         reason=reason,
+        minutes=offer.minutes if offer else None,
+        probability=offer.probability if offer else None,
     )
 
 

@@ -11,7 +11,7 @@ from resnest_bench.claims.verdicts import UNTESTED, ClaimResult, claim_results
 from resnest_bench.claims.wording import claim_figure, explain_verdict, least_margin, shown_value
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.specs import StudySpec
-from resnest_bench.specs.claims import ClaimTest
+from resnest_bench.specs.claims import ClaimTest, TrainedRow
 from resnest_bench.stats.multiplicity import holm
 from resnest_bench.status.outcomes import Outcome
 
@@ -122,13 +122,22 @@ def _claim_row(result: ClaimResult) -> dict[str, Any]:
         "stale": any(one.measurement.stale for one in result.tests if one.measurement),
         "dataset": result.experiment and result.experiment.dataset,
         "dataset_label": result.label,
-        "recipe": result.experiment and result.experiment.recipe,
+        "recipe": _join_recipes(result),
         "num_test": measurement.num_images if measurement else None,
         "batch_size": test.batch_size if result.timed else None,
         "device": measurement.device if measurement else None,
         "look": result.looks and result.looks.taken,
         "num_looks": result.looks and result.looks.planned,
     }
+
+
+def _join_recipes(result: ClaimResult) -> str | None:
+    """The recipes that the claim is about; the protocol of a latency."""
+    if result.experiment is None:
+        return None
+    own = [s.recipe if isinstance(s, TrainedRow) else None for s in result.claim.test.sides]
+    recipes = [recipe or result.experiment.recipe for recipe in own or [None]]
+    return ", ".join(dict.fromkeys(recipes))
 
 
 def _comparison_rows(result: ClaimResult) -> list[dict[str, Any]]:
@@ -138,7 +147,7 @@ def _comparison_rows(result: ClaimResult) -> list[dict[str, Any]]:
         {
             "name": result.claim.name,
             "comparison": one.hypothesis.text,
-            **dict(zip("ab", one.hypothesis.variants, strict=False)),
+            **dict(zip("ab", map(str, one.hypothesis.variants), strict=False)),
             "metric": test.metric,
             "batch_size": test.batch_size if result.timed else None,
             **claim_figure(test, one),

@@ -22,6 +22,7 @@ import pandas as pd
 from resnest_bench.claims.hypotheses import HypothesisTest, run_tests
 from resnest_bench.comparisons.evidence import Evidence, find_experiments
 from resnest_bench.comparisons.measurement import Measurement
+from resnest_bench.comparisons.sides import Place, locate_sides
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.scores import TRAINED_METRICS
@@ -125,9 +126,11 @@ def claim_jobs(study: StudySpec) -> list[Job]:
     for claim in study.claims:
         if claim.test.metric not in TRAINED_METRICS:
             continue
-        training, names = find_experiments(study, claim).training, set(claim.test.variants_named)
+        about = find_experiments(study, claim)
+        places = set(locate_sides(study, about, claim.test.sides))
         for job in jobs:
-            if job.experiment == training and (not names or job.variant in names):
+            named = Place(job.experiment, job.variant) in places
+            if named or (not claim.test.sides and job.experiment == about.training):
                 needed[job] = None
     return list(needed)
 

@@ -15,7 +15,13 @@ from resnest_bench.claims.verdicts import (
     ClaimResult,
 )
 from resnest_bench.formats import GAP, format_significant, is_known
-from resnest_bench.specs.claims import ClaimTest, EquivalentTest, MonotoneTest, WithinTest
+from resnest_bench.specs.claims import (
+    ClaimTest,
+    EquivalentTest,
+    MonotoneTest,
+    Side,
+    WithinTest,
+)
 from resnest_bench.specs.scores import (
     TRAINED_METRICS,
     UNITS,
@@ -32,7 +38,7 @@ COUNT_UNITS = ("parameters", "MACs")
 MAX_REASONS = 3
 
 
-def claim_unit(test: ClaimTest, variants: Sequence[str]) -> str:
+def claim_unit(test: ClaimTest, variants: Sequence[Side]) -> str:
     """The unit of a difference of two variants, or of the value of one."""
     if test.metric in TRAINED_METRICS:
         return metric_units(test.metric)[min(len(variants), 2) - 1]

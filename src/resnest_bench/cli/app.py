@@ -75,6 +75,12 @@ def plan(
         Path | None,
         typer.Option("--json", help="With --decide: also write the decision to this file"),
     ] = None,
+    hours: Annotated[
+        float,
+        typer.Option(
+            "--hours", min=0.0, help="With --decide: say what these hours would probably decide"
+        ),
+    ] = 2.0,
     log: LogOption = None,
 ) -> None:
     """Check the study, list what it would run, and estimate the hours."""
@@ -85,7 +91,7 @@ def plan(
         start_logging(log)
         from resnest_bench.cli.decide import decide_next
 
-        typer.echo(decide_next(spec, spec.paths(results), look, json_file))
+        typer.echo(decide_next(spec, spec.paths(results), look, json_file, hours))
         return
     if look is not None or json_file:
         raise UserError("--look and --json need --decide: add it, or omit them")

@@ -6,18 +6,23 @@ from tabulate import tabulate
 
 from resnest_bench import files
 from resnest_bench.claims.next_seeds import decide, describe_seeds
-from resnest_bench.formats import GAP, format_significant
+from resnest_bench.formats import GAP, format_probability, format_significant
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import Look, StudySpec, read_looks
+from resnest_bench.words import count_noun
 
 
 def decide_next(
-    study: StudySpec, paths: StudyPaths, number: int | None = None, file: Path | None = None
+    study: StudySpec,
+    paths: StudyPaths,
+    number: int | None = None,
+    file: Path | None = None,
+    hours: float = 2.0,
 ) -> str:
     """Return the decision of a look (an interim analysis) as text, and write it to `file` as JSON.
 
     `number` is that of the look, from 0. The default is the next one, or the last one if no further look
-    follows. Raises UserError in the same cases as `decide`.
+    follows. `hours` is the time that the forecast is for. Raises UserError in the same cases as `decide`.
     """
     if number is None:
         looks = read_looks(study, paths)
@@ -25,10 +30,36 @@ def decide_next(
     look = decide(study, paths, number)
     if file:
         files.write_text(file, look.model_dump_json(indent=1) + "\n")
-    return look_text(look)
+    return look_text(look, hours)
 
 
-def look_text(look: Look) -> str:
+def forecast_text(look: Look, hours: float) -> str:
+    """What the next `hours` of training would probably decide, the best chance per minute first."""
+    open_claims = [c for c in look.claims if c.minutes is not None and c.probability is not None]
+    if not open_claims:
+        return ""
+    ordered = sorted(open_claims, key=lambda c: -(c.probability or 0) / max(c.minutes or 0, 1e-9))
+    taken, left = [], 60 * hours
+    for claim in ordered:
+        if (claim.minutes or 0) <= left:
+            taken.append(claim)
+            left -= claim.minutes or 0
+    if not taken:
+        first = min(claim.minutes or 0 for claim in ordered)
+        return f"The next step of any claim takes more than {hours:g} hours: {first:.3g} minutes at least."
+    lines = [
+        f"{claim.name}: {claim.minutes:.3g} minutes, decided with probability {format_probability(claim.probability)}"
+        for claim in taken
+    ]
+    expected = sum(claim.probability or 0 for claim in taken)
+    head = (
+        f"The next {hours:g} hours would take {count_noun(len(taken), 'claim')} one step on, and decide about "
+        f"{expected:.1f} of them, if differences are as observed:"
+    )
+    return "\n".join([head, *(f"- {line}" for line in lines)])
+
+
+def look_text(look: Look, hours: float = 2.0) -> str:
     """Format a decision for a terminal: one line per claim, the next seeds, and the remaining budget."""
     rows = [
         [
@@ -59,5 +90,6 @@ def look_text(look: Look) -> str:
             f"Added so far: {budget.used_seeds} trainings, {budget.used_minutes:.3g} minutes; remaining: "
             f"{' and '.join(filter(None, left)) or 'no limit but max_seeds'}.",
             f"Next: {describe_seeds(look.jobs)}." if look.jobs else f"Stop: {look.stop}.",
+            *filter(None, [forecast_text(look, hours)]),
         ]
     )

@@ -141,18 +141,20 @@ def describe_plan(
 
 
 def _claims_text(study: StudySpec) -> str:
-    """The number of claims, and those that name a variant which the study lacks.
+    """The number of claims, and those that name a variant or a recipe which the study lacks.
 
     This is not an error, since studies may share a list of claims: such a claim stays untested.
     """
-    known, absent = set(study.variant_names), []
+    absent = []
     for claim in study.claims:
-        names = [name for name in claim.test.variants_named if name not in known]
+        test = claim.test
+        names = [name for name in test.variants_named if name not in study.variant_names]
+        names += [name for name in test.recipes_named if name not in study.all_recipes]
         if names:
             absent.append(f"{claim.name} ({', '.join(names)})")
     text = f"Claims: {len(study.claims)}."
     if absent:
-        text += f" Untested, since this study lacks their variants: {'; '.join(absent)}."
+        text += f" Untested, since this study lacks their variants or recipes: {'; '.join(absent)}."
     return text
 
 

@@ -1,7 +1,7 @@
 """All pairs of variants of one experiment: is the difference real, and what can these seeds show?"""
 
 import itertools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,10 +13,11 @@ from resnest_bench.comparisons.accuracies import ACCURACY_COLUMNS, accuracy_inte
 from resnest_bench.comparisons.pairs import DEFAULT, PAIR_COLUMNS, pairs_table
 from resnest_bench.comparisons.standings import STANDING_COLUMNS, Comparison
 from resnest_bench.formats import row_dicts
-from resnest_bench.frames.correctness import build_correctness
+from resnest_bench.frames.correctness import build_correctness, variant_key
 from resnest_bench.frames.fresh import pick_counted
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment, Job
+from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.specs.tables import TableSpec
@@ -98,10 +99,12 @@ def main_trainings(study: StudySpec) -> Trainings | None:
 def find_trainings(
     study: StudySpec, experiment: Experiment, variants: Sequence[str] | None = None
 ) -> Trainings:
-    """The trainings of an experiment, for all its variants or for some."""
+    """The trainings of an experiment, for those variants that the study compares or for some."""
     trained = {job.variant for job in study.jobs() if job.experiment == experiment}
-    names = study.variant_names if variants is None else variants
-    return Trainings(experiment, tuple(name for name in names if name in trained))
+    compared = study.differences.variants
+    if variants is None:
+        variants = study.variant_names if compared == "all" else compared
+    return Trainings(experiment, tuple(name for name in variants if name in trained))
 
 
 def difference_jobs(study: StudySpec, trainings: Trainings) -> list[Job]:
@@ -142,22 +145,36 @@ def compute_differences(
     `job_outcomes` are those of `difference_jobs`. As in all tables, stale records count only if a
     variant has no others.
     """
-    usable, notes = _select_usable(trainings, job_outcomes)
-    stale = {name for name, outcomes in usable.items() if outcomes[0].status == "stale"}
-    records = [outcome.record for outcomes in usable.values() for outcome in outcomes]
+    usable, notes = select_usable(trainings.variants, job_outcomes)
+
+    def choose_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
+        if base is None or base in names:
+            return list_pairs(names, base)
+        notes.append(f"{base} has no training to compare with")
+        return []
+
+    return compare_usable(usable, choose_pairs, notes, spec, trainings.experiment.recipe)
+
+
+def compare_usable(
+    usable: Mapping[str, Sequence[Outcome]],
+    choose_pairs: Callable[[Sequence[str]], list[tuple[str, str]]],
+    notes: list[str],
+    spec: DifferencesSpec,
+    recipe: str,
+    name: Callable[[Record], str] = variant_key,
+) -> Differences:
+    """Compare outcomes that count, by the name of their row; `notes` grow by what can't be compared."""
+    stale = {row for row, outcomes in usable.items() if outcomes[0].status == "stale"}
+    records = [o.record for outcomes in usable.values() for o in outcomes if o.record is not None]
     try:
-        correct = build_correctness(record for record in records if record is not None)
+        correct = build_correctness(records, name)
     except ValueError as error:
         notes.append(f"nothing is compared: {error}")
         return no_differences(notes, spec)
-    if base is not None and base not in correct.variants:
-        notes.append(f"{base} has no training to compare with")
-        names: list[tuple[str, str]] = []
-    else:
-        names = list_pairs(correct.variants, base)
+    names = choose_pairs(correct.variants)
     # `build_correctness` takes no record without one.
     first = records[0]
-    assert first is not None
     assert first.dataset is not None
     pairs = pairs_table(correct, names, spec)
     pairs = pairs.assign(
@@ -165,7 +182,7 @@ def compute_differences(
         verdict=[decide_verdict(row) for row in row_dicts(pairs)],
         stale=pairs["variant"].isin(stale) | pairs["base"].isin(stale),
         dataset_label=first.dataset.label,
-        recipe=trainings.experiment.recipe,
+        recipe=recipe,
         status=[describe_status(row) for row in row_dicts(pairs)],
     )
     pairs = make_frame(pairs, DIFFERENCE_COLUMNS)
@@ -232,24 +249,28 @@ def decide_verdict(row: dict[str, Any]) -> str:
     return NETWORKS[verdict] if one_seed else verdict
 
 
-def _select_usable(
-    trainings: Trainings, job_outcomes: Iterable[Outcome]
+def _variant_row(job: Job) -> str:
+    return job.variant
+
+
+def select_usable(
+    rows: Sequence[str], job_outcomes: Iterable[Outcome], name: Callable[[Job], str] = _variant_row
 ) -> tuple[dict[str, list[Outcome]], list[str]]:
-    """The outcomes that count, by variant in the trainings' order; and notes on what is left out."""
-    by_variant: dict[str, list[Outcome]] = {name: [] for name in trainings.variants}
+    """The outcomes that count, by row in the order of `rows`; and notes on what is left out."""
+    by_row: dict[str, list[Outcome]] = {row: [] for row in rows}
     for outcome in job_outcomes:
-        by_variant.setdefault(outcome.job.variant, []).append(outcome)
+        by_row.setdefault(name(outcome.job), []).append(outcome)
     usable, notes = {}, []
-    for name, outcomes in by_variant.items():
+    for row, outcomes in by_row.items():
         trained = [o for o in outcomes if o.record and o.record.train]
         if counted := pick_counted(trained, lambda outcome: outcome.status):
-            usable[name] = counted
+            usable[row] = counted
         elif outcomes:
-            notes.append(f"{name} is left out: {outcomes[0].reason or outcomes[0].status}")
-    if len(trainings.variants) > MAX_COMPARED:
+            notes.append(f"{row} is left out: {outcomes[0].reason or outcomes[0].status}")
+    if len(rows) > MAX_COMPARED:
         notes.append(
-            f"only the first {MAX_COMPARED} of {len(trainings.variants):,} variants are compared: name "
-            "fewer in the study's ablation table"
+            f"only the first {MAX_COMPARED} of {len(rows):,} variants are compared: name "
+            "others under differences.variants"
         )
     return usable, notes
 

@@ -12,12 +12,13 @@ import pandas as pd
 
 from resnest_bench.comparisons.latency_evidence import LatencyEvidence
 from resnest_bench.comparisons.measurement import Measurement, NotTestable, estimate_over_rounds
+from resnest_bench.comparisons.sides import Place, locate_side
 from resnest_bench.formats import is_known
 from resnest_bench.frames.correctness import Correctness, build_correctness
 from resnest_bench.frames.predictions import NOT_KEPT
-from resnest_bench.paths import Experiment, Job
+from resnest_bench.paths import Experiment
 from resnest_bench.specs import ClaimSpec, StudySpec
-from resnest_bench.specs.claims import ClaimTest
+from resnest_bench.specs.claims import ClaimTest, Side, TrainedRow
 from resnest_bench.specs.looks import seeds_by_look
 from resnest_bench.specs.scores import TRAINED_METRICS, metric_column, metric_factor
 from resnest_bench.specs.tables import TableSpec
@@ -45,15 +46,21 @@ COUNT_NAMES = {"params": "parameters", "macs": "MACs"}
 
 
 def find_experiments(study: StudySpec, claim: ClaimSpec) -> Experiments:
-    """Fill in what a claim leaves out, as `select` does; from fine-tunings if no training fits."""
-    spec = TableSpec(dataset=claim.dataset, recipe=claim.recipe, protocol=claim.protocol)
+    """Fill in what a claim leaves out, as `select` does; from fine-tunings if no training fits.
+
+    Without a recipe of the claim, but of each of its sides, the first one says what it is about.
+    """
+    wanted, own = claim.recipe, claim.test.recipes_named
+    if own and len(own) == len(claim.test.sides):
+        wanted = wanted or own[0]
+    spec = TableSpec(dataset=claim.dataset, recipe=wanted, protocol=claim.protocol)
     chosen = select(study, spec)
     trained = {Experiment("train", block.dataset, block.recipe) for block in study.train}
     if chosen.training not in trained:
         for block in study.finetune:
-            fits = claim.recipe is None or claim.recipe in block.recipes
+            fits = wanted is None or wanted in block.recipes
             if fits and claim.dataset in (None, block.dataset):
-                recipe = claim.recipe or block.recipes[0]
+                recipe = wanted or block.recipes[0]
                 return Experiments(Experiment("finetune", block.dataset, recipe), chosen.latency)
     return Experiments(chosen.training, chosen.latency)
 
@@ -82,25 +89,39 @@ class Evidence:
         """The label of a dataset in the records."""
         return self._runs.labels.get(dataset, dataset)
 
-    def measure(self, test: ClaimTest, about: Experiments, names: Sequence[str]) -> Measurement:
-        """Measure the metric of `test` for one variant, or the first minus the second."""
+    def measure(self, test: ClaimTest, about: Experiments, sides: Sequence[Side]) -> Measurement:
+        """Measure the metric of `test` for one side, or the first minus the second."""
+        names = [side.variant if isinstance(side, TrainedRow) else side for side in sides]
         for name in names:
             if name not in self.study.variant_names:
                 raise NotTestable(f"{name} is not in this study")
-        if test.metric == "accuracy":
-            return self._measure_accuracy(about.training, names)
         if test.metric in TRAINED_METRICS:
-            return self._measure_score(test.metric, about.training, names)
+            places = self._locate(about, sides)
+            if test.metric == "accuracy":
+                return self._measure_accuracy(places)
+            return self._measure_score(test.metric, places)
         if test.metric == "latency":
             return self.measure_latency(about.latency, names, test.batch_size)
         logs = [math.log(self.count(test.metric, about, name)) for name in names]
         mean = logs[0] - (logs[1] if len(logs) > 1 else 0.0)
         return Measurement(MeanEstimate(mean, 0.0, 0.0, 0), (), (), exact=True)
 
-    def count(self, quantity: str, about: Experiments, name: str) -> int:
+    def _locate(self, about: Experiments, sides: Sequence[Side]) -> dict[str, Place]:
+        """The trainings of each side, by its text."""
+        places = {str(side): locate_side(self.study, about, side) for side in sides}
+        found = {text: place for text, place in places.items() if place}
+        if len(found) < len(sides):
+            raise NotTestable("this study trains nothing")
+        if len(set(found.values())) < len(sides):
+            raise NotTestable(f"{' and '.join(found)} are the same trainings")
+        return found
+
+    def count(self, quantity: str, about: Experiments, side: Side) -> int:
         """Parameters or multiply-accumulates of a variant, from its records."""
+        name = side.variant if isinstance(side, TrainedRow) else side
+        place = locate_side(self.study, about, side)
         rows = [
-            *self._runs.select(about.training, name),
+            *(self._runs.select(*place) if place else ()),
             *self._runs.select(about.latency, name),
         ]
         count = first_known(counted_rows(rows), COUNTS[quantity])
@@ -108,24 +129,23 @@ class Evidence:
             raise NotTestable(f"no record has the number of {COUNT_NAMES[quantity]} of {name}")
         return int(count)
 
-    def _measure_accuracy(self, experiment: Experiment | None, names: Sequence[str]) -> Measurement:
-        if experiment is None:
-            raise NotTestable("this study trains nothing")
-        sides = [self._trained_rows(experiment, name) for name in names]
+    def _measure_accuracy(self, places: Mapping[str, Place]) -> Measurement:
+        names, texts = list(places), {place: text for text, place in places.items()}
+        sides = [self._trained_rows(place) for place in places.values()]
         records = [
             record
-            for name, side in zip(names, sides, strict=True)
+            for place, side in zip(places.values(), sides, strict=True)
             for row in side
-            if (record := self._records.get(Job(*experiment, name, row["seed"])))
+            if (record := self._records.get(place.job(row["seed"])))
         ]
         try:
-            correct = build_correctness(records)
-            looks, seeds = self._find_looks(
-                experiment,
-                names,
-                lambda seeds: self._estimate(experiment, "accuracy", names, seeds, correct),
+            correct = build_correctness(
+                records, lambda record: texts[Place.from_job(record.job.job)]
             )
-            estimate = self._estimate(experiment, "accuracy", names, seeds, correct)
+            looks, seeds = self._find_looks(
+                places.values(), lambda seeds: self._estimate("accuracy", places, seeds, correct)
+            )
+            estimate = self._estimate("accuracy", places, seeds, correct)
         except ValueError as error:
             raise NotTestable(str(error)) from None
         known = {
@@ -146,64 +166,60 @@ class Evidence:
             stale=any(map(any_stale, sides)),
             device=join_devices([row for side in sides for row in side]),
             same_predictions=len(names) == 2 and all(map(_are_alike, *bits)),
-            notes=self._training_notes(experiment, names),
+            notes=self._training_notes(places),
             looks=looks,
         )
 
-    def _measure_score(
-        self, metric: str, experiment: Experiment | None, names: Sequence[str]
-    ) -> Measurement:
+    def _measure_score(self, metric: str, places: Mapping[str, Place]) -> Measurement:
         """Any other measure of trained networks: one value per seed, and nothing per image."""
-        if experiment is None:
-            raise NotTestable("this study trains nothing")
-        sides = [self._trained_rows(experiment, name) for name in names]
-        every = [self._values_by_seed(experiment, metric, name) for name in names]
-        for name, known in zip(names, every, strict=True):
+        sides = [self._trained_rows(place) for place in places.values()]
+        every = [self._values_by_seed(place, metric) for place in places.values()]
+        for name, known in zip(places, every, strict=True):
             if not known:
                 raise NotTestable(
                     f"{name} has no {metric}: {NOT_KEPT}, or it isn't defined for them"
                 )
         looks, seeds = self._find_looks(
-            experiment, names, lambda seeds: self._estimate(experiment, metric, names, seeds)
+            places.values(), lambda seeds: self._estimate(metric, places, seeds)
         )
         rows = [row for side in sides for row in side]
         by_seed = [{k: value for k, value in known.items() if k in seeds} for known in every]
         shared, values = _pair_by_seed(by_seed)
         return Measurement(
-            self._estimate(experiment, metric, names, seeds),
+            self._estimate(metric, places, seeds),
             shared,
             values,
             int(first_known(rows, "num_test") or 0) or None,
             stale=any(map(any_stale, sides)),
             device=join_devices(rows),
             only_seeds=True,
-            notes=self._training_notes(experiment, names),
+            notes=self._training_notes(places),
             looks=looks,
         )
 
     def _estimate(
         self,
-        experiment: Experiment,
         metric: str,
-        names: Sequence[str],
+        places: Mapping[str, Place],
         seeds: Collection[int],
         correct: Correctness | None = None,
     ) -> MeanEstimate:
-        """The mean of one variant, or the difference of two, from these seeds, in the unit for readers.
+        """The mean of one side, or the difference of two, from these seeds, in the unit for readers.
 
-        Two are compared as the study's `differences` say, with the spread of all variants of the
-        experiment. With `correct` the variance from new test images is added.
+        Two are compared as the study's `differences` say, with the spread of all variants of their
+        experiments. With `correct` the variance from new test images is added.
         """
+        names, compared = list(places), list(places.values())
         if len(names) == 1:
             if correct is not None:
                 kept = [seed in seeds for seed in correct.common_seeds(names)]
                 return _estimate_points(correct.select(names[0])[kept])
-            known = self._values_by_seed(experiment, metric, names[0])
+            known = self._values_by_seed(compared[0], metric)
             return estimate_over_rounds(np.array([known[s] for s in sorted(known) if s in seeds]))
-        trained = [name for name in self.study.variant_names if self._is_trained(experiment, name)]
+        trained = self._list_trained(dict.fromkeys(place.experiment for place in compared))
         values = [
             [known.get(seed, math.nan) for seed in sorted(seeds)]
-            for known in (self._values_by_seed(experiment, metric, name) for name in trained)
+            for known in (self._values_by_seed(place, metric) for place in trained)
         ]
         model = fit_seed_model(np.array(values), self.study.differences.method)
         image_variance = 0.0
@@ -211,7 +227,7 @@ class Evidence:
             used_VS = correct.is_trained_VS & [seed in seeds for seed in correct.seeds]
             rows = [correct.variants.index(name) for name in names]
             image_variance = 1e4 * image_variances(correct.bits_VSN, used_VS)[rows[0], rows[1]]
-        ours, base = (trained.index(name) for name in names)
+        ours, base = map(trained.index, compared)
         found = model.difference(ours, base, image_variance)
         n = int(found.num_seeds)
         if not n:
@@ -225,27 +241,27 @@ class Evidence:
             None if found.seed_df is None else float(found.seed_df),
         )
 
-    def _is_trained(self, experiment: Experiment, name: str) -> bool:
-        return bool(self._runs.select(experiment, name))
+    def _list_trained(self, experiments: Iterable[Experiment]) -> list[Place]:
+        every = [Place(one, name) for one in experiments for name in self.study.variant_names]
+        return [place for place in every if self._runs.select(*place)]
 
-    def _values_by_seed(self, experiment: Experiment, metric: str, name: str) -> dict[int, float]:
-        """A variant's values that count, in the unit for readers."""
+    def _values_by_seed(self, place: Place, metric: str) -> dict[int, float]:
+        """The values that count, in the unit for readers."""
         column, factor = metric_column(metric), metric_factor(metric)
-        rows = counted_rows(self._runs.select(experiment, name))
+        rows = counted_rows(self._runs.select(*place))
         return {row["seed"]: factor * row[column] for row in rows if is_known(row[column])}
 
     def _find_looks(
         self,
-        experiment: Experiment,
-        names: Sequence[str],
+        places: Collection[Place],
         estimate: Callable[[Collection[int]], MeanEstimate],
     ) -> tuple[Looks | None, Collection[int]]:
         """The looks at one comparison, and the seeds of the last one.
 
         `estimate` is that of these seeds.
         """
-        every = [self._runs.select(experiment, name) for name in names]
-        if not (self.study.adaptive and experiment.kind == "train"):
+        every = [self._runs.select(*place) for place in places]
+        if not (self.study.adaptive and all(p.experiment.kind == "train" for p in places)):
             return None, {row["seed"] for rows in every for row in rows}
         ended = [{r["seed"] for r in rows if r["status"] in SETTLED} for rows in every]
         by_look = seeds_by_look(self.study, lambda seed: all(seed in each for each in ended))
@@ -265,7 +281,8 @@ class Evidence:
         looks = Looks(schedule, len(by_look), tuple(spread), tuple(spread.values()))
         return looks, by_look[-1]
 
-    def _trained_rows(self, experiment: Experiment, name: str) -> list[Row]:
+    def _trained_rows(self, place: Place) -> list[Row]:
+        experiment, name = place
         rows = self._runs.select(experiment, name)
         if not rows:
             raise NotTestable(
@@ -276,11 +293,11 @@ class Evidence:
             raise NotTestable(f"{name}: {'; '.join(training_status(rows))}")
         return counted
 
-    def _training_notes(self, experiment: Experiment, names: Sequence[str]) -> tuple[str, ...]:
+    def _training_notes(self, places: Mapping[str, Place]) -> tuple[str, ...]:
         return tuple(
             f"{name}: {problem}"
-            for name in names
-            for problem in training_status(self._runs.select(experiment, name))
+            for name, place in places.items()
+            for problem in training_status(self._runs.select(*place))
         )
 
     def measure_latency(

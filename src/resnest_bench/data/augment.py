@@ -45,9 +45,10 @@ class Draws:
     def of(cls, recipe: RecipeSpec, num: int, side: int, rng: np.random.Generator) -> "Draws":
         """Draw for `num` images of side x side, in an order that never changes."""
         corner = mirrored = operations = signs = hole = policy_seed = erased = None
-        if recipe.crop == "pad4":
-            corner = rng.integers(0, 2 * (side // 8) + 1, (2, num)).T
-        if recipe.flip:
+        if recipe.crop in SHIFTS:
+            corner = rng.integers(0, 2 * shift_margin(recipe.crop, side) + 1, (2, num)).T
+        # Alternating flips are no draw of a batch: what an epoch mirrors follows from the one before.
+        if recipe.flip is True:
             mirrored = rng.random(num) < 0.5
         if recipe.random_augment:
             rounds = [
@@ -81,7 +82,9 @@ def augment_batch(
     `mean`: of the channels in 0 to 1, which erased rectangles get.
     """
     if draws.corner_B2 is not None:
-        images_BHWC = shift_batch(images_BHWC, draws.corner_B2)
+        margin = shift_margin(recipe.crop, images_BHWC.shape[1])
+        shift = reflected_shift_batch if recipe.crop == "reflect2" else shift_batch
+        images_BHWC = shift(images_BHWC, draws.corner_B2, margin)
     if draws.mirrored_B is not None:
         images_BHWC = flip_batch(images_BHWC, draws.mirrored_B)
     if draws.operations_BR is not None and draws.signs_BR is not None:
@@ -103,13 +106,35 @@ def flip_batch(images_BHWC: Tensor, mirrored_B: np.ndarray) -> Tensor:
     return torch.where(which_B[:, None, None, None], images_BHWC.flip(2), images_BHWC)
 
 
-def shift_batch(images_BHWC: Tensor, corner_B2: np.ndarray) -> Tensor:
-    """Pad each image by an eighth of its side with black, and cut the old size out at a corner.
+# The crops that shift an image, and the largest shift as a share of its side.
+SHIFTS = {"pad4": 1 / 8, "reflect2": 1 / 16}
+
+
+def shift_margin(crop: str, side: int) -> int:
+    """The largest shift in pixels, to each side."""
+    margin = int(side * SHIFTS[crop])
+    return max(margin, 1) if crop == "reflect2" else margin
+
+
+def reflected_shift_batch(images_BHWC: Tensor, corner_B2: np.ndarray, margin: int) -> Tensor:
+    """As `shift_batch`, with the image mirrored at its edges, whose pixels are not repeated."""
+    num, height, width, _ = images_BHWC.shape
+    corner = torch.from_numpy(np.ascontiguousarray(corner_B2)).to(images_BHWC.device) - margin
+
+    def positions(length: int, axis: int) -> Tensor:
+        inside = (corner[:, axis, None] + torch.arange(length, device=corner.device)).abs()
+        return (length - 1) - ((length - 1) - inside).abs()
+
+    image_B = torch.arange(num, device=corner.device)[:, None, None]
+    return images_BHWC[image_B, positions(height, 0)[:, :, None], positions(width, 1)[:, None, :]]
+
+
+def shift_batch(images_BHWC: Tensor, corner_B2: np.ndarray, margin: int) -> Tensor:
+    """Pad each image by `margin` black pixels, and cut the old size out at a corner.
 
     `corner_B2`: row and column, from 0 to twice the padding.
     """
     num, height, width, _ = images_BHWC.shape
-    margin = height // 8
     corner = torch.from_numpy(np.ascontiguousarray(corner_B2)).to(images_BHWC.device)
     padded = pad(images_BHWC, (0, 0, margin, margin, margin, margin))
     rows_BH = corner[:, :1] + torch.arange(height, device=padded.device)

@@ -4,6 +4,7 @@ What a batch looks like depends on (seed, epoch, step) alone: a resumed run is e
 every variant sees the same images, augmented alike.
 """
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,7 @@ from resnest_bench.data.augment import (
     random_resized_crop,
 )
 from resnest_bench.data.prepared import ChannelValues, PreparedMeta, Split
-from resnest_bench.data.splits import AUGMENT_TAG
+from resnest_bench.data.splits import AUGMENT_TAG, alternating_flips
 from resnest_bench.specs import RecipeSpec
 
 # Uniform images below this stay on a GPU as uint8, so that no batch crosses the bus again.
@@ -51,6 +52,7 @@ class BatchLoader:
         self.mean_C11 = torch.tensor(self.mean, device=device).view(-1, 1, 1)
         self.std_C11 = torch.tensor(std, device=device).view(-1, 1, 1)
         self._resident_NHWC: Tensor | None = None
+        self._flipped: tuple[tuple[int, int], np.ndarray] | None = None
 
     @property
     def crop(self) -> str:
@@ -112,7 +114,17 @@ class BatchLoader:
             images_BHWC = self._pixels(indices)
         recipe = self.recipe
         draws = Draws.of(recipe, len(indices), self.side, rng) if recipe else Draws()
+        if recipe and recipe.flip == "alternating":
+            mirrored_N = self._flips(seed, epoch)
+            draws = dataclasses.replace(draws, mirrored_B=mirrored_N[indices])
         return images_BHWC, indices, draws
+
+    def _flips(self, seed: int, epoch: int) -> np.ndarray:
+        """`alternating_flips` of all images, drawn once for an epoch."""
+        if self._flipped is None or self._flipped[0] != (seed, epoch):
+            flips_N = alternating_flips(len(self.split), seed, epoch)
+            self._flipped = ((seed, epoch), flips_N)
+        return self._flipped[1]
 
     def _augment(self, pixels: "_Pixels") -> tuple[Tensor, Tensor]:
         images_BHWC, indices, draws = pixels

@@ -12,6 +12,7 @@ from resnest_bench.words import list_names
 # numpy pads a seed with zeros: [seed, epoch] and [seed, epoch, 0] draw the same numbers. What
 # draws for another purpose therefore ends in a number of its own.
 VALIDATION_TAG, AUGMENT_TAG, BALANCED_TAG, BOOTSTRAP_TAG, TEST_TAG = 2, 3, 4, 5, 6
+INIT_TAG, FLIP_TAG = 7, 8
 # Groups are dealt into so many parts at most, of which whole ones become the test part.
 MOST_FOLDS = 20
 # Names of classes that a message shows.
@@ -150,6 +151,21 @@ def bootstrap(indices_N: np.ndarray, seed: int) -> np.ndarray:
     """
     rng = np.random.default_rng([seed, 0, 0, BOOTSTRAP_TAG])
     return np.sort(rng.choice(indices_N, len(indices_N)))
+
+
+def choose_for_init(indices_N: np.ndarray, num: int, seed: int) -> np.ndarray:
+    """`num` of the training images, or all of fewer, in order: what initial weights are computed from."""
+    rng = np.random.default_rng([seed, 0, 0, INIT_TAG])
+    return np.sort(rng.choice(indices_N, min(num, len(indices_N)), replace=False))
+
+
+def alternating_flips(num: int, seed: int, epoch: int) -> np.ndarray:
+    """Booleans (num,): which images epoch 1, 2, ... mirrors; the next epoch mirrors the others.
+
+    Source: Jordan, arXiv:2404.00498, section 3.6.
+    """
+    mirrored_N = np.random.default_rng([seed, 0, 0, FLIP_TAG]).random(num) < 0.5
+    return mirrored_N if epoch % 2 else ~mirrored_N
 
 
 def batch_slices(num: int, batch_size: int) -> list[slice]:

@@ -1,10 +1,11 @@
 """Whether the differences are real, and the effect of each factor over all networks."""
 
-from resnest_bench.charts import effects_chart, pairs_chart
+from resnest_bench.charts import effects_chart, pairs_chart, profile_chart, ranks_chart
 from resnest_bench.comparisons.differences import describe_population
 from resnest_bench.export.blocks import Block, Section, make_figure, make_table
 from resnest_bench.export.results import PageResults
 from resnest_bench.frames.data_notes import data_notes
+from resnest_bench.report.datasets import datasets_caption, describe_ranks, ranks_display
 from resnest_bench.report.differences import (
     count_significant,
     describe_power,
@@ -41,9 +42,24 @@ def differences(results: PageResults) -> Section | None:
     if len(compared.standings) > 1:
         ranks = standings_display(compared.standings)
         blocks.append(make_table("Table: standings", ranks, STANDINGS_CAPTION, []))
+    blocks += _over_datasets(results)
     if ablation:
         blocks += _effects(results)
     return Section("differences", "Differences", tuple(text), tuple(blocks))
+
+
+def _over_datasets(results: PageResults) -> list[Block]:
+    found = results.dataset_comparison
+    if found is None or not len(found.ranks):
+        return []
+    caption = f"{describe_ranks(found)} {datasets_caption(found)}".strip()
+    table = make_table(
+        "Table: ranks over data sets", ranks_display(found.ranks), caption, list(found.notes)
+    )
+    profile = profile_chart(
+        found.profile, results.spec.headline_metric, variants=results.spec.variant_names
+    )
+    return [make_figure(ranks_chart(found.ranks)), table, make_figure(profile)]
 
 
 def _effects(results: PageResults) -> list[Block]:

@@ -10,6 +10,7 @@ from resnest_bench.charts import (
     FACTOR_TITLES,
     ablation_chart,
     batch_sweep_chart,
+    distillation_chart,
     drift_chart,
     factor_chart,
     headline_label,
@@ -288,7 +289,12 @@ def transfer(results: PageResults) -> Section | None:
 def distillation(results: PageResults) -> Section | None:
     """What a teacher adds to the accuracy of each variant that has one."""
     tables = _rounded("distillation", results)
-    return Section("distillation", "Distillation", (), tuple(tables)) if tables else None
+    if not tables:
+        return None
+    table = results.select_drawn(results.distillation)
+    charts = [distillation_chart(rows) for _, rows in table.groupby("dataset", sort=False)]
+    blocks: list[Block] = [*map(make_figure, charts), *tables]
+    return Section("distillation", "Distillation", tuple(results.cut_text), tuple(blocks))
 
 
 def paper(results: PageResults) -> Section | None:

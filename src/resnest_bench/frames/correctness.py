@@ -59,12 +59,13 @@ class Correctness:
         return self.variants.index(variant)
 
 
-def _variant_key(record: Record) -> str:
+def variant_key(record: Record) -> str:
+    """The name of a row of one variant."""
     return record.job.variant
 
 
 def build_correctness(
-    records: Iterable[Record], name: Callable[[Record], str] = _variant_key
+    records: Iterable[Record], name: Callable[[Record], str] = variant_key
 ) -> Correctness:
     """Collect the correctness of finished trainings or fine-tunings on the same test images.
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from resnest_bench.errors import UserError
+from resnest_bench.models.airbench import build_airbench
 from resnest_bench.models.classic import build_classic
 from resnest_bench.models.image_size import advise_size, choose_size_args, find_problem
 from resnest_bench.models.input_channels import RGB
@@ -28,6 +29,7 @@ FAMILIES: dict[str, Callable[..., nn.Module]] = {
     "resnest": build_resnest,
     "timm": build_timm,
     "classic": build_classic,
+    "airbench": build_airbench,
     "python": build_python,
 }
 

@@ -167,6 +167,13 @@ class WeightsObservation(RecordModel):
     )
 
 
+class DataInitObservation(RecordModel):
+    """Layers whose initial weights were computed from training images."""
+
+    layers: list[str]
+    num_images: Positive = Field(description="Training images, chosen by the seed of the weights")
+
+
 class ProbeObservation(RecordModel):
     """One way to run the steps of a training, timed before the training started."""
 
@@ -252,6 +259,9 @@ class TrainObservations(RecordModel):
     wall_seconds: NonNegative = Field(description="Sum over all sessions of a resumed training")
     num_resumes: Count
     initial_weights: WeightsObservation | None
+    data_init: DataInitObservation | None = Field(
+        default=None, description="Null: no initial weights were computed from training images"
+    )
     teacher: WeightsObservation | None = Field(
         default=None, description="Of the teacher in a distillation; null: none"
     )

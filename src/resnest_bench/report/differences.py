@@ -70,6 +70,15 @@ def write_differences(results: StudyResults) -> list[Path]:
         written += [*files, paths.tables / "accuracies.csv", paths.tables / "standings.csv"]
         write_csv(written[-2], _stack(compared, "accuracies"))
         write_csv(written[-1], _stack(compared, "standings"))
+    recipes = [one for one in results.recipe_comparisons if len(one[1].pairs)]
+    if recipes:
+        written += [paths.tables / "recipe_pairs.csv", paths.tables / "recipe_pairs.md"]
+        write_csv(written[-2], results.recipe_differences())
+        texts = [
+            _render(differences, results, f"{study.study}-recipe-pairs-{one.dataset}")
+            for one, differences in recipes
+        ]
+        write_text(written[-1], "\n".join(markdown for markdown, _ in texts))
     if study.tables.ablation:
         effects = results.factor_effects
         written += [paths.tables / "effects.csv", paths.tables / "effects.md"]

@@ -22,9 +22,11 @@ from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.load import dump_study, load_study, study_from_config, variant_line
 from resnest_bench.specs.looks import Look, read_looks, study_with_looks
 from resnest_bench.specs.reading import read_yaml
-from resnest_bench.specs.recipes import RECIPES, RecipeSpec
+from resnest_bench.specs.ready_recipes import RECIPES
+from resnest_bench.specs.recipes import RecipeSpec
 from resnest_bench.specs.study import PROTOCOLS, StudySpec
 from resnest_bench.specs.variants import (
+    AirbenchVariant,
     ClassicVariant,
     PythonVariant,
     ResNestVariant,
@@ -36,6 +38,7 @@ __all__ = [
     "PROTOCOLS",
     "RECIPES",
     "AdaptiveSpec",
+    "AirbenchVariant",
     "Cifar10Dataset",
     "ClaimSpec",
     "ClassicVariant",

@@ -7,7 +7,7 @@ rate: docs/decisions/011-adaptive-seeds.md.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
 from resnest_bench.specs.base import PositiveFloat, PositiveInt, Spec
 from resnest_bench.specs.claims import ClaimSpec
@@ -38,6 +38,32 @@ class AdaptiveSpec(Spec):
         description="Most minutes that all added trainings may take together on their device, as the "
         "records of the trainings so far tell it; null: no limit",
     )
+
+    price_per_hour: PositiveFloat | None = Field(
+        default=None, description="Of one device, in any currency; goes with budget_price"
+    )
+    budget_price: PositiveFloat | None = Field(
+        default=None,
+        description="Most that all added trainings may cost together, at price_per_hour; null: no limit",
+    )
+
+    @model_validator(mode="after")
+    def _price_is_whole(self) -> Self:
+        if (self.price_per_hour is None) != (self.budget_price is None):
+            given = "price_per_hour" if self.budget_price is None else "budget_price"
+            raise ValueError(
+                f"price_per_hour and budget_price go together, but got only {given}: add the other, or "
+                "give budget_minutes"
+            )
+        return self
+
+    @property
+    def minutes_limit(self) -> float | None:
+        """The smaller of both budgets in minutes; None without one."""
+        limits = [] if self.budget_minutes is None else [self.budget_minutes]
+        if self.budget_price is not None and self.price_per_hour is not None:
+            limits.append(60 * self.budget_price / self.price_per_hour)
+        return min(limits, default=None)
 
     def schedule(self, num_own: int) -> tuple[int, ...]:
         """Numbers of seeds at which claims are looked at, from the study's own number up."""

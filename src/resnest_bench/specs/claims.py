@@ -4,15 +4,44 @@ A claim may name variants, data or recipes that a study lacks: it is then untest
 So one list of claims serves many studies.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from resnest_bench.specs.base import Name, PositiveFloat, PositiveInt, Spec, VariantNames
-from resnest_bench.specs.scores import SHARES, TrainedMetric
+from resnest_bench.specs.scores import SHARES, TRAINED_METRICS, TrainedMetric
 
 ClaimMetric = Literal[TrainedMetric, "latency", "params", "macs"]
-Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class TrainedRow(Spec):
+    """A variant as one recipe trains it, where a claim compares recipes."""
+
+    variant: Name = Field(description="Name of the variant")
+    recipe: Name = Field(
+        description="Of a train or finetune block with the claim's dataset. A name alone stands for the "
+        "claim's recipe"
+    )
+
+    def __str__(self) -> str:
+        return f"{self.variant} by {self.recipe}"
+
+
+# Where an error is, pydantic names them too.
+SIDE_TAGS = ("variant's name", "variant and recipe")
+
+
+def _side_kind(value: Any) -> str:
+    return SIDE_TAGS[0] if isinstance(value, str) else SIDE_TAGS[1]
+
+
+# The tag keeps errors to what was meant: text is a name, all else has to be a mapping.
+Side = Annotated[
+    Annotated[Name, Tag(SIDE_TAGS[0])] | Annotated[TrainedRow, Tag(SIDE_TAGS[1])],
+    Discriminator(_side_kind),
+]
+Sides = Annotated[tuple[Side, ...], Field(min_length=1)]
+OR_ROW = "or {variant: NAME, recipe: RECIPE}"
 MARGIN = (
     "of an accuracy or another share in percentage points, of nll, brier_score and cohen_kappa in their "
     "own unit, else a fraction: 0.1 is 10 %"
@@ -30,26 +59,44 @@ class ClaimTest(Spec):
     batch_size: PositiveInt = Field(default=1, description="Of a latency: images in one call")
 
     @property
-    def variants_named(self) -> tuple[str, ...]:
-        """Every variant that the test names; empty where it is about all of them."""
+    def sides(self) -> tuple[Side, ...]:
+        """Everything that the test names; empty where it is about all variants."""
         return ()
+
+    @property
+    def variants_named(self) -> tuple[str, ...]:
+        return tuple(s.variant if isinstance(s, TrainedRow) else s for s in self.sides)
+
+    @property
+    def recipes_named(self) -> tuple[str, ...]:
+        """The recipes of single sides."""
+        return tuple(side.recipe for side in self.sides if isinstance(side, TrainedRow))
+
+    @model_validator(mode="after")
+    def _recipe_decides(self) -> "ClaimTest":
+        if self.recipes_named and self.metric not in TRAINED_METRICS:
+            raise ValueError(
+                f"{self.metric} is that of a network, whatever trained it, but a side has the recipe "
+                f"{self.recipes_named[0]!r}: name the variant alone"
+            )
+        return self
 
 
 class _Sides(ClaimTest):
-    a: Names = Field(description="Names of variants, the greater ones")
-    b: Names = Field(description="Names of variants, the smaller ones")
+    a: Sides = Field(description=f"Names of variants {OR_ROW}, the greater ones")
+    b: Sides = Field(description=f"Names of variants {OR_ROW}, the smaller ones")
 
     @model_validator(mode="after")
     def _apart(self) -> "_Sides":
         seen: set[str] = set()
-        for name in self.variants_named:
+        for name in map(str, self.sides):
             if name in seen:
                 raise ValueError(f"a and b name each variant once, but {name!r} comes twice")
             seen.add(name)
         return self
 
     @property
-    def variants_named(self) -> tuple[str, ...]:
+    def sides(self) -> tuple[Side, ...]:
         return (*self.a, *self.b)
 
 
@@ -79,17 +126,20 @@ class OrderedTest(ClaimTest):
     """Each variant has a greater value than the one before it."""
 
     kind: Literal["ordered"]
-    variants: tuple[Name, ...] = Field(description="Two names at least, the smallest value first")
+    variants: tuple[Side, ...] = Field(
+        description=f"Two names {OR_ROW} at least, the smallest value first"
+    )
 
     @field_validator("variants")
     @classmethod
-    def _two_at_least(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _two_at_least(cls, sides: tuple[Side, ...]) -> tuple[Side, ...]:
+        names = list(map(str, sides))
         if len(names) < 2 or len(set(names)) < len(names):
-            raise ValueError(f"list at least two names and none twice, but got {list(names)}")
-        return names
+            raise ValueError(f"list at least two names and none twice, but got {names}")
+        return sides
 
     @property
-    def variants_named(self) -> tuple[str, ...]:
+    def sides(self) -> tuple[Side, ...]:
         return self.variants
 
 
@@ -97,18 +147,18 @@ class EquivalentTest(ClaimTest):
     """Two variants differ by less than a margin."""
 
     kind: Literal["equivalent"]
-    a: Name = Field(description="Name of a variant")
-    b: Name = Field(description="Name of another one")
+    a: Side = Field(description=f"Name of a variant {OR_ROW}")
+    b: Side = Field(description="Another one")
     margin: PositiveFloat = Field(description=f"What would still count as alike; {MARGIN}")
 
     @model_validator(mode="after")
     def _two_variants(self) -> "EquivalentTest":
         if self.a == self.b:
-            raise ValueError(f"a and b must be two variants, but both are {self.a!r}")
+            raise ValueError(f"a and b must be two variants, but both are {str(self.a)!r}")
         return self
 
     @property
-    def variants_named(self) -> tuple[str, ...]:
+    def sides(self) -> tuple[Side, ...]:
         return (self.a, self.b)
 
 
@@ -116,7 +166,7 @@ class WithinTest(ClaimTest):
     """The mean of one variant lies within a margin of a given value."""
 
     kind: Literal["within"]
-    a: Name = Field(description="Name of the variant")
+    a: Side = Field(description=f"Name of the variant {OR_ROW}")
     value: PositiveFloat = Field(
         description="Accuracy or another share in %, latency in ms, nll, brier_score and cohen_kappa in "
         "their own unit, else a count"
@@ -131,7 +181,7 @@ class WithinTest(ClaimTest):
         return self
 
     @property
-    def variants_named(self) -> tuple[str, ...]:
+    def sides(self) -> tuple[Side, ...]:
         return (self.a,)
 
 
@@ -148,7 +198,7 @@ class MonotoneTest(ClaimTest):
     variants: VariantNames = Field(default="all", description="Names, or all that were measured")
 
     @property
-    def variants_named(self) -> tuple[str, ...]:
+    def sides(self) -> tuple[Side, ...]:
         return () if self.variants == "all" else self.variants
 
 
@@ -176,7 +226,9 @@ class ClaimSpec(Spec):
         default=None, description="A key of datasets; null takes the study's first of its kind"
     )
     recipe: Name | None = Field(
-        default=None, description="Of a training or fine-tuning; null takes the study's first"
+        default=None,
+        description="Of a training or fine-tuning, for every side without one of its own; null takes the "
+        "study's first",
     )
     protocol: Name | None = Field(
         default=None, description="Of a latency; null takes the study's first"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from resnest_bench.specs.base import Spec
+from resnest_bench.specs.base import Spec, VariantNames
 
 Method = Literal["moderated_welch", "welch", "paired_t"]
 Correction = Literal["closed", "holm", "fdr"]
@@ -22,6 +22,10 @@ class DifferencesSpec(Spec):
         default="closed",
         description="For the pairs of one table. closed: closed testing, never stricter than holm. fdr: the "
         "false discovery rate (Benjamini and Hochberg), to screen many variants, not to conclude",
+    )
+    variants: VariantNames = Field(
+        default="all",
+        description="Names of the variants that are compared, or all that are trained",
     )
     margin: float | None = Field(
         default=None,

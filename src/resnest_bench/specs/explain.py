@@ -26,7 +26,7 @@ SOURCES = (
     "medmnist",
     "digits",
 )
-TAGS = {*variants.FAMILIES, *claims.TESTS, *OPTIMIZERS, "sgd", *SOURCES}
+TAGS = {*variants.FAMILIES, *claims.TESTS, *claims.SIDE_TAGS, *OPTIMIZERS, "sgd", *SOURCES}
 UNION_PARTS = ("literal", "tuple", "constrained-int")
 
 

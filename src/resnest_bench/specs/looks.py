@@ -46,6 +46,12 @@ class ClaimAtLook(Spec):
     p_against: float | None
     corrected_p: float | None = Field(validation_alias=AliasChoices("corrected_p", "holm_p"))
     reason: str = Field(description="Why it gets seeds, or why it gets none")
+    minutes: float | None = Field(
+        default=None, description="What its next step would take, as far as records tell it"
+    )
+    probability: float | None = Field(
+        default=None, description="That its next step decides it, if what was seen goes on"
+    )
 
 
 class Spent(Spec):
@@ -114,13 +120,17 @@ def read_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -
 
 
 def extended(study: StudySpec, looks: Sequence[Look]) -> StudySpec:
-    """The study with the trainings that looks asked for, as far as its config allows them."""
+    """The study with the trainings that looks asked for, as far as its config allows them.
+
+    With a student comes its teacher of the same seed, whether or not a look names it.
+    """
     more: dict[tuple[str, str, str], tuple[int, ...]] = {}
     if study.adaptive is None:
         return study
-    trained = {(j.dataset, j.recipe, j.variant) for j in study.jobs() if j.kind == "train"}
+    trained = {_place(job) for job in study.jobs() if job.kind == "train"}
     allowed = [seed for step in study.adaptive.steps(study.seeds) for seed in step]
-    asked = set(_asked(looks))
+    jobs = [job for look in looks for job in look.jobs if _place(job) in trained]
+    asked = {(*_place(job), job.seed) for job in with_teachers(study, jobs)}
     for place in sorted(trained):
         seeds = tuple(seed for seed in allowed if (*place, seed) in asked)
         if seeds:
@@ -128,8 +138,19 @@ def extended(study: StudySpec, looks: Sequence[Look]) -> StudySpec:
     return study.with_seeds(more)
 
 
-def _asked(looks: Iterable[Look]) -> Iterable[tuple[str, str, str, int]]:
-    return ((j.dataset, j.recipe, j.variant, j.seed) for look in looks for j in look.jobs)
+def _place(job: Job) -> tuple[str, str, str]:
+    return job.dataset, job.recipe, job.variant
+
+
+def with_teachers(study: StudySpec, jobs: Iterable[Job]) -> list[Job]:
+    """These trainings, and those that they learn from, directly or through their teacher's teacher."""
+    found = dict.fromkeys(jobs)
+    for job in list(found):
+        teacher = study.teacher_job(job)
+        while teacher is not None and teacher not in found:
+            found[teacher] = None
+            teacher = study.teacher_job(teacher)
+    return list(found)
 
 
 def study_with_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -> StudySpec:

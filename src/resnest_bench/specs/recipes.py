@@ -1,8 +1,8 @@
 """Recipes: how a network is trained or fine-tuned (floor 1)."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from resnest_bench.specs.base import (
     CountInt,
@@ -15,7 +15,7 @@ from resnest_bench.specs.base import (
     Share,
     Spec,
 )
-from resnest_bench.specs.optimizers import AdamW, OptimizerSpec, Sgd
+from resnest_bench.specs.optimizers import OptimizerSpec, Sgd
 
 # What of a training follows its seed, where a recipe does not say otherwise.
 Part = Literal["init", "order", "augmentation", "data"]
@@ -50,6 +50,13 @@ class TeacherSpec(Spec):
         return train
 
 
+def _check_flip(value: Any) -> Any:
+    if value == "alternating" or isinstance(value, bool):
+        return value
+    raise ValueError(f"must be true or false, or alternating, but got {value!r}")
+
+
+Flip = Annotated[bool | Literal["alternating"], BeforeValidator(_check_flip)]
 COLOR_KEYS = ("random_augment", "auto_augment")
 
 
@@ -63,6 +70,11 @@ class RecipeSpec(Spec):
     )
     head_learning_rate_factor: PositiveFloat = Field(
         default=1.0, description="The classifier's learning rate is this times the others'"
+    )
+    norm_bias_learning_rate_factor: PositiveFloat = Field(
+        default=1.0,
+        description="The learning rate of the biases of norm layers is this times the others', and their "
+        "weight decay is divided by it",
     )
     optimizer: OptimizerSpec = Field(
         default=Sgd(),
@@ -144,12 +156,19 @@ class RecipeSpec(Spec):
     zero_last_gamma: bool = Field(
         default=False, description="Start the last norm scale of every residual block at 0"
     )
-    crop: Literal["none", "pad4", "random_resized"] = Field(
+    crop: Literal["none", "pad4", "reflect2", "random_resized"] = Field(
         default="none",
         description="none: as in evaluation. pad4: shift by up to an eighth of the side (4 pixels at "
-        "32). random_resized: scale 0.08 to 1, aspect 3/4 to 4/3",
+        "32), with black around the image. reflect2: shift by up to a 16th of the side (2 pixels at 32, "
+        "at least one), with the image mirrored at its edges. random_resized: scale 0.08 to 1, aspect "
+        "3/4 to 4/3",
     )
-    flip: bool = Field(default=False, description="Mirror half of the images left to right")
+    flip: Flip = Field(
+        default=False,
+        description="true: mirror half of the images left to right, drawn anew in each epoch. "
+        "alternating: drawn once, and the other half in every second epoch, so that two epochs show each "
+        "image both ways",
+    )
     random_augment: bool = Field(
         default=False, description="torchvision's RandAugment (2 operations, magnitude 9)"
     )
@@ -279,111 +298,6 @@ class RecipeSpec(Spec):
     def part_seed(self, part: Part, seed: int) -> int:
         """`seed` where `part` (one of `vary`'s) follows it, else 0."""
         return seed if part in self.vary else 0
-
-
-TRANSFER_BATCH_SIZE = 128
-
-# paper20 leaves out what the paper leaves out, but for the learning rate, which it does not give:
-# 0.1 at batch 256 with a cosine is our choice, the usual one for SGD on these networks.
-RECIPES: dict[str, RecipeSpec] = {
-    "paper20": RecipeSpec(epochs=20, batch_size=256, learning_rate=0.1, dropout=0.2),
-    # arXiv:2004.08955, section 5.1 and its official code, but RandAugment for AutoAugment.
-    "resnest": RecipeSpec(
-        epochs=270,
-        batch_size=256,
-        learning_rate=0.1,
-        nesterov=True,
-        decay_norm_and_bias=False,
-        warmup_epochs=5,
-        label_smoothing=0.1,
-        mixup_alpha=0.2,
-        dropout=0.2,
-        zero_last_gamma=True,
-        crop="pad4",
-        flip=True,
-        random_augment=True,
-    ),
-    # The paper's other reading: the official configuration of ResNeSt has 0.025 for each GPU, and
-    # one GPU with its "original optimizer settings" can well mean that.
-    "lr025": RecipeSpec(epochs=20, batch_size=256, learning_rate=0.025, dropout=0.2),
-    # The usual fine-tuning of a network of today, transformers too: the reference implementation of
-    # He et al. (arXiv:2111.06377; facebookresearch/mae, FINETUNE.md) for a ViT-Base, with its rate of
-    # 5e-4 for 256 images scaled to 64, for few epochs, without mixing or erasing.
-    "finetune_adamw": RecipeSpec(
-        epochs=10,
-        batch_size=64,
-        optimizer=AdamW(name="adamw"),
-        learning_rate=5e-4 * 64 / 256,
-        weight_decay=0.05,
-        decay_norm_and_bias=False,
-        layer_decay=0.65,
-        warmup_epochs=1,
-        label_smoothing=0.1,
-        crop="random_resized",
-        flip=True,
-        init="pretrained",
-    ),
-    # A transformer from scratch on a small dataset: the code of Lee et al. (arXiv:2112.13492;
-    # aanna0701/SPT_LSA_ViT). It leaves half of the batches unmixed and repeats augmentations; its
-    # stochastic depth of 0.1 belongs to the network (args: {drop_path_rate: 0.1}).
-    "vit_small_data": RecipeSpec(
-        epochs=100,
-        batch_size=128,
-        optimizer=AdamW(name="adamw"),
-        learning_rate=1e-3,
-        weight_decay=0.05,
-        decay_norm_and_bias=False,
-        warmup_epochs=10,
-        label_smoothing=0.1,
-        mixup_alpha=1.0,
-        cutmix_alpha=1.0,
-        crop="pad4",
-        flip=True,
-        auto_augment="cifar10",
-        random_erasing=0.25,
-    ),
-    "smoke": RecipeSpec(epochs=2, batch_size=64, learning_rate=0.05),
-    # The paper's transfer. It names 5e-5, with ten times that for the new head, and weight decay 1e-3;
-    # it follows a textbook whose code sums the loss over the batch and uses SGD without momentum.
-    # On a mean loss both are converted: the rate times the batch size, the decay divided by it
-    # (docs/methods.md, "Fine-tuning").
-    "paper_finetune": RecipeSpec(
-        epochs=5,
-        batch_size=TRANSFER_BATCH_SIZE,
-        learning_rate=5e-5 * TRANSFER_BATCH_SIZE,
-        head_learning_rate_factor=10,
-        momentum=0,
-        weight_decay=1e-3 / TRANSFER_BATCH_SIZE,
-        schedule="constant",
-        crop="random_resized",
-        flip=True,
-        init="pretrained",
-    ),
-    "head_only": RecipeSpec(
-        epochs=5,
-        batch_size=TRANSFER_BATCH_SIZE,
-        learning_rate=5e-5 * TRANSFER_BATCH_SIZE,
-        head_learning_rate_factor=10,
-        momentum=0,
-        weight_decay=1e-3 / TRANSFER_BATCH_SIZE,
-        schedule="constant",
-        crop="random_resized",
-        flip=True,
-        init="pretrained",
-        trainable="head",
-    ),
-    "from_scratch": RecipeSpec(
-        epochs=5,
-        batch_size=TRANSFER_BATCH_SIZE,
-        learning_rate=5e-4 * TRANSFER_BATCH_SIZE,
-        momentum=0,
-        weight_decay=1e-3 / TRANSFER_BATCH_SIZE,
-        schedule="constant",
-        crop="random_resized",
-        flip=True,
-        init="scratch",
-    ),
-}
 
 
 def check_channels(dataset: str, num_channels: int, name: str, recipe: RecipeSpec) -> None:

@@ -22,7 +22,8 @@ from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.specs.latency import LatencySpec
-from resnest_bench.specs.recipes import RECIPES, RecipeSpec, check_channels
+from resnest_bench.specs.ready_recipes import RECIPES
+from resnest_bench.specs.recipes import RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
 from resnest_bench.specs.tables import TablesSpec
 from resnest_bench.specs.trainings import check_tags, check_teacher
@@ -201,6 +202,9 @@ class StudySpec(Extendable):
         return trained + timed + tuned
 
     def _check_tables(self) -> None:
+        compared = self.differences.variants
+        for name in () if compared == "all" else compared:
+            check_known("differences.variants", name, self._variants)
         for table in ("ablation", "tradeoff"):
             spec = getattr(self.tables, table)
             if spec is None:

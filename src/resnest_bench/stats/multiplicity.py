@@ -118,21 +118,23 @@ def _close_partitions(p: np.ndarray, null_sets: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _possible_counts(num_variants: int) -> frozenset[int]:
-    """How many of all pairs can be equal at a time: sums of k (k - 1) / 2 over groups of size k."""
-    if num_variants < 2:
-        return frozenset({0})
-    return frozenset(
-        size * (size - 1) // 2 + rest
-        for size in range(1, num_variants + 1)
-        for rest in _possible_counts(num_variants - size)
-    )
+def _possible_counts(num_variants: int) -> np.ndarray:
+    """How many of all pairs can be equal at a time: sums of k (k - 1) / 2 over groups of size k, rising."""
+    # Bit c of sums[n] says that c pairs of n variants can be.
+    sums = [1]
+    for count in range(1, num_variants + 1):
+        bits = 0
+        for size in range(1, count + 1):
+            bits |= sums[count - size] << (size * (size - 1) // 2)
+        sums.append(bits)
+    digits = bin(sums[num_variants])[:1:-1]
+    return np.flatnonzero(np.array(list(digits)) == "1")
 
 
 def _shaffer(p: np.ndarray, num_variants: int) -> np.ndarray:
     """Shaffer's S1 of all pairs, none of them NaN."""
     count = p.shape[-1]
-    possible = np.array(sorted(_possible_counts(num_variants)))
+    possible = _possible_counts(num_variants)
     left = count - np.arange(count)
     factors = possible[np.searchsorted(possible, left, side="right") - 1]
     order = np.argsort(p, axis=-1)

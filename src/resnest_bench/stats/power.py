@@ -7,6 +7,7 @@ matter. `df_ratio` is the test's degrees of freedom divided by n - 1: 1 for a pa
 Welch's, up to 4 with moderated variances.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -68,19 +69,36 @@ def seed_power(
     0.56
     """
     _check(sd, n, image_error, alpha)
-    df = df_ratio * (n - 1)
-    # Midpoints of 400 equal parts of the distribution of the sample variance of the mean.
-    parts = (np.arange(NODES) + 0.5) / NODES
-    seed_variance = sd**2 / n * chdtri(df, parts) / df
-    image_variance = image_error**2
-    variance = seed_variance + image_variance
-    t, z = -stdtrit(df, alpha / 2), -ndtri(alpha / 2)
-    critical = weighted_quantile(seed_variance / variance, t, z) * np.sqrt(variance)
-    true_error = math.sqrt(sd**2 / n + image_variance)
+    critical, true_error = _critical_values(sd, n, image_error, alpha, df_ratio)
     rejected = ndtr((difference - critical) / true_error) + ndtr(
         (-difference - critical) / true_error
     )
     return float(rejected.mean())
+
+
+@functools.lru_cache(maxsize=1024)
+def _critical_values(
+    sd: float, n: int, image_error: float, alpha: float, df_ratio: float
+) -> tuple[np.ndarray, float]:
+    """(nodes,) differences from which the test rejects, and the true standard error.
+
+    A search for a difference asks for the same ones again and again.
+    """
+    df = df_ratio * (n - 1)
+    seed_variance = sd**2 / n * _variance_nodes(df)
+    image_variance = image_error**2
+    variance = seed_variance + image_variance
+    t, z = -stdtrit(df, alpha / 2), -ndtri(alpha / 2)
+    critical = np.asarray(weighted_quantile(seed_variance / variance, t, z)) * np.sqrt(variance)
+    return critical, math.sqrt(sd**2 / n + image_variance)
+
+
+@functools.lru_cache(maxsize=1024)
+def _variance_nodes(df: float) -> np.ndarray:
+    """Midpoints of 400 equal parts of the distribution of a sample variance, for a true one of 1."""
+    parts = (np.arange(NODES) + 0.5) / NODES
+    nodes: np.ndarray = chdtri(df, parts) / df
+    return nodes
 
 
 def minimum_detectable_difference(

@@ -1,11 +1,15 @@
 """Which variants may be the best, which ranks they may have, and which can't be told apart."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from resnest_bench.stats.power import ALPHA
 from resnest_bench.stats.summary import Array
+
+# More letters than this help nobody.
+MAX_GROUPS = 100
 
 
 def best_p_values(p_above_VV: np.ndarray) -> np.ndarray:
@@ -79,7 +83,8 @@ def group_letters(
         alpha: the level.
 
     Returns:
-        The letters of each variant, in the order of the alphabet; after 'z' come 'aa', 'ab' and so on.
+        The letters of each variant, in the order of the alphabet; after 'z' come 'aa', 'ab' and so on. Empty
+        above MAX_GROUPS groups: many variants that hardly differ have millions of them.
 
     >>> p = np.array([[np.nan, 0.3, 0.01], [0.3, np.nan, 0.2], [0.01, 0.2, np.nan]])
     >>> group_letters(np.array([0.9, 0.8, 0.7]), p)
@@ -94,7 +99,10 @@ def group_letters(
     alike = ~(np.asarray(corrected_p_VV)[np.ix_(order, order)] <= alpha)
     graph.add_edges_from((i, j) for i, j in np.argwhere(np.triu(alike, 1)).tolist())
     letters: list[list[str]] = [[] for _ in order]
-    for number, clique in enumerate(sorted(sorted(clique) for clique in nx.find_cliques(graph))):
+    groups = list(itertools.islice(nx.find_cliques(graph), MAX_GROUPS + 1))
+    if len(groups) > MAX_GROUPS:
+        return [""] * len(order)
+    for number, clique in enumerate(sorted(sorted(clique) for clique in groups)):
         for place in clique:
             letters[order[place]].append(_letter(number))
     return [_join(sorted(each, key=lambda one: (len(one), one))) for each in letters]

@@ -3,22 +3,30 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from resnest_bench import records
+from resnest_bench.data.batches import BatchLoader
+from resnest_bench.data.splits import choose_for_init
 from resnest_bench.errors import UserError
 from resnest_bench.models import build_model, fit_to_image, head_module, input_stats
+from resnest_bench.models.airbench import WhiteningConv2d
 from resnest_bench.models.image_size import show_args
 from resnest_bench.models.input_channels import adapt_stats
 from resnest_bench.models.weight_files import load_weights_file, read_weights_file
 from resnest_bench.models.weights import apply_weights, file_sha256, hub_license, hub_stats
 from resnest_bench.paths import DataPaths, Job, StudyPaths
-from resnest_bench.records.observations import WeightsObservation
+from resnest_bench.records.observations import DataInitObservation, WeightsObservation
 from resnest_bench.specs import StudySpec
 from resnest_bench.training.optimizer import freeze_backbone
 
 log = logging.getLogger(__name__)
+
+# As the original code of the one layer that needs them.
+INIT_IMAGES = 5_000
+INIT_BATCH_SIZE = 250
 
 
 class SourceFailedError(RuntimeError):
@@ -112,6 +120,27 @@ def build_initial(
     if recipe.trainable == "head":
         freeze_backbone(model)
     return model, seen
+
+
+def initialise_from_data(
+    model: nn.Module, loader: BatchLoader, indices: np.ndarray, seed: int
+) -> DataInitObservation | None:
+    """Let layers compute their first weights from training images; None where no layer does.
+
+    Such a layer has `initialise_from`, which takes normalised images in batches, as in evaluation. A
+    network that starts from given weights has these weights already.
+
+    Args:
+        loader, indices: the training images of this seed, of which up to INIT_IMAGES are chosen.
+        seed: of the initial weights.
+    """
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, WhiteningConv2d)}
+    if not layers:
+        return None
+    chosen = choose_for_init(indices, INIT_IMAGES, seed)
+    for layer in layers.values():
+        layer.initialise_from(images for images, _ in loader.iterate_eval(INIT_BATCH_SIZE, chosen))
+    return DataInitObservation(layers=list(layers), num_images=len(chosen))
 
 
 def build_teacher(

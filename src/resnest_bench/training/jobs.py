@@ -48,6 +48,7 @@ from resnest_bench.training.initial import (
     build_initial,
     build_teacher,
     expected_stats,
+    initialise_from_data,
 )
 from resnest_bench.training.loop import Batches, DivergedError, train_model
 from resnest_bench.training.losses import balanced_weights
@@ -133,6 +134,10 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     teacher, taught_by = build_teacher(study, job, context.paths, num_classes, *image)
     stats = expected_stats(study, job, model, meta.num_channels)
     batches = make_batches(context, recipe, job.seed, stats)
+    data_init = None
+    if initial is None:
+        init_seed = recipe.part_seed("init", job.seed)
+        data_init = initialise_from_data(model, batches.train, batches.train_indices, init_seed)
     seen = _choose_execution(context, job, checkpoint, model, len(batches.train_indices))
     file = _execution_file(checkpoint)
 
@@ -168,7 +173,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
         step.final_model, progress, test, num_classes, initial, sha256, execution, kept
     )
     size_args = fit_to_image(study.variant(job.variant), meta.image_size)[1]
-    more = {"size_args": size_args, "teacher": taught_by}
+    more = {"size_args": size_args, "teacher": taught_by, "data_init": data_init}
     return seen_by.model_copy(update=more), batches
 
 

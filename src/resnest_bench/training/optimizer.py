@@ -22,7 +22,7 @@ def parameter_groups(model: nn.Module, recipe: RecipeSpec) -> list[dict]:
     """Groups of trainable parameters: by learning rate, and by decay.
 
     `factor` multiplies the learning rate of the step: of the head, and with `layer_decay` of each
-    block. Vectors and scalars are the scales, shifts and biases that `decay_norm_and_bias: false`
+    block, and of norm layers' biases, whose decay is divided by their own factor. Vectors and scalars are the scales, shifts and biases that `decay_norm_and_bias: false`
     spares.
     """
     backbone, head = split_parameters(model)
@@ -31,15 +31,26 @@ def parameter_groups(model: nn.Module, recipe: RecipeSpec) -> list[dict]:
         factors = _decayed_factors(model, backbone, recipe.layer_decay)
     factors += [recipe.head_learning_rate_factor] * len(head)
     members: dict[tuple[float, float], list[nn.Parameter]] = {}
+    faster = norm_biases(model) if recipe.norm_bias_learning_rate_factor != 1 else set()
     for factor, parameter in zip(factors, [*backbone, *head], strict=True):
         if parameter.requires_grad:
             decays = recipe.decay_norm_and_bias or parameter.ndim > 1
             decay = recipe.weight_decay if decays else 0.0
+            if parameter in faster:
+                factor *= recipe.norm_bias_learning_rate_factor
+                decay /= recipe.norm_bias_learning_rate_factor
             members.setdefault((factor, decay), []).append(parameter)
     return [
         {"params": parameters, "weight_decay": decay, "factor": factor}
         for (factor, decay), parameters in members.items()
     ]
+
+
+def norm_biases(model: nn.Module) -> set[nn.Parameter]:
+    """The biases of batch, layer and group norms, timm's forms of them included."""
+    norms = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+    found = [module.bias for module in model.modules() if isinstance(module, norms)]
+    return {bias for bias in found if isinstance(bias, nn.Parameter)}
 
 
 def _decayed_factors(

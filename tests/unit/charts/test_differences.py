@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from resnest_bench.charts import effects_chart, pairs_chart, render_svg
-from resnest_bench.charts.differences import WELCH, MODEL
+from resnest_bench.charts.differences import MODEL, WELCH
 from resnest_bench.comparisons.differences import DIFFERENCE_COLUMNS
 from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 

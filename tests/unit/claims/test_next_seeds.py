@@ -19,6 +19,7 @@ from resnest_bench.claims.tables import claims_table
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import Look, study_with_looks
+from resnest_bench.specs.looks import extended
 from resnest_bench.stats.sequential import nominal_levels
 from support.claims_study import (
     claim,
@@ -30,7 +31,7 @@ from support.claims_study import (
     timed,
     trained,
 )
-from support.records_factory import make_failed_record
+from support.records_factory import CONFIG, make_failed_record
 
 BETTER = claim("greater", name="better", a=["B"], b=["A"])
 CLEAR = claim("greater", name="clear", a=["T"], b=["A"])
@@ -49,6 +50,74 @@ def build_study(*claims, **block):
 def unclear():
     """Mean 1 point, standard deviation 1: undecided with five seeds, and 11 would do (power.py)."""
     return make_bits([0.0, 1.0, 2.0, 2.2, -0.2], np.random.default_rng(3))
+
+
+def test_each_recipe_that_a_claim_compares_gets_its_seeds(unclear):
+    """Two recipes of one variant, named as such."""
+    sides = [{"variant": "A", "recipe": recipe} for recipe in ("taught", "quick")]
+    quick = CONFIG["recipes"]["quick"]
+    study = claims_study(
+        claim("greater", name="gain", a=sides[:1], b=sides[1:]),
+        adaptive={"max_seeds": 9, "step": 2},
+        recipes={**CONFIG["recipes"], "taught": {**quick, "epochs": 3}},
+        train=[{"dataset": "low", "recipe": recipe} for recipe in ("quick", "taught")],
+    )
+    made = trained(study, {"A": unclear["A"]})
+    made |= trained(study, {"A": unclear["B"]}, ("train", "low", "taught"))
+    fields = decision(study, made)
+    wanted = [(seeds.recipe, seeds.variant, seeds.seeds) for seeds in fields["wanted"]]
+    assert wanted == [("quick", "A", (5, 6)), ("taught", "A", (5, 6))]
+    assert by_name(fields)["gain"].reason == (
+        "gets seeds 5, 6 of A by taught and seeds 5, 6 of A by quick"
+    )
+
+
+def taught_study(**block):
+    """A by `taught` learns from T by `quick`; the claim is about A alone."""
+    quick = CONFIG["recipes"]["quick"]
+    sides = [{"variant": "A", "recipe": recipe} for recipe in ("taught", "quick")]
+    return claims_study(
+        claim("greater", name="gain", a=sides[:1], b=sides[1:]),
+        adaptive={"max_seeds": 9, "step": 2, **block},
+        recipes={
+            **CONFIG["recipes"],
+            "taught": {**quick, "teacher": {"train": "low/quick", "variant": "T"}},
+        },
+        train=[
+            {"dataset": "low", "recipe": "quick"},
+            {"dataset": "low", "recipe": "taught", "variants": ["A"]},
+        ],
+    )
+
+
+def taught_records(study, unclear):
+    made = trained(study, {"A": unclear["A"], "T": unclear["T"]})
+    return made | trained(study, {"A": unclear["B"]}, ("train", "low", "taught"))
+
+
+def test_with_the_seeds_of_a_student_come_those_of_its_teacher(unclear, tmp_path):
+    study, paths = taught_study(), StudyPaths(tmp_path / "synthetic")
+    for job, record in taught_records(study, unclear).items():
+        records.write(paths.record(job), record)
+    look = take(study, paths, 0)
+    wanted = {(w.recipe, w.variant): w.seeds for w in look.wanted}
+    assert wanted == {("quick", "A"): (5, 6), ("quick", "T"): (5, 6), ("taught", "A"): (5, 6)}
+    # Their records belong to the study, even if a look of an earlier release names the student alone.
+    whole = study_with_looks(study, paths)
+    assert set(look.jobs) <= set(whole.jobs())
+    student = [one for one in look.wanted if one.recipe == "taught"]
+    old = extended(study, [look.model_copy(update={"wanted": tuple(student)})])
+    assert {job for job in old.jobs() if job.seed == 5} == {
+        place("T", 5),
+        Job("train", "low", "taught", "A", 5),
+    }
+
+
+@pytest.mark.parametrize(("budget", "fits"), [(5, False), (6, True)])
+def test_the_trainings_of_teachers_count_in_the_budget(unclear, budget, fits):
+    study = taught_study(budget_seeds=budget)
+    fields = decision(study, taught_records(study, unclear))
+    assert bool(fields["wanted"]) == fits
 
 
 def decision(study, made, looks=(), **more):
@@ -129,6 +198,24 @@ def test_a_budget_of_minutes_is_kept_by_what_trainings_took(unclear):
         fields = decision(study, trained(study, unclear))
         assert bool(fields["wanted"]) == fits
         assert fields["budget"].left_minutes == minutes
+
+
+def test_a_budget_of_money_is_one_of_minutes(unclear):
+    """Records say 5 seconds each: at 60 per hour four more cost a third of 1."""
+    for price, fits in ((0.32, False), (0.34, True)):
+        study = build_study(BETTER, budget_price=price, price_per_hour=60)
+        fields = decision(study, trained(study, unclear))
+        assert bool(fields["wanted"]) == fits
+        assert fields["budget"].left_minutes == pytest.approx(price)
+    with pytest.raises(UserError, match="price_per_hour"):
+        build_study(BETTER, budget_price=1.0)
+
+
+def test_an_undecided_claim_says_how_probably_its_next_step_decides_it(unclear):
+    found = by_name(decision(build_study(BETTER, CLEAR), trained(build_study(BETTER), unclear)))
+    assert 0 < found["better"].probability < 1
+    assert found["better"].minutes == pytest.approx(4 * 5 / 60)
+    assert found["clear"].probability is None
 
 
 def test_the_cheapest_claim_comes_first():

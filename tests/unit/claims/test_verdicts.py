@@ -7,13 +7,14 @@ import pytest
 from scipy import stats
 
 from resnest_bench.claims.hypotheses import ALIKE, ONE_ROUND, ONE_SEED
+from resnest_bench.claims.tables import claims_table, comparisons_table
 from resnest_bench.claims.verdicts import claim_jobs, combine_p_values, decide_verdicts, smaller_p
 from resnest_bench.comparisons.pairs import pairs_table
 from resnest_bench.frames.correctness import build_correctness
 from resnest_bench.paths import Job
 from resnest_bench.stats.power import plan_seeds
 from support.claims_study import claim, claims_study, make_results, some_bits, timed, trained
-from support.records_factory import GPU, make_failed_record
+from support.records_factory import CONFIG, GPU, make_failed_record
 
 GREATER = claim("greater", a=["B"], b=["A"])
 
@@ -382,6 +383,65 @@ def test_fine_tunings_are_found_by_recipe_or_dataset(bits):
     jobs = claim_jobs(study)
     assert {job.recipe for job in jobs} == {"fresh", "tune"}
     assert {job.variant for job in jobs} == {"A", "B"}
+
+
+def by(recipe, variant="A"):
+    return {"variant": variant, "recipe": recipe}
+
+
+TAUGHT = {**CONFIG["recipes"]["quick"], "teacher": {"train": "low/quick", "variant": "T"}}
+
+
+def test_the_gain_of_a_teacher_is_a_claim(bits):
+    """As the same bits under two names give, whatever the side is called."""
+    gain = claim("greater", name="gain", a=[by("taught")], b=[by("quick")])
+    implied = claim("greater", name="implied", a=[by("taught")], b=["A"], recipe="quick")
+    study = claims_study(
+        gain,
+        implied,
+        claim("greater", name="same", a=[by("quick")], b=["A"]),
+        claim("within", name="level", a=by("taught"), value=70, margin=20),
+        recipes={**CONFIG["recipes"], "taught": TAUGHT},
+        train=[
+            {"dataset": "low", "recipe": "quick"},
+            {"dataset": "low", "recipe": "taught", "variants": ["A"]},
+        ],
+    )
+    made = trained(study, {"A": bits["A"]})
+    made |= trained(study, {"A": bits["B"]}, ("train", "low", "taught"))
+    assert {(job.recipe, job.variant) for job in claim_jobs(study)} == {
+        ("quick", "A"),
+        ("taught", "A"),
+    }
+    first, second, same, level = make_results(study, made)
+    assert first.verdict == second.verdict == level.verdict == "supported"
+    assert first.tests[0].hypothesis.text == "A by taught > A by quick"
+    expected = 100 * (bits["B"].mean() - bits["A"].mean())
+    assert first.tests[0].measurement.estimate.mean == pytest.approx(expected)
+    assert second.p_for == first.p_for
+    named = make_results(claims_study(GREATER), trained(claims_study(), {n: bits[n] for n in "AB"}))
+    assert first.p_for == pytest.approx(named[0].p_for)
+    assert same.verdict == "untested"
+    assert "same trainings" in same.tests[0].reason
+    table = claims_table([first, second])
+    assert table["recipe"].tolist() == ["taught, quick", "taught, quick"]
+    rows = comparisons_table([first])
+    assert rows[["a", "b"]].to_numpy().tolist() == [["A by taught", "A by quick"]]
+
+
+def test_all_layers_against_the_head_alone_is_a_claim_of_fine_tunings(bits):
+    """Its dataset follows from the recipes that it names."""
+    study = claims_study(claim("greater", a=[by("tune")], b=[by("fresh")]))
+    made = trained(study, {"A": bits["B"]}, ("finetune", "high", "tune"))
+    made |= trained(study, {"A": bits["A"]}, ("finetune", "high", "fresh"))
+    assert only(study, made).verdict == "supported"
+
+
+def test_a_recipe_that_trains_no_such_variant_is_untested(bits):
+    study = claims_study(claim("greater", a=[by("tune", "C")], b=[by("gone", "C")]))
+    result = only(study, trained(study, {"A": bits["A"]}))
+    assert result.verdict == "untested"
+    assert "does not train C with tune" in result.tests[0].reason
 
 
 def test_a_study_of_fine_tunings_alone_takes_its_first_one(bits):

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from resnest_bench.comparisons.pairs import pairs_table
+from resnest_bench.comparisons.pairs import MARGIN_COLUMNS, pairs_table
 from resnest_bench.frames.correctness import Correctness
 from resnest_bench.specs.differences import DifferencesSpec
+from resnest_bench.stats.multiplicity import closed_pairs, holm
 from resnest_bench.stats.paired import count_discordant
 
 PAIRED = DifferencesSpec(method="paired_t")
@@ -96,3 +97,36 @@ def test_two_names_of_one_network_are_equal_on_these_images_and_no_interval_is_f
     # Bonett and Price of no discordant image: 1.96 sqrt(2 / 502) / sqrt(502).
     assert row["networks_high_points"] == pytest.approx(100 * 1.959964 * 2**0.5 / 502)
     assert row["mean_better_seeds"] == 0.5
+
+
+def test_welchs_test_takes_all_seeds_of_each_and_is_scipys_for_few_variants():
+    correct = some_correct(6, names="AB", gaps=[(1, 0), (0, 5)])
+    row = pairs_table(correct).iloc[0]
+    accuracies = 100 * correct.bits_VSN.mean(axis=2)
+    test = stats.ttest_ind(accuracies[1, 1:], accuracies[0, :5], equal_var=False)
+    assert (row["variant_n"], row["base_n"], row["num_shared_seeds"]) == (5, 5, 4)
+    # Seeds that rise and fall together can only make it more precise.
+    assert row["seeds_p"] <= test.pvalue * (1 + 1e-9)
+    assert row["difference_points"] == pytest.approx(
+        accuracies[1, 1:].mean() - accuracies[0, :5].mean()
+    )
+
+
+def test_a_margin_gives_probabilities_of_worse_alike_and_better():
+    without = pairs_table(some_correct())
+    assert without[list(MARGIN_COLUMNS)].isna().all(axis=None)
+    table = pairs_table(some_correct(), None, DifferencesSpec(margin=2.0))
+    assert table[list(MARGIN_COLUMNS)].sum(axis=1).tolist() == pytest.approx([1, 1, 1])
+    assert (table["probability_better"] <= table["mean_better_all"]).all()
+
+
+@pytest.mark.parametrize("correction", ["closed", "holm", "fdr"])
+def test_the_correction_is_the_one_that_the_study_names(correction):
+    table = pairs_table(some_correct(), None, DifferencesSpec(correction=correction))
+    p = table["all_p"].to_numpy()
+    expected = {
+        "closed": closed_pairs(p, [(1, 0), (2, 0), (2, 1)]),
+        "holm": holm(p),
+        "fdr": stats.false_discovery_control(p),
+    }[correction]
+    assert table["all_corrected_p"].tolist() == pytest.approx(expected.tolist())

@@ -17,7 +17,9 @@ from resnest_bench.data.augment import (
     rand_augment_batch,
     random_box,
     random_resized_crop,
+    reflected_shift_batch,
     shift_batch,
+    shift_margin,
 )
 from resnest_bench.specs import RecipeSpec
 
@@ -54,7 +56,7 @@ def test_a_shift_moves_by_up_to_an_eighth_onto_black():
     image = torch.stack([number // 256, number % 256, number * 0], dim=-1).to(torch.uint8)
     shifts = set()
     corners = make_draws(500, crop="pad4").corner_B2
-    for shifted in shift_batch(image.expand(500, -1, -1, -1), corners):
+    for shifted in shift_batch(image.expand(500, -1, -1, -1), corners, 4):
         value = shifted[..., 0].int() * 256 + shifted[..., 1].int()
         y, x = 16, 16  # the centre is never cut off
         dy, dx = divmod(int(value[y, x]) - 1, 32)
@@ -66,6 +68,22 @@ def test_a_shift_moves_by_up_to_an_eighth_onto_black():
         expected[rows, columns] = number[from_rows, from_columns].int()
         assert (value == expected).all()
     assert {d for pair in shifts for d in pair} == set(range(-4, 5))
+
+
+def test_a_reflected_shift_is_a_crop_of_the_image_that_torch_pads():
+    images = torch.from_numpy(rng().integers(0, 256, (50, 32, 32, 3), dtype=np.uint8))
+    corners = make_draws(50, crop="reflect2").corner_B2
+    assert set(corners.flatten()) == set(range(5))
+    padded = torch.nn.functional.pad(images.permute(0, 3, 1, 2).float(), (2,) * 4, "reflect")
+    shifted = reflected_shift_batch(images, corners, 2)
+    for image, whole, (top, left) in zip(shifted, padded, corners, strict=True):
+        expected = whole[:, top : top + 32, left : left + 32].permute(1, 2, 0)
+        assert torch.equal(image.float(), expected)
+
+
+@pytest.mark.parametrize(("side", "margin"), [(32, 2), (8, 1), (224, 14)])
+def test_a_reflected_shift_is_a_16th_and_at_least_a_pixel(side, margin):
+    assert shift_margin("reflect2", side) == margin
 
 
 def test_a_random_box_has_the_stated_area_and_aspect():

@@ -102,6 +102,7 @@ AUGMENTED = [
     {"crop": "random_resized", "flip": True},
     {"crop": "pad4", "flip": True, "random_augment": True},
     {"crop": "random_resized", "random_augment": True, "cutout": 8},
+    {"crop": "reflect2", "flip": "alternating"},
 ]
 
 
@@ -116,6 +117,23 @@ def test_seed_epoch_and_step_decide_a_batch(kind, recipe):
     for other in ((0, 2, 3), (1, 1, 3), (1, 2, 4)):
         assert not torch.equal(first, loader.train_batch(indices, *other)[0])
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_two_epochs_of_alternating_flips_show_each_image_both_ways():
+    """Whichever batches it is in; about half of the images begin mirrored."""
+    loader, indices = build_loader(flip="alternating"), np.arange(20)
+    plain, _ = loader.eval_batch(indices)
+    orders = {1: indices, 2: indices[::-1].copy(), 3: np.roll(indices, 5)}
+    mirrored = {}
+    for epoch, order in orders.items():
+        images, _ = loader.train_batch(order, 0, epoch, step=epoch)
+        unchanged = (images == plain[order]).flatten(1).all(1)
+        assert torch.equal(images[~unchanged], plain[order][~unchanged].flip(3))
+        mirrored[epoch] = {int(i) for i, same in zip(order, unchanged, strict=True) if not same}
+    assert mirrored[1] | mirrored[2] == set(range(20))
+    assert not mirrored[1] & mirrored[2]
+    assert mirrored[3] == mirrored[1]
+    assert 4 < len(mirrored[1]) < 16  # 10 expected, standard deviation 2.2
 
 
 @pytest.mark.parametrize("recipe", [{}, *AUGMENTED])

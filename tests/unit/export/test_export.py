@@ -22,6 +22,7 @@ from support.pages import HOSTILE, Page
 from support.paper_study import paper_study, train_records
 from support.predicted_study import predicted_study, write_predicted
 from support.records_factory import make_failed_record, make_record, make_study, write_study
+from support.taught_study import taught_study, write_taught
 
 
 @pytest.fixture
@@ -103,6 +104,16 @@ def test_a_study_of_fine_tunings_shows_its_accuracies(tmp_path, tables, timed):
     # Of A, seeds 0, 1 and 2 have 60, 61 and 62 %.
     assert ys["A"] == pytest.approx(61)
     assert "B" in ys
+
+
+def test_the_gains_of_teachers_are_a_chart_above_their_table(tmp_path):
+    study = taught_study()
+    write_taught(study, tmp_path)
+    page = build_page(study, study.paths(tmp_path))
+    assert "distillation" in page.sections
+    (spec,) = [s for s in page.specs if "Distillation" in json.dumps(s["title"])]
+    (gain,) = [row for row in list_rows(spec) if "gain_mean_points" in row]
+    assert gain["gain_mean_points"] == pytest.approx(6.5)
 
 
 def test_a_study_of_latencies_alone(tmp_path):

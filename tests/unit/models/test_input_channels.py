@@ -8,7 +8,13 @@ from resnest_bench.measure.complexity import complexity
 from resnest_bench.models import build_model, check_image
 from resnest_bench.models.input_channels import adapt_stats
 from resnest_bench.models.weights import apply_weights
-from resnest_bench.specs import ClassicVariant, PythonVariant, ResNestVariant, TimmVariant
+from resnest_bench.specs import (
+    AirbenchVariant,
+    ClassicVariant,
+    PythonVariant,
+    ResNestVariant,
+    TimmVariant,
+)
 
 RESNEST = ResNestVariant(name="R", family="resnest", layers=(1,), radix=2, width=16, stem="small")
 PYTHON_FILE = """
@@ -57,6 +63,7 @@ def python(tmp_path):
         ClassicVariant(name="L", family="classic", model="lenet5"),
         ClassicVariant(name="A", family="classic", model="alexnet"),
         ClassicVariant(name="G", family="classic", model="googlenet"),
+        AirbenchVariant(name="B", family="airbench"),
     ],
     ids=lambda value: f"{value.name}-{value.stem}" if hasattr(value, "stem") else None,
 )

@@ -15,6 +15,10 @@ from support.records_factory import CONFIG, make_study
 GREATER = claim("greater", a=["B"], b=["A"])
 
 
+def row(variant, recipe):
+    return {"variant": variant, "recipe": recipe}
+
+
 def find_error(*claims):
     with pytest.raises(UserError) as caught:
         make_study(claims=list(claims))
@@ -47,6 +51,20 @@ BAD = [
     (claim("monotone", factor="depth", direction="rising"), ["factor", "'radix'", "'depth'"]),
     (claim("monotone", factor="radix", direction="up"), ["direction", "'up'"]),
     (claim("greater", a=["A"], b=["B"], batch_size=0), ["batch_size", "0"]),
+    (
+        claim("greater", a=[{"variant": "A", "recpe": "quick"}], b=["B"]),
+        ["test.a[0]", "no key 'recpe'", "did you mean 'recipe'"],
+    ),
+    (claim("greater", a=[{"variant": "A"}], b=["B"]), ["test.a[0].recipe: is missing"]),
+    (claim("greater", a=[3], b=["B"]), ["test.a[0]", "3"]),
+    (
+        claim("equivalent", a=row("A", "quick"), b=row("A", "quick"), margin=1),
+        ["two variants", "'A by quick'"],
+    ),
+    (
+        claim("greater", metric="latency", a=[row("A", "quick")], b=["B"]),
+        ["latency is that of a network", "'quick'", "name the variant alone"],
+    ),
     ({**GREATER, "name": "a b"}, ["a name is made of"]),
     ({**GREATER, "claim": ""}, ["claim", "at least 1"]),
     ({**GREATER, "sorce": "x"}, ["no key 'sorce'", "did you mean 'source'"]),
@@ -58,6 +76,20 @@ def test_a_mistake_is_named(bad, expected):
     message = find_error(bad)
     for part in expected:
         assert part in message, message
+
+
+def test_a_side_may_name_its_recipe_and_is_read_as_it_is_written(tmp_path):
+    sides = {"a": [row("A", "taught"), "B"], "b": [row("A", "quick")]}
+    study = make_study(
+        claims=[claim("greater", **sides), claim("within", name="w", a="A", value=90, margin=1)]
+    )
+    test = study.claims[0].test
+    assert [str(side) for side in test.sides] == ["A by taught", "B", "A by quick"]
+    assert test.variants_named == ("A", "B", "A")
+    assert test.recipes_named == ("taught", "quick")
+    path = tmp_path / "study.json"
+    path.write_text(dump_study(study))
+    assert load_study(path).claims == study.claims
 
 
 def test_two_claims_of_one_name_are_refused():

@@ -1,14 +1,22 @@
 """Where a fine-tuning starts. Weights of the hub are a file that was fetched before: no job downloads."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from resnest_bench import records
+from resnest_bench.data.batches import BatchLoader
 from resnest_bench.errors import UserError
 from resnest_bench.models import build_model
 from resnest_bench.models.weights import file_sha256, save_weights
 from resnest_bench.paths import DataPaths, Job, StudyPaths
 from resnest_bench.specs import study_from_config
-from resnest_bench.training.initial import build_initial, expected_stats
+from resnest_bench.training import initial, loop
+from resnest_bench.training.initial import build_initial, expected_stats, initialise_from_data
+from resnest_bench.training.jobs import run_seed
 
 JOB = Job("finetune", "high", "tune", "A", 0)
 
@@ -63,6 +71,96 @@ def test_weights_of_rgb_start_a_network_for_gray_images(study, fetched, tmp_path
     assert mean == pytest.approx(((0.485 + 0.456 + 0.406) / 3,))
     assert std == pytest.approx(((0.229 + 0.224 + 0.225) / 3,))
     assert expected_stats(study, JOB, model, in_chans=4) is None
+
+
+AIRBENCH = {"name": "N", "family": "airbench", "widths": [8, 8, 8]}
+FAST = {
+    "epochs": 2,
+    "batch_size": 64,
+    "learning_rate": 0.5,
+    "norm_bias_learning_rate_factor": 8,
+    "crop": "reflect2",
+    "flip": "alternating",
+    "evaluate_every": 2,
+    "layout": "channels_last",
+    "mode": "eager",
+}
+
+
+@pytest.fixture
+def fast_context(make_context, config):
+    config["variants"].append(AIRBENCH)
+    config["recipes"]["fast_here"] = FAST
+    config["train"].append({"dataset": "low", "recipe": "fast_here", "variants": ["N"]})
+    config["finetune"][0]["weights"] = {"N": {"train": "low/fast_here"}}
+    return make_context(config)
+
+
+def initial_stem(context, seed, indices):
+    study = context.study
+    job = Job("train", "low", "fast_here", "N", seed)
+    model, _ = build_initial(study, job, context.paths, 3, 32)
+    loader = BatchLoader(context.data.train, context.data.meta, None, torch.device("cpu"))
+    random = model.stem.weight.clone()
+    seen = initialise_from_data(model, loader, indices, seed)
+    assert not torch.equal(model.stem.weight, random)
+    return model.stem.weight, seen
+
+
+def test_a_stem_is_computed_from_training_images_chosen_by_the_seed(fast_context, monkeypatch):
+    monkeypatch.setattr(initial, "INIT_IMAGES", 50)
+    num = len(fast_context.data.train)
+    first, seen = initial_stem(fast_context, 0, np.arange(num))
+    assert seen.model_dump() == {"layers": ["stem"], "num_images": 50}
+    assert torch.equal(first, initial_stem(fast_context, 0, np.arange(num))[0])
+    assert not torch.equal(first, initial_stem(fast_context, 1, np.arange(num))[0])
+    _, seen = initial_stem(fast_context, 0, np.arange(20))
+    assert seen.num_images == 20
+
+
+def test_a_network_without_such_a_layer_is_left_alone(fast_context):
+    study = fast_context.study
+    model, _ = build_initial(study, Job("train", "low", "r", "A", 0), fast_context.paths, 3, 32)
+    before = [tensor.clone() for tensor in model.state_dict().values()]
+    loader = BatchLoader(fast_context.data.train, fast_context.data.meta, None, torch.device("cpu"))
+    assert initialise_from_data(model, loader, np.arange(9), 0) is None
+    assert all(map(torch.equal, before, model.state_dict().values()))
+
+
+def test_a_fast_training_resumes_to_the_same_bits_and_its_stem_is_fine_tuned_from(
+    fast_context, monkeypatch
+):
+    """One test for all of it, since each needs the training."""
+    job = Job("train", "low", "fast_here", "N", 0)
+    whole = run_seed(fast_context, job)
+    assert whole.train.data_init.num_images == len(fast_context.data.train)
+    assert [epoch.test_accuracy is None for epoch in whole.train.epochs] == [True, False]
+    records.write(fast_context.paths.record(job), whole)
+    kept = load_file(fast_context.paths.weights(job))
+    stem, _ = initial_stem(fast_context, 0, np.arange(len(fast_context.data.train)))
+    assert torch.equal(kept["stem.weight"], stem)
+
+    tuned, _ = build_initial(
+        fast_context.study, Job("finetune", "high", "tune", "N", 0), fast_context.paths, 2, 32
+    )
+    assert torch.equal(tuned.stem.weight, stem)
+
+    paths = fast_context.study.paths(fast_context.paths.root.parent / "other")
+    other = dataclasses.replace(fast_context, paths=paths)
+    original = loop.train_epoch
+
+    def killed(*arguments):
+        if arguments[3] == 2:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_epoch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_seed(other, job)
+    resumed = run_seed(other, job)
+    assert resumed.train.num_resumes == 1
+    assert resumed.train.final_weights_sha256 == whole.train.final_weights_sha256
 
 
 def test_a_start_from_scratch_needs_no_file(study, tmp_path):

@@ -274,6 +274,17 @@ def test_a_factor_of_the_head_and_of_each_block():
     }
 
 
+def test_biases_of_norms_have_a_rate_and_a_decay_of_their_own():
+    """Rate times 8, decay divided by 8: a step decays them as before."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.GroupNorm(2, 4), Head())
+    model.get_classifier = lambda: model[3].fc
+    groups = parameter_groups(model, recipe(norm_bias_learning_rate_factor=8, weight_decay=0.16))
+    found = {p: (g["factor"], g["weight_decay"]) for g in groups for p in g["params"]}
+    faster = {model[1].bias, model[2].bias}
+    assert {found[bias] for bias in faster} == {(8.0, 0.02)}
+    assert {value for p, value in found.items() if p not in faster} == {(1.0, 0.16)}
+
+
 def test_the_blocks_of_timms_networks_are_timms():
     vit = build_model(TimmVariant(name="V", family="timm", model="vit_tiny_patch16_224"), 3, 0.0)
     groups = parameter_groups(vit, recipe(layer_decay=0.5))
