@@ -67,7 +67,10 @@ def serve(kind: str, place: str, run: str, told: str) -> None:
     for command, group in FORKED_COMMANDS.items():
         if group == kind:
             code_digest(command)
-    if not stop_threads():
+    import torch
+
+    # A CUDA context does not survive a fork. The user's libraries may have made one.
+    if torch.cuda.is_initialized() or not stop_threads():
         sys.exit(1)
     resident = None
     if kind == "latency":
