@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from reporting import header, header_lines, markdown, write_json
 
-from resnest_bench.planning.datasets import find_place
+from resnest_bench.planning.datasets import find_part_and_class
 from resnest_bench.prices import read_prices
 
 NETWORKS: list[dict[str, Any]] = [
@@ -100,7 +100,7 @@ def take_photos(archive: Path, folder: Path) -> Path:
     counts: Counter[tuple[str, str]] = Counter()
     with tarfile.open(archive) as tar:
         for member in tar:
-            place = find_place(member.name)
+            place = find_part_and_class(member.name)
             if place is None or counts[place] == PHOTOS_PER_CLASS[place[0]]:
                 continue
             counts[place] += 1

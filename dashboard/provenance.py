@@ -12,6 +12,7 @@ import data
 import views
 from resnest_bench.paths import Job
 from resnest_bench.records import Record
+from resnest_bench.records.imports import UNKNOWN, ImportedResults
 from resnest_bench.records.observations import DatasetIdentity
 
 MAX_JSON_BYTES = 2**20
@@ -44,8 +45,11 @@ def show(loaded: data.Loaded, job: Job) -> None:
     outcome = loaded.results.read_outcomes([job])[0]
     head = f"{views.plain(str(job))}: **{views.plain(outcome.status)}**"
     st.markdown(head + (f" ({views.plain(outcome.reason)})" if outcome.reason else ""))
-    st.caption("Run this job again:")
-    st.code(rerun_command(loaded, job), language="sh", wrap_lines=True)
+    if loaded.study.is_imported(job):
+        st.caption("Imported from elsewhere: nothing here can run it again.")
+    else:
+        st.caption("Run this job again:")
+        st.code(rerun_command(loaded, job), language="sh", wrap_lines=True)
     if outcome.record is None:
         return
     facts, raw = st.tabs(["Origin", "Raw record"])
@@ -75,9 +79,10 @@ def show(loaded: data.Loaded, job: Job) -> None:
 
 def list_facts(record: Record) -> pd.DataFrame:
     """Environment, code, data and times as two columns of texts."""
-    environment = record.environment.model_dump()
-    versions = environment.pop("versions")
-    facts = {
+    environment = record.environment.model_dump() if record.environment else {}
+    versions = environment.pop("versions", {})
+    facts = {} if record.imported is None else _describe_import(record.imported)
+    facts |= {
         "started": record.started_at,
         "finished": record.finished_at,
         "code digest": record.code_digest,
@@ -89,7 +94,7 @@ def list_facts(record: Record) -> pd.DataFrame:
         facts |= {
             "data": seen.label,
             "data fingerprint": seen.fingerprint,
-            "images": f"{seen.num_train} train, {seen.num_validation} validation, {seen.num_test} test",
+            "images": _describe_images(seen),
             "classes": ", ".join(_describe_classes(seen)),
             "duplicate images": seen.duplicates and seen.duplicates.model_dump(),
         }
@@ -98,6 +103,28 @@ def list_facts(record: Record) -> pd.DataFrame:
         {"fact": name.replace("_", " "), "value": _text(value)} for name, value in facts.items()
     ]
     return pd.DataFrame(rows)
+
+
+def _describe_import(imported: ImportedResults) -> dict[str, object]:
+    facts: dict[str, object] = {}
+    for number, source in enumerate(imported.sources, start=1):
+        which = f" ({number})" if len(imported.sources) > 1 else ""
+        facts |= {
+            f"imported from{which}": source.file,
+            f"its SHA-256{which}": source.sha256,
+            f"imported{which}": source.imported_at,
+            f"columns{which}": "; ".join(f"{k}: {v}" for k, v in source.columns.items()),
+        }
+    return facts | {
+        "run": imported.run,
+        "device": imported.device or UNKNOWN,
+        "unknown": ", ".join(imported.unknown),
+    }
+
+
+def _describe_images(seen: DatasetIdentity) -> str:
+    counts = {"train": seen.num_train, "validation": seen.num_validation, "test": seen.num_test}
+    return ", ".join(f"{UNKNOWN if n is None else n} {part}" for part, n in counts.items())
 
 
 def _describe_classes(seen: DatasetIdentity) -> list[str]:

@@ -26,6 +26,7 @@ COLUMNS = [
     "num_params",
     "device_kind",
     "device_name",
+    "imported_from",
     "git_commit",
     "git_dirty",
     "started_at",

@@ -138,7 +138,7 @@ def show_samples(one: data.Loaded, names: list[str], batch: int, name: str) -> N
 
 st.header("Latency")
 first = picker.loaded_study()
-if not first.study.latency:
+if not first.study.timed:
     st.info("This study measures no latency. To add one, write a `latency:` block.")
     st.stop()
 view = address.pick_one(

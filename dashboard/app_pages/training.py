@@ -10,6 +10,12 @@ import table_columns
 import views
 from resnest_bench.charts import field_title, training_curves_panels
 from resnest_bench.frames.live import trainings_frame
+from resnest_bench.report.stability import (
+    SEEDS_OR_IMAGES,
+    SPREAD_TABLES,
+    failure_warning,
+    spread_notes,
+)
 
 FIELDS = [
     "test_accuracy",
@@ -21,6 +27,7 @@ FIELDS = [
     "learning_rate",
 ]
 NUM_SHOWN = 8
+MAX_READ = 500
 EXPERIMENT = ["kind", "dataset", "recipe"]
 BEGUN = {
     "num_epochs": "of epochs",
@@ -74,9 +81,36 @@ def show(one: data.Loaded, field: str, names: list[str]) -> None:
     for index, panel in enumerate(panels):
         views.chart(panel, f"curves_{name}_{index}", extra_height=views.legend_height(len(names)))
     if not panels:
-        st.info("No record has this metric yet.")
+        imported = one.study.imported_blocks("train")
+        more = " Imported results have no curves." if imported else ""
+        st.info(f"No record has this metric yet.{more}")
     labels = {column: text for column, text in COSTS.items() if text}
     views.table(costs(one, names), f"costs_{name}", labels, "Cost of training")
+    show_spread(one, names, name)
+
+
+def show_spread(one: data.Loaded, names: list[str], key: str) -> None:
+    """Failed trainings, sources of the spread over seeds, and whether seeds or test images help more."""
+    if warning := failure_warning(one.results.stability):
+        st.warning(views.plain(warning))
+    num_records = int(one.runs["kind"].ne("latency").sum())
+    for spread in SPREAD_TABLES:
+        # It reads every record again, with its results per image.
+        if spread is SEEDS_OR_IMAGES and num_records > MAX_READ:
+            label = f"{spread.title} (reads {num_records:,} records)"
+            if not st.toggle(label, key=f"read_{key}"):
+                continue
+        table = spread.read(one.results)
+        table = table[table["variant"].isin(names)]
+        if not len(table):
+            continue
+        st.markdown(f"**{spread.title}**")
+        views.show_caption(spread.caption(table, one.study))
+        st.dataframe(
+            spread.display(table), hide_index=True, width="stretch", key=f"{spread.name}_{key}"
+        )
+        for note in spread_notes(table):
+            st.caption(f"- {views.plain(note)}")
 
 
 st.header("Training")

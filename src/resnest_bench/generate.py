@@ -12,7 +12,8 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from resnest_bench import files, records
-from resnest_bench.frames.columns import columns_page
+from resnest_bench.comparisons.variance import COMPONENT_TEXTS, SEEDS_OR_IMAGES_TEXTS
+from resnest_bench.frames.columns import columns_page, describe_column
 from resnest_bench.specs import (
     PROTOCOLS,
     RECIPES,
@@ -24,6 +25,8 @@ from resnest_bench.specs import (
     DigitsDataset,
     HuggingFaceDataset,
     ImageFolderDataset,
+    ImportedDataset,
+    ImportedVariant,
     LatencySpec,
     MedmnistDataset,
     PythonVariant,
@@ -38,11 +41,12 @@ from resnest_bench.specs import (
     WeightsSpec,
 )
 from resnest_bench.specs.base import Spec
-from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
+from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import TESTS, ClaimTest, TrainedRow
 from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
 from resnest_bench.specs.recipes import TeacherSpec
 from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
+from resnest_bench.tables.stability import STABILITY_TEXTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -75,6 +79,7 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`datasets`: name to `source: medmnist`", MedmnistDataset, ""),
     ("`datasets`: `split`", SplitSpec, ""),
     ("`datasets`: name to `source: digits`", DigitsDataset, ""),
+    ("`datasets`: name to `source: imported`", ImportedDataset, ""),
     ("`variants.yaml`: `family: resnest`", ResNestVariant, ""),
     ("`variants.yaml`: `family: timm`", TimmVariant, ""),
     ("`variants.yaml`: `family: classic`", ClassicVariant, ""),
@@ -84,6 +89,12 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
         "[docs/methods.md](../docs/methods.md#a-network-for-fast-trainings) says what it computes.",
     ),
     ("`variants.yaml`: `family: python`", PythonVariant, ""),
+    ("`variants.yaml`: `family: imported`", ImportedVariant, ""),
+    (
+        "`imported.yaml`: a list of",
+        ImportedBlock,
+        "[docs/import.md](../docs/import.md) says how `resnest-bench import` makes it.",
+    ),
     (
         "`adaptive`",
         AdaptiveSpec,
@@ -108,10 +119,33 @@ def _dumps(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
+JOB_TEXTS = {
+    "kind": "train or finetune",
+    **{name: describe_column(name) for name in ("dataset", "dataset_label", "recipe", "variant")},
+}
+SPREAD_COLUMNS = {
+    "stability": (
+        "`stability.csv`: one row per trained variant of each experiment "
+        "([method](methods.md#failed-trainings)).",
+        {**JOB_TEXTS, **STABILITY_TEXTS},
+    ),
+    "variance_components": (
+        "`variance_components.csv`: one row per variant and recipe, for recipes that differ only in `vary` "
+        "([method](methods.md#where-the-spread-over-seeds-comes-from)).",
+        {**JOB_TEXTS, **COMPONENT_TEXTS},
+    ),
+    "seeds_or_images": (
+        "`seeds_or_images.csv`: one row per trained variant of each experiment "
+        "([method](methods.md#more-seeds-or-more-test-images)).",
+        {**JOB_TEXTS, **SEEDS_OR_IMAGES_TEXTS},
+    ),
+}
+
+
 def config_schema() -> dict[str, Any]:
-    """Return the JSON Schema of config.yaml. `variants` and `claims` may also be paths to lists."""
+    """Return the JSON Schema of config.yaml. `variants`, `claims` and `imported` may also be paths."""
     schema = StudySpec.model_json_schema()
-    for name in ("variants", "claims"):
+    for name in ("variants", "claims", "imported"):
         entry = schema["properties"][name]
         listed = {key: entry.pop(key) for key in ("items", "type")}
         entry["anyOf"] = [{"type": "string"}, listed]
@@ -187,7 +221,7 @@ def generated_files() -> dict[str, str]:
         "workflow/schemas/claims.schema.json": _dumps(claims_schema()),
         "workflow/schemas/record.schema.json": _dumps(records.json_schema()),
         "config/README.md": config_readme(),
-        "docs/columns.md": columns_page(),
+        "docs/columns.md": columns_page(SPREAD_COLUMNS),
     }
 
 

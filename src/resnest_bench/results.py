@@ -11,6 +11,7 @@ Everything is read or computed when it is first used, and only once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from resnest_bench.comparisons.per_class import (
 )
 from resnest_bench.comparisons.recipes import (
     RecipeComparison,
+    compare_recipe_values,
     compare_recipes,
     list_recipe_comparisons,
     recipe_jobs,
@@ -52,6 +54,7 @@ from resnest_bench.comparisons.scores import (
 )
 from resnest_bench.comparisons.standings import STANDING_COLUMNS
 from resnest_bench.errors import UserError
+from resnest_bench.frames.correctness import share_images
 from resnest_bench.frames.predictions import (
     ClassPredictions,
     build_class_predictions,
@@ -64,6 +67,7 @@ from resnest_bench.specs.scores import TRAINED_METRICS, metric_column
 from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.study_tables import StudyTables
 from resnest_bench.tables.selection import list_experiments
+from resnest_bench.tables.stability import list_flags
 from resnest_bench.words import list_names
 
 # Comparisons in the cache of one StudyResults: a dashboard can make ever new ones.
@@ -159,15 +163,13 @@ class StudyResults(StudyTables):
     @cached_property
     def recipe_comparisons(self) -> list[tuple[RecipeComparison, Differences]]:
         """Each dataset on which a variant has several recipes, with their differences."""
-        return [
-            (
-                one,
-                compare_recipes(
-                    one, self.read_outcomes(recipe_jobs(self.spec, one)), self.spec.differences
-                ),
-            )
-            for one in list_recipe_comparisons(self.spec)
-        ]
+        return [(one, self._compare_recipes(one)) for one in list_recipe_comparisons(self.spec)]
+
+    def _compare_recipes(self, one: RecipeComparison) -> Differences:
+        job_outcomes = self.read_outcomes(recipe_jobs(self.spec, one))
+        if share_images(o.record for o in job_outcomes if o.record and o.usable):
+            return compare_recipes(one, job_outcomes, self.spec.differences)
+        return compare_recipe_values(one, self.runs, self.spec.differences)
 
     def scores(self, experiment: tuple[str, str, str] | None = None) -> pd.DataFrame:
         """One row per measure of the test images and variant: mean over seeds with its interval.
@@ -262,13 +264,16 @@ class StudyResults(StudyTables):
         if differences is None:
             if metric == "accuracy":
                 job_outcomes = self.read_outcomes(difference_jobs(self.spec, trainings))
-                differences = compute_differences(
-                    trainings, job_outcomes, base, self.spec.differences
-                )
-            else:
+                if share_images(o.record for o in job_outcomes if o.record and o.usable):
+                    differences = compute_differences(
+                        trainings, job_outcomes, base, self.spec.differences
+                    )
+            if differences is None:
                 differences = compare_scores(
                     trainings, self.runs, metric, base, self.spec.differences
                 )
+            flags = list_flags(self.stability, trainings.experiment, trainings.variants)
+            differences = replace(differences, notes=(*differences.notes, *flags))
             self._compared[key] = differences
             for oldest in list(self._compared)[:-MAX_COMPARED]:
                 self._compared.pop(oldest, None)

@@ -5,7 +5,9 @@ from functools import cached_property
 
 import pandas as pd
 
+from resnest_bench.comparisons.differences import difference_jobs, find_trainings
 from resnest_bench.comparisons.factors import factor_table
+from resnest_bench.comparisons.variance import components_table, seeds_or_images_table
 from resnest_bench.frames.cache import Frames, load_frames
 from resnest_bench.frames.rows import build_samples
 from resnest_bench.paths import Experiment, Job, StudyPaths
@@ -16,6 +18,7 @@ from resnest_bench.tables.distillation import distillation_table
 from resnest_bench.tables.noise import noise_table
 from resnest_bench.tables.paper_comparison import paper_table
 from resnest_bench.tables.selection import list_experiments
+from resnest_bench.tables.stability import add_seed_flags, stability_table
 from resnest_bench.tables.variants import (
     ablation_table,
     other_tables,
@@ -92,27 +95,46 @@ class StudyTables:
     @cached_property
     def ablation(self) -> pd.DataFrame:
         """One row per variant of the study's ablation table; empty without one."""
-        return ablation_table(self.spec, self.runs, self.cells)
+        return add_seed_flags(ablation_table(self.spec, self.runs, self.cells), self.stability)
 
     @cached_property
     def tradeoff(self) -> pd.DataFrame:
         """One row per variant of the study's trade-off table; empty without one."""
-        return tradeoff_table(self.spec, self.runs, self.cells)
+        return add_seed_flags(tradeoff_table(self.spec, self.runs, self.cells), self.stability)
 
     @cached_property
     def transfer(self) -> pd.DataFrame:
         """One row per fine-tuned variant and recipe; empty without any."""
-        return transfer_table(self.spec, self.runs, self.cells)
+        return add_seed_flags(transfer_table(self.spec, self.runs, self.cells), self.stability)
 
     @cached_property
     def distillation(self) -> pd.DataFrame:
         """One row per variant that was trained with a teacher; empty without any."""
-        return distillation_table(self.spec, self.runs)
+        return add_seed_flags(distillation_table(self.spec, self.runs), self.stability)
 
     @cached_property
     def other_tables(self) -> list[pd.DataFrame]:
         """One table per training experiment that is not in `tables`."""
-        return other_tables(self.spec, self.runs, self.cells)
+        tables = other_tables(self.spec, self.runs, self.cells)
+        return [add_seed_flags(table, self.stability) for table in tables]
+
+    @cached_property
+    def stability(self) -> pd.DataFrame:
+        """One row per trained variant: mean, median and IQM, with and without failed seeds."""
+        return stability_table(self.spec, self.runs, self.epochs)
+
+    @cached_property
+    def variance_components(self) -> pd.DataFrame:
+        """The spread over seeds by source, for recipes that differ only in `vary`; empty without any."""
+        return components_table(self.spec, self.runs)
+
+    @cached_property
+    def seeds_or_images(self) -> pd.DataFrame:
+        """One row per trained variant: the test set's part of the spread; more seeds or more images?"""
+        every = (find_trainings(self.spec, one) for one in list_experiments(self.spec)[0])
+        return seeds_or_images_table(
+            (one.experiment, self.read_outcomes(difference_jobs(self.spec, one))) for one in every
+        )
 
     @cached_property
     def noise(self) -> pd.DataFrame:
@@ -123,7 +145,7 @@ class StudyTables:
     def factors(self) -> pd.DataFrame:
         """Pairs of variants that differ in only one factor; no row for a study without trainings."""
         table = factor_table(self.spec, self.runs)
-        return table if self.spec.train else table.iloc[:0]
+        return table if self.spec.trained else table.iloc[:0]
 
     @cached_property
     def paper(self) -> pd.DataFrame:

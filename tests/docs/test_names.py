@@ -19,7 +19,7 @@ TOP = {path.name for path in ROOT.iterdir()} - {"data", "results", "carry"}
 IN_PACKAGE = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
 A_PATH = re.compile(r"[\w.\-/{},*<>]+/[\w.\-/{},*<>]*")
 # The reader's own files, in the tutorial's folder.
-THEIRS = re.compile(r"mine|data/|config/claims\.yaml")
+THEIRS = re.compile(r"mine|theirs|data/|config/claims\.yaml")
 
 
 def patterns(span):

@@ -203,5 +203,5 @@ def test_a_checkpoint_that_is_not_this_trainings_own(jobs, whole, study, how):
     assert f"checkpoint {state.relative_to(study)} can't be used" in text
     assert "starting from epoch 1" in text
     if how == "of another spec":
-        assert "it is of '0123456789abcdef/seed-0'" in text
+        assert "it belongs to '0123456789abcdef/seed-0'" in text
     assert read_records(study) == whole.records

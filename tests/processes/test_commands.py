@@ -30,6 +30,7 @@ SUBCOMMANDS = [
     "init",
     "run",
     "status",
+    "import",
     "dashboard",
 ]
 

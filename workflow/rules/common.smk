@@ -24,7 +24,12 @@ def show_path(file):
 # What this run began with, in case that somebody edits it meanwhile.
 CONFIG_FILES = [
     Path(file)
-    for file in (*workflow.configfiles, config.get("variants"), config.get("claims"))
+    for file in (
+        *workflow.configfiles,
+        config.get("variants"),
+        config.get("claims"),
+        config.get("imported"),
+    )
     if isinstance(file, str | Path)
 ]
 CONFIG_STAMPS = list(map(stamp_file, CONFIG_FILES))
@@ -73,9 +78,9 @@ def match_any(names):
 
 
 wildcard_constraints:
-    dataset=match_any(STUDY.datasets),
+    dataset=match_any(STUDY.own_datasets),
     recipe=match_any({*STUDY.all_recipes, *STUDY.all_protocols}),
-    variant=match_any(STUDY.variant_names),
+    variant=match_any(variant.name for variant in STUDY.own_variants),
     hub=match_any(HUB_NAMES),
     digest="[0-9a-f]{12}",
     round="[0-9]+",
@@ -198,7 +203,10 @@ def prepared(kind, seeds=None):
 
 
 def records_of_config():
-    return [str(PATHS.record(job)) for job in STUDY.jobs()]
+    own = [str(PATHS.record(job)) for job in STUDY.own_jobs()]
+    # Nothing makes these: where one is gone, the tables say so.
+    imported = map(PATHS.record, STUDY.imported_jobs())
+    return own + [str(path) for path in imported if path.exists()]
 
 
 def records_of_study():

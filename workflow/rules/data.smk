@@ -8,7 +8,7 @@ rule data:
     benchmark:
         f"{RESULTS}/benchmarks/data/{{dataset}}-{{digest}}.tsv"
     # A download can fail for a moment. What is wrong on this machine stays wrong.
-    retries: 1 if any(getattr(spec, "urls", ()) for spec in STUDY.datasets.values()) else 0
+    retries: 1 if any(getattr(spec, "urls", ()) for spec in STUDY.own_datasets.values()) else 0
     conda:
         CONDA
     resources:
@@ -55,7 +55,7 @@ rule all_data:
     Weights are not among them: without those of the hub, all but their fine-tunings still runs.
     """
     input:
-        [str(STUDY.prepared(name) / "meta.json") for name in STUDY.datasets],
+        [str(STUDY.prepared(name) / "meta.json") for name in STUDY.own_datasets],
     output:
         touch(DATA_CHECKED),
     log:

@@ -1,12 +1,13 @@
 FIGURES = [
     *(
         ["accuracy_latency"]
-        if (STUDY.train or STUDY.finetune) and STUDY.latency
+        if (STUDY.trained or STUDY.finetune) and STUDY.timed
         else []
     ),
     *(["ablation"] if STUDY.tables.ablation else []),
-    *(["training_curves", "confusion"] if STUDY.train or STUDY.finetune else []),
-    *(["latency_distribution"] if STUDY.latency else []),
+    *(["training_curves"] if STUDY.train or STUDY.finetune else []),
+    *(["confusion"] if STUDY.trained or STUDY.finetune else []),
+    *(["latency_distribution"] if STUDY.timed else []),
     *(["transfer"] if STUDY.finetune else []),
     *(["distillation"] if any(STUDY.teacher_job(job) for job in STUDY.jobs()) else []),
 ]

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import yaml
 
 UserError = WorkflowError
+KINDS = ("train", "latency")
 Job = namedtuple("Job", "kind dataset recipe variant seed")
 
 
@@ -50,6 +51,7 @@ class StudyPaths:
 def find_block(entry):
     """A block of train, latency or finetune, with what the config may leave out."""
     block = {
+        "kind": "train",
         "variants": "all",
         "rounds": 3,
         "protocol": "default",
@@ -74,14 +76,27 @@ class StandInStudy:
         self.study = config["study"]
         self.seeds = config.get("seeds", [0, 1, 2, 3, 4])
         self.data_dir = config.get("data_dir", "data")
-        self.variant_names = [entry["name"] for entry in read_list(config["variants"])]
+        self.own_variants = [
+            SimpleNamespace(**entry)
+            for entry in read_list(config.get("variants", []))
+            if entry["family"] != "imported"
+        ]
         self.datasets = {
             name: SimpleNamespace(digest=json_digest(spec), **spec)
-            for name, spec in config["datasets"].items()
+            for name, spec in config.get("datasets", {}).items()
+        }
+        self.own_datasets = {
+            name: spec
+            for name, spec in self.datasets.items()
+            if spec.source != "imported"
         }
         self.train = list(map(find_block, config.get("train", [])))
         self.latency = list(map(find_block, config.get("latency", [])))
         self.finetune = list(map(find_block, config.get("finetune", [])))
+        imported = list(map(find_block, read_list(config.get("imported", []))))
+        kinds = {kind: [b for b in imported if b.kind == kind] for kind in KINDS}
+        self.trained = self.train + kinds["train"]
+        self.timed = self.latency + kinds["latency"]
         self.recipes = config.get("recipes", {})
         self.claims = config.get("claims", [])
         tables = {"ablation": None, "tradeoff": None, **config.get("tables", {})}
@@ -102,7 +117,15 @@ class StandInStudy:
         )
 
     def names_in(self, block):
-        return self.variant_names if block.variants == "all" else block.variants
+        if block.variants != "all":
+            return block.variants
+        return [variant.name for variant in self.own_variants]
+
+    def own_jobs(self):
+        return self.jobs()
+
+    def imported_jobs(self):
+        return []
 
     def jobs(self):
         return [

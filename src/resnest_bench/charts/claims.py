@@ -118,11 +118,12 @@ def _notes(points: pd.DataFrame) -> list[str]:
     ]
     if points["n"].isna().all():
         return [", ".join(filter(None, where)), "Shaded: the claim. Counts have no error"]
-    what = "seeds" if images else "rounds"
+    what = "seeds" if points["metric"].isin(TRAINED_METRICS).all() else "rounds"
+    no_images = what == "rounds" or points["only_seeds"].fillna(False).astype(bool).any()
     return [
         ", ".join(filter(None, where)),
         f"Shaded: the claim. Dots: mean over n {what}. Ticks: single {what}. Bars: 95 % "
-        f"interval for new {what}{' and new test images' if images else ''}, none below n=3",
+        f"interval for new {what}{'' if no_images else ' and new test images'}, none below n=3",
     ]
 
 

@@ -12,6 +12,7 @@ from resnest_bench.comparisons.differences import (
     UNDECIDED,
     UNTESTED,
     describe_population,
+    find_over_seeds,
     name_measure,
     show_population,
 )
@@ -50,7 +51,8 @@ def _subtitle(pairs: pd.DataFrame) -> list[str]:
     images = " or ".join(f"{int(n):,}" for n in pairs["num_images"].dropna().unique())
     seeds = " or ".join(str(n) for n in sorted(pairs["n"].unique()))
     recipe = pairs["recipe"].iloc[0]
-    return [f"{data}, {images} test images, recipe {recipe}, n={seeds} seeds"]
+    count = f"{images} test images" if images else "unknown number of test images"
+    return [f"{data}, {count}, recipe {recipe}, n={seeds} seeds"]
 
 
 def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
@@ -195,7 +197,7 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     cut = f"The {MAX_ROWS} highest differences of {count}" if count > MAX_ROWS else ""
     what = (
         f"95 % interval for {describe_population(pairs)} (the training images stay the same)"
-        if rows["n"].gt(1).any() or pairs["metric"].ne("accuracy").all()
+        if rows["n"].gt(1).any() or find_over_seeds(pairs).all()
         else ("95 % interval of these two networks on new test images")
     )
     notes = [

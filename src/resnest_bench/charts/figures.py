@@ -69,11 +69,11 @@ def _confusion(results: StudyResults) -> alt.TopLevelMixin:
 
 def _possible(study: StudySpec) -> list[str]:
     conditions = {
-        "accuracy_latency": (study.train or study.finetune) and study.latency,
+        "accuracy_latency": (study.trained or study.finetune) and study.timed,
         "ablation": study.tables.ablation,
         "training_curves": study.train or study.finetune,
-        "confusion": study.train or study.finetune,
-        "latency_distribution": study.latency,
+        "confusion": study.trained or study.finetune,
+        "latency_distribution": study.timed,
         "transfer": study.finetune,
         "distillation": any(study.teacher_job(job) for job in study.jobs()),
     }

@@ -12,6 +12,7 @@ import pandas as pd
 
 from resnest_bench.charts.style import join_distinct, on_devices
 from resnest_bench.frames.fresh import is_counted
+from resnest_bench.records.imports import UNKNOWN
 from resnest_bench.records.metrics import NOISY_IQR_SHARE
 from resnest_bench.words import list_names
 
@@ -52,7 +53,8 @@ def latency_jobs(runs: pd.DataFrame) -> pd.DataFrame:
 def describe_setting(frame: pd.DataFrame) -> str:
     """The precision, layout and mode that all rows share, and their device."""
     values = [distinct(frame, axis) for axis in SETTING if axis in frame]
-    return ", ".join([*(shared[0] for shared in values if len(shared) == 1), on_devices(frame)])
+    shared = [each[0] for each in values if len(each) == 1 and each[0] != UNKNOWN]
+    return ", ".join([*shared, on_devices(frame)])
 
 
 def data_title(text: str, frame: pd.DataFrame) -> str:

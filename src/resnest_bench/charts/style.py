@@ -72,8 +72,9 @@ def themed(chart: alt.TopLevelMixin, dark: bool) -> Any:
 def on_devices(frame: pd.DataFrame) -> str:
     """'on CPU NAME' from the columns device_kind and device_name, with all devices."""
     devices = frame[["device_kind", "device_name"]].dropna().drop_duplicates()
-    kinds = devices["device_kind"].map({"cpu": "CPU", "cuda": "GPU"})
-    names = [f"{kind} {name}" for kind, name in zip(kinds, devices["device_name"], strict=True)]
+    # Of imported results the kind is unknown.
+    kinds = devices["device_kind"].map({"cpu": "CPU ", "cuda": "GPU "}).fillna("")
+    names = [f"{kind}{name}" for kind, name in zip(kinds, devices["device_name"], strict=True)]
     return f"on {' and '.join(names)}" if names else ""
 
 

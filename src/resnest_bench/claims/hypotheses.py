@@ -179,9 +179,11 @@ def run_test(hypothesis: Hypothesis, measurement: Measurement) -> HypothesisTest
     if measurement.exact:
         holds = low < estimate.mean < high
         return HypothesisTest(hypothesis, measurement, float(not holds), float(holds))
-    repeat = "seed" if measurement.num_images else "round"
+    # An imported accuracy may come without a number of images.
+    of_images = bool(measurement.num_images) or measurement.only_seeds
+    repeat = "seed" if of_images else "round"
     if estimate.num_seeds < 2:
-        reason = ONE_SEED if measurement.num_images else ONE_ROUND
+        reason = ONE_SEED if of_images else ONE_ROUND
         return HypothesisTest(hypothesis, measurement, reason=reason)
     if measurement.same_predictions:
         assert measurement.num_images is not None, "they are predictions of images"

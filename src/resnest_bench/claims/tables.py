@@ -40,7 +40,7 @@ COMPARISON_COLUMNS = {
     **dict.fromkeys(["claimed_low", "claimed_high", "std"], "float64"),
     **dict.fromkeys(["n", "num_images", "batch_size"], "Int64"),
     **dict.fromkeys(["p_for", "p_against", "holm_p_against"], "float64"),
-    **dict.fromkeys(["lead", "stale"], "boolean"),
+    **dict.fromkeys(["lead", "stale", "only_seeds"], "boolean"),
     **dict.fromkeys(["seeds", "seed_values"], "object"),
     **dict.fromkeys(["dataset_label", "device", "noise", "status"], "str"),
 }
@@ -174,6 +174,7 @@ def _measured_values(test: ClaimTest, hypothesis_test: HypothesisTest) -> dict[s
         "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
         "num_images": measurement.num_images,
         "stale": measurement.stale,
+        "only_seeds": measurement.only_seeds,
         "seeds": list(measurement.seeds),
         "seed_values": [shown_value(test, value) for value in values],
         "device": measurement.device,

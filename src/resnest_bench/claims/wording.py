@@ -190,7 +190,9 @@ def _describe_origin(result: ClaimResult) -> str:
         seeds = count_noun(n, "seed")
         looks = measurement.looks
         look = [f"look {looks.taken} of {looks.planned}"] if looks else []
-        parts = [str(result.label), f"{measurement.num_images:,} test images", seeds, *look]
+        num = measurement.num_images
+        images = "unknown number of" if num is None else f"{num:,}"
+        parts = [str(result.label), f"{images} test images", seeds, *look]
     elif test.metric == "latency":
         device = measurement.device or "an unknown device"
         parts = [count_noun(n, "round"), f"batch size {test.batch_size}", f"on {device}"]

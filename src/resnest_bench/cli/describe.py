@@ -15,12 +15,12 @@ from resnest_bench.specs import StudySpec, VariantSpec
 def describe_variants(
     study: StudySpec, image_size: int, classes: int, in_chans: int = 3
 ) -> list[dict[str, Any]]:
-    """Return one row per variant: its parameters, and the MACs and activations for one image.
+    """Return one row per variant that can be built: its parameters, and the MACs and activations for one image.
 
     A variant that can't take images of `image_size` pixels has None for its counts, and an `error`.
     """
     rows = []
-    for variant in study.variants:
+    for variant in study.own_variants:
         fitted, size_args = fit_to_image(variant, image_size)
         model = build_model(fitted, classes, in_chans=in_chans)
         grid = patch_grid(model)

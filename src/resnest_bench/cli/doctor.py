@@ -87,7 +87,7 @@ def _disk(study: StudySpec, results: Path) -> Finding:
 
 def _data(study: StudySpec) -> list[Finding]:
     findings = []
-    for name, spec in study.datasets.items():
+    for name, spec in study.own_datasets.items():
         topic = f"data {name}"
         path = local_path(spec)
         if (study.prepared(name) / "meta.json").exists():

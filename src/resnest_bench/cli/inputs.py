@@ -13,7 +13,7 @@ def prepare_datasets(study: StudySpec, names: Sequence[str]) -> Iterator[str]:
     from resnest_bench.data import counts_text, prepare
 
     downloads = DataPaths(Path(study.data_dir)).downloads
-    for name in names or study.datasets:
+    for name in names or study.own_datasets:
         folder = study.prepared(name)
         meta = prepare(study.dataset(name), name, folder, downloads)
         counts = {part: sum(by_class.values()) for part, by_class in meta.counts_per_class.items()}

@@ -56,15 +56,15 @@ def check_weights(study: StudySpec, dataset: str, variant: str, weights: Weights
 
 def check_study(study: StudySpec, results: Path) -> None:
     """Raise UserError for any mistake that can be found without running the study."""
-    for variant in study.variants:
+    for variant in study.own_variants:
         check_buildable(variant)
-    for name, dataset in sorted({(job.variant, job.dataset) for job in study.jobs()}):
+    for name, dataset in sorted({(job.variant, job.dataset) for job in study.own_jobs()}):
         channels = study.dataset(dataset).num_channels
         check_image(study.variant(name), find_side(study, dataset), channels)
     for block in study.finetune:
         for name, weights in block.weights.items():
             check_weights(study, block.dataset, name, weights)
-    for name, spec in study.datasets.items():
+    for name, spec in study.own_datasets.items():
         path = local_path(spec)
         prepared = (study.prepared(name) / "meta.json").exists()
         if path and not path.exists() and not prepared:
@@ -80,7 +80,7 @@ def check_study(study: StudySpec, results: Path) -> None:
 def _count_train_images(study: StudySpec) -> dict[str, int]:
     """Number of training images by dataset, for those that are prepared or have a known size."""
     counts = {}
-    for name, spec in study.datasets.items():
+    for name, spec in study.own_datasets.items():
         prepared = (study.prepared(name) / "meta.json").exists()
         # The job that reads damaged data will report it.
         with suppress(UserError):

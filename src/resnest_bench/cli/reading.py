@@ -12,8 +12,9 @@ from resnest_bench.cli.options import LogOption, ResultsOption, StudyOption
 from resnest_bench.cli.project import DEFAULT_STUDY
 from resnest_bench.cli.terminal import fit_markdown
 from resnest_bench.errors import UserError
+from resnest_bench.files import write_text
 from resnest_bench.paths import StudyPaths
-from resnest_bench.specs import StudySpec, load_study, study_with_looks
+from resnest_bench.specs import StudySpec, dump_study, load_study, study_with_looks
 
 DEFAULT_RESULTS = Path("results")
 
@@ -28,7 +29,11 @@ def tables(
 
     start_logging(log)
     spec = _with_looks(study, results)
-    for path in write_tables(spec, spec.paths(results)):
+    paths = spec.paths(results)
+    if not spec.own_jobs():
+        # All results are imported, and so no run stores what was edited.
+        write_text(paths.study, dump_study(spec))
+    for path in write_tables(spec, paths):
         typer.echo(path)
 
 

@@ -47,7 +47,7 @@ def find_short_training(num_train: int, recipe: RecipeSpec) -> ShortTraining | N
 
 def describe_short_trainings(study: StudySpec, num_train: Mapping[str, int]) -> list[str]:
     """Return one warning per dataset and recipe that is too short. `num_train` is images by dataset."""
-    pairs = {(job.dataset, job.recipe): None for job in study.jobs() if job.kind != "latency"}
+    pairs = {(job.dataset, job.recipe): None for job in study.own_jobs() if job.kind != "latency"}
     lines = []
     for dataset, recipe in pairs:
         short = dataset in num_train and find_short_training(

@@ -37,7 +37,7 @@ def find_renamed(
     fingerprints = read_fingerprints(study)
     renamed = {}
     for outcome in job_outcomes:
-        if outcome.status == "missing":
+        if outcome.status == "missing" and not study.is_imported(outcome.job):
             fingerprint = fingerprints.get(outcome.job.dataset)
             other = find_renamed_record(study, paths, outcome.job, fingerprint)
             if other:
@@ -53,12 +53,14 @@ def list_to_do(job_outcomes: Iterable[Outcome], renamed: dict[Job, Job]) -> list
 def describe_to_do(job_outcomes: Sequence[Outcome], renamed: dict[Job, Job]) -> str:
     """Return a table with the numbers of current, new and rerun records, and the reason for each rerun."""
     lines = [
+        *_describe_imports(job_outcomes),
         *_describe_reruns(job_outcomes),
         *_describe_kept(job_outcomes),
         *_describe_renamed(renamed),
     ]
     todo = [job for job in list_to_do(job_outcomes, renamed) if job.kind != "latency"]
-    trained = [o for o in job_outcomes if o.status != "missing" and o.job.kind != "latency"]
+    made = (o for o in job_outcomes if o.record is None or o.record.imported is None)
+    trained = [o for o in made if o.status != "missing" and o.job.kind != "latency"]
     if not todo:
         lines.append("Nothing will be trained.")
     elif trained and not any(o.to_do for o in trained):
@@ -74,7 +76,8 @@ def _count_experiments(job_outcomes: Sequence[Outcome], renamed: dict[Job, Job])
         groups.setdefault(job.experiment, []).append(outcome)
     rows = []
     for key, members in groups.items():
-        new = [o for o in members if o.status == "missing" and o.job not in renamed]
+        # A missing imported record is not made by the next run.
+        new = [o for o in members if o.to_do and o.status == "missing" and o.job not in renamed]
         rerun = [o for o in members if o.to_do and o.status != "missing"]
         current = [o for o in members if (o.status == "ok" and not o.to_do) or o.job in renamed]
         variants, seeds = ({getattr(o.job, name) for o in members} for name in ("variant", "seed"))
@@ -82,6 +85,13 @@ def _count_experiments(job_outcomes: Sequence[Outcome], renamed: dict[Job, Job])
         counts = [len(part) for part in (variants, seeds, current, new, rerun)]
         rows.append([*key, *counts, others])
     return rows
+
+
+def _describe_imports(job_outcomes: Iterable[Outcome]) -> list[str]:
+    imported = [o.job for o in job_outcomes if o.record and o.record.imported]
+    if not imported:
+        return []
+    return [f"Imported: {count_noun(len(imported), 'record')}; nothing runs for them."]
 
 
 def _describe_reruns(job_outcomes: Iterable[Outcome]) -> list[str]:

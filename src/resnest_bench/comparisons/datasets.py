@@ -53,22 +53,24 @@ class DatasetComparison:
 
 
 def choose_experiments(study: StudySpec) -> list[Experiment]:
-    """One training (else fine-tuning) experiment for each dataset, the study's first; by one recipe if any
-    trains on all of them."""
-    by_dataset: dict[str, dict[Experiment, None]] = {}
+    """One experiment for each dataset: trainings, or fine-tunings if these are on more data sets.
+
+    It is the first one of its dataset, or that of a recipe that all of these data sets share.
+    """
+    by_kind: dict[str, dict[str, dict[Experiment, None]]] = {"train": {}, "finetune": {}}
     for job in study.jobs():
-        if job.kind != "latency":
-            by_dataset.setdefault(job.dataset, {})[job.experiment] = None
+        if job.kind in by_kind:
+            by_kind[job.kind].setdefault(job.dataset, {})[job.experiment] = None
+    by_dataset = max(by_kind.values(), key=len)
     shared = [
         recipe
         for recipe in dict.fromkeys(e.recipe for each in by_dataset.values() for e in each)
         if all(any(e.recipe == recipe for e in each) for each in by_dataset.values())
     ]
-    chosen = []
-    for each in by_dataset.values():
-        ordered = sorted(each, key=lambda e: e.kind != "train")
-        chosen.append(next((e for e in ordered if shared and e.recipe == shared[0]), ordered[0]))
-    return chosen
+    return [
+        next((e for e in each if shared and e.recipe == shared[0]), next(iter(each)))
+        for each in by_dataset.values()
+    ]
 
 
 def compare_datasets(study: StudySpec, runs: pd.DataFrame) -> DatasetComparison | None:

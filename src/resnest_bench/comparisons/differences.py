@@ -43,6 +43,8 @@ DIFFERENCE_COLUMNS = {
     **dict.fromkeys(["metric", "verdict"], "str"),
     **PAIR_COLUMNS,
     "stale": "boolean",
+    # Whether results of single test images are not known, as of imported values.
+    "without_images": "boolean",
     **dict.fromkeys(["dataset_label", "recipe", "status"], "str"),
 }
 
@@ -89,7 +91,7 @@ def main_trainings(study: StudySpec) -> Trainings | None:
     """
     spec = study.tables.ablation or study.tables.tradeoff or TableSpec()
     chosen = select(study, spec)
-    if study.train and chosen.training:
+    if study.trained and chosen.training:
         return find_trainings(study, chosen.training)
     for block in study.finetune:
         return find_trainings(study, Experiment("finetune", block.dataset, block.recipes[0]))
@@ -202,12 +204,20 @@ def no_differences(notes: Iterable[str], spec: DifferencesSpec) -> Differences:
     )
 
 
+def find_over_seeds(pairs: pd.DataFrame) -> pd.Series:
+    """Which rows are for new seeds alone: of other measures than accuracy, and without images to test on."""
+    # Where nothing was imported it is not stated.
+    without = pairs["without_images"].fillna(False).astype(bool)
+    over_seeds: pd.Series = pairs["metric"].ne("accuracy") | without
+    return over_seeds
+
+
 def show_population(pairs: pd.DataFrame) -> pd.DataFrame:
     """For display: with the population of the verdict in the columns of `all_`.
 
     Of another measure than the accuracy it is that of `seeds_`: it is not tested for new images.
     """
-    scored = pairs["metric"].ne("accuracy")
+    scored = find_over_seeds(pairs)
     if not scored.any():
         return pairs
     names = {
@@ -224,7 +234,7 @@ def show_population(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def describe_population(pairs: pd.DataFrame) -> str:
     """What the verdicts on variants are about: 'new seeds on new test images'."""
-    images = "new" if pairs["metric"].eq("accuracy").all() else "these"
+    images = "these" if find_over_seeds(pairs).any() else "new"
     return f"new seeds on {images} test images"
 
 
@@ -262,7 +272,7 @@ def select_usable(
         by_row.setdefault(name(outcome.job), []).append(outcome)
     usable, notes = {}, []
     for row, outcomes in by_row.items():
-        trained = [o for o in outcomes if o.record and o.record.train]
+        trained = [o for o in outcomes if o.record and o.record.is_trained]
         if counted := pick_counted(trained, lambda outcome: outcome.status):
             usable[row] = counted
         elif outcomes:

@@ -26,11 +26,11 @@ def study_effects(study: StudySpec, runs: pd.DataFrame) -> FactorEffects | str:
     """
     chosen = select(study, study.tables.ablation or TableSpec())
     dataset = chosen.training and chosen.training.dataset
-    experiments = [
-        Experiment("train", block.dataset, block.recipe)
-        for block in study.train
-        if block.dataset == dataset
-    ]
+    # Imported results may be of an experiment that the study runs too.
+    blocks = (block for block in study.trained if block.dataset == dataset)
+    experiments = list(
+        dict.fromkeys(Experiment("train", block.dataset, block.recipe) for block in blocks)
+    )
     if not experiments:
         return "this study trains nothing"
     frame, left_out = _rows(study, runs, chosen.variants, experiments)

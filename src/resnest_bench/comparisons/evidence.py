@@ -14,7 +14,7 @@ from resnest_bench.comparisons.latency_evidence import LatencyEvidence
 from resnest_bench.comparisons.measurement import Measurement, NotTestable, estimate_over_rounds
 from resnest_bench.comparisons.sides import Place, locate_side
 from resnest_bench.formats import is_known
-from resnest_bench.frames.correctness import Correctness, build_correctness
+from resnest_bench.frames.correctness import Correctness, build_correctness, share_images
 from resnest_bench.frames.predictions import NOT_KEPT
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import ClaimSpec, StudySpec
@@ -55,7 +55,7 @@ def find_experiments(study: StudySpec, claim: ClaimSpec) -> Experiments:
         wanted = wanted or own[0]
     spec = TableSpec(dataset=claim.dataset, recipe=wanted, protocol=claim.protocol)
     chosen = select(study, spec)
-    trained = {Experiment("train", block.dataset, block.recipe) for block in study.train}
+    trained = {Experiment("train", block.dataset, block.recipe) for block in study.trained}
     if chosen.training not in trained:
         for block in study.finetune:
             fits = wanted is None or wanted in block.recipes
@@ -138,6 +138,8 @@ class Evidence:
             for row in side
             if (record := self._records.get(place.job(row["seed"])))
         ]
+        if not share_images(records):
+            return self._measure_score("accuracy", places)
         try:
             correct = build_correctness(
                 records, lambda record: texts[Place.from_job(record.job.job)]
@@ -288,7 +290,7 @@ class Evidence:
             raise NotTestable(
                 f"this study does not train {name} with {experiment.recipe} on {experiment.dataset}"
             )
-        counted = [row for row in counted_rows(rows) if is_known(row["test_accuracy"])]
+        counted = counted_rows(rows)
         if not counted:
             raise NotTestable(f"{name}: {'; '.join(training_status(rows))}")
         return counted

@@ -173,7 +173,9 @@ def _networks(
     study: StudySpec, names: tuple[str, ...] | list[str], recipe: str | None
 ) -> dict[str, Network]:
     variants = [study.variant(name) for name in names]
-    dropout = study.recipe(recipe).dropout if recipe else 0.0
+    # Of imported results the recipe is only a name.
+    spec = study.all_recipes.get(recipe) if recipe else None
+    dropout = spec.dropout if spec else 0.0
     return {v.name: _network(v, dropout) for v in variants if isinstance(v, ResNestVariant)}
 
 

@@ -4,12 +4,16 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from resnest_bench.comparisons.differences import (
     Differences,
+    Trainings,
     compare_usable,
     select_usable,
 )
 from resnest_bench.comparisons.pairs import DEFAULT
+from resnest_bench.comparisons.scores import ScoreValues, collect_scores, compare_values
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec
@@ -83,18 +87,56 @@ def compare_recipes(
     usable, notes = select_usable(comparison.rows, job_outcomes, _job_row)
 
     def choose_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-        kept = names[:MAX_ROWS]
-        if len(names) > MAX_ROWS:
-            notes.append(
-                f"only the first {MAX_ROWS} of {len(names)} networks and recipes are compared"
-            )
-        same = itertools.groupby(kept, key=lambda row: row.rpartition(SEPARATOR)[0])
-        return [
-            (ours, base) for _, rows in same for base, ours in itertools.combinations(list(rows), 2)
-        ]
+        return _list_pairs(names, notes)
 
-    recipes = list_names([experiment.recipe for experiment in comparison.experiments], 6)
-    return compare_usable(usable, choose_pairs, notes, spec, recipes, _record_row)
+    return compare_usable(usable, choose_pairs, notes, spec, _name_recipes(comparison), _record_row)
+
+
+def compare_recipe_values(
+    comparison: RecipeComparison, runs: pd.DataFrame, spec: DifferencesSpec = DEFAULT
+) -> Differences:
+    """As `compare_recipes`, over seeds alone: imported trainings may have no result for each test image."""
+    found = [
+        (experiment, collect_scores(Trainings(experiment, comparison.variants), runs, "accuracy"))
+        for experiment in comparison.experiments
+    ]
+    by_row = {
+        f"{variant}{SEPARATOR}{experiment.recipe}": values.by_variant[variant]
+        for variant in comparison.variants
+        for experiment, values in found
+        if variant in values.by_variant
+    }
+    counts = [values.num_images for _, values in found if values.num_images]
+    joined = ScoreValues(
+        "accuracy",
+        by_row,
+        frozenset(
+            f"{variant}{SEPARATOR}{experiment.recipe}"
+            for experiment, values in found
+            for variant in values.stale
+        ),
+        counts[0] if counts else None,
+        found[0][1].dataset_label,
+        (),
+    )
+    notes: list[str] = []
+    pairs = _list_pairs(joined.variants, notes)
+    return compare_values(joined, pairs, notes, spec, _name_recipes(comparison))
+
+
+def _list_pairs(names: Sequence[str], notes: list[str]) -> list[tuple[str, str]]:
+    """Pairs of recipes of the same variant; adds a note where some are left out."""
+    kept = names[:MAX_ROWS]
+    if len(names) > MAX_ROWS:
+        notes.append(f"only the first {MAX_ROWS} of {len(names)} networks and recipes are compared")
+    same = itertools.groupby(kept, key=lambda row: row.rpartition(SEPARATOR)[0])
+    return [
+        (ours, base) for _, rows in same for base, ours in itertools.combinations(list(rows), 2)
+    ]
+
+
+def _name_recipes(comparison: RecipeComparison) -> str:
+    return list_names([experiment.recipe for experiment in comparison.experiments], 6)
 
 
 def _job_row(job: Job) -> str:

@@ -52,6 +52,10 @@ from resnest_bench.tables.axes import metric_axis
 from resnest_bench.tables.selection import Experiments
 
 NO_IMAGES = "for new seeds on these test images: this measure is not tested for new images"
+NO_IMAGE_RESULTS = (
+    "for new seeds on these test images: not all results of single test images are known (imported results), "
+    "so nothing is tested for new images"
+)
 ALIKE = "none: every seed has the same value"
 PAIR_ABOVE = ("pair_above", "pair_above_low", "pair_above_high")
 SCORE_COLUMNS = {
@@ -243,17 +247,32 @@ def compare_scores(
     test images.
     """
     found = collect_scores(trainings, runs, metric)
-    notes = [*found.notes, f"{metric}: {NO_IMAGES}"]
+    notes: list[str] = []
     names = []
     if base is not None and base not in found.variants:
         notes.append(f"{base} has no {metric} to compare with")
     elif found.variants:
         names = list_pairs(found.variants, base)
+    return compare_values(found, names, notes, spec, trainings.experiment.recipe)
+
+
+def compare_values(
+    found: ScoreValues,
+    names: Sequence[tuple[str, str]],
+    notes: Sequence[str],
+    spec: DifferencesSpec,
+    recipe: str,
+) -> Differences:
+    """The pairs `names` of values over seeds; `recipe` is what tables call it."""
+    metric = found.metric
+    about = NO_IMAGE_RESULTS if metric == "accuracy" else NO_IMAGES
+    notes = [*found.notes, f"{metric}: {about}", *notes]
     table = score_pairs(found, names, spec)
     pairs = table.rename(columns=PAIR_NAMES).assign(
         num_images=found.num_images,
         dataset_label=found.dataset_label,
-        recipe=trainings.experiment.recipe,
+        recipe=recipe,
+        without_images=metric == "accuracy",
     )
     scores = scores_table(found).rename(columns=ACCURACY_NAMES)
     scores = scores.assign(method=[f"t, {n - 1} degrees of freedom" for n in scores["n"]])

@@ -35,7 +35,7 @@ def locate_side(study: StudySpec, about: Experiments, side: Side) -> Place | Non
         return Place(training, side)
     dataset = training.dataset
     tuned = any(b.dataset == dataset and side.recipe in b.recipes for b in study.finetune)
-    trained = any((b.dataset, b.recipe) == (dataset, side.recipe) for b in study.train)
+    trained = any((b.dataset, b.recipe) == (dataset, side.recipe) for b in study.trained)
     kind = "finetune" if tuned and not trained else "train"
     return Place(Experiment(kind, dataset, side.recipe), side.variant)
 

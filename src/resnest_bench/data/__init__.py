@@ -1,6 +1,6 @@
-"""Datasets: prepared once to uint8 arrays with a fingerprint, then memory-mapped (floor 2).
+"""Datasets: prepared once as uint8 arrays with a fingerprint, then memory-mapped (floor 2).
 
-Nothing imported here needs torch; `data.batches` does, and is imported where batches are.
+Nothing imported here needs torch; only `data.batches` does.
 """
 
 from resnest_bench.data.leakage import check_leakage, counts_text, report_file

@@ -1,4 +1,4 @@
-"""Unpacking archives from elsewhere: nothing is written outside, and all of it or nothing."""
+"""Unpack untrusted archives: completely or not at all, and never outside of their folder."""
 
 import logging
 import shutil
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def unpack(archive: Path, downloads: Path) -> Path:
     """Unpack `archive` (zip or tar, compressed or not) once; the folder is named by its SHA-256.
 
-    Raises UserError where it is no archive, is broken, or has a member that points outside.
+    Raises UserError if it is not an archive, is damaged, or has a member that points outside.
     """
     folder = downloads / "unpacked" / f"{archive.name.split('.')[0]}-{file_digest(archive)[:16]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def unpack(archive: Path, downloads: Path) -> Path:
 
 def _unpack_whole(archive: Path, folder: Path) -> None:
     partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(partial, ignore_errors=True)  # left by a killed run
     try:
         partial.mkdir()
         _extract(archive, partial)
@@ -43,27 +43,27 @@ def _unpack_whole(archive: Path, folder: Path) -> None:
 
 def _extract(archive: Path, folder: Path) -> None:
     try:
-        # The suffix decides first: a tar may hold a zip at its end, and would pass for one.
+        # Check the suffix first: a tar that ends with a zip would pass for a zip.
         if archive.suffix.lower() == ".zip" and zipfile.is_zipfile(archive):
             _extract_zip(archive, folder)
         elif tarfile.is_tarfile(archive):
             with tarfile.open(archive) as tar:
-                # Refuses members that lead outside, devices and links to elsewhere.
+                # This filter refuses members that lead outside, devices and links to elsewhere.
                 tar.extractall(folder, filter="data")
         elif zipfile.is_zipfile(archive):
             _extract_zip(archive, folder)
         else:
             raise UserError(
-                f"{archive} must be a whole .zip, .tar, .tar.gz or .tar.xz, but is none of them: "
-                "get the archive again, or give an unpacked folder"
+                f"{archive} must be a complete .zip, .tar, .tar.gz or .tar.xz, but is none of them: "
+                "download the archive again, or name an unpacked folder"
             )
     except UserError:
         raise
-    # The bytes are foreign, and the readers of archives fail on them in any way they like: KeyError for a
-    # link to nowhere, NotImplementedError for a method of compression, UnicodeEncodeError for a name...
+    # The archive libraries raise all kinds of errors for untrusted bytes: KeyError for a broken link,
+    # NotImplementedError for a compression method, UnicodeEncodeError for a name...
     except Exception as error:
         raise UserError(
-            f"{archive} cannot be unpacked: {error}: get the archive again, or free space in "
+            f"{archive} cannot be unpacked: {error}: download the archive again, or free space in "
             f"{folder.parent}"
         ) from error
 
@@ -79,14 +79,14 @@ def _extract_zip(archive: Path, folder: Path) -> None:
 
 
 def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
-    # Some programs for Windows separate folders by backslashes, against the format's rule.
+    # Some Windows programs separate folders by backslashes, although the format forbids it.
     member.filename = member.filename.replace("\\", "/")
     path = PurePosixPath(member.filename)
-    # '' and '.' have no part, and name the folder itself.
+    # '' and '.' have no parts: they name the folder itself.
     first = path.parts[0] if path.parts else ""
     if path.is_absolute() or ".." in path.parts or ":" in first:
         raise UserError(
-            f"{archive}: a member must stay inside the archive's folder, but one is named "
+            f"{archive}: a member must stay inside the archive's folder, but got "
             f"{member.filename!r}: don't use this archive"
         )
     if member.flag_bits & 1:
@@ -94,7 +94,7 @@ def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
 
 
 def _check_distinct(archive: Path, members: list[zipfile.ZipInfo]) -> None:
-    # The same member twice, as some programs update an archive, is no question: the last one counts.
+    # Some programs update an archive by appending a member again: the last one counts.
     written = {member.orig_filename: member.filename for member in members if not member.is_dir()}
     names = Counter(written.values())
     name, num = names.most_common(1)[0] if names else ("", 0)

@@ -1,4 +1,4 @@
-"""Writing prepared arrays, image by image: the whole dataset never has to fit into memory."""
+"""Write prepared arrays image by image, so that a dataset need not fit into memory."""
 
 import json
 import logging
@@ -35,9 +35,9 @@ Items = Iterable[tuple[np.ndarray, int]]
 
 @dataclass(frozen=True)
 class Content:
-    """What a source gives: the images of both parts, in a fixed order, and what they are.
+    """The images of both parts in a fixed order, with their metadata, as a source provides them.
 
-    `mean` and `std` of each channel in 0 to 1; None: as the training images have it.
+    `mean` and `std` have one value per channel, from 0 to 1; None: measured on the training images.
     """
 
     label: str
@@ -50,14 +50,14 @@ class Content:
     train: Items
     test: Items
     channels: int = 3
-    # Part to the names of its files, in the images' order; None where an image has no file of its own.
+    # File names by part, in the order of the images; None if images have no files of their own.
     files: Mapping[str, Sequence[str]] | None = None
-    # Called once both parts were read; it raises UserError where an image was broken.
+    # Called after both parts were read; raises UserError if an image was broken.
     finish: Callable[[], ImageReading] = ImageReading
 
 
 class NpyAppender:
-    """A .npy file that grows along its first axis. `item_shape` is the shape behind that axis."""
+    """A .npy file that grows along its first axis. `item_shape` is the shape of the other axes."""
 
     def __init__(self, path: Path, dtype: type, item_shape: tuple[int, ...] = ()) -> None:
         self.dtype, self.item_shape, self.num = np.dtype(dtype), item_shape, 0
@@ -75,7 +75,7 @@ class NpyAppender:
         np.lib.format.write_array_header_1_0(self.file, header)
 
     def append(self, values: np.ndarray) -> None:
-        """Add `values`, of shape (any, *item_shape)."""
+        """Append `values` of shape (any, *item_shape)."""
         assert values.shape[1:] == self.item_shape, (values.shape, self.item_shape)
         self.file.write(np.ascontiguousarray(values, dtype=self.dtype).tobytes())
         self.num += len(values)
@@ -96,7 +96,7 @@ class NpyAppender:
 def write_split(
     folder: Path, part: str, items: Items, uniform: bool, size: int, channels: int = 3
 ) -> None:
-    """Write one part's images in the order they come."""
+    """Write the images of one part in the given order."""
     labels, shapes = [], []
     item_shape = (size, size, channels) if uniform else ()
     with NpyAppender(array_file(folder, part, "images"), np.uint8, item_shape) as images:
@@ -108,17 +108,17 @@ def write_split(
                 log.info("%s: %d images so far", part, len(labels))
     np.save(array_file(folder, part, "labels"), np.array(labels, dtype=np.int64))
     if not uniform:
-        _write_places(folder, part, np.array(shapes, dtype=np.int32).reshape(-1, 2), channels)
+        _write_shapes(folder, part, np.array(shapes, dtype=np.int32).reshape(-1, 2), channels)
 
 
-def _write_places(folder: Path, part: str, shapes_N2: np.ndarray, channels: int) -> None:
+def _write_shapes(folder: Path, part: str, shapes_N2: np.ndarray, channels: int) -> None:
     sizes_N = shapes_N2.astype(np.int64).prod(axis=1) * channels
     np.save(array_file(folder, part, "shapes"), shapes_N2)
     np.save(array_file(folder, part, "offsets"), np.cumsum(sizes_N) - sizes_N)
 
 
 def write_prepared(folder: Path, name: str, content: Content, source: str) -> PreparedMeta:
-    """Write both parts of `content` into the empty `folder`, and meta.json last."""
+    """Write both parts of `content` into the empty `folder`, then meta.json."""
     channels = content.channels
     for part in PARTS:
         items = getattr(content, part)
@@ -150,17 +150,17 @@ def write_prepared(folder: Path, name: str, content: Content, source: str) -> Pr
         reading=reading,
     )
     if content.files is not None:
-        # For readers alone: no job needs it.
+        # Only for display: no job needs it.
         write_text(image_names_file(folder), json.dumps(list(content.files["test"])))
     write_meta(folder, meta)
     return meta
 
 
 def measure_channels(split: Split) -> tuple[ChannelValues, ChannelValues]:
-    """Mean and standard deviation of each channel over all pixels of all images, in 0 to 1.
+    """Return mean and standard deviation of each channel over all pixels of all images, from 0 to 1.
 
-    Pixels count alike, whatever image they are of. A channel without any spread gets one level of 255,
-    so that it can be divided by.
+    Each pixel has the same weight. The standard deviation is at least 1/255, since images are divided by
+    it.
     """
     num, sums_C, squares_C = 0, np.zeros(split.channels), np.zeros(split.channels)
     for index in range(len(split)):

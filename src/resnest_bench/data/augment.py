@@ -1,8 +1,8 @@
 """Augmentation of uint8 batches. All random numbers come from a given numpy generator.
 
-torch's global generator is left alone: a prefetching thread would share it with dropout, and then
-no two runs would be equal. What is random is drawn on the CPU, batch by batch, so that it is the
-same on any device; applied it may be to many batches at once.
+torch's global generator is not used: a prefetching thread would share it with dropout, and runs would not
+be reproducible. Random numbers are drawn on the CPU batch by batch, so that they are the same on every
+device. They may then be applied to several batches at once.
 """
 
 import math
@@ -30,7 +30,7 @@ RAND_AUGMENT_STRENGTH = 9 / 30  # magnitude 9 of 0 to 30
 
 @dataclass(frozen=True)
 class Draws:
-    """What was drawn for a batch of B images; None for what the recipe doesn't ask for."""
+    """The random numbers for a batch of B images; None for augmentations that the recipe doesn't use."""
 
     corner_B2: np.ndarray | None = None
     mirrored_B: np.ndarray | None = None
@@ -42,12 +42,12 @@ class Draws:
     erased_B4: np.ndarray | None = None
 
     @classmethod
-    def of(cls, recipe: RecipeSpec, num: int, side: int, rng: np.random.Generator) -> "Draws":
-        """Draw for `num` images of side x side, in an order that never changes."""
+    def draw(cls, recipe: RecipeSpec, num: int, side: int, rng: np.random.Generator) -> "Draws":
+        """Draw for `num` images of side x side. The order of the draws must never change."""
         corner = mirrored = operations = signs = hole = policy_seed = erased = None
         if recipe.crop in SHIFTS:
             corner = rng.integers(0, 2 * shift_margin(recipe.crop, side) + 1, (2, num)).T
-        # Alternating flips are no draw of a batch: what an epoch mirrors follows from the one before.
+        # Alternating flips are not drawn per batch: they follow from those of the epoch before.
         if recipe.flip is True:
             mirrored = rng.random(num) < 0.5
         if recipe.random_augment:
@@ -65,21 +65,21 @@ class Draws:
         return cls(corner, mirrored, operations, signs, hole, policy_seed, erased)
 
     @classmethod
-    def joined(cls, parts: Sequence["Draws"]) -> "Draws":
-        """The draws of several batches, as of one."""
-        together = {}
+    def concatenate(cls, parts: Sequence["Draws"]) -> "Draws":
+        """Return the draws of several batches as those of one."""
+        joined = {}
         for field in fields(cls):
             values = [getattr(part, field.name) for part in parts]
-            together[field.name] = None if values[0] is None else np.concatenate(values)
-        return cls(**together)
+            joined[field.name] = None if values[0] is None else np.concatenate(values)
+        return cls(**joined)
 
 
 def augment_batch(
     images_BHWC: Tensor, draws: Draws, recipe: RecipeSpec, mean: Sequence[float] = (0.0, 0.0, 0.0)
 ) -> Tensor:
-    """Shift, mirror, a policy, cutout and erasing, each where it was drawn; uint8 on any device.
+    """Apply the drawn shifts, flips, policies, cutout and erasing to uint8 images on any device.
 
-    `mean`: of the channels in 0 to 1, which erased rectangles get.
+    Erased rectangles are filled with `mean`, one value per channel from 0 to 1.
     """
     if draws.corner_B2 is not None:
         margin = shift_margin(recipe.crop, images_BHWC.shape[1])
@@ -101,7 +101,7 @@ def augment_batch(
 
 
 def flip_batch(images_BHWC: Tensor, mirrored_B: np.ndarray) -> Tensor:
-    """Mirror the images that are `mirrored_B` (booleans) left to right."""
+    """Flip the images chosen by `mirrored_B` (booleans) left to right."""
     which_B = torch.from_numpy(mirrored_B).to(images_BHWC.device)
     return torch.where(which_B[:, None, None, None], images_BHWC.flip(2), images_BHWC)
 
@@ -111,13 +111,13 @@ SHIFTS = {"pad4": 1 / 8, "reflect2": 1 / 16}
 
 
 def shift_margin(crop: str, side: int) -> int:
-    """The largest shift in pixels, to each side."""
+    """Return the largest shift in pixels, to each side."""
     margin = int(side * SHIFTS[crop])
     return max(margin, 1) if crop == "reflect2" else margin
 
 
 def reflected_shift_batch(images_BHWC: Tensor, corner_B2: np.ndarray, margin: int) -> Tensor:
-    """As `shift_batch`, with the image mirrored at its edges, whose pixels are not repeated."""
+    """Shift like `shift_batch`, with the image mirrored at its edges, whose pixels are not repeated."""
     num, height, width, _ = images_BHWC.shape
     corner = torch.from_numpy(np.ascontiguousarray(corner_B2)).to(images_BHWC.device) - margin
 
@@ -130,7 +130,7 @@ def reflected_shift_batch(images_BHWC: Tensor, corner_B2: np.ndarray, margin: in
 
 
 def shift_batch(images_BHWC: Tensor, corner_B2: np.ndarray, margin: int) -> Tensor:
-    """Pad each image by `margin` black pixels, and cut the old size out at a corner.
+    """Pad each image with `margin` black pixels, and crop the original size at a corner.
 
     `corner_B2`: row and column, from 0 to twice the padding.
     """
@@ -144,10 +144,10 @@ def shift_batch(images_BHWC: Tensor, corner_B2: np.ndarray, margin: int) -> Tens
 
 
 def cutout_batch(images_BHWC: Tensor, hole_B2: np.ndarray, side: int) -> Tensor:
-    """Black out a square of `side` pixels around each centre (row, column), cut at the border.
+    """Black out a square of `side` pixels around each centre (row, column), clipped at the border.
 
-    Source: DeVries and Taylor, Cutout, arXiv:1708.04552, section 3.2. They blank to the mean of the
-    normalised image; black is what `shift_batch` pads with.
+    Source: DeVries and Taylor, Cutout, arXiv:1708.04552, section 3.2. They fill it with the mean
+    of the normalised image; we use black, as `shift_batch` does for its padding.
     """
     _, height, width, _ = images_BHWC.shape
     top_B2 = torch.from_numpy(hole_B2 - side // 2).to(images_BHWC.device)
@@ -161,10 +161,10 @@ def cutout_batch(images_BHWC: Tensor, hole_B2: np.ndarray, side: int) -> Tensor:
 
 
 def draw_erased(num: int, side: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Rectangles (num, 4) to erase: top, left, height, width; all 0 in about 1 - `share` of them.
+    """Draw rectangles (num, 4) to erase: top, left, height, width; about 1 - `share` of them are all 0.
 
     Source: Zhong et al., arXiv:1708.04896, algorithm 1, with torchvision's ranges: an area of 2 to 33 %,
-    an aspect ratio of 0.3 to 3.3. After ten tries that don't fit, nothing is erased.
+    an aspect ratio of 0.3 to 3.3. If ten tries don't fit, nothing is erased.
     """
     boxes_B4 = np.zeros((num, 4), dtype=np.int64)
     for index in np.flatnonzero(rng.random(num) < share):
@@ -194,10 +194,10 @@ def erase_batch(images_BHWC: Tensor, erased_B4: np.ndarray, mean: Sequence[float
 
 
 def policy_batch(images_BHWC: Tensor, seed_B: np.ndarray, policy: str) -> Tensor:
-    """torchvision's TrivialAugmentWide or AutoAugment of each image, by its own seed."""
+    """Apply torchvision's TrivialAugmentWide or AutoAugment to each image, with a seed for each."""
     transform = POLICIES[policy]()
     changed = []
-    # They draw from torch's global generator, which is left as it was.
+    # They draw from torch's global generator, whose state is restored.
     with torch.random.fork_rng(devices=[]):
         for image_HWC, seed in zip(images_BHWC, seed_B, strict=True):
             torch.manual_seed(int(seed))
@@ -213,10 +213,10 @@ POLICIES: dict[str, Callable[[], Callable[[Tensor], Tensor]]] = {
 
 
 def random_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a random crop: an area and an aspect ratio that fit.
+    """Draw top, left, height and width of a random crop.
 
-    Source: Szegedy et al., arXiv:1409.4842, section 6, as in torchvision's RandomResizedCrop. After
-    ten tries that don't fit, the largest central crop of an allowed ratio.
+    Source: Szegedy et al., arXiv:1409.4842, section 6, as in torchvision's RandomResizedCrop. If ten
+    tries don't fit, return the largest central crop of an allowed aspect ratio.
     """
     for _ in range(CROP_TRIES):
         area = height * width * rng.uniform(*SCALE)
@@ -234,16 +234,16 @@ def random_box(height: int, width: int, rng: np.random.Generator) -> tuple[int, 
 
 
 def random_resized_crop(image_HWC: np.ndarray, side: int, rng: np.random.Generator) -> Tensor:
-    """A random crop, scaled to (side, side, C) uint8; bilinear, antialiased."""
+    """Return a random crop, resized to (side, side, C) uint8; bilinear, antialiased."""
     top, left, height, width = random_box(image_HWC.shape[0], image_HWC.shape[1], rng)
-    # A copy of the crop alone: torch takes no read-only memory map.
+    # Copy only the crop: torch doesn't accept a read-only memory map.
     crop_HWC = torch.from_numpy(image_HWC[top : top + height, left : left + width].copy())
     resized_CHW: Tensor = functional.resize(crop_HWC.permute(2, 0, 1), [side, side], antialias=True)
     return resized_CHW.permute(1, 2, 0)
 
 
 def center_crop(image_HWC: np.ndarray, side: int) -> np.ndarray:
-    """The central (side, side, C) of an image that is at least as large."""
+    """Return the central (side, side, C) of an image that is at least that large."""
     top, left = ((length - side) // 2 for length in image_HWC.shape[:2])
     assert top >= 0 <= left, f"an image of {image_HWC.shape} is smaller than the crop, {side}"
     return image_HWC[top : top + side, left : left + side]
@@ -252,7 +252,7 @@ def center_crop(image_HWC: np.ndarray, side: int) -> np.ndarray:
 def _affine(
     images: Tensor, dx: int = 0, dy: int = 0, shear_x: float = 0, shear_y: float = 0
 ) -> Tensor:
-    # A shear's strength is a slope, and it is applied about the corner, as in torchvision.
+    # The strength of a shear is a slope. As in torchvision, it is applied about the corner.
     sheared = bool(shear_x or shear_y)
     degrees = [math.degrees(math.atan(slope)) for slope in (shear_x, shear_y)]
     moved: Tensor = functional.affine(
@@ -289,10 +289,10 @@ RAND_AUGMENT: dict[str, Callable[[Tensor, float], Tensor]] = {
 def rand_augment_batch(
     images_BCHW: Tensor, operations_BR: np.ndarray, signs_BR: np.ndarray
 ) -> Tensor:
-    """R operations of each image one after the other, at magnitude 9 of 30 with the drawn signs.
+    """Apply R operations to each image in turn, at magnitude 9 of 30 with the drawn signs.
 
-    `operations_BR` counts in the order of RAND_AUGMENT. Images that drew the same operation go
-    through it together, which is what makes it quick.
+    `operations_BR` are indices into RAND_AUGMENT. For speed, images with the same operation are
+    processed together.
     """
     names = list(RAND_AUGMENT)
     for drawn_B, sign_B in zip(operations_BR.T, signs_BR.T, strict=True):

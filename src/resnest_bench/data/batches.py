@@ -1,7 +1,7 @@
 """From prepared arrays to normalised batches on a device.
 
-What a batch looks like depends on (seed, epoch, step) alone: a resumed run is equal to the bit, and
-every variant sees the same images, augmented alike.
+A batch depends only on (seed, epoch, step). So a resumed run is equal bit for bit, and every variant sees
+the same images with the same augmentation.
 """
 
 import dataclasses
@@ -24,9 +24,9 @@ from resnest_bench.data.prepared import ChannelValues, PreparedMeta, Split
 from resnest_bench.data.splits import AUGMENT_TAG, alternating_flips
 from resnest_bench.specs import RecipeSpec
 
-# Uniform images below this stay on a GPU as uint8, so that no batch crosses the bus again.
+# Uniform images up to this size are kept on the GPU as uint8, so that no batch has to be copied again.
 KEEP_ON_DEVICE_BYTES = 1 << 30
-# There, so many are augmented at once: an operation costs its launch, whatever the batch.
+# Number of images augmented at once on a GPU, where the time goes into launching kernels.
 CHUNK_IMAGES = 1 << 14
 PREFETCH_DEPTH = 2
 
@@ -34,8 +34,8 @@ PREFETCH_DEPTH = 2
 class BatchLoader:
     """Batches of one part of a dataset: float32 images (B, C, S, S) and int64 labels (B,).
 
-    `recipe` says how training images are augmented; without one, they come as in evaluation.
-    `mean_std` replaces the dataset's own mean and standard deviation, of each channel in 0 to 1.
+    `recipe` says how training images are augmented; without one, they are prepared as in evaluation.
+    `mean_std` replaces the dataset's own mean and standard deviation per channel, from 0 to 1.
     """
 
     def __init__(
@@ -61,21 +61,21 @@ class BatchLoader:
     def train_batch(
         self, indices: np.ndarray, seed: int, epoch: int, step: int
     ) -> tuple[Tensor, Tensor]:
-        """The images at `indices` (B,), augmented as the recipe says; `step` counts in its epoch."""
+        """Return the images at `indices` (B,), augmented as the recipe says; `step` counts within its epoch."""
         return self._augment(self._training_pixels(indices, seed, epoch, step))
 
     def eval_batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        """The images at `indices` (B,), cropped centrally."""
+        """Return the centre crops of the images at `indices` (B,)."""
         return self._normalise(self._pixels(indices)), self._labels(indices)
 
     def iterate_train(
         self, order: np.ndarray, slices: list[slice], seed: int, epoch: int, first: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of one epoch from step `first` on: `order` holds indices, `slices` cuts it.
+        """Yield the batches of one epoch from step `first` on: `slices` divides the indices in `order`.
 
-        Photos are cropped and scaled by a thread, two batches ahead; what it raises is raised here,
-        and closing the generator ends it. On a GPU many batches are augmented at once, which gives
-        the same images as one by one.
+        A thread crops and resizes photos, up to two batches ahead; its errors are raised here, and it
+        ends when the generator is closed. On a GPU, several batches are augmented at once, which gives
+        the same images as one at a time.
         """
 
         slices = slices[first:]
@@ -90,7 +90,7 @@ class BatchLoader:
             finally:
                 source.close()
             return
-        # Where all is done on whole batches, there is nothing worth a thread.
+        # A thread gains nothing if everything is computed on whole batches.
         for steps in step_chunks(slices, CHUNK_IMAGES if self.device.type == "cuda" else 1):
             images_BCHW, labels_B = self._augment(_joined([pixels(step) for step in steps]))
             sizes = [slices[step].stop - slices[step].start for step in steps]
@@ -99,7 +99,7 @@ class BatchLoader:
     def iterate_eval(
         self, batch_size: int, indices: np.ndarray | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images in order, or those at `indices`, cropped centrally."""
+        """Yield the centre crops of all images, or of those at `indices`, in order."""
         if indices is None:
             indices = np.arange(len(self.split))
         for start in range(0, len(indices), batch_size):
@@ -113,14 +113,14 @@ class BatchLoader:
         else:
             images_BHWC = self._pixels(indices)
         recipe = self.recipe
-        draws = Draws.of(recipe, len(indices), self.side, rng) if recipe else Draws()
+        draws = Draws.draw(recipe, len(indices), self.side, rng) if recipe else Draws()
         if recipe and recipe.flip == "alternating":
             mirrored_N = self._flips(seed, epoch)
             draws = dataclasses.replace(draws, mirrored_B=mirrored_N[indices])
         return images_BHWC, indices, draws
 
     def _flips(self, seed: int, epoch: int) -> np.ndarray:
-        """`alternating_flips` of all images, drawn once for an epoch."""
+        """Return `alternating_flips` of all images, drawn once per epoch."""
         if self._flipped is None or self._flipped[0] != (seed, epoch):
             flips_N = alternating_flips(len(self.split), seed, epoch)
             self._flipped = ((seed, epoch), flips_N)
@@ -134,7 +134,7 @@ class BatchLoader:
         return self._normalise(images_BHWC), self._labels(indices)
 
     def _pixels(self, indices: np.ndarray) -> Tensor:
-        """uint8 images (B, S, S, C), on the device where they stay there, else on the CPU."""
+        """Return uint8 images (B, S, S, C): on the device if they are kept there, else on the CPU."""
         if not self.split.uniform:
             crops = [center_crop(self.split.image(i), self.side) for i in indices]
             return torch.from_numpy(np.stack(crops))
@@ -148,12 +148,12 @@ class BatchLoader:
         return torch.from_numpy(self.split.labels[indices]).to(self.device)
 
     def _normalise(self, images_BHWC: Tensor) -> Tensor:
-        # Contiguous as NCHW, whatever the recipe: its memory layout must not come from here.
+        # Always contiguous as NCHW: the recipe's memory layout is chosen elsewhere.
         images_BCHW = images_BHWC.to(self.device).permute(0, 3, 1, 2).contiguous()
         return (images_BCHW.float() / 255 - self.mean_C11) / self.std_C11
 
 
-# uint8 images (B, S, S, C), their indices, and what was drawn for them.
+# uint8 images (B, S, S, C), their indices, and their random draws.
 _Pixels = tuple[Tensor, np.ndarray, Draws]
 
 
@@ -161,11 +161,11 @@ def _joined(parts: list[_Pixels]) -> _Pixels:
     images, indices, draws = zip(*parts, strict=True)
     if len(parts) == 1:
         return parts[0]
-    return torch.cat(images), np.concatenate(indices), Draws.joined(draws)
+    return torch.cat(images), np.concatenate(indices), Draws.concatenate(draws)
 
 
 def step_chunks(slices: list[slice], num_images: int) -> Iterator[range]:
-    """Runs of consecutive steps of about `num_images` images, each of one step at least."""
+    """Group consecutive steps into chunks of about `num_images` images and at least one step."""
     first = 0
     for step, part in enumerate(slices):
         if part.stop - slices[first].start >= num_images or step + 1 == len(slices):
@@ -174,7 +174,7 @@ def step_chunks(slices: list[slice], num_images: int) -> Iterator[range]:
 
 
 def prefetched(make: Callable[[int], _Pixels], num: int) -> Generator[_Pixels, None, None]:
-    """`make(0)` to `make(num - 1)` in order, made by one thread up to two ahead."""
+    """Yield `make(0)` to `make(num - 1)` in order; one thread computes them, up to two ahead."""
     pool = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
     waiting: deque[Future[_Pixels]] = deque()
     try:
@@ -194,7 +194,7 @@ def blend_batch(
     recipe: RecipeSpec,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Mixup or CutMix as the recipe asks; where it asks for both, a fair coin decides for each batch."""
+    """Apply mixup or CutMix as the recipe says; if it has both, a fair coin decides for each batch."""
     use_cutmix = bool(recipe.cutmix_alpha)
     if recipe.mixup_alpha and recipe.cutmix_alpha:
         use_cutmix = bool(torch.randint(2, (), generator=generator, device=generator.device))
@@ -210,10 +210,10 @@ def cutmix_batch(
     alpha: float,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Paste one rectangle of another image of the batch into each, and share the label by area.
+    """CutMix: paste a rectangle of another image of the batch into each, and mix the labels by area.
 
-    One rectangle for a batch: an area of 1 - lambda with lambda from Beta(alpha, alpha), around a
-    uniform centre, cut at the border. Source: Yun et al., arXiv:1905.04899, section 3.1. Returns
+    All images of a batch get the same rectangle: its area is 1 - lambda with lambda from Beta(alpha,
+    alpha), its centre uniform, and it is clipped at the border. Source: Yun et al., arXiv:1905.04899, section 3.1. Returns
     images, and class probabilities (B, K) float32.
     """
     assert alpha > 0, alpha
@@ -232,7 +232,7 @@ def cutmix_batch(
 
 
 def _cut_range(length: int, cut: float, rng: np.random.Generator) -> slice:
-    """About `cut` times the length around a uniform centre, cut at the border."""
+    """Draw a range of about `cut` times the length with a uniform centre, clipped at the border."""
     centre, size = int(rng.integers(length)), int(length * cut)
     return slice(max(0, centre - size // 2), min(length, centre + size - size // 2))
 
@@ -244,15 +244,15 @@ def mixup_batch(
     alpha: float,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Blend each image and its label with another one of the batch.
+    """Mixup: blend each image and its label with those of another image of the batch.
 
-    `lambda x_i + (1 - lambda) x_j` with one lambda from Beta(alpha, alpha) a batch and j from a random
+    `lambda x_i + (1 - lambda) x_j` with one lambda per batch from Beta(alpha, alpha) and j from a random
     permutation. Source: Zhang et al., mixup, arXiv:1710.09412. Returns images, and class
     probabilities (B, K) float32.
     """
     assert alpha > 0, alpha
     order_B = torch.randperm(len(labels_B), generator=generator, device=generator.device)
-    # torch's Beta takes no generator: numpy's is seeded from it.
+    # torch's Beta doesn't accept a generator, so seed numpy's from it.
     seed = torch.randint(2**62, (), generator=generator, device=generator.device)
     share = float(np.random.default_rng(int(seed)).beta(alpha, alpha))
     order_B = order_B.to(images_BCHW.device)

@@ -34,13 +34,13 @@ CLASSES = (
 )
 TRAIN_FILES = tuple(f"cifar-10-batches-py/data_batch_{number}" for number in range(1, 6))
 TEST_FILES = ("cifar-10-batches-py/test_batch",)
-# Per channel over the 50,000 training images in 0 to 1: the usual constants.
+# Per channel over the 50,000 training images, from 0 to 1: the usual constants.
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
 
 
 def read(spec: Cifar10Dataset, name: str, downloads: Path) -> Content:
-    """The archive's images, training batches 1 to 5 in order. Raises UserError."""
+    """Read the archive's images, training batches 1 to 5 in order. Raises UserError."""
     archive = find_archive(spec, name, downloads)
     return Content(
         label="CIFAR-10",
@@ -56,7 +56,7 @@ def read(spec: Cifar10Dataset, name: str, downloads: Path) -> Content:
 
 
 def find_archive(spec: Cifar10Dataset, name: str, downloads: Path) -> Path:
-    """The local archive, or the downloaded one. Raises UserError unless it has the official md5."""
+    """Return the local or the downloaded archive. Raises UserError unless it has the official md5."""
     checksum = Checksum("md5", MD5)
     if spec.path is None:
         return fetch(spec.urls, downloads / ARCHIVE, checksum)
@@ -86,16 +86,16 @@ def read_batch(
     num_classes: int = len(CLASSES),
     label: str = "CIFAR-10",
 ) -> tuple[np.ndarray, list[int]]:
-    """One batch as (N, 32, 32, 3) uint8 and N class indices. Raises UserError."""
+    """Return one batch as (N, 32, 32, 3) uint8 and N class indices. Raises UserError."""
     try:
         batch = load_member(archive, member)
         rows_ND, labels = batch["data"], batch[key]
         images_NCHW = rows_ND.reshape(len(labels), 3, SIDE, SIDE)
-        # True and 1.0 are equal to 1, and no labels.
+        # Check the type too: True and 1.0 are equal to 1, but not labels.
         whole = all(type(value) is int and 0 <= value < num_classes for value in labels)
         if images_NCHW.dtype != np.uint8 or not whole:
             raise ValueError(f"pixels must be uint8 and labels 0 to {num_classes - 1}")
-    # The bytes are foreign: whatever breaks in there, MemoryError included, is the archive's fault.
+    # Untrusted bytes can raise anything, even MemoryError: the archive is at fault.
     except Exception as error:
         raise UserError(
             f"{archive}: {member} is not a batch of {label}: {error}: get the official archive"
@@ -104,17 +104,17 @@ def read_batch(
 
 
 def load_member(archive: Path, member: str) -> Any:
-    """What a member of the archive holds: plain values and uint8 arrays. Raises any error."""
+    """Load plain values and uint8 arrays from a member of the archive. Raises any kind of error."""
     with tarfile.open(archive) as tar:
         file = tar.extractfile(member)
         if file is None:
-            raise ValueError("it is no file")
+            raise ValueError("it is not a file")
         with file:
             return load_arrays(file)
 
 
 def _uint8_dtype(name: str, align: int = 0, copy: int = 0) -> np.dtype:
-    # The archive was written by Python 2 with integers here, which numpy 2.4 warns of.
+    # Python 2 wrote integers for these two arguments, which numpy 2.4 warns about.
     if name not in ("u1", "|u1", "uint8"):
         raise pickle.UnpicklingError(f"only arrays of uint8 are read, not of {name!r}")
     return np.dtype(np.uint8)
@@ -132,7 +132,7 @@ ALLOWED = {
 class _ArrayUnpickler(pickle.Unpickler):
     """Builds numbers, text, lists, dicts and uint8 arrays, and nothing else.
 
-    A pickle can run any code, and an md5 can be forged: no other name is ever looked up.
+    A pickle can run any code, and an md5 can be forged, so no other name is ever looked up.
     """
 
     def find_class(self, module: str, name: str) -> Any:

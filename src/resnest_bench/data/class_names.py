@@ -1,4 +1,4 @@
-"""Names of classes: the same in both parts, printable, and not too alike."""
+"""Check class names: the same in both parts, printable, and not easily confused."""
 
 import unicodedata
 from collections import Counter
@@ -18,7 +18,7 @@ def check_classes(root: Path, files: dict[str, dict[str, list[Path]]]) -> None:
             others = train if there == "train" else test
             raise UserError(
                 f"{root}: train/ and test/ must have the same classes, but {here}/ has "
-                f"{quote_names(names)}, which {there}/ lacks: add it to {there}/ or remove it"
+                f"{quote_names(names)}, which {there}/ lacks: add images to {there}/ or remove the folder"
                 f"{_hint_names(names, others, there)}"
             )
     if len(train) < 2:
@@ -52,13 +52,13 @@ def _hint_names(names: set[str], others: set[str], there: str) -> str:
 
 
 def fold(name: str) -> str:
-    """A class name without what the eye misses: case, blanks and hyphens, forms of a character."""
+    """Reduce a class name for comparison: no case, blanks, hyphens or Unicode variants."""
     plain = unicodedata.normalize("NFKC", name).casefold()
     return "".join(c for c in plain if not c.isspace() and c not in "-_")
 
 
 def find_lookalikes(classes: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Groups of two or more classes whose names differ by case, blanks or hyphens alone."""
+    """Return groups of classes whose names differ only in case, blanks or hyphens."""
     alike = Counter(fold(name) for name in classes)
     return [
         tuple(name for name in classes if fold(name) == key)

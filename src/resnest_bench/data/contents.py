@@ -1,10 +1,10 @@
-"""What a file is that should be an image, as far as its first bytes show it."""
+"""Describe a file that should be an image by its first bytes."""
 
 from pathlib import Path
 
 HEAD_BYTES = 512
 
-# At the start of a file, whatever its ending says.
+# First bytes of a file, whatever its extension is.
 STARTS = {
     b"version https://git-lfs.github.com/spec/": "a Git LFS pointer (`git lfs pull` gets the image)",
     b"%PDF": "a PDF",
@@ -27,7 +27,7 @@ AVIF_BRANDS = (b"avif", b"avis")
 
 
 def describe_content(path: Path) -> str:
-    """What `path` holds, with its article; '' where nothing shows it, or where it is an image."""
+    """Return what `path` holds, with an article; '' if unknown or an image."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -54,12 +54,12 @@ def _describe_container(brand: bytes) -> str:
 def _describe_text(head: bytes) -> str:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")) or b"<html" in text:
-        return "a web page, not the image that was to be downloaded"
+        return "a web page instead of the downloaded image"
     if b"<svg" in text:
         return "an SVG drawing, which is not read"
     if b"annex/objects/" in text:
         return "a git-annex pointer (`git annex get` gets the image)"
-    # The signatures of the images that are read begin so, too.
+    # These are signatures of images that we can read.
     if (head[:1] == b"P" and head[1:2] in b"1234567fy") or head.startswith(
         (b"GIF8", b"BM", b"qoif")
     ):
@@ -69,4 +69,4 @@ def _describe_text(head: bytes) -> str:
     except UnicodeDecodeError:
         return ""
     printable = all(character.isprintable() or character.isspace() for character in words)
-    return "a text" if printable and len(words) > 0.9 * len(head) else ""
+    return "a text file" if printable and len(words) > 0.9 * len(head) else ""

@@ -1,7 +1,7 @@
-"""scikit-learn's handwritten digits: embedded, so that a demo needs no network.
+"""scikit-learn's handwritten digits: they need no download.
 
 Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
-Repository, 1998 (the test part of it, as shipped by scikit-learn).
+Repository, 1998 (its test part, as scikit-learn ships it).
 """
 
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ SIDE = 32
 TEST_EVERY = 5
 
 # Measured over the pixels of the training images of all ten digits, prepared as below:
-# (images / 255).mean() and .std(). A subset of the digits takes the same values.
+# (images / 255).mean() and .std(). A subset of the digits uses the same values.
 MEAN = (0.3052, 0.3052, 0.3052)
 STD = (0.3760, 0.3760, 0.3760)
 
 
 def read(spec: DigitsDataset, name: str, downloads: Path) -> Content:
-    """The chosen digits; the classes are numbered in the order that the spec lists them in."""
+    """Read the chosen digits; classes are numbered in the order of the spec."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -48,7 +48,7 @@ def read(spec: DigitsDataset, name: str, downloads: Path) -> Content:
 
 
 def to_pixels(values_NHW: np.ndarray) -> np.ndarray:
-    """Values 0 to 16 of 8x8 images as (N, 32, 32, 3) uint8: nearest neighbour, equal channels."""
+    """Scale 8x8 images with values 0 to 16 to (N, 32, 32, 3) uint8: nearest neighbour, equal channels."""
     pixels_NHW = np.rint(values_NHW * (255 / 16)).astype(np.uint8)
     factor = SIDE // values_NHW.shape[1]
     large_NHW = pixels_NHW.repeat(factor, axis=1).repeat(factor, axis=2)
@@ -56,7 +56,7 @@ def to_pixels(values_NHW: np.ndarray) -> np.ndarray:
 
 
 def every_nth_of_class(labels_N: np.ndarray, nth: int) -> np.ndarray:
-    """Booleans (N,): true for the `nth`, the 2 `nth`, ... image of each class."""
+    """Return booleans (N,): true for every `nth` image of each class."""
     chosen_N = np.zeros(len(labels_N), dtype=bool)
     for label in np.unique(labels_N):
         chosen_N[np.flatnonzero(labels_N == label)[nth - 1 :: nth]] = True

@@ -1,4 +1,4 @@
-"""Downloads: mirrors in turn, checked by a digest, and never a file that only looks whole."""
+"""Downloads: mirrors are tried in turn, and an incomplete or wrong file is never kept."""
 
 import hashlib
 import http.client
@@ -23,24 +23,24 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Checksum:
-    """`algorithm` is a name that hashlib knows, `value` is in hex."""
+    """`algorithm` is a name in hashlib, `value` is in hex."""
 
     algorithm: str
     value: str
 
     @classmethod
     def parse(cls, text: str) -> "Checksum":
-        """From `algorithm:hex`, the form that a spec has."""
+        """Parse `algorithm:hex`, the form in a spec."""
         return cls(*text.split(":"))
 
     def problem(self, path: Path) -> str | None:
-        """Why `path` is not the file of this checksum, or None where it is."""
-        came = file_digest(path, self.algorithm)
-        if came == self.value:
+        """Return why `path` doesn't have this checksum, or None if it does."""
+        actual = file_digest(path, self.algorithm)
+        if actual == self.value:
             return None
         size = path.stat().st_size
         return (
-            f"must have {self.algorithm} {self.value}, but got {self.algorithm} {came} "
+            f"must have {self.algorithm} {self.value}, but got {self.algorithm} {actual} "
             f"({size} bytes)"
         )
 
@@ -50,24 +50,24 @@ class DownloadError(Exception):
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Digest (hex) of a file, read in pieces."""
+    """Return the digest (hex) of a file without loading all of it."""
     with path.open("rb") as file:
-        # Machines in FIPS mode refuse md5 and sha1 otherwise.
+        # Without this, machines in FIPS mode refuse md5 and sha1.
         start = hashlib.new(algorithm, usedforsecurity=False)
         return hashlib.file_digest(file, lambda: start).hexdigest()
 
 
-ADVICE = "Give the file itself as `path:` in the dataset's entry, or other addresses as `urls:`"
+ADVICE = "Set `path:` of the dataset to a local file, or `urls:` to other addresses"
 
 
 def fetch(urls: tuple[str, ...], target: Path, checksum: Checksum, advice: str = ADVICE) -> Path:
-    """Download `target` from the first of `urls` that gives the file of `checksum`.
+    """Download `target` from the first of `urls` whose file has the checksum.
 
-    A file that is already there and right is kept. Raises UserError that says for each address
-    why it failed; then nothing is left on the disk.
+    An existing file with the checksum is kept. Raises UserError with the reason for each address;
+    then no file is left.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Two jobs may want the same archive: the second one finds it whole.
+    # If two jobs need the same archive, the second one finds it complete.
     with FileLock(target.with_name(f".{target.name}.lock")):
         if target.exists():
             problem = checksum.problem(target)
@@ -102,7 +102,7 @@ def _fetch_one(url: str, target: Path, checksum: Checksum) -> Path:
 
 
 def _chunks(url: str) -> Iterator[bytes]:
-    """The body of `url` in pieces. Every way in which a network fails is a DownloadError."""
+    """Yield the body of `url` in chunks. Raises DownloadError for every kind of network failure."""
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "resnest-bench"})
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
@@ -115,10 +115,12 @@ def _chunks(url: str) -> Iterator[bytes]:
 
 
 def _read(response: http.client.HTTPResponse, total: int | None) -> Iterator[bytes]:
-    seen, reported = 0, time.monotonic()
+    received, reported = 0, time.monotonic()
     while chunk := response.read(CHUNK_BYTES):
         yield chunk
-        seen += len(chunk)
+        received += len(chunk)
         if time.monotonic() - reported > REPORT_SECONDS:
             reported = time.monotonic()
-            log.info("%.1f%s MiB came", seen / MIB, f" of {total / MIB:.1f}" if total else "")
+            log.info(
+                "%.1f%s MiB received", received / MIB, f" of {total / MIB:.1f}" if total else ""
+            )

@@ -1,9 +1,9 @@
-"""Images that a dataset holds more than once: exact copies by their pixels, near ones by their look.
+"""Find images that a dataset holds more than once: exact copies by pixels, near copies by similarity.
 
-Near copies are found in two steps. The perceptual hash pHash (Zauner 2010, as the library ImageHash
-computes it) names candidates: at most MAX_BITS of its 64 bits differ. Then the candidates' thumbnails
-must correlate by MIN_CORRELATION, since a hash alone confuses images that are nearly flat. The
-thresholds' error is measured in docs/methods.md.
+Near copies are found in two steps. The perceptual hash pHash (Zauner 2010, computed as by the library
+ImageHash) finds candidates: at most MAX_BITS of its 64 bits differ. Then the correlation of the candidates'
+thumbnails must be at least MIN_CORRELATION, since a hash alone confuses nearly flat images. docs/methods.md
+has the error rates of these thresholds.
 
 Shape suffixes: N images, G groups of equal images, P pairs of groups, D values of a thumbnail.
 """
@@ -24,9 +24,9 @@ HASH_SIDE, HASH_FREQUENCIES = 32, 8
 MAX_BITS = 12
 THUMB_SIDE = 16
 MIN_CORRELATION = 0.95
-# Standard deviation in levels of 255: what is flatter has nothing to be known by.
+# Standard deviation in levels of 255. Flatter images can't be compared.
 MIN_CONTRAST = 2.0
-# More pairs with near hashes say that the data's images look alike: then no look tells a copy.
+# With more pairs of similar hashes, all images look alike, and near copies can't be recognised.
 MAX_CANDIDATES = 5_000_000
 HASHES_AT_ONCE, PAIRS_AT_ONCE, XORS_AT_ONCE = 1024, 4096, 1 << 20
 
@@ -39,7 +39,7 @@ class Images(Protocol):
 
 
 class BothParts:
-    """The images of a dataset as (H, W, C) uint8: those of train, then those of test."""
+    """The images of a dataset as (H, W, C) uint8: train, then test."""
 
     def __init__(self, data: PreparedDataset) -> None:
         self._train, self._test = data.train, data.test
@@ -57,14 +57,14 @@ class Duplicates:
     """Which images are alike. Images are numbered as in `BothParts`."""
 
     group_N: np.ndarray  # equal images have the same number
-    first_G: np.ndarray  # the first image of each group: of train, where there is one
-    near_P2: np.ndarray | None  # groups that look alike; None: not looked for
+    first_G: np.ndarray  # the first image of each group, from train if possible
+    near_P2: np.ndarray | None  # pairs of groups that are near copies; None: not checked
     correlation_P: np.ndarray  # of the first images' thumbnails
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images that are alike. Of one in both parts, `image` is that of test."""
+    """An image and a copy of it. If they are in different parts, `image` is the one in test."""
 
     image: int
     other: int
@@ -74,9 +74,9 @@ class Pair:
 
 
 def find_duplicates(images: Images, look_for_near: bool = True) -> Duplicates:
-    """Groups of equal images and, if asked for, the pairs of groups that look alike.
+    """Find groups of equal images and, if asked for, the pairs of groups that are near copies.
 
-    `near_P2` is None too where more than MAX_CANDIDATES pairs have near hashes.
+    `near_P2` is also None if more than MAX_CANDIDATES pairs have similar hashes.
     """
     group_N, first_G = group_equal(images)
     nothing = Duplicates(group_N, first_G, None, np.empty(0))
@@ -92,7 +92,7 @@ def find_duplicates(images: Images, look_for_near: bool = True) -> Duplicates:
 
 
 def group_equal(images: Images) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) the group of each image, by shape and pixels; (G,) the first image of each group."""
+    """Return the group (N,) of each image, by shape and pixels, and the first image (G,) of each group."""
     numbers: dict[bytes, int] = {}
     group_N = np.empty(len(images), dtype=np.int64)
     for index in range(len(images)):
@@ -104,7 +104,7 @@ def group_equal(images: Images) -> tuple[np.ndarray, np.ndarray]:
 
 
 def perceptual_hashes(images: Iterable[np.ndarray]) -> np.ndarray:
-    """(N,) uint64: pHash of each image, bit for bit as ImageHash's `phash`."""
+    """Return the pHash of each image, (N,) uint64, equal bit for bit to ImageHash's `phash`."""
     hashes = [_hash_block(np.stack(block)) for block in _blocks(map(_gray_square, images))]
     return np.concatenate([np.empty(0, dtype=np.uint64), *hashes])
 
@@ -130,7 +130,7 @@ def _gray_square(image_HWC: np.ndarray) -> np.ndarray:
 
 
 def _hash_block(gray_NHW: np.ndarray) -> np.ndarray:
-    """Which of the lowest frequencies lie above their median."""
+    """Compute which of the lowest frequencies are above their median."""
     low_NHW = dctn(gray_NHW, axes=(1, 2))[:, :HASH_FREQUENCIES, :HASH_FREQUENCIES]
     low_NF = low_NHW.reshape(len(gray_NHW), -1)
     bits_NF = low_NF > np.median(low_NF, axis=1, keepdims=True)
@@ -139,7 +139,7 @@ def _hash_block(gray_NHW: np.ndarray) -> np.ndarray:
 
 
 def near_hashes(hashes_N: np.ndarray) -> Iterator[np.ndarray]:
-    """Pairs (any, 2) of hashes, the lower index first, that differ in at most MAX_BITS bits."""
+    """Yield pairs (any, 2) of hashes, lower index first, that differ in at most MAX_BITS bits."""
     rows = max(1, XORS_AT_ONCE // max(1, len(hashes_N)))
     for start in range(0, len(hashes_N), rows):
         block = hashes_N[start : start + rows, None]
@@ -150,19 +150,19 @@ def near_hashes(hashes_N: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _candidates(hashes_G: np.ndarray) -> np.ndarray | None:
-    found, count = [np.empty((0, 2), dtype=np.int64)], 0
+    parts, count = [np.empty((0, 2), dtype=np.int64)], 0
     for pairs_P2 in near_hashes(hashes_G):
-        found.append(pairs_P2)
+        parts.append(pairs_P2)
         count += len(pairs_P2)
         if count > MAX_CANDIDATES:
             return None
-    return np.concatenate(found)
+    return np.concatenate(parts)
 
 
 def thumb_correlations(images: Images, pairs_P2: np.ndarray) -> np.ndarray:
-    """(P,) the correlation of the images' thumbnails, colours apart from their mean; 0 of a flat image.
+    """Return the correlations (P,) of the images' thumbnails, each channel centred; 0 for a flat image.
 
-    It doesn't change with brightness, contrast or tint.
+    They don't change with brightness, contrast or tint.
     """
     indices, places = np.unique(pairs_P2, return_inverse=True)
     places_P2 = places.reshape(-1, 2)
@@ -184,7 +184,7 @@ def _thumb(image_HWC: np.ndarray) -> np.ndarray:
 def _correlate(thumbs_ND: np.ndarray, places_P2: np.ndarray) -> np.ndarray:
     values_P2DC = thumbs_ND[places_P2].astype(np.float32)
     values_P2DC = values_P2DC.reshape(len(places_P2), 2, THUMB_SIDE**2, -1)
-    # By channel: the blue of two skies would correlate, whatever flies there.
+    # Centre each channel: else two photos of a blue sky would correlate, whatever they show.
     values_P2DC -= values_P2DC.mean(axis=2, keepdims=True)
     values_P2D = values_P2DC.reshape(len(places_P2), 2, -1)
     spread_P2 = values_P2D.std(axis=2)
@@ -196,7 +196,7 @@ def _correlate(thumbs_ND: np.ndarray, places_P2: np.ndarray) -> np.ndarray:
 def count_duplicates(
     found: Duplicates, labels_N: np.ndarray, in_test_N: np.ndarray
 ) -> DuplicateCounts:
-    """How many images are in both parts, repeated within one, or under two labels."""
+    """Count images that are in both parts, repeated within a part, or under two labels."""
     group_N, num_groups = found.group_N, len(found.first_G)
     num_train_G = np.bincount(group_N[~in_test_N], minlength=num_groups)
     num_test_G = np.bincount(group_N[in_test_N], minlength=num_groups)
@@ -216,7 +216,7 @@ def count_duplicates(
 
 
 def _any_near(near_P2: np.ndarray, count_G: np.ndarray) -> np.ndarray:
-    """(G,) whether a group that looks like this one has a count above 0."""
+    """Return booleans (G,): whether a near copy of the group has a count above 0."""
     near_G = np.zeros(len(count_G), dtype=bool)
     for here, there in ((0, 1), (1, 0)):
         near_G[near_P2[count_G[near_P2[:, there]] > 0, here]] = True
@@ -224,7 +224,7 @@ def _any_near(near_P2: np.ndarray, count_G: np.ndarray) -> np.ndarray:
 
 
 def _under_two_labels(group_N: np.ndarray, near_P2: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
-    """(N,) whether an equal image, or one that looks alike, has another label."""
+    """Return booleans (N,): whether an exact or near copy of the image has another label."""
     num_groups = int(group_N.max(initial=-1)) + 1
     own_low_G = np.full(num_groups, np.iinfo(np.int64).max)
     own_high_G = np.full(num_groups, -1)
@@ -239,9 +239,9 @@ def _under_two_labels(group_N: np.ndarray, near_P2: np.ndarray, labels_N: np.nda
 
 
 def list_pairs(found: Duplicates, labels_N: np.ndarray, in_test_N: np.ndarray) -> list[Pair]:
-    """Each image with the first one that equals it, and the first images of groups that look alike.
+    """List each image with its first exact copy, and the first images of groups that are near copies.
 
-    Those in both parts come first, then those under two labels, then by file.
+    Pairs across both parts come first, then those with two labels, in the order of the images.
     """
     later_N = np.flatnonzero(found.first_G[found.group_N] != np.arange(len(found.group_N)))
     equal = [(int(found.first_G[found.group_N[i]]), int(i), None) for i in later_N]

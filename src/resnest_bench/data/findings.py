@@ -1,4 +1,4 @@
-"""What was found while a folder of images was read: counted for the record, told in the log."""
+"""Problems found while a folder of images is read: counted for the record, and logged."""
 
 import logging
 from collections import Counter
@@ -19,27 +19,27 @@ from resnest_bench.words import list_names
 
 log = logging.getLogger(__name__)
 
-# Images whose brightest value is in the lower half are nearly black to a network.
+# If the brightest value is in the lower half, a network sees nearly black images.
 DIM_BELOW = 128
 USE_OF_VALIDATION = (
-    "validation: hold_out measures on it where a recipe has a validation_fraction; validation: train "
-    "adds it to the training images"
+    "Set validation: hold_out to measure on it if a recipe has a validation_fraction, or validation: "
+    "train to add it to the training images"
 )
 
 
 def describe_files(paths: Iterable[Path]) -> dict[Path, str]:
-    """Paths with what they hold, where it is an image of a format that is not read."""
+    """Return what each path holds if it is an image in an unsupported format, else ''."""
     contents = {path: describe_content(path) if path.is_file() else "" for path in paths}
     return {path: text if "not read" in text else "" for path, text in contents.items()}
 
 
 @dataclass
 class Findings:
-    """One reading of a dataset: grows while the images are decoded, in their order.
+    """What is found while a dataset is read: it grows as the images are decoded, in their order.
 
     Attributes:
-        reports: the folder of the files that list everything where a message can't.
-        files: part to the names of its images relative to the root, in order, without broken ones.
+        reports: the folder for complete lists of files that are too long for a message.
+        files: part to the names of its unbroken images relative to the root, in order.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Findings:
 
     def show(self, path: Path) -> str:
         root = self.tree.root
-        # A table may name images that lie elsewhere.
+        # A table may name images outside of the root.
         return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
     def add_pixels(self, pixels: Pixels) -> None:
@@ -72,12 +72,12 @@ class Findings:
         self.files[part].remove(self.show(path))
 
     def finish(self) -> ImageReading:
-        """What the record says, once every image was asked for. Raises UserError where one was broken.
+        """Return the counts for the record, after every image was read. Raises UserError if one was broken.
 
-        With `skip_broken` it is raised only where a class has no image left.
+        With `skip_broken`, raises it only if a class has no image left.
         """
-        self._tell_broken()
-        self._tell_pixels()
+        self._report_broken()
+        self._report_pixels()
         left_out = self.tree.left_out
         return ImageReading(
             num_skipped_files=len(left_out.files) + len(left_out.misnamed),
@@ -95,7 +95,7 @@ class Findings:
         bad = {path for path, _ in self.broken}
         return sum(path not in bad for paths in self.tree.held_out.values() for path in paths)
 
-    def _tell_broken(self) -> None:
+    def _report_broken(self) -> None:
         if not self.broken:
             return
         reasons = dict(self.broken)
@@ -103,11 +103,11 @@ class Findings:
         num = f"{len(reasons)} of {len(reasons) + sum(map(len, self.files.values()))} images"
         if not self.skip_broken:
             raise UserError(
-                f"datasets.{self.name}: every image must be whole, but {num} cannot be used: "
-                f"{named}. Repair them or take them out, or leave them out with broken: skip"
+                f"datasets.{self.name}: every image must be readable, but {num} are not: {named}. Repair "
+                "or remove them, or skip them with broken: skip"
             )
         log.warning(
-            "%s: %s cannot be used and are left out (%s): %s",
+            "%s: %s cannot be read and are skipped (%s): %s",
             self.name,
             num,
             self._count_places(reasons),
@@ -121,62 +121,62 @@ class Findings:
             for name, paths in self.tree.files[part].items():
                 if bad.issuperset(paths):
                     raise UserError(
-                        f"datasets.{self.name}: a class must have at least one image that can be "
-                        f"used, but {part}/{name} has none: repair one, or remove the class"
+                        f"datasets.{self.name}: a class must have at least one readable image, "
+                        f"but {part}/{name} has none: repair one, or remove the class"
                     )
 
-    def _tell_pixels(self) -> None:
+    def _report_pixels(self) -> None:
         if self.num_transparent:
             log.info(
-                "%s: images with transparent pixels, which are shown on white: %d",
+                "%s: images with transparent pixels, which are put on white: %d",
                 self.name,
                 self.num_transparent,
             )
         if self.white is not None:
             log.info(
-                "%s: images of more than 8 bits a channel: %d; white is their value %g (max_value: "
-                "says another one)",
+                "%s: images with more than 8 bits per channel: %d; white is %g (set max_value: to change "
+                "it)",
                 self.name,
                 self.num_deep,
                 self.white,
             )
         if self.brightest < DIM_BELOW:
             log.warning(
-                "%s: no pixel is brighter than %d of 255, so that all images are nearly black: "
-                "brighten the files if that is a mistake",
+                "%s: no pixel is brighter than %d of 255, so all images are nearly black: brighten the "
+                "files if that is a mistake",
                 self.name,
                 self.brightest,
             )
 
-    def tell_left_out(self) -> None:
-        """Say which files and folders are not read, with their number for each class."""
+    def report_left_out(self) -> None:
+        """Log which files and folders are not read, with their number per class."""
         left_out = self.tree.left_out
         if left_out.files:
             self._warn(
-                "left-out", "left out, by their endings no images", describe_files(left_out.files)
+                "left-out", "skipped, not images by extension", describe_files(left_out.files)
             )
         if left_out.misnamed:
             kinds = {path: f"a {kind} image" for path, kind in left_out.misnamed.items()}
             self._warn(
                 "misnamed",
-                "left out for their endings, but they hold an image (rename them to use them)",
+                "skipped because of their extensions, although they are images (rename them to use them)",
                 kinds,
             )
         if left_out.clutter:
             self._warn(
                 "folders",
-                "left out, folders that are hidden or of other programs",
+                "skipped, folders that are hidden or belong to other programs",
                 dict.fromkeys(left_out.clutter, ""),
             )
         for folder, num in left_out.unused.items():
             log.warning(
-                "%s: %s/ is not used (images in it: %d): only train/ and test/ are read. %s",
+                "%s: %s/ is not used (images: %d): only train/ and test/ are read. %s",
                 self.name,
                 folder,
                 num,
                 USE_OF_VALIDATION
                 if folder.lower() in VALIDATION_NAMES
-                else "validation_fraction in a recipe holds out a part of train/",
+                else "Set validation_fraction in a recipe to hold out a part of train/",
             )
         for names in find_lookalikes(self.tree.classes):
             log.warning(
@@ -194,12 +194,12 @@ class Findings:
         )
 
     def _count_places(self, paths: Iterable[Path]) -> str:
-        """'train/cat 3, test/dog 1': files for each class."""
+        """Return the number of files per class, like 'train/cat 3, test/dog 1'."""
         places = Counter("/".join(self.show(path).split("/")[:-1][:2]) or "." for path in paths)
         return ", ".join(f"{place} {num}" for place, num in sorted(places.items()))
 
     def list_files(self, kind: str, reasons: Mapping[Path, str]) -> str:
-        """The first ten, with the reason; all of them go into the report where there are more."""
+        """Name the first ten files with the reason. If there are more, write all of them to a report."""
         lines = [
             self.show(path) + (f" ({why.removeprefix('it is ')})" if why else "")
             for path, why in reasons.items()

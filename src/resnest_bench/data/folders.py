@@ -1,6 +1,6 @@
-"""Which image files a folder of `train/<class>/` and `test/<class>/` holds, and what is left out.
+"""List the image files in a folder with `train/<class>/` and `test/<class>/`, and what is skipped.
 
-A folder of `<class>/` without parts is listed whole, to be divided.
+A folder with only `<class>/` is listed as a whole, and split later.
 """
 
 import os
@@ -15,7 +15,7 @@ from resnest_bench.data.prepared import PARTS
 from resnest_bench.errors import UserError
 from resnest_bench.records.observations import MadeSplit
 
-# What file managers, disk stations and archives put into folders: thumbnails, bins, resource forks.
+# Folders that file managers, NAS devices and archivers create: thumbnails, bins, resource forks.
 CLUTTER_FOLDERS = frozenset(
     {
         "__macosx",
@@ -39,10 +39,10 @@ class LeftOut:
     """Files and folders of a dataset that are not read.
 
     Attributes:
-        files: not images by their endings.
-        misnamed: images by their content, with an ending that no image has; with their format.
-        clutter: folders that some program put there, and hidden ones.
-        unused: folders beside train/ and test/ with the number of images in them.
+        files: files without the extension of an image.
+        misnamed: images without the extension of an image, with their format.
+        clutter: hidden folders and those of other programs.
+        unused: folders next to train/ and test/, with their numbers of images.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -56,8 +56,8 @@ class Tree:
     """The image files below a root, by part and class.
 
     Attributes:
-        held_out: by class, images of the data's own validation part. They are the last ones of train.
-        split: how train and test were made, where the data don't say it.
+        held_out: images of the data's own validation part by class. They come last in train.
+        split: how train and test were made, if the data don't have parts.
     """
 
     root: Path
@@ -68,7 +68,7 @@ class Tree:
     split: MadeSplit | None = None
 
     def paths(self, part: str) -> list[tuple[Path, int]]:
-        """Every image of a part with its class index."""
+        """Return every image of a part with its class index."""
         groups = [self.files[part], self.held_out] if part == "train" else [self.files[part]]
         return [
             (path, label)
@@ -79,9 +79,9 @@ class Tree:
 
 
 def find_root(folder: Path, validation: str = "ignore") -> Path:
-    """The folder that holds train/ and test/: `folder` itself or one inside it. Raises UserError.
+    """Find the folder with train/ and test/: `folder` itself or one inside it. Raises UserError.
 
-    With `validation: test`, one that holds train/ and a validation part.
+    With `validation: test`, find a folder with train/ and a validation part.
     """
     inside = [path for path in _list_folder(folder) if _is_class(path)]
     if _has_parts(folder, validation):
@@ -89,13 +89,13 @@ def find_root(folder: Path, validation: str = "ignore") -> Path:
     roots = [path for path in inside if _has_parts(path, validation)]
     if len(roots) > 1:
         raise UserError(
-            f"{folder} must hold train/ and test/ once, but {quote_names(p.name for p in roots)} each "
-            "have both: name one of them in the dataset's path"
+            f"{folder} must have only one pair of train/ and test/, but got one in each of "
+            f"{quote_names(p.name for p in roots)}: name one of them in the dataset's path"
         )
     if not roots:
         test = "val" if validation == "test" else "test"
         raise UserError(
-            f"{folder} must hold train/ and {test}/, directly or one level down, but holds "
+            f"{folder} must have train/ and {test}/, directly or one level down, but got "
             f"{', '.join(path.name for path in inside) or 'no folder'}: make train/<class>/ and "
             f"{test}/<class>/ there{_hint_parts(inside)}{_hint_split(inside)}"
         )
@@ -117,14 +117,14 @@ def _list_validation(folder: Path) -> list[Path]:
 
 
 def _find_validation(root: Path, validation: str) -> Path:
-    """The one folder of validation images. Raises UserError where there is none or more."""
+    """Find the folder of validation images. Raises UserError unless there is exactly one."""
     found = _list_validation(root)
     if len(found) == 1:
         return found[0]
-    came = f"has {quote_names(path.name for path in found)}" if found else "has none of them"
+    names = quote_names(path.name for path in found) or "none"
     raise UserError(
-        f"validation: {validation} needs one folder val/, valid/ or validation/ next to train/, but "
-        f"{root} {came}: {'merge them' if found else 'add it'}, or leave out validation"
+        f"validation: {validation} needs one folder val/, valid/ or validation/ next to train/, but got "
+        f"{names} in {root}: {'merge them' if found else 'add it'}, or remove validation"
     )
 
 
@@ -132,7 +132,7 @@ def _hint_split(inside: list[Path]) -> str:
     names = {path.name.lower() for path in inside}
     if len(names) < 2 or names & {*PARTS, *OTHER_NAMES}:
         return ""
-    return ". Where these folders are the classes, state split: {test_fraction: 0.2}"
+    return ". If these folders are the classes, set split: {test_fraction: 0.2}"
 
 
 def _hint_parts(inside: list[Path]) -> str:
@@ -141,7 +141,7 @@ def _hint_parts(inside: list[Path]) -> str:
         for name in names:
             meant = OTHER_NAMES.get(name.lower().strip(), name.lower().strip())
             if meant in PARTS and meant not in names:
-                also = ", or state validation: test" if meant == "test" else ""
+                also = ", or set validation: test" if meant == "test" else ""
                 return f" (rename {name!r} to {meant!r}{also})"
     return ""
 
@@ -152,8 +152,8 @@ def scan(
     """List the images of both parts. Raises UserError for a class that can't be trained or tested.
 
     Args:
-        validation: what becomes of a validation part, as a dataset's spec says it.
-        endings: of the files that hold an image.
+        validation: how to use a validation part, as in a dataset's spec.
+        endings: the extensions of image files.
     """
     left_out = LeftOut()
     names = {part: part for part in PARTS}
@@ -177,12 +177,12 @@ def scan(
 
 
 def join_validation(tree: Tree, given: dict[str, list[Path]], validation: str) -> Tree:
-    """The tree with the images of a validation part where `validation` wants them."""
+    """Add the images of a validation part to the tree as `validation` says."""
     strange = set(given) - set(tree.classes)
     if strange and validation in ("train", "hold_out"):
         raise UserError(
-            f"{tree.root}: the validation part must have classes of train alone, but has "
-            f"{quote_names(strange)}: add them to train, or take them out"
+            f"{tree.root}: the validation part must have only classes of train, but got "
+            f"{quote_names(strange)}: add them to train, or remove them"
         )
     if validation == "train":
         for name, paths in given.items():
@@ -191,9 +191,9 @@ def join_validation(tree: Tree, given: dict[str, list[Path]], validation: str) -
 
 
 def find_class_root(folder: Path) -> Path:
-    """The folder that holds the classes' folders: `folder` or the only one inside it.
+    """Find the folder with one folder per class: `folder` or the only one inside it.
 
-    Raises UserError where it is divided into parts already.
+    Raises UserError if it already has parts.
     """
     inside = [path for path in _list_folder(folder) if _is_class(path)]
     if len(inside) == 1 and sum(_is_class(path) for path in _list_folder(inside[0])) > 1:
@@ -201,8 +201,8 @@ def find_class_root(folder: Path) -> Path:
     names = {path.name.lower() for path in inside}
     if "train" in names and names & {"test", *VALIDATION_NAMES}:
         raise UserError(
-            f"split is for data without parts, but {folder} holds {quote_names(p.name for p in inside)}: "
-            "leave out split"
+            f"split is for data without parts, but got {quote_names(p.name for p in inside)} in {folder}: "
+            "remove split"
         )
     return folder
 
@@ -210,7 +210,7 @@ def find_class_root(folder: Path) -> Path:
 def scan_classes(
     root: Path, endings: frozenset[str] | set[str] = EXTENSIONS
 ) -> tuple[dict[str, list[Path]], LeftOut]:
-    """The images of each class of a folder without parts. Raises UserError where it has none."""
+    """List the images of each class in a folder without parts. Raises UserError if a class has none."""
     left_out = LeftOut()
     files = _list_classes(root, left_out, endings)
     if len(files) < 2:
@@ -237,7 +237,7 @@ def _note_unused(folder: Path, left_out: LeftOut) -> None:
 
 
 def _enter_part(root: Path, part: str) -> Path:
-    """train/, or train/train/ where train/ holds nothing else: archives are often made so."""
+    """Return train/, or train/train/ if train/ holds nothing else, as in many archives."""
     folder = root / part
     inside = [path for path in _list_folder(folder) if _is_class(path)]
     return inside[0] if [path.name for path in inside] == [part] else folder
@@ -289,19 +289,19 @@ def _list_images(folder: Path, left_out: LeftOut, endings: frozenset[str] | set[
                 images.append(path)
             else:
                 _leave_out(path, left_out)
-    # By text: the order must not depend on the file system.
+    # Sort by text: the order must not depend on the file system.
     return sorted(images, key=str)
 
 
 def _is_image(path: Path, endings: frozenset[str] | set[str]) -> bool:
     if path.suffix.lower() not in endings or path.name.startswith("."):
         return False
-    # A link to nowhere is a broken image. A pipe is none: whoever opens it waits for ever.
+    # A broken link counts as a broken image. A pipe doesn't count: opening it would block forever.
     return path.is_file() or not path.exists()
 
 
 def _leave_out(path: Path, left_out: LeftOut) -> None:
-    # A hidden file is some program's own, a thumbnail or what macOS adds, even with an image in it.
+    # Hidden files belong to other programs, even if they are images, like thumbnails.
     hidden = path.name.startswith(".")
     kind = identify(path) if path.is_file() and not hidden else ""
     if kind:
@@ -317,10 +317,10 @@ def _is_class(path: Path) -> bool:
 
 
 def walk_folders(folder: Path, strict: bool = False) -> Iterator[tuple[str, list[str], list[str]]]:
-    """`os.walk` in sorted order that follows links. The folders' list may be changed, as there.
+    """Walk like `os.walk`, but sorted and following links. The caller may change the list of folders.
 
-    A link to a folder that it lies in has no end: it is left out. With `strict`, UserError is raised
-    for it and for a folder that can't be read.
+    A link to one of its own parent folders is skipped, since it never ends. With `strict`, raises UserError
+    for such a link and for an unreadable folder.
     """
 
     def fail(error: OSError) -> None:
@@ -331,17 +331,17 @@ def walk_folders(folder: Path, strict: bool = False) -> Iterator[tuple[str, list
         loops = [name for name in folders if _is_loop(os.path.join(place, name))]
         if loops and strict:
             raise UserError(
-                f"a link must not lead to a folder that it lies in, but "
-                f"{os.path.join(place, loops[0])} does: remove it"
+                "a link must not lead to one of its own parent folders, but got "
+                f"{os.path.join(place, loops[0])}: remove it"
             )
         folders[:] = sorted(name for name in folders if name not in loops)
         yield place, folders, sorted(names)
 
 
 def walk_files(path: Path) -> Iterator[tuple[str, Path]]:
-    """Every file below `path` in sorted order, by its name relative to it; '' for `path` itself."""
+    """Yield every file below `path`, sorted, with its relative name; '' if `path` is a file."""
     if path.is_file():
-        # Not its name: a moved archive is the same one.
+        # Without its name, since a renamed archive is the same.
         yield "", path
         return
     for place, _, names in walk_folders(path):

@@ -1,7 +1,7 @@
-"""Data sets of Hugging Face: what `save_to_disk` wrote, Parquet files, or one of the hub.
+"""Hugging Face datasets: written by `save_to_disk`, as Parquet files, or from the hub.
 
-Both formats are Arrow's, which pyarrow reads: an image is a struct of `bytes`, the encoded file, and
-`path`. The files are unpacked once, next to a table of their labels, and read as those of any table.
+pyarrow reads both formats: an image is a struct of `bytes`, the encoded file, and `path`. The images are
+unpacked to files once, and then read like those of any folder.
 """
 
 import json
@@ -28,18 +28,18 @@ from resnest_bench.words import list_names
 log = logging.getLogger(__name__)
 
 STATE, PARTS_FILE, INFO = "state.json", "dataset_dict.json", "dataset_info.json"
-# Rows that are in memory at once.
+# Number of rows in memory at once.
 BATCH_ROWS = 256
 SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Shards:
-    """The files of a data set.
+    """The files of a dataset.
 
     Attributes:
-        by_part: part to its files; the only part '' where the data don't say.
-        features: the columns' types, as `datasets` describes them.
+        by_part: files by part; '' is the only part if the data don't have parts.
+        features: types of the columns, as the library `datasets` describes them.
     """
 
     root: Path
@@ -48,7 +48,7 @@ class Shards:
 
 
 def read(spec: HuggingFaceDataset, name: str, downloads: Path) -> Content:
-    """Unpack the images where that was not done, and read them. Raises UserError."""
+    """Unpack the images unless that was done before, and read them. Raises UserError."""
     shards = find_shards(spec, locate(spec, name, downloads), name)
     folder = unpack(spec, shards, name, downloads)
     tree = list_images(spec, shards, name, folder, downloads.parent / "reports")
@@ -56,11 +56,11 @@ def read(spec: HuggingFaceDataset, name: str, downloads: Path) -> Content:
 
 
 def check(spec: HuggingFaceDataset, name: str) -> None:
-    """Look at the files of a data set on this machine. Raises UserError."""
+    """Check the files of a local dataset without reading images. Raises UserError."""
     if spec.path:
         shards = find_shards(spec, expand_path(spec.path), name)
         _all_files(shards)
-        # The columns are looked for in each file; no image is read.
+        # Check the columns of each part; no image is read.
         columns = [spec.label_column, *([spec.group_column] if spec.group_column else [])]
         for files in shards.by_part.values():
             for _ in read_rows(files[0], columns):
@@ -68,22 +68,22 @@ def check(spec: HuggingFaceDataset, name: str) -> None:
 
 
 def locate(spec: HuggingFaceDataset, name: str, downloads: Path) -> Path:
-    """The folder with the data set's files, downloaded where it has to be. Raises UserError."""
+    """Return the folder with the files of the dataset, downloaded if necessary. Raises UserError."""
     if spec.hub:
         return fetch_hub(spec, name, downloads)
     path = expand_path(spec.path or "")
     if not path.is_dir():
         problem = f"{path} is a file" if path.exists() else describe_missing(path)
         raise UserError(
-            f"datasets.{name}.path must be a folder that save_to_disk wrote, or one of Parquet files, "
-            f"but {problem}: change the path"
+            f"datasets.{name}.path must be a folder written by save_to_disk, or with Parquet files, but "
+            f"{problem}: change the path"
         )
     return path
 
 
 def fetch_hub(spec: HuggingFaceDataset, name: str, downloads: Path) -> Path:
     """Download the Parquet files of `spec.hub` once. Raises UserError."""
-    # timm needs it: it is always here.
+    # Always installed, since timm needs it.
     from huggingface_hub import snapshot_download
 
     key = re.sub(r"[^A-Za-z0-9._-]", "_", f"{spec.hub}-{spec.config}-{spec.revision}")
@@ -101,10 +101,10 @@ def fetch_hub(spec: HuggingFaceDataset, name: str, downloads: Path) -> Path:
                 allow_patterns=[f"{spec.config}/*.parquet", "data/*.parquet"],
                 local_dir=folder,
             )
-        # Networks, the hub and its library raise anything.
+        # The network, the hub and its library can raise anything.
         except Exception as error:
             raise UserError(
-                f"datasets.{name}: cannot get {spec.hub} (revision {spec.revision}) from the hub: "
+                f"datasets.{name}: cannot download {spec.hub} (revision {spec.revision}) from the hub: "
                 f"{first_line(error)}: check hub, config and revision, or download it elsewhere and "
                 "give its folder as path"
             ) from error
@@ -113,7 +113,7 @@ def fetch_hub(spec: HuggingFaceDataset, name: str, downloads: Path) -> Path:
 
 
 def find_shards(spec: HuggingFaceDataset, root: Path, name: str) -> Shards:
-    """Which files hold which part. Raises UserError where there are none."""
+    """Find the files of each part. Raises UserError if there are none."""
     if (root / PARTS_FILE).exists():
         parts = _read_json(root / PARTS_FILE).get("splits", [])
         by_part = {_name_part(spec, part): _read_state(root / part) for part in parts}
@@ -145,12 +145,12 @@ _KNOWN = ("train", "test", "validation")
 
 
 def _name_part(spec: HuggingFaceDataset, word: str) -> str:
-    """train, test or validation for what the data call so; other words stay."""
+    """Translate the data's name of a part to train, test or validation; other names are unchanged."""
     if word == spec.test_split:
         return "test"
     if word == spec.train_split:
         return "train"
-    # A part that another one replaces, like test where test_split is validation.
+    # In brackets: a part that is replaced, like test if test_split is validation.
     return "validation" if word in VALIDATION_NAMES else word if word not in _KNOWN else f"({word})"
 
 
@@ -160,16 +160,18 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} must be JSON as save_to_disk writes it, but: {error}") from error
     if not isinstance(value, dict):
-        raise UserError(f"{path} must be JSON as save_to_disk writes it, but holds no object")
+        raise UserError(f"{path} must be JSON as save_to_disk writes it, but is not an object")
     return value
 
 
 def _read_state(folder: Path) -> list[Path]:
     files = _read_json(folder / STATE).get("_data_files")
     names = [entry.get("filename") for entry in files] if isinstance(files, list) else []
-    # Only names: a path could lead elsewhere.
+    # Only file names: a path could lead elsewhere.
     if not names or not all(isinstance(n, str) and Path(n).name == n for n in names):
-        raise UserError(f"{folder / STATE} must name the data's files, but doesn't: save it again")
+        raise UserError(
+            f"{folder / STATE} must name the data's files, but doesn't: save the data again"
+        )
     return [folder / name for name in names]
 
 
@@ -180,20 +182,20 @@ def _read_parquet_features(path: Path) -> dict[str, Any]:
         metadata = parquet.read_schema(path).metadata or {}
         value = json.loads(metadata.get(b"huggingface", b"{}"))
         features: dict[str, Any] = value.get("info", {}).get("features", {})
-    except Exception as error:  # of foreign bytes
+    except Exception as error:  # untrusted bytes can raise anything
         raise UserError(f"{path} must be a whole Parquet file, but: {first_line(error)}") from error
     return features
 
 
 def read_rows(path: Path, columns: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """The rows of a .parquet or .arrow file, of `columns` alone. Raises UserError."""
+    """Yield the rows of a .parquet or .arrow file with only `columns`. Raises UserError."""
     columns = list(columns)
     try:
         for batch in _read_batches(path, columns):
             yield from batch.select(columns).to_pylist()
     except UserError:
         raise
-    except Exception as error:  # of foreign bytes
+    except Exception as error:  # untrusted bytes can raise anything
         raise UserError(
             f"{path} must be a whole file of Arrow's, but: {first_line(error)}"
         ) from error
@@ -225,7 +227,7 @@ def _check_columns(path: Path, there: list[str], columns: list[str]) -> None:
 
 
 def unpack(spec: HuggingFaceDataset, shards: Shards, name: str, downloads: Path) -> Path:
-    """Write every image as a file, once for the same files; returns the folder."""
+    """Write every image to a file, unless that was done before; return the folder."""
     stats = [(str(file.relative_to(shards.root)), file.stat()) for file in _all_files(shards)]
     key = json_digest([spec.image_column, *[(n, s.st_size, s.st_mtime_ns) for n, s in stats]])
     folder = downloads / "unpacked" / f"{name}-{key[:16]}"
@@ -236,7 +238,7 @@ def unpack(spec: HuggingFaceDataset, shards: Shards, name: str, downloads: Path)
         log.info("unpacking the images of %s", shards.root)
         check_writable(folder.parent, sum(stat.st_size for _, stat in stats))
         partial = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+        shutil.rmtree(partial, ignore_errors=True)  # left by a killed run
         try:
             _write_images(spec, shards, partial)
             partial.rename(folder)
@@ -251,7 +253,7 @@ def _all_files(shards: Shards) -> list[Path]:
     ]
     for file in files:
         if not file.is_file():
-            raise UserError(f"{file} must be there, as {STATE} names it, but is not: save it again")
+            raise UserError(f"{STATE} names {file}, but it is missing: save the data again")
     return files
 
 
@@ -267,21 +269,21 @@ def _write_images(spec: HuggingFaceDataset, shards: Shards, folder: Path) -> Non
             if not isinstance(content, bytes):
                 raise UserError(
                     f"{shards.root}: column {spec.image_column!r} must hold encoded images (a struct "
-                    f"of bytes and path), but row {index} of {part or 'the data'} holds none: save the "
-                    "data with their images, or state image_column"
+                    f"of bytes and path), but row {index} of {part or 'the data'} has none: save the "
+                    "data with their images, or set image_column"
                 )
             (folder / part / file_name(index)).write_bytes(content)
 
 
 def file_name(index: int) -> str:
-    """Of row `index` of a part. The content says which format it is."""
+    """Return the file name of row `index`. The format is recognised by the content, not by the name."""
     return f"{index:07d}.png"
 
 
 def list_images(
     spec: HuggingFaceDataset, shards: Shards, name: str, folder: Path, reports: Path
 ) -> Tree:
-    """The unpacked images with their labels. Raises UserError."""
+    """List the unpacked images with their labels. Raises UserError."""
     columns = [spec.label_column, *([spec.group_column] if spec.group_column else [])]
     names = _class_names(spec, shards)
     paths: list[Path] = []
@@ -328,5 +330,5 @@ def _label_text(
     rule = f"a number below {len(names)}" if names else "text or a whole number"
     raise UserError(
         f"{root}: every label (column {spec.label_column!r}) must be {rule}, but row {index} of "
-        f"{part or 'the data'} has {value!r}: state label_column, or take the rows out"
+        f"{part or 'the data'} has {value!r}: set label_column, or remove the rows"
     )

@@ -1,4 +1,4 @@
-"""A folder or an archive of images: `train/<class>/` and `test/<class>/`, or `<class>/` to be divided."""
+"""A folder or an archive of images: `train/<class>/` and `test/<class>/`, or `<class>/` to be split."""
 
 import re
 from pathlib import Path
@@ -16,14 +16,14 @@ from resnest_bench.specs import ImageFolderDataset, describe_missing, expand_pat
 
 
 def read(spec: ImageFolderDataset, name: str, downloads: Path) -> Content:
-    """Scan the tree and check it; the images are decoded as they are asked for."""
+    """List and check the files; the images are decoded later, one by one."""
     folder = locate(spec, name, downloads)
     tree = list_images(spec, folder, downloads.parent / "reports" / f"{name}-split.csv")
     return read_photos(spec, name, tree, downloads)
 
 
 def list_images(spec: ImageFolderDataset, folder: Path, report: Path | None = None) -> Tree:
-    """The images of a dataset whose files lie in `folder`; `report` gets a split. Raises UserError."""
+    """List the images in `folder`. A split is written to `report`. Raises UserError."""
     endings = image_endings(spec.channels)
     if spec.split is None:
         return scan(find_root(folder, spec.validation), spec.validation, endings)
@@ -33,10 +33,10 @@ def list_images(spec: ImageFolderDataset, folder: Path, report: Path | None = No
 
 
 def locate(spec: ImageFolderDataset, name: str, downloads: Path) -> Path:
-    """The dataset's folder, downloaded and unpacked where it has to be. Raises UserError."""
+    """Return the dataset's folder, downloaded and unpacked if necessary. Raises UserError."""
     checksum = Checksum.parse(spec.checksum) if spec.checksum else None
     if spec.path is None:
-        assert checksum is not None, "a spec with urls has one"
+        assert checksum is not None, "a spec with urls has a checksum"
         file = unquote(urlsplit(spec.urls[0]).path).rsplit("/", 1)[-1]
         target = downloads / f"{checksum.value[:12]}-{re.sub(r'[^A-Za-z0-9._-]', '_', file)}"
         return unpack(fetch(spec.urls, target, checksum), downloads)
@@ -50,6 +50,6 @@ def locate(spec: ImageFolderDataset, name: str, downloads: Path) -> Path:
     problem = checksum and checksum.problem(path)
     if problem:
         raise UserError(
-            f"datasets.{name}.path: {path} {problem}: get the archive again, or correct checksum"
+            f"datasets.{name}.path: {path} {problem}: download the archive again, or correct checksum"
         )
     return unpack(path, downloads)

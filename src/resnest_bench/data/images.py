@@ -1,4 +1,4 @@
-"""One image file as RGB pixels."""
+"""Read an image file as RGB pixels."""
 
 import functools
 import io
@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from resnest_bench.data.contents import describe_content
 from resnest_bench.errors import UserError
 
-# No other decoder is started, whatever a file holds: Pillow's one for PostScript runs Ghostscript.
+# No other decoder is used, whatever a file holds: Pillow's decoder for PostScript runs Ghostscript.
 FORMATS = (
     "AVIF",
     "BMP",
@@ -30,7 +30,7 @@ FORMATS = (
     "TIFF",
     "WEBP",
 )
-# It has no signature: any bytes could be one, so its ending has to say so.
+# TGA has no signature, so it is recognised by the extension.
 TGA_EXTENSIONS = frozenset({".icb", ".tga", ".vda", ".vst"})
 EXTENSIONS = TGA_EXTENSIONS | {
     ".apng",
@@ -64,7 +64,7 @@ EXTENSIONS = TGA_EXTENSIONS | {
     ".tiff",
     ".webp",
 }
-# Their decoders scale whatever depth the file states to 16 bits.
+# These decoders scale any depth to 16 bits.
 SCALED_BY_DECODER = ("PPM", "JPEG2000")
 ORIENTATION_TAG = 0x0112
 TURNS = {
@@ -82,28 +82,28 @@ MAX_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 0)
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
-# Large photos below Pillow's own limit are no news.
+# Don't warn about large photos below Pillow's limit.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class ImageError(UserError):
-    """One file that must be an image and can't be used; `reason` says why without its name."""
+    """An image file that can't be used; `reason` says why, without the name of the file."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
-            f"{path} must be a whole image, but {reason}: repair it, or take it out of the data"
+            f"{path} must be a complete image, but {reason}: repair it, or remove it from the data"
         )
         self.reason = reason
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its image before any pixel is read.
+    """The properties of an image that are known before its pixels are read.
 
     Attributes:
-        size: (width, height), before it is turned.
-        deep: more than 8 bits a channel, in a range that the file does not state.
-        deep_color: of these, one of which Pillow gives the upper 8 bits of each channel alone.
+        size: (width, height), before it is rotated.
+        deep: more than 8 bits per channel, in a range that the file doesn't state.
+        deep_color: deep, and Pillow reads only the upper 8 bits of each channel.
     """
 
     size: tuple[int, int]
@@ -113,11 +113,11 @@ class Header:
 
 @dataclass(frozen=True)
 class Photo:
-    """An image as RGB, 8 bits a channel, and what was done to it.
+    """An image as RGB with 8 bits per channel, and how it was converted.
 
     Attributes:
-        transparent: it had transparent pixels, which are shown on white now.
-        deep: it had more than 8 bits a channel.
+        transparent: it had transparent pixels, which were put on white.
+        deep: it had more than 8 bits per channel.
     """
 
     image: Image.Image
@@ -127,28 +127,28 @@ class Photo:
 
 @functools.cache
 def known_formats() -> tuple[str, ...]:
-    """FORMATS, as far as this Pillow has them."""
+    """Return those of FORMATS that this Pillow supports."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def open_image(path: Path, file: IO[bytes] | None = None) -> Image.Image:
-    """`Image.open` for the formats that are read; of `file` where it is given."""
+    """Call `Image.open` with only the supported formats, on `file` if given."""
     formats = ("TGA",) if path.suffix.lower() in TGA_EXTENSIONS else ()
     return Image.open(file or path, formats=(*known_formats(), *formats))
 
 
 def identify(path: Path) -> str:
-    """The format of a file's image, whatever its ending is; '' where it holds none that is read."""
+    """Return the format of an image file, whatever its extension is; '' if it isn't a supported image."""
     try:
         with open_image(path) as image:
             return image.format or ""
-    except Exception:  # of foreign bytes; what is no image is no problem here
+    except Exception:  # untrusted bytes can raise anything; a file need not be an image here
         return ""
 
 
 def read_header(path: Path) -> Header:
-    """Read the header alone. Raises ImageError."""
+    """Read only the header. Raises ImageError."""
     try:
         with open_image(path) as image:
             color = _is_deep_color(image)
@@ -162,19 +162,19 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def _is_deep_color(image: Image.Image) -> bool:
-    # Pillow has no mode for it. What it unpacks the file's channels from is in the tile's arguments.
+    # Pillow has no mode for it, but the arguments of the tiles show the file's depth.
     tiles = getattr(image, "tile", None) or []
     return image.mode[0] not in "IF" and any(";16" in str(tile[3]) for tile in tiles)
 
 
 def read_photo(path: Path, white: float | None = None) -> Photo:
-    """Decode the whole of `path` as RGB, turned as its orientation tag says.
+    """Decode `path` as RGB, rotated by its orientation tag; of an animation, the first frame.
 
-    Of an animation, the first frame is taken. Raises ImageError where it is broken or cut off.
+    Raises ImageError if the file is damaged or truncated.
 
     Args:
-        white: the value that is white where a channel has more than 8 bits; None: 65535, and no
-            value of a floating-point image.
+        white: the value of white if channels have more than 8 bits. None: 65535; floating-point images
+            then raise an error.
     """
     try:
         image, deep_color = load_image(path)
@@ -184,16 +184,16 @@ def read_photo(path: Path, white: float | None = None) -> Photo:
         image = to_rgb(image, WHITE_16 if scaled_by_decoder and image.mode[0] == "I" else white)
         return Photo(image.transpose(turn) if turn is not None else image, transparent, deep)
     except Exception as error:
-        # Decoders fail on broken bytes in any way they like: OSError, SyntaxError, struct.error...
+        # Decoders raise all kinds of errors for damaged files: OSError, SyntaxError, struct.error...
         raise ImageError(path, describe_problem(path, error)) from error
 
 
 def load_image(path: Path) -> tuple[Image.Image, bool]:
-    """A file's image with its pixels, in any mode, and whether it is `Header.deep_color`."""
+    """Load an image in any mode, and return whether it is `Header.deep_color`."""
     try:
         return _load(path)
     except Exception:
-        # A PNG's texts, profiles and times may be damaged while its pixels are whole.
+        # The metadata of a PNG may be damaged although its pixels are not.
         pixels = _keep_pixel_chunks(path)
         if pixels is None:
             raise
@@ -202,40 +202,40 @@ def load_image(path: Path) -> tuple[Image.Image, bool]:
 
 def _load(path: Path, file: IO[bytes] | None = None) -> tuple[Image.Image, bool]:
     with open_image(path, file) as image:
-        deep_color = _is_deep_color(image)  # loading forgets it
+        deep_color = _is_deep_color(image)  # unknown after loading
         image.load()
         return image, deep_color
 
 
 def _keep_pixel_chunks(path: Path) -> bytes | None:
-    """A PNG without what is no pixel; None for other files, and where nothing else is in it."""
+    """Return a PNG without its metadata; None for other files or if there is no metadata."""
     content = path.read_bytes()
     if not content.startswith(PNG_SIGNATURE):
         return None
-    kept, place = [PNG_SIGNATURE], len(PNG_SIGNATURE)
-    while place + 8 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, place)
+    chunks, position = [PNG_SIGNATURE], len(PNG_SIGNATURE)
+    while position + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, position)
         if kind in PIXEL_CHUNKS:
-            kept.append(content[place : place + 12 + length])
-        place += 12 + length
-    pixels = b"".join(kept)
+            chunks.append(content[position : position + 12 + length])
+        position += 12 + length
+    pixels = b"".join(chunks)
     return pixels if len(pixels) < len(content) else None
 
 
 def read_orientation(image: Image.Image) -> int:
-    """The orientation, 1 to 8; 1 where nothing valid is said. The other tags may be damaged."""
+    """Return the orientation, 1 to 8; 1 without a valid tag. Other tags may be damaged."""
     try:
         value = image.getexif().get(ORIENTATION_TAG)
     except Exception:
         value = None
     if value is None:
-        # The reader gives up at the first damaged tag; the one that matters may be whole.
+        # Pillow gives up at the first damaged tag, but the orientation may be readable.
         value = find_orientation(image.info.get("exif") or b"")
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def find_orientation(exif: bytes) -> int:
-    """The orientation tag of a raw EXIF block, read without the other tags; 1 where there is none."""
+    """Return the orientation in a raw EXIF block without reading other tags; 1 if there is none."""
     data = re.sub(b"^(Exif\0\0){1,2}", b"", exif)
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 10:
@@ -244,7 +244,7 @@ def find_orientation(exif: bytes) -> int:
     if start + 2 > len(data):
         return 1
     (num,) = struct.unpack_from(f"{order}H", data, start)
-    # An entry: tag, type, count and four bytes of value, of which a short takes two.
+    # An entry is tag, type, count and four bytes of value, of which a short uses two.
     for place in range(start + 2, min(start + 2 + 12 * num, len(data) - 11), 12):
         tag, kind, count, value = struct.unpack_from(f"{order}HHIH", data, place)
         if (tag, kind, count) == (ORIENTATION_TAG, 3, 1):
@@ -253,7 +253,7 @@ def find_orientation(exif: bytes) -> int:
 
 
 def is_transparent(image: Image.Image) -> bool:
-    """Whether any pixel of a loaded image is not opaque."""
+    """Return whether any pixel of a loaded image is not opaque."""
     if not image.has_transparency_data:
         return False
     alpha_HW = np.asarray(image.convert("RGBA").getchannel("A"))
@@ -261,7 +261,7 @@ def is_transparent(image: Image.Image) -> bool:
 
 
 def to_rgb(image: Image.Image, white: float | None = None) -> Image.Image:
-    """Any mode of PIL as RGB, 8 bits a channel; transparent pixels are shown on white.
+    """Convert any PIL mode to RGB with 8 bits per channel; transparent pixels are put on white.
 
     Raises ValueError for floating-point pixels without `white`, the value that becomes white.
     """
@@ -275,9 +275,9 @@ def to_rgb(image: Image.Image, white: float | None = None) -> Image.Image:
 
 
 def scale_values(image: Image.Image, white: float | None) -> np.ndarray:
-    """Gray values from 0 to `white` as (H, W) uint8. PIL's own conversion clips at 255."""
+    """Scale gray values from 0 to `white` to (H, W) uint8. PIL's own conversion clips at 255."""
     if image.mode == "F" and white is None:
-        raise ValueError("floating-point pixels have no fixed range (max_value: states one)")
+        raise ValueError("floating-point pixels have no fixed range (set max_value:)")
     white = white or WHITE_16
     values_HW = np.nan_to_num(np.asarray(image))
     scaled_HW: np.ndarray = np.rint(np.clip(values_HW, 0, white) / (white / 255)).astype(np.uint8)
@@ -285,11 +285,11 @@ def scale_values(image: Image.Image, white: float | None) -> np.ndarray:
 
 
 def read_resized(path: Path, side: int, white: float | None = None) -> Photo:
-    """`read_photo`, scaled by `resize_shorter`. Raises ImageError for one that is a mere line too."""
+    """Read a photo and resize it by `resize_shorter`. Also raises ImageError for an extreme aspect ratio."""
     photo = read_photo(path, white)
     shorter, longer = sorted(photo.image.size)
     if longer > MAX_ASPECT * shorter:
-        # A file of some hundred bytes could take all of the memory.
+        # Else a file of a few hundred bytes could use up all memory.
         raise ImageError(
             path,
             f"it has {photo.image.width}x{photo.image.height} pixels, and may be at most "
@@ -299,7 +299,7 @@ def read_resized(path: Path, side: int, white: float | None = None) -> Photo:
 
 
 def resize_shorter(image: Image.Image, side: int) -> Image.Image:
-    """Scale so that the shorter side is `side` pixels, the aspect kept; bilinear, antialiased."""
+    """Resize the shorter side to `side` pixels, keeping the aspect ratio; bilinear, antialiased."""
     width, height = image.size
     shorter = min(width, height)
     if shorter == side:
@@ -309,16 +309,16 @@ def resize_shorter(image: Image.Image, side: int) -> Image.Image:
 
 
 def describe_problem(path: Path, error: Exception) -> str:
-    """Why `path` can't be read, as the end of a sentence: what it is, where its bytes show it."""
+    """Return why `path` can't be read, as the end of a sentence; if known, what it holds instead."""
     if isinstance(error, Image.DecompressionBombError):
         pixels = int("".join(re.findall(r"\((\d+) pixels", str(error))) or 0)
-        return f"it has {pixels:,} pixels, and at most {MAX_PIXELS:,} are read (scale it down)"
+        return f"it has {pixels:,} pixels, more than the limit of {MAX_PIXELS:,} (scale it down)"
     if isinstance(error, OSError) and error.errno is not None:
         return f"it cannot be opened ({error.strerror})"
     content = describe_content(path)
     if content:
         return f"it is {content}"
     if isinstance(error, UnidentifiedImageError):
-        return "it is no image of a format that is read"
+        return "it is not an image of a supported format"
     words = str(error).replace(repr(str(path)), "it") or type(error).__name__
     return f"it cannot be read ({words})"

@@ -1,4 +1,4 @@
-"""What is said and done where images of a dataset are in both of its parts, or under two labels."""
+"""Report images that are in both parts of a dataset or under two labels, or refuse the dataset."""
 
 import csv
 import io
@@ -45,26 +45,28 @@ Files = Mapping[str, Sequence[str]]
 
 
 def report_file(folder: Path) -> Path:
-    """The list of copies of the data in `folder`: beside it, since it outlasts a refused preparation."""
+    """Return the file that lists copies in `folder`. It is next to it, to survive if the data are refused."""
     return folder.with_name(f"{folder.name}.duplicates.csv")
 
 
 def add_duplicates(
     folder: Path, files: Files | None, look_for_near: bool, report: Path
 ) -> PreparedMeta:
-    """Look for copies in prepared data, list them in `report`, and put their counts into meta.json.
+    """Look for copies in prepared data, list them in `report`, and write their counts to meta.json.
 
-    The first ones are logged. Arrays and meta.json's time stay as they are: nothing that was made
-    from them is out of date. An older `report` goes where there is none to list.
+    The arrays and the time of meta.json don't change, so that results don't become outdated. If there are
+    no copies, an older `report` is deleted.
     """
     data = open_prepared(folder)
-    log.info("%s: looking for images that are in it more than once", data.meta.name)
+    log.info("%s: looking for duplicate images", data.meta.name)
     found = find_duplicates(BothParts(data), look_for_near)
     labels_N = np.concatenate([data.train.labels, data.test.labels])
     in_test_N = np.arange(len(labels_N)) >= len(data.train)
     counts = count_duplicates(found, labels_N, in_test_N)
     if look_for_near and counts.test_near is None:
-        log.warning("%s: so many images look alike that only equal ones are named", data.meta.name)
+        log.warning(
+            "%s: so many images look alike that only exact duplicates are reported", data.meta.name
+        )
     pairs = list_pairs(found, labels_N, in_test_N)
     _write_report(
         report, _report_rows(pairs, _file_names(data, files), labels_N, data.meta.classes)
@@ -77,7 +79,7 @@ def add_duplicates(
 def _write_in_place(folder: Path, meta: PreparedMeta) -> None:
     stat = (folder / "meta.json").stat()
     write_meta(folder, meta)
-    # The workflow makes anew what is older than its input.
+    # The workflow reruns jobs whose results are older than their input.
     os.utime(folder / "meta.json", ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
@@ -92,7 +94,7 @@ def _file_names(data: PreparedDataset, files: Files | None) -> list[str]:
 
 
 def _printable(name: str) -> str:
-    """`name` on one line and in UTF-8, whatever bytes a file system allows."""
+    """Escape a file name so that it is one line of UTF-8."""
     return name if name.isprintable() else name.encode("unicode_escape").decode()
 
 
@@ -126,31 +128,31 @@ def _write_report(report: Path, rows: Sequence[Mapping[str, str]]) -> None:
 
 
 def check_leakage(spec: DatasetSpec, meta: PreparedMeta, report: Path) -> None:
-    """Raise UserError where the dataset says `leakage: error` and has copies, or may have."""
+    """Raise UserError if the dataset has `leakage: error`, and it has copies or wasn't checked."""
     if spec.leakage != "error":
         return
     if meta.duplicates is None:
         raise UserError(
-            f"datasets.{meta.name}: leakage: error needs data that was searched for copies, but this "
-            f"was prepared before: run `resnest-bench data --dataset {meta.name}`"
+            f"datasets.{meta.name}: leakage: error needs data that were checked for copies, but these "
+            f"were prepared by an older release: run `resnest-bench data --dataset {meta.name}`"
         )
     if _is_bad(meta.duplicates):
         raise UserError(
             f"datasets.{meta.name}: leakage: error allows no image in both train and test, and none "
-            f"under two labels, but {_found_text(meta.duplicates, report)}. Remove copies (all are in "
+            f"under two labels, but got {_summarise_copies(meta.duplicates, report)}. Remove the copies (listed in "
             f"{report}), or set leakage: warn"
         )
 
 
 def warn_of_leakage(spec: DatasetSpec, meta: PreparedMeta, report: Path) -> None:
-    """Log how many copies there are, and the first of them, unless the dataset says `leakage: allow`."""
+    """Log the number of copies and the first ones, unless the dataset has `leakage: allow`."""
     if meta.duplicates and _is_bad(meta.duplicates) and spec.leakage != "allow":
-        text = _found_text(meta.duplicates, report)
-        log.warning("%s: %s. All are in %s", meta.name, text, report)
+        text = _summarise_copies(meta.duplicates, report)
+        log.warning("%s: %s. All are listed in %s", meta.name, text, report)
 
 
-def _found_text(counts: DuplicateCounts, report: Path) -> str:
-    return f"{counts_text(counts)}: {'; '.join(_first_lines(report)) or 'the list is gone'}"
+def _summarise_copies(counts: DuplicateCounts, report: Path) -> str:
+    return f"{counts_text(counts)}: {'; '.join(_first_lines(report)) or 'the list is missing'}"
 
 
 def _is_bad(counts: DuplicateCounts) -> bool:
@@ -159,7 +161,7 @@ def _is_bad(counts: DuplicateCounts) -> bool:
 
 def counts_text(counts: DuplicateCounts) -> str:
     """'3 test images are also training images (1 exactly, 2 nearly), 0 images are under two labels'."""
-    near = "near copies were not looked for"
+    near = "near copies not checked"
     if counts.test_near is not None:
         near = f"{counts.test_near} nearly"
     return (
@@ -170,7 +172,7 @@ def counts_text(counts: DuplicateCounts) -> str:
 
 
 def _first_lines(report: Path) -> list[str]:
-    """The first copies that mislead, as the report has them; empty where it is gone."""
+    """Return the first harmful copies in the report; empty if the file is missing."""
     try:
         with report.open(encoding="utf-8", newline="") as file:
             rows = [row for _, row in zip(range(NAMED), csv.DictReader(file), strict=False)]
@@ -178,9 +180,10 @@ def _first_lines(report: Path) -> list[str]:
         return []
     bad = [row for row in rows if "yes" in (row.get("in_both_parts"), row.get("two_labels"))]
     return [
-        f"{_who(row, 'file', 'class')} = {_who(row, 'other_file', 'other_class')}" for row in bad
+        f"{_name_image(row, 'file', 'class')} = {_name_image(row, 'other_file', 'other_class')}"
+        for row in bad
     ]
 
 
-def _who(row: Mapping[str, str], file: str, label: str) -> str:
+def _name_image(row: Mapping[str, str], file: str, label: str) -> str:
     return f"{row.get(file)} ({row.get(label)})"

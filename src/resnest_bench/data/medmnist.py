@@ -1,7 +1,7 @@
-"""MedMNIST: medical images of one size in a .npz file.
+"""MedMNIST: medical images of equal size in a .npz file.
 
 Source: J. Yang et al., MedMNIST v2, Scientific Data 10:41, 2023, arXiv:2110.14795; the files are at
-https://zenodo.org/records/10519652. Of its keys, the 2D sets with one label an image are read.
+https://zenodo.org/records/10519652. Supported are the 2D sets with one label per image.
 """
 
 import logging
@@ -26,7 +26,7 @@ KEYS = ("train", "val", "test")
 
 
 def read(spec: MedmnistDataset, name: str, downloads: Path) -> Content:
-    """The file's images, in its order. Raises UserError."""
+    """Read the images in the order of the file. Raises UserError."""
     path = find_file(spec, name)
     shapes = read_shapes(path)
     parts = choose_parts(path, spec.validation, shapes)
@@ -70,31 +70,31 @@ def find_file(spec: MedmnistDataset, name: str) -> Path:
     if not path.is_file():
         problem = f"{path} is a folder" if path.is_dir() else describe_missing(path)
         raise UserError(
-            f"datasets.{name}.path must be a .npz file of MedMNIST, but {problem}: change the path"
+            f"datasets.{name}.path must be a MedMNIST .npz file, but {problem}: change the path"
         )
     return path
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Key to the shape of its array, from the headers alone. Raises UserError for what is no 2D set."""
+    """Read the shape of each array, from the headers only. Raises UserError unless it is a 2D set."""
     try:
         with zipfile.ZipFile(path) as file:
             shapes = {
                 member.removesuffix(".npy"): _read_shape(file, member) for member in file.namelist()
             }
-    except Exception as error:  # of foreign bytes
+    except Exception as error:  # untrusted bytes can raise anything
         raise _broken(path, error) from error
     if "train_images" not in shapes:
         raise UserError(
             f"{path} must hold train_images, train_labels, test_images and so on, as MedMNIST's files "
-            f"do, but holds {list_names(sorted(shapes), 10) or 'nothing'}: give another file"
+            f"do, but got {list_names(sorted(shapes), 10) or 'nothing'}: give another file"
         )
     for key, shape in shapes.items():
         color = len(shape) == 4 and shape[3] == 3
         if key.endswith("_images") and not ((len(shape) == 3 or color) and shape[1] == shape[2]):
             raise UserError(
-                f"{path}: images must be (N, H, H) or (N, H, H, 3), but {key} is {shape}: only 2D sets "
-                "are read"
+                f"{path}: images must be (N, H, H) or (N, H, H, 3), but got {shape} for {key}: use a 2D "
+                "set"
             )
     return shapes
 
@@ -116,22 +116,22 @@ def _read_shape(file: zipfile.ZipFile, member: str) -> tuple[int, ...]:
 def choose_parts(
     path: Path, validation: str, shapes: dict[str, tuple[int, ...]]
 ) -> dict[str, tuple[str, ...]]:
-    """The file's keys (train, val, test) that make train and test."""
+    """Choose which of the file's parts (train, val, test) are used as train and test."""
     there = {key for key in KEYS if f"{key}_images" in shapes and f"{key}_labels" in shapes}
     if validation != "ignore" and "val" not in there:
         raise UserError(
-            f"validation: {validation} needs val_images and val_labels, but {path} lacks them: leave "
-            "out validation"
+            f"validation: {validation} needs val_images and val_labels, but {path} has none: remove "
+            "validation"
         )
     if validation == "test" and "test" in there:
         raise UserError(
-            f"validation: test is for data without a test part, but {path} has test_images: say "
+            f"validation: test is for data without a test part, but {path} has test_images: choose "
             "ignore, hold_out or train"
         )
     test = "val" if validation == "test" else "test"
     if not {"train", test} <= there:
         raise UserError(
-            f"{path} must hold images and labels of train and {test}, but holds "
+            f"{path} must hold images and labels of train and {test}, but got "
             f"{list_names(sorted(there), 3) or 'none'}: give another file"
         )
     joined = validation in ("train", "hold_out")
@@ -139,12 +139,12 @@ def choose_parts(
 
 
 def read_labels(path: Path, key: str) -> np.ndarray:
-    """(N,) class indices of a part. Raises UserError where an image has several labels."""
+    """Read the class indices (N,) of a part. Raises UserError if an image has several labels."""
     labels = _load(path, f"{key}_labels")
     if labels.ndim == 2 and labels.shape[1] > 1:
         raise UserError(
-            f"{path}: every image must have one label, but {key}_labels is {labels.shape}: sets with "
-            "several labels an image are not read"
+            f"{path}: every image must have one label, but got {labels.shape} for {key}_labels: use a "
+            "set with one label per image"
         )
     return labels.reshape(-1)
 
@@ -155,7 +155,7 @@ def check_labels(path: Path, labels: dict[str, np.ndarray], num_classes: int) ->
         if not whole or (len(labels_N) and not 0 <= labels_N.min() <= labels_N.max() < num_classes):
             raise UserError(
                 f"{path}: labels must be whole numbers from 0 to {num_classes - 1}, but {key}_labels "
-                f"go from {labels_N.min()} to {labels_N.max()}: correct class_names, or the file"
+                f"are {labels_N.min()} to {labels_N.max()}: correct class_names, or the file"
             )
 
 
@@ -163,25 +163,27 @@ def _load(path: Path, key: str) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as file:
             array: np.ndarray = file[key]
-    except Exception as error:  # of foreign bytes
+    except Exception as error:  # untrusted bytes can raise anything
         raise _broken(path, error) from error
     if key.endswith("_images") and array.dtype != np.uint8:
-        raise UserError(f"{path}: {key} must be uint8, but is {array.dtype}: give another file")
+        raise UserError(f"{path}: {key} must be uint8, but got {array.dtype}: give another file")
     return array
 
 
 def _broken(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} must be a whole .npz file of arrays, but: {error}: get it again")
+    return UserError(
+        f"{path} must be a complete .npz file of arrays, but: {error}: download it again"
+    )
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Images of a file.
+    """The number of images in a file.
 
     Attributes:
-        by_class: part to class to images.
-        num_given_validation: the last training images, which are the file's own validation part.
-        side: of the images in the file, in pixels.
+        by_class: number of images by part and class.
+        num_given_validation: how many of the last training images are the file's validation part.
+        side: side of the images in the file, in pixels.
     """
 
     by_class: dict[str, dict[str, int]]

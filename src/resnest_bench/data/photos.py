@@ -1,4 +1,4 @@
-"""Image files of a tree to arrays: the headers first, then the pixels as they are asked for."""
+"""Turn image files into arrays: read all headers first, then the pixels one by one."""
 
 import os
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ from resnest_bench.data.ranges import choose_white
 from resnest_bench.specs import PhotoDataset
 
 DECODERS = min(8, os.cpu_count() or 1)
-# Decoded images that may wait for the writer.
+# Number of decoded images that may wait to be written.
 IN_FLIGHT = 128
 
 
 def read_photos(spec: PhotoDataset, name: str, tree: Tree, downloads: Path) -> Content:
-    """The images of `tree`; they are decoded as they are asked for."""
+    """Return the images of `tree`, which are decoded one by one as they are needed."""
     findings = Findings(name, tree, downloads.parent / "reports", spec.broken == "skip")
-    findings.tell_left_out()
+    findings.report_left_out()
     side = spec.resize or spec.image_size
     every = [path for part in PARTS for path, _ in tree.paths(part)]
     same_size, deep = survey(every, side, spec.channels)
@@ -68,9 +68,9 @@ def _try_header(path: Path, channels: int) -> Header | None:
 def decode(
     findings: Findings, part: str, side: int, channels: int = 3
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """Images as (H, W, C) uint8 with their shorter side at `side`, in order, with their class.
+    """Yield images as (H, W, C) uint8 with a shorter side of `side` pixels, in order, with their class.
 
-    Broken ones are left out and noted in `findings`.
+    Broken images are skipped and added to `findings`.
     """
     paths = findings.tree.paths(part)
     read = partial(_decode, side=side, white=findings.white, channels=channels)

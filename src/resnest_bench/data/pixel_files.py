@@ -1,4 +1,4 @@
-"""An image file as an array of a dataset's number of channels: photos, .npy files, TIFF pages."""
+"""Read image files with any number of channels: photos, .npy files, TIFF pages."""
 
 import warnings
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from resnest_bench.data.ranges import find_extremes as find_photo_extremes
 from resnest_bench.errors import first_line
 
 ARRAY_ENDING = ".npy"
-# What Pillow reads as a photo: it becomes RGB, and then gray where that is wanted.
+# Pillow reads photos as RGB, which is then converted to gray if necessary.
 PHOTO_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """An image as (H, W, C) uint8, and what was done to it: see `images.Photo`."""
+    """An image as (H, W, C) uint8, and how it was converted: see `images.Photo`."""
 
     image_HWC: np.ndarray
     transparent: bool = False
@@ -29,7 +29,7 @@ class Pixels:
 
 
 def image_endings(channels: int) -> frozenset[str]:
-    """Endings of the files in a class's folder that hold images."""
+    """Return the extensions of image files."""
     endings = frozenset(images.EXTENSIONS)
     return endings if channels in PHOTO_CHANNELS else endings | {ARRAY_ENDING}
 
@@ -39,7 +39,7 @@ def is_photo(path: Path, channels: int) -> bool:
 
 
 def read_header(path: Path, channels: int) -> Header:
-    """Size and depth of an image. Raises ImageError."""
+    """Read size and depth of an image. Raises ImageError."""
     if is_photo(path, channels):
         return images.read_header(path)
     values_HWC = load_values(path, channels)
@@ -47,10 +47,10 @@ def read_header(path: Path, channels: int) -> Header:
 
 
 def read_pixels(path: Path, side: int, white: float | None, channels: int) -> Pixels:
-    """The image with its shorter side at `side` pixels. Raises ImageError.
+    """Read an image and resize its shorter side to `side` pixels. Raises ImageError.
 
     Args:
-        white: the value that is white where a channel has more than 8 bits; see `images.read_photo`.
+        white: the value of white if channels have more than 8 bits; see `images.read_photo`.
     """
     if is_photo(path, channels):
         photo = read_resized(path, side, white)
@@ -72,26 +72,26 @@ def read_pixels(path: Path, side: int, white: float | None, channels: int) -> Pi
 
 
 def _scale(values_HWC: np.ndarray, white: float) -> np.ndarray:
-    """Values from 0 to `white` as uint8."""
+    """Scale values from 0 to `white` to uint8."""
     clipped_HWC = np.clip(values_HWC.astype(np.float64), 0, white)
     scaled_HWC: np.ndarray = np.rint(clipped_HWC * (255 / white)).astype(np.uint8)
     return scaled_HWC
 
 
 def find_extremes(path: Path, channels: int) -> Extremes | None:
-    """As `ranges.find_extremes`, of any file."""
+    """Like `ranges.find_extremes`, for any supported file."""
     if is_photo(path, channels):
         return find_photo_extremes(path)
     try:
         values_HWC = load_values(path, channels)
-    except ImageError:  # reported when it is read for good
+    except ImageError:  # reported when the image is read
         return None
     lowest, highest = float(values_HWC.min()), float(values_HWC.max())
     return Extremes(path, lowest, highest, values_HWC.dtype.kind == "f", False)
 
 
 def load_values(path: Path, channels: int) -> np.ndarray:
-    """A file's numbers as (H, W, C), C being `channels`, or 1 where `channels` is 3.
+    """Read the values of a file as (H, W, C). C is `channels`, or 1 if `channels` is 3.
 
     Raises ImageError.
     """
@@ -100,7 +100,7 @@ def load_values(path: Path, channels: int) -> np.ndarray:
         values = _load_array(path) if is_array else _load_bands(path)
     except ImageError:
         raise
-    except Exception as error:  # of foreign bytes
+    except Exception as error:  # untrusted bytes can raise anything
         words = f"it cannot be read ({first_line(error)})"
         reason = words if is_array else images.describe_problem(path, error)
         raise ImageError(path, reason) from error
@@ -123,7 +123,7 @@ def _load_array(path: Path) -> np.ndarray:
 
 
 def _load_bands(path: Path) -> np.ndarray:
-    """The samples of a pixel of an image of one page, or its pages, as channels."""
+    """Return the samples of each pixel, or the pages of a file with several, as channels."""
     try:
         with images.open_image(path) as image:
             pages = [np.asarray(page) for page in ImageSequence.Iterator(image)]
@@ -135,7 +135,7 @@ def _load_bands(path: Path) -> np.ndarray:
 
 
 def _load_tiff(path: Path) -> np.ndarray:
-    """A TIFF file of more samples a pixel than Pillow reads. Channels first are turned."""
+    """Read a TIFF file with more samples per pixel than Pillow supports. Channels are moved to the end."""
     try:
         import tifffile
     except ImportError as error:

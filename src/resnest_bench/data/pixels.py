@@ -1,4 +1,4 @@
-"""Images that come as arrays: brought to a dataset's number of channels and size."""
+"""Convert images in arrays to the channels and the size of a dataset."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,9 @@ from resnest_bench.data.images import resize_shorter
 
 
 def set_channels(image_HWC: np.ndarray, channels: int) -> np.ndarray:
-    """uint8 (H, W) or (H, W, C) as (H, W, channels): gray is repeated, RGB becomes its luma.
+    """Convert uint8 (H, W) or (H, W, C) to (H, W, channels): gray is repeated, RGB becomes its luma.
 
-    Raises ValueError for any other change.
+    Raises ValueError for other conversions.
     """
     if image_HWC.ndim == 2:
         image_HWC = image_HWC[..., None]
@@ -27,7 +27,7 @@ def set_channels(image_HWC: np.ndarray, channels: int) -> np.ndarray:
 
 
 def resize_channels(image_HWC: np.ndarray, side: int) -> np.ndarray:
-    """uint8 (H, W, C), scaled so that its shorter side is `side` pixels; bilinear, antialiased."""
+    """Resize the shorter side of uint8 (H, W, C) to `side` pixels; bilinear, antialiased."""
     if min(image_HWC.shape[:2]) == side:
         return image_HWC
     if image_HWC.shape[2] == 3:
@@ -42,6 +42,6 @@ def resize_channels(image_HWC: np.ndarray, side: int) -> np.ndarray:
 def fit_arrays(
     images: np.ndarray, labels_N: np.ndarray, side: int, channels: int
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """Square images (N, H, H) or (N, H, H, C) as (side, side, channels), with their class indices."""
+    """Yield square images (N, H, H) or (N, H, H, C) as (side, side, channels), with class indices."""
     for image, label in zip(images, labels_N, strict=True):
         yield resize_channels(set_channels(image, channels), side), int(label)

@@ -1,11 +1,11 @@
-"""The prepared format: uint8 arrays on disk, opened as memory maps and checked against meta.json.
+"""The prepared format: uint8 arrays on disk, opened as memory maps and checked with meta.json.
 
 A folder holds, for `train` and `test`:
 
 - `*_labels.npy`: (N,) int64.
-- uniform data, all of one size: `*_images.npy`, (N, H, W, C) uint8, of C channels.
-- ragged data: `*_images.npy`, all pixels in one row of uint8, with `*_shapes.npy`, (N, 2) int32,
-  height and width, and `*_offsets.npy`, (N,) int64, where each image starts.
+- uniform data, all images of one size: `*_images.npy`, (N, H, W, C) uint8.
+- ragged data: `*_images.npy`, all pixels as one uint8 vector; `*_shapes.npy`, (N, 2) int32, heights and
+  widths; and `*_offsets.npy`, (N,) int64, where each image starts.
 
 `meta.json` is written last.
 """
@@ -27,12 +27,12 @@ FORMAT_VERSION = 1
 PARTS = ("train", "test")
 HASH_CHUNK_BYTES = 1 << 26
 
-# A value for each channel.
+# One value per channel.
 ChannelValues = tuple[float, ...]
 
 
 class PreparedMeta(BaseModel):
-    """What meta.json says of the arrays beside it."""
+    """The contents of meta.json, which describes the arrays next to it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,24 +42,24 @@ class PreparedMeta(BaseModel):
     classes: tuple[str, ...]
     image_size: int  # side of the square that a network sees, in pixels
     resize: int  # shorter side of a stored image, in pixels
-    mean: ChannelValues  # of each channel in 0 to 1
+    mean: ChannelValues  # from 0 to 1
     std: ChannelValues
     uniform: bool
-    counts_per_class: dict[str, dict[str, int]]  # part -> class -> images
+    counts_per_class: dict[str, dict[str, int]]  # number of images by part and class
     fingerprint: str
-    source: str  # source_fingerprint of what the arrays were made from
-    duplicates: DuplicateCounts | None = None  # None: not looked for yet
+    source: str  # source_fingerprint of the files that were read
+    duplicates: DuplicateCounts | None = None  # None: not checked yet
     reading: ImageReading = ImageReading()
 
     @property
     def num_channels(self) -> int:
-        """Channels of an image, which every network follows (`in_chans`)."""
+        """Channels of an image, and so of every network's input (`in_chans`)."""
         return len(self.mean)
 
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a dataset. `shapes` and `offsets` are None where the data is uniform."""
+    """One part of a dataset. `shapes` and `offsets` are None if the data are uniform."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -75,7 +75,7 @@ class Split:
         return self.shapes is None
 
     def image(self, index: int) -> np.ndarray:
-        """Image `index` as (H, W, C) uint8, without copying it."""
+        """Return image `index` as (H, W, C) uint8, without copying it."""
         if self.shapes is None or self.offsets is None:
             image_HWC: np.ndarray = self.images[index]
             return image_HWC
@@ -100,7 +100,7 @@ def array_file(folder: Path, part: str, array: str) -> Path:
 
 
 def load_split(folder: Path, part: str, uniform: bool, channels: int = 3) -> Split:
-    """Open one part of images with so many channels. Raises UserError that names a file which is missing or no array."""
+    """Open one part. Raises UserError naming a file that is missing or not an array."""
     arrays = {}
     for array in array_names(uniform):
         path = array_file(folder, part, array)
@@ -109,13 +109,13 @@ def load_split(folder: Path, part: str, uniform: bool, channels: int = 3) -> Spl
                 path, mmap_mode="r" if array == "images" else None, allow_pickle=False
             )
         except Exception as error:
-            # A header is a Python literal: a damaged one ends in a TokenError, SyntaxError, MemoryError...
-            raise _broken(path, f"must be a whole .npy array, but: {error}") from error
+            # A header is a Python literal: a damaged one raises TokenError, SyntaxError, MemoryError...
+            raise _broken(path, f"must be a complete .npy array, but: {error}") from error
     return Split(**arrays, channels=channels)
 
 
 def fingerprint(train: Split, test: Split, classes: tuple[str, ...]) -> str:
-    """SHA-256 (hex) over the images, labels and shapes of both parts, and the class names."""
+    """Return the SHA-256 (hex) of images, labels and shapes of both parts, and the class names."""
     digest = hashlib.sha256(json.dumps(list(classes)).encode())
     for split in (train, test):
         for array in (split.images, split.labels, split.shapes):
@@ -127,7 +127,7 @@ def fingerprint(train: Split, test: Split, classes: tuple[str, ...]) -> str:
 
 
 def _chunks(array: np.ndarray) -> Iterator[np.ndarray]:
-    # In pieces: a memory map of many GB never has to fit into memory.
+    # In chunks, since a memory map need not fit into memory.
     flat = array.reshape(-1).view(np.uint8)
     for start in range(0, len(flat), HASH_CHUNK_BYTES):
         yield flat[start : start + HASH_CHUNK_BYTES]
@@ -147,7 +147,7 @@ def read_meta(folder: Path) -> PreparedMeta:
         raise _broken(path, f"must be JSON, but: {error}") from error
     version = raw.get("format_version") if isinstance(raw, dict) else None
     if type(version) is not int or version != FORMAT_VERSION:
-        raise _broken(path, f"format_version must be {FORMAT_VERSION}, but is {version!r}")
+        raise _broken(path, f"format_version must be {FORMAT_VERSION}, but got {version!r}")
     try:
         return PreparedMeta.model_validate(raw)
     except ValidationError as error:
@@ -162,8 +162,8 @@ def write_meta(folder: Path, meta: PreparedMeta) -> None:
 def open_prepared(folder: Path) -> PreparedDataset:
     """Open prepared data, with images memory-mapped.
 
-    Raises UserError that names the file where an array's type, shape or length doesn't fit
-    meta.json. The pixels are not read: `verify` does that.
+    Raises UserError naming the file if the type, shape or length of an array doesn't match meta.json. The
+    pixels are not read: `verify` does that.
     """
     meta = read_meta(folder)
     parts = {part: load_split(folder, part, meta.uniform, meta.num_channels) for part in PARTS}
@@ -178,12 +178,13 @@ def open_prepared(folder: Path) -> PreparedDataset:
 
 
 def verify(folder: Path) -> PreparedMeta:
-    """Read every pixel and compare with the stored fingerprint. Raises UserError."""
+    """Read every pixel and check the stored fingerprint. Raises UserError."""
     data = open_prepared(folder)
-    came = fingerprint(data.train, data.test, data.meta.classes)
-    if came != data.meta.fingerprint:
+    actual = fingerprint(data.train, data.test, data.meta.classes)
+    if actual != data.meta.fingerprint:
         raise _broken(
-            folder, f"must have fingerprint {data.meta.fingerprint}, but has {came}: it was changed"
+            folder,
+            f"must have fingerprint {data.meta.fingerprint}, but got {actual}: it was changed",
         )
     return data.meta
 
@@ -198,7 +199,7 @@ def _check_labels(folder: Path, part: str, split: Split, meta: PreparedMeta) -> 
     wanted = meta.counts_per_class.get(part, {})
     _expect(folder, part, "labels", labels, np.int64, (sum(wanted.values()),))
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(meta.classes):
-        raise _broken(path, f"labels must be 0 to {len(meta.classes) - 1}, but it has others")
+        raise _broken(path, f"labels must be 0 to {len(meta.classes) - 1}, but got others")
     if counts_per_class(labels, meta.classes) != wanted:
         raise _broken(path, "must hold as many images of each class as meta.json says, but doesn't")
 
@@ -219,12 +220,12 @@ def _check_ragged(folder: Path, part: str, split: Split) -> None:
 
 
 def _expect(
-    folder: Path, part: str, array: str, came: np.ndarray, dtype: type, shape: tuple[int, ...]
+    folder: Path, part: str, name: str, array: np.ndarray, dtype: type, shape: tuple[int, ...]
 ) -> None:
-    if came.dtype != dtype or came.shape != shape:
+    if array.dtype != dtype or array.shape != shape:
         raise _broken(
-            array_file(folder, part, array),
-            f"must be {np.dtype(dtype)} of shape {shape}, but is {came.dtype} of {came.shape}",
+            array_file(folder, part, name),
+            f"must be {np.dtype(dtype)} of shape {shape}, but got {array.dtype} of {array.shape}",
         )
 
 

@@ -1,4 +1,4 @@
-"""Which value is white in images of more than 8 bits a channel: stated, or known from all of them."""
+"""Choose the value of white in images with more than 8 bits per channel: given, or inferred from all."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
@@ -10,13 +10,13 @@ import numpy as np
 from resnest_bench.data.images import WHITE_16, load_image
 from resnest_bench.errors import UserError
 
-# Depths that sensors and file formats have.
+# Common depths of sensors and file formats.
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 
 
 @dataclass(frozen=True)
 class Extremes:
-    """The lowest and the highest value of one deep image, and what kind of image it is."""
+    """The lowest and the highest value of one deep image, and its kind."""
 
     path: Path
     lowest: float
@@ -26,7 +26,7 @@ class Extremes:
 
 
 def find_extremes(path: Path) -> Extremes | None:
-    """Read every pixel; None where the file is broken, which is reported when it is read for good."""
+    """Read every pixel; None if the file is broken, which is reported when the image is read."""
     try:
         image, color = load_image(path)
         pixels = np.asarray(image.convert("RGB") if color else image)
@@ -45,18 +45,18 @@ def choose_white(
     pool: Executor,
     find: Callable[[Path], Extremes | None] = find_extremes,
 ) -> float | None:
-    """The value that becomes white in the deep images `paths`; None where there are none.
+    """Return the value of white for the deep images `paths`; None if there are none.
 
-    It is `max_value`, or the largest value of the smallest of BIT_DEPTHS that holds all values, if one
-    of them lies in its upper half. Raises UserError where it can't be known, or where a value lies
-    outside.
+    It is `max_value` if given. Otherwise it is the largest value of the smallest of BIT_DEPTHS that holds
+    all values, if some of them are in its upper half. Raises UserError if neither applies, or if a value
+    is larger.
     """
     found = [extremes for extremes in pool.map(find, paths) if extremes is not None]
     if not found:
         if max_value is not None:
             raise UserError(
-                f"datasets.{name}.max_value is for images of more than 8 bits a channel, but none "
-                "of the images has more: leave it out"
+                f"datasets.{name}.max_value is for images with more than 8 bits per channel, but there "
+                "are none: remove it"
             )
         return None
     _check_values(found, name)
@@ -64,8 +64,8 @@ def choose_white(
     white = max_value or _infer_white(found, top, name)
     if top.highest > white:
         raise UserError(
-            f"{top.path} has values up to {top.highest:,g}, but white is {white:,g} "
-            f"(datasets.{name}.max_value): state a larger one, or take the image out"
+            f"values must be at most datasets.{name}.max_value ({white:,g}), but got {top.highest:,g} "
+            f"in {top.path}: raise max_value, or remove the image"
         )
     _check_color(found, white, name)
     return white
@@ -75,12 +75,12 @@ def _check_values(found: list[Extremes], name: str) -> None:
     for extremes in found:
         if not (np.isfinite(extremes.lowest) and np.isfinite(extremes.highest)):
             raise UserError(
-                f"{extremes.path}: pixels must be finite numbers, but some are not: save it again "
+                f"{extremes.path}: pixels must be finite numbers, but some are not: save the image "
                 "without them"
             )
         if extremes.lowest < 0:
             raise UserError(
-                f"{extremes.path}: pixels must be at least 0, but some are {extremes.lowest:,g}: "
+                f"{extremes.path}: pixels must be at least 0, but got {extremes.lowest:,g}: "
                 "save the images again with 0 as black"
             )
 
@@ -89,16 +89,16 @@ def _infer_white(found: list[Extremes], top: Extremes, name: str) -> float:
     floating = next((extremes for extremes in found if extremes.floating), None)
     if floating is not None:
         raise UserError(
-            f"{floating.path}: floating-point pixels have no fixed range; here they go up to "
-            f"{floating.highest:g}: say which value is white, as datasets.{name}.max_value"
+            f"{floating.path}: floating-point pixels have no fixed range (here up to "
+            f"{floating.highest:g}): set datasets.{name}.max_value to the value of white"
         )
     for bits in BIT_DEPTHS:
         if 2 ** (bits - 1) <= top.highest < 2**bits:
             return float(2**bits - 1)
     raise UserError(
-        f"datasets.{name}: which value is white in images of more than 8 bits a channel must be "
-        f"known, but their largest value, {top.highest:,g} in {top.path}, fits no depth of "
-        f"{', '.join(map(str, BIT_DEPTHS))} bits: state it, as max_value: 65535 for all 16 bits"
+        f"datasets.{name}: the value of white in images with more than 8 bits per channel can't be "
+        f"inferred, since their largest value, {top.highest:,g} in {top.path}, fits no depth of "
+        f"{', '.join(map(str, BIT_DEPTHS))} bits: set it, like max_value: 65535 for all 16 bits"
     )
 
 
@@ -106,7 +106,7 @@ def _check_color(found: list[Extremes], white: float, name: str) -> None:
     color = next((extremes for extremes in found if extremes.color), None)
     if color is not None and white != WHITE_16:
         raise UserError(
-            f"{color.path}: of 16-bit colour only the upper 8 bits are read, so that white must be "
-            f"65535, but in datasets.{name} it is {white:,g}: save the colour images with 8 bits a "
+            f"{color.path}: white must be 65535 for 16-bit colour, of which only the upper 8 bits are "
+            f"read, but got {white:,g} for datasets.{name}: save the colour images with 8 bits per "
             "channel"
         )

@@ -1,6 +1,6 @@
-"""From rows (image, label, part, group) to a tree of training and test images, checked.
+"""Check rows of (image, label, part, group) and turn them into training and test images.
 
-Tables and the data sets of Hugging Face are such rows; a folder without parts is one too.
+Tables, Hugging Face datasets and folders without parts are such rows.
 """
 
 import csv
@@ -32,14 +32,14 @@ PART_WORDS = {
 
 @dataclass(frozen=True)
 class Rows:
-    """Images with their labels; N of each.
+    """N images with their labels.
 
     Attributes:
-        where: what messages call the rows' origin, like a table's path.
-        root: what the images' paths are shown relative to.
-        parts: train, test or validation; None where the data don't say.
-        groups: None where the data have none.
-        classes: their order; None: numbers by value, others by text.
+        where: the origin of the rows in messages, like the path of a table.
+        root: paths of images are shown relative to it.
+        parts: train, test or validation; None if the data don't say.
+        groups: None if the data have none.
+        classes: the order of the classes; None: by number if all are numbers, else by text.
     """
 
     where: str
@@ -54,24 +54,24 @@ class Rows:
 def make_tree(
     rows: Rows, split: SplitSpec | None, validation: str, report: Path | None = None
 ) -> Tree:
-    """The images by part and class. Raises UserError for parts or groups that can't be.
+    """Return the images by part and class. Raises UserError for impossible parts or groups.
 
-    A split that is made here is written to `report` if given, as a table that can be read again.
+    If the data are split here, the split is written to `report`, as a table that can be read again.
     """
     if not rows.paths:
-        raise UserError(f"{rows.where} must name images, but names none: add them")
+        raise UserError(f"{rows.where} must name images, but got none: add some")
     classes = tuple(order_classes(rows.labels, rows.classes))
     for name in classes:
         check_text(Path(rows.where), name)
-    # Data that name the part train alone are as undivided as those that name none.
+    # Data with only a part train still have to be split.
     if rows.parts is None or (split is not None and set(rows.parts) == {"train"}):
         return _divide(rows, classes, split, report)
     if split is not None:
         raise UserError(
-            f"split is for data without parts, but {rows.where} says the part of each image: leave "
-            "out split"
+            f"split is for data without parts, but {rows.where} has a part for each image: remove "
+            "split"
         )
-    parts = _place(rows, validation)
+    parts = _assign_parts(rows, validation)
     if rows.groups is not None:
         check_groups(rows.where, rows.groups, parts)
     files = {part: _by_class(rows, parts, part) for part in (*PARTS, "validation")}
@@ -92,7 +92,7 @@ def divide_classes(
     split: SplitSpec,
     report: Path | None = None,
 ) -> Tree:
-    """Divide a folder of `<class>/` by `split`."""
+    """Split a folder with `<class>/` by `split`."""
     pairs = [(path, name) for name, paths in files.items() for path in paths]
     paths, labels = zip(*pairs, strict=True)
     tree = _divide(Rows(str(root), root, paths, labels), tuple(files), split, report)
@@ -100,7 +100,7 @@ def divide_classes(
 
 
 def order_classes(labels: Iterable[str], given: Sequence[str] | None = None) -> list[str]:
-    """Each label once: in the order of `given`, by number where all are whole numbers, else by text."""
+    """Sort the distinct labels: in the order of `given`, by number if all are numbers, else by text."""
     there = set(labels)
     if given is not None:
         return [name for name in given if name in there]
@@ -109,18 +109,18 @@ def order_classes(labels: Iterable[str], given: Sequence[str] | None = None) -> 
     return sorted(there)
 
 
-def _place(rows: Rows, validation: str) -> list[str]:
-    """The part that each image goes to."""
+def _assign_parts(rows: Rows, validation: str) -> list[str]:
+    """Return the part of each image."""
     assert rows.parts is not None
-    came = set(rows.parts)
-    if validation != "ignore" and "validation" not in came:
+    existing = set(rows.parts)
+    if validation != "ignore" and "validation" not in existing:
         raise UserError(
-            f"validation: {validation} needs a validation part, but {rows.where} has none: leave out "
+            f"validation: {validation} needs a validation part, but {rows.where} has none: remove "
             "validation"
         )
-    if validation == "test" and "test" in came:
+    if validation == "test" and "test" in existing:
         raise UserError(
-            f"validation: test is for data without a test part, but {rows.where} has one: say ignore, "
+            f"validation: test is for data without a test part, but {rows.where} has one: choose ignore, "
             "hold_out or train"
         )
     target = {"train": "train", "test": "test"}.get(validation, "validation")
@@ -128,27 +128,29 @@ def _place(rows: Rows, validation: str) -> list[str]:
 
 
 def check_groups(where: str, groups: Sequence[str], parts: Sequence[str]) -> None:
-    """Raise UserError where images of one group are in several parts."""
-    seen = defaultdict(set)
+    """Raise UserError if the images of a group are in several parts."""
+    parts_by_group = defaultdict(set)
     for group, part in zip(groups, parts, strict=True):
-        seen[group].add(part)
+        parts_by_group[group].add(part)
     bad = [
-        f"{group} ({' and '.join(sorted(p))})" for group, p in sorted(seen.items()) if len(p) > 1
+        f"{group} ({' and '.join(sorted(names))})"
+        for group, names in sorted(parts_by_group.items())
+        if len(names) > 1
     ]
     if bad:
         raise UserError(
-            f"{where}: all images of a group must be in one part, but {len(bad)} of {len(seen)} groups "
-            f"are in several: {list_names(bad, SHOWN)}: move them to one, or leave out the parts and "
-            "state split"
+            f"{where}: all images of a group must be in one part, but {len(bad)} of "
+            f"{len(parts_by_group)} groups are in several: {list_names(bad, SHOWN)}: move them to one "
+            "part, or remove the parts and set split"
         )
 
 
 def _by_class(rows: Rows, parts: Sequence[str], part: str) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
-    for path, label, place in zip(rows.paths, rows.labels, parts, strict=True):
-        if place == part:
-            found.setdefault(label, []).append(path)
-    return found
+    files: dict[str, list[Path]] = {}
+    for path, label, own_part in zip(rows.paths, rows.labels, parts, strict=True):
+        if own_part == part:
+            files.setdefault(label, []).append(path)
+    return files
 
 
 def _check_labels(
@@ -157,16 +159,16 @@ def _check_labels(
     train, test = set(files["train"]), set(files["test"])
     for part, names in (("train", train), ("test", test)):
         if not names:
-            hint = ", or say validation: test" if part == "test" and given else ""
+            hint = ", or set validation: test" if part == "test" and given else ""
             raise UserError(
-                f"{where} must have images of train and of test, but has none of {part}: add them{hint}"
+                f"{where} must have training and test images, but got none for {part}: add some{hint}"
             )
     for here, there, lacking in (("test", "train", test - train), ("train", "test", train - test)):
         if lacking:
             raise UserError(
                 f"{where}: train and test must have the same labels, but {here} has "
-                f"{quote_names(lacking)}, which {there} lacks: add images of it to {there}, or take "
-                "it out"
+                f"{quote_names(lacking)}, which {there} lacks: add images of it to {there}, or "
+                "remove it"
             )
     if len(train) < 2:
         raise UserError(
@@ -180,7 +182,7 @@ def _divide(
     if split is None:
         raise UserError(
             f"{rows.where} must say which images are for testing, but does not: add the part of each "
-            "image (column split), or state split: {test_fraction: 0.2, seed: 0}"
+            "image (column split), or set split: {test_fraction: 0.2, seed: 0}"
         )
     if len(classes) < 2:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The registry of datasets, and preparing one: once, atomically, and checked."""
+"""The registry of dataset sources, and the preparation of a dataset: once, atomically and checked."""
 
 import contextlib
 import hashlib
@@ -38,17 +38,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """One kind of dataset. What depends on the files is None until they are there."""
+    """One kind of dataset. Values that depend on the files are None."""
 
-    # Of a spec of its own kind, the name and the folder of downloads.
+    # Called with a spec of this kind, the name and the folder of downloads.
     read: Callable[..., Content]
     classes: tuple[str, ...] | None = None
     sizes: tuple[int, int, int] | None = None  # train images, test images, side in pixels
-    # Of a spec: whether two images that look alike are copies. Of handwritten digits they often aren't.
+    # Whether similar images count as copies. Handwritten digits are often similar without being copies.
     look_for_near: Callable[..., bool] = lambda spec: True
-    # Of a spec and the name: raises UserError for what is wrong with local files, as far as a look shows.
+    # Called with a spec and the name: raises UserError for problems with local files that show quickly.
     check: Callable[..., object] | None = None
-    # Of a spec with a path: its files on this machine by name; None: all at the path.
+    # Called with a spec with a path: yields its local files with names. None: all files at the path.
     list_files: Callable[..., Iterator[tuple[str, Path]]] | None = None
 
 
@@ -74,17 +74,17 @@ SOURCES = {
 
 
 def prepare(spec: DatasetSpec, name: str, folder: Path, downloads: Path) -> PreparedMeta:
-    """Write the arrays of `spec` to `folder` at once or not at all, and return their meta.json.
+    """Write the arrays of `spec` to `folder` atomically, and return their meta.json.
 
-    A folder that is whole, and whose local files have not changed since, is left as it is.
-    Raises UserError for anything that the user can repair; then `folder` is as it was before.
+    A complete folder is kept if its local files have not changed since.
+    Raises UserError for anything that the user can fix; then `folder` is unchanged.
     """
     source = source_fingerprint(spec)
     done = _finished(folder, source)
     try:
         if done is None or (done.duplicates is None and os.access(folder, os.W_OK)):
-            for place in (folder.parent, downloads):
-                place.mkdir(parents=True, exist_ok=True)
+            for parent in (folder.parent, downloads):
+                parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.with_name(f".{folder.name}.lock")):
                 # Another process may have prepared it while this one waited.
                 done = _finished(folder, source) or _prepare(spec, name, folder, downloads, source)
@@ -108,7 +108,7 @@ def _finished(folder: Path, source: str) -> PreparedMeta | None:
     except UserError as error:
         log.warning("preparing again, because %s", error)
         return None
-    # '' says that the files are gone, not that they are others.
+    # '' means that the files are missing, not that they changed.
     if source and source != meta.source:
         log.info("preparing %s again, because its files have changed", meta.name)
         return None
@@ -119,7 +119,7 @@ def _prepare(
     spec: DatasetSpec, name: str, folder: Path, downloads: Path, source: str
 ) -> PreparedMeta:
     partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(partial, ignore_errors=True)  # left by a killed run
     log.info("preparing %s in %s", name, folder)
     content = SOURCES[spec.source].read(spec, name, downloads)
     try:
@@ -140,16 +140,16 @@ def _search(spec: DatasetSpec, folder: Path, files: Files | None, report: Path) 
 def _search_again(
     spec: DatasetSpec, meta: PreparedMeta, folder: Path, downloads: Path, source: str
 ) -> PreparedMeta:
-    """Look for copies in data that was prepared before anyone did. The arrays stay as they are."""
+    """Look for copies in data that an older release prepared. The arrays don't change."""
     files = None
     if source and source == meta.source:
-        # The same files give the same order, so that their names are known.
+        # The same files have the same order, so their names are known.
         files = SOURCES[spec.source].read(spec, meta.name, downloads).files
     return _search(spec, folder, files, report_file(folder))
 
 
 def _replace(new: Path, folder: Path) -> None:
-    # A full folder can't be renamed over. A job that has the old arrays open keeps them.
+    # A non-empty folder can't be replaced directly. Jobs that have the old arrays open keep them.
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -159,7 +159,7 @@ def _replace(new: Path, folder: Path) -> None:
 
 
 def is_prepared(study: StudySpec, name: str) -> bool:
-    """Whether a dataset's arrays are there, and of the files as they are now (or are gone now)."""
+    """Return whether a dataset is prepared, from local files that are unchanged or gone."""
     try:
         meta = read_meta(study.prepared(name))
     except UserError:
@@ -168,9 +168,9 @@ def is_prepared(study: StudySpec, name: str) -> bool:
 
 
 def source_fingerprint(spec: DatasetSpec, prepared: Path | None = None) -> str:
-    """SHA-256 (hex) of the names, sizes and times of a dataset's local files, without reading them.
+    """Return the SHA-256 (hex) of the names, sizes and times of a dataset's local files.
 
-    Where they are missing, what they were when `prepared` was made of them. '' where nothing is known.
+    If the files are missing, return the fingerprint that is stored in `prepared`, or '' without one.
     """
     path = local_path(spec)
     if path is None or not path.exists():
@@ -187,6 +187,6 @@ def source_fingerprint(spec: DatasetSpec, prepared: Path | None = None) -> str:
 def _local_files(spec: DatasetSpec, path: Path) -> Iterator[tuple[str, os.stat_result]]:
     list_files = SOURCES[spec.source].list_files
     for name, file in list_files(spec) if list_files else walk_files(path):
-        # A link to nowhere has no size, and of a table an image may be missing: reading names them.
+        # Broken links and missing images have no size: they are reported when the data are read.
         with contextlib.suppress(FileNotFoundError):
             yield name, os.stat(file, follow_symlinks=file.exists())

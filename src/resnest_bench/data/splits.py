@@ -1,4 +1,4 @@
-"""Which images, and in which order: pure functions of the seed."""
+"""Splits and orders of images: pure functions of the seed."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ import numpy as np
 from resnest_bench.errors import UserError
 from resnest_bench.words import list_names
 
-# numpy pads a seed with zeros: [seed, epoch] and [seed, epoch, 0] draw the same numbers. What
-# draws for another purpose therefore ends in a number of its own.
+# numpy pads a seed with zeros: [seed, epoch] and [seed, epoch, 0] give the same numbers. So each other
+# purpose has a tag of its own at the end.
 VALIDATION_TAG, AUGMENT_TAG, BALANCED_TAG, BOOTSTRAP_TAG, TEST_TAG = 2, 3, 4, 5, 6
 INIT_TAG, FLIP_TAG = 7, 8
-# Groups are dealt into so many parts at most, of which whole ones become the test part.
+# Largest number of folds into which groups are divided; whole folds become the test part.
 MOST_FOLDS = 20
-# Names of classes that a message shows.
+# Number of class names in a message.
 SHOWN = 10
 
 
@@ -28,11 +28,11 @@ def train_validation_split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hold out `fraction` of each class, rounded, by `seed`.
 
-    Where the data have a validation part of their own, the last `num_given` images, it is what a
-    `fraction` above 0 holds out, and nothing is trained on it in any case.
+    If the data have a validation part of their own, the last `num_given` images, it is held out instead for
+    any `fraction` above 0, and never trained on.
 
-    Returns the sorted indices (int64) to train on and to validate on. Where `fraction` is above 0,
-    both have at least one image of each class; raises UserError where `classes` have only one.
+    Returns the sorted indices (int64) for training and for validation. If `fraction` is above 0, both have
+    at least one image of each class; raises UserError if a class has only one image.
     """
     assert 0 <= fraction < 1, fraction
     if num_given:
@@ -58,7 +58,7 @@ def _list_single(labels_N: np.ndarray, classes: Sequence[str]) -> list[str]:
 def _choose_of_each_class(
     labels_N: np.ndarray, fraction: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Booleans (N,): `fraction` of each class, rounded, but neither none nor all; none for 0."""
+    """Return booleans (N,): `fraction` of each class, rounded, but neither none nor all; none for 0."""
     chosen_N = np.zeros(len(labels_N), dtype=bool)
     for label in np.unique(labels_N) if fraction else ():
         members = np.flatnonzero(labels_N == label)
@@ -74,15 +74,15 @@ def choose_test_images(
     seed: int,
     classes: Sequence[str],
 ) -> np.ndarray:
-    """Booleans (N,): which images become test images, about `fraction` of each class, by `seed`.
+    """Return booleans (N,): the test images, about `fraction` of each class, by `seed`.
 
-    Images with the same of `groups_N` (numbers) stay together. Both parts have images of each class;
-    raises UserError where that can't be.
+    Images with the same number in `groups_N` stay together. Both parts have images of each class; raises
+    UserError if that is impossible.
     """
     if small := _list_single(labels_N, classes):
         raise UserError(
             "split needs at least two images of each class, but there is only one of "
-            f"{list_names(small, SHOWN)}: add images, or take the class out"
+            f"{list_names(small, SHOWN)}: add images, or remove the class"
         )
     if groups_N is None:
         rng = np.random.default_rng([seed, 0, 0, TEST_TAG])
@@ -95,8 +95,8 @@ def choose_test_images(
     ]
     if lacking:
         raise UserError(
-            "split must leave images of each class in both parts with every group whole, but does not "
-            f"for {list_names(lacking, SHOWN)}, with seed {seed} and test_fraction {fraction:g}: state "
+            "split must put images of each class into both parts without dividing groups, but seed "
+            f"{seed} and test_fraction {fraction:g} do not for {list_names(lacking, SHOWN)}: choose "
             "another seed or fraction, or add groups of these classes"
         )
     return chosen_N
@@ -105,14 +105,14 @@ def choose_test_images(
 def _choose_groups(
     labels_N: np.ndarray, groups_N: np.ndarray, fraction: float, seed: int
 ) -> np.ndarray:
-    """Deal groups into folds of about equal class shares, and take as many as make `fraction`."""
+    """Divide groups into folds with about equal class shares, and choose enough for `fraction`."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     num_groups = len(np.unique(groups_N))
     if num_groups < 2:
         raise UserError(
-            "split needs at least two groups, but column group has one value alone: give groups, or "
-            "leave the column out"
+            "split needs at least two groups, but column group has only one value: add groups, or "
+            "remove the column"
         )
     most = max(2, min(MOST_FOLDS, num_groups, int(np.bincount(labels_N).max())))
     share = Fraction(fraction).limit_denominator(most)
@@ -122,7 +122,7 @@ def _choose_groups(
     folds = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
     chosen_N = np.zeros(len(labels_N), dtype=bool)
     with warnings.catch_warnings():
-        # Of a class with fewer images than folds: what follows from it is checked.
+        # It warns about a class with fewer images than folds, which is checked afterwards.
         warnings.simplefilter("ignore", UserWarning)
         for _, (_, test) in zip(
             range(taken), folds.split(labels_N, labels_N, groups_N), strict=False
@@ -132,12 +132,12 @@ def _choose_groups(
 
 
 def epoch_order(num: int, seed: int, epoch: int) -> np.ndarray:
-    """A permutation (num,) of the images: the same for every variant at this seed and epoch."""
+    """Return a permutation (num,) of the images, the same for every variant at this seed and epoch."""
     return np.random.default_rng([seed, epoch]).permutation(num)
 
 
 def balanced_order(labels_N: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """N positions with replacement, in which each class that there is has the same chance."""
+    """Draw N indices with replacement, so that each class has the same probability."""
     _, inverse_N, counts = np.unique(labels_N, return_inverse=True, return_counts=True)
     chances_N = 1 / (len(counts) * counts[inverse_N])
     rng = np.random.default_rng([seed, epoch, 0, BALANCED_TAG])
@@ -145,7 +145,7 @@ def balanced_order(labels_N: np.ndarray, seed: int, epoch: int) -> np.ndarray:
 
 
 def bootstrap(indices_N: np.ndarray, seed: int) -> np.ndarray:
-    """N of the training images with replacement, sorted: another training set of the same source.
+    """Draw N training images with replacement, sorted: another training set from the same source.
 
     Source: Bouthillier et al., arXiv:2103.03098, section 2.1. Classes keep their shares on average.
     """
@@ -154,13 +154,13 @@ def bootstrap(indices_N: np.ndarray, seed: int) -> np.ndarray:
 
 
 def choose_for_init(indices_N: np.ndarray, num: int, seed: int) -> np.ndarray:
-    """`num` of the training images, or all of fewer, in order: what initial weights are computed from."""
+    """Choose `num` training images, or all if there are fewer, for computing initial weights."""
     rng = np.random.default_rng([seed, 0, 0, INIT_TAG])
     return np.sort(rng.choice(indices_N, min(num, len(indices_N)), replace=False))
 
 
 def alternating_flips(num: int, seed: int, epoch: int) -> np.ndarray:
-    """Booleans (num,): which images epoch 1, 2, ... mirrors; the next epoch mirrors the others.
+    """Return booleans (num,): the images that epoch 1, 2, ... mirrors; the next epoch mirrors the others.
 
     Source: Jordan, arXiv:2404.00498, section 3.6.
     """
@@ -169,19 +169,19 @@ def alternating_flips(num: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def batch_slices(num: int, batch_size: int) -> list[slice]:
-    """Cut `num` training images into batches; a last batch of one image joins the one before.
+    """Divide `num` training images into batches; a single last image is added to the batch before.
 
-    Batch norm over 1x1 maps has no variance for a single image. Raises UserError where `num` or
+    Batch norm over 1x1 maps has no variance for a single image. Raises UserError if `num` or
     `batch_size` is less than two.
     """
     if batch_size < 2:
         raise UserError(
             f"batch_size must be at least 2 to train, since batch norm has no variance over one "
-            f"image, but is {batch_size}: take a larger one"
+            f"image, but got {batch_size}: take a larger one"
         )
     if num < 2:
         raise UserError(
-            f"training needs at least two images, but has {num}: add images, or lower "
+            f"training needs at least two images, but got {num}: add images, or lower "
             "validation_fraction"
         )
     starts = list(range(0, num, batch_size))

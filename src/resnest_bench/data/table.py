@@ -18,7 +18,7 @@ from resnest_bench.words import count_noun, list_names
 
 COLUMNS = ("image", "label", "split", "group")
 NEEDED = ("image", "label")
-# What others call these columns.
+# Other common names for these columns.
 SYNONYMS = {
     "image": (
         "file",
@@ -40,14 +40,14 @@ Columns = dict[str, list[str]]
 
 
 def read(spec: TableDataset, name: str, downloads: Path) -> Content:
-    """Read and check the table; the images are decoded as they are asked for."""
+    """Read and check the table; the images are decoded later, one by one."""
     return read_photos(spec, name, list_images(spec, name, downloads.parent / "reports"), downloads)
 
 
 def list_images(spec: TableDataset, name: str, reports: Path | None = None) -> Tree:
-    """The table's images by part and class. Raises UserError for whatever is wrong with a row.
+    """List the table's images by part and class. Raises UserError for invalid rows.
 
-    What a message can't hold is listed in files of the folder `reports`, if it is given.
+    Complete lists that are too long for a message are written to the folder `reports`, if given.
     """
     path = expand_path(spec.path)
     if not path.is_file():
@@ -70,12 +70,12 @@ def list_images(spec: TableDataset, name: str, reports: Path | None = None) -> T
 
 
 def find_root(spec: TableDataset) -> Path:
-    """The folder that the images' paths begin at."""
+    """Return the folder that paths of images are relative to."""
     return expand_path(spec.root) if spec.root else expand_path(spec.path).parent
 
 
 def list_files(spec: TableDataset) -> Iterator[tuple[str, Path]]:
-    """The table and its images, by the names that they have in it; the table alone if it is damaged."""
+    """Yield the table and its images with their names in it; only the table if it is damaged."""
     path = expand_path(spec.path)
     yield "", path
     try:
@@ -88,12 +88,12 @@ def list_files(spec: TableDataset) -> Iterator[tuple[str, Path]]:
 
 
 def read_columns(path: Path) -> Columns:
-    """The COLUMNS that a table has, as text without blanks around it. Raises UserError."""
+    """Read those of COLUMNS that a table has, as stripped text. Raises UserError."""
     ending = path.suffix.lower()
     if ending not in (".csv", ".tsv", ".parquet"):
         raise UserError(
-            f"{path}: a table is a .csv, .tsv or .parquet file, but this one ends in "
-            f"{ending or 'nothing'!r}: save it as one of them"
+            f"{path}: a table must be a .csv, .tsv or .parquet file, but got {ending or 'no extension'}: "
+            "save it as one of them"
         )
     columns = _read_parquet(path) if ending == ".parquet" else _read_text(path, ending)
     check_columns(path, list(columns))
@@ -113,8 +113,7 @@ def _read_text(path: Path, ending: str) -> Columns:
                 if len(row) != len(header):
                     raise UserError(
                         f"{path}, line {reader.line_num}: every row must have {len(header)} values, "
-                        f"as the first line has, but this one has {len(row)}: put values with commas "
-                        "into quotes"
+                        f"as in the first line, but got {len(row)}: put values with commas into quotes"
                     )
                 rows.append([value.strip() for value in row])
     except OSError as error:
@@ -129,7 +128,9 @@ def _read_text(path: Path, ending: str) -> Columns:
 def _check_header(path: Path, header: Sequence[str]) -> None:
     twice = [name for name, num in Counter(header).items() if num > 1 and name in COLUMNS]
     if twice:
-        raise UserError(f"{path}: column {twice[0]!r} must be there once, but is twice: rename one")
+        raise UserError(
+            f"{path}: column {twice[0]!r} must be unique, but there are two: rename one"
+        )
     if len(header) == 1 and any(sign in header[0] for sign in ";\t|"):
         raise UserError(
             f"{path}: values must be separated by commas (.csv) or tabs (.tsv), but the first line is "
@@ -147,8 +148,8 @@ def _read_parquet(path: Path) -> Columns:
         values = {name: table.column(name).to_pylist() for name in chosen}
     except UserError:
         raise
-    except Exception as error:  # of foreign bytes
-        raise UserError(f"{path} must be a whole Parquet file, but: {error}") from error
+    except Exception as error:  # untrusted bytes can raise anything
+        raise UserError(f"{path} must be a complete Parquet file, but: {error}") from error
     others: Columns = {name: [] for name in table.column_names if name not in COLUMNS}
     return {**{name: [_as_text(path, name, v) for v in values[name]] for name in chosen}, **others}
 
@@ -159,12 +160,12 @@ def _as_text(path: Path, column: str, value: object) -> str:
     if isinstance(value, str | int):
         return str(value).strip()
     raise UserError(
-        f"{path}: column {column!r} must hold text or whole numbers, but has {value!r}: convert it"
+        f"{path}: column {column!r} must hold text or whole numbers, but got {value!r}: convert it"
     )
 
 
 def check_columns(path: Path, names: Sequence[str]) -> None:
-    """Raise UserError where `image` or `label` is missing, or a column is probably misspelt."""
+    """Raise UserError if `image` or `label` is missing, or a column is probably misspelt."""
     for column in COLUMNS:
         if column in names:
             continue
@@ -175,13 +176,13 @@ def check_columns(path: Path, names: Sequence[str]) -> None:
             near = near or [name for name in SYNONYMS[column] if name in lower]
             hint = f"rename {lower[near[0]]!r} to {column!r}" if near else f"add {column!r}"
             raise UserError(
-                f"{path} must have the columns image and label, but has "
+                f"{path} must have the columns image and label, but got "
                 f"{list_names(list(names), SHOWN) or 'none'}: {hint}"
             )
         if near:
             raise UserError(
-                f"{path}: column {lower[near[0]]!r} is probably meant to be {column!r}: rename it so, "
-                "or give it another name"
+                f"{path}: column {lower[near[0]]!r} is probably meant to be {column!r}: rename it to "
+                "that, or to something else"
             )
 
 
@@ -190,8 +191,8 @@ def _read_parts(path: Path, words: Sequence[str]) -> list[str]:
     if unknown:
         shown = [f"{word!r} ({count_noun(num, 'row')})" for word, num in unknown.most_common()]
         raise UserError(
-            f"{path}: split is train, test or validation (val, valid), but there is "
-            f"{list_names(shown, SHOWN)}: correct it, or remove the column and state split"
+            f"{path}: split must be train, test or validation (val, valid), but got "
+            f"{list_names(shown, SHOWN)}: correct it, or remove the column and set split"
         )
     return [PART_WORDS[word.lower()] for word in words]
 
@@ -201,11 +202,11 @@ def _check_filled(path: Path, columns: Columns) -> None:
         empty = [index for index, value in enumerate(columns.get(name, ())) if not value]
         if empty:
             rows = list_names([str(index + 1) for index in empty], SHOWN)
-            what = " (give a single image a group of its own)" if name == "group" else ""
+            what = " (give an image without a group one of its own)" if name == "group" else ""
             raise UserError(
                 f"{path}: every row must have a value in column {name!r}, but "
                 f"{count_noun(len(empty), 'row')} (counted without the first line: {rows}) "
-                f"{'has' if len(empty) == 1 else 'have'} none: fill it in{what}, or take the row out"
+                f"{'has' if len(empty) == 1 else 'have'} none: fill it in{what}, or remove the row"
             )
 
 
@@ -235,10 +236,10 @@ def _check_there(rows: Rows, report: Path | None, stated: bool) -> None:
         report.parent.mkdir(parents=True, exist_ok=True)
         write_text(report, "".join(f"{name}\n" for name in missing))
         where = f", all in {report}"
-    advice = "correct root" if stated else "state root, the folder that the paths begin at"
+    advice = "correct root" if stated else "set root, the folder that paths are relative to"
     raise UserError(
-        f"{rows.where}: every image must be there, but {len(missing)} of {len(rows.paths)} are missing "
-        f"in {rows.root}: {list_names(missing, SHOWN)}{where}: {advice}, or take the rows out"
+        f"{rows.where}: every image must exist, but {len(missing)} of {len(rows.paths)} are missing "
+        f"in {rows.root}: {list_names(missing, SHOWN)}{where}: {advice}, or remove the rows"
     )
 
 

@@ -1,7 +1,7 @@
-"""Data sets of torchvision that are arrays in a few files, read here without its own loaders.
+"""torchvision datasets that are a few files of arrays, read without torchvision's loaders.
 
-torchvision opens CIFAR's pickles, which can run any code, and old `.pt` files of MNIST likewise. The
-addresses and checksums are torchvision's. Sources: A. Krizhevsky, Learning Multiple Layers of
+torchvision unpickles CIFAR and old `.pt` files of MNIST, which can run any code. Addresses and checksums
+are torchvision's. Sources: A. Krizhevsky, Learning Multiple Layers of
 Features from Tiny Images, 2009; Y. LeCun et al., MNIST, http://yann.lecun.com/exdb/mnist/, for the
 format idx; H. Xiao et al., Fashion-MNIST, arXiv:1708.07747; T. Clanuwat et al., KMNIST,
 arXiv:1812.01718; Y. Netzer et al., Reading Digits in Natural Images (SVHN), 2011.
@@ -35,7 +35,7 @@ IDX_UINT8 = 8
 
 @dataclass(frozen=True)
 class File:
-    """A file to download: its addresses, tried in order, and its MD5."""
+    """A file to download: its addresses in order of preference, and its MD5."""
 
     name: str
     urls: tuple[str, ...]
@@ -48,17 +48,17 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class ArraySet:
-    """A set of arrays.
+    """A dataset of arrays.
 
     Attributes:
-        label: how figures call it.
-        folders: below torchvision's `root`, where its files lie.
-        names: of its files; `list_files` and `read` have them in the same order.
-        sizes: train images, test images, side in pixels.
-        look_for_near: whether two images that look alike are copies; of digits they often aren't.
-        read: arrays of 'train' or 'test' from its files.
-        list_files: what to download.
-        read_classes: names of the classes, from the files where these have them.
+        label: its name in figures.
+        folders: where its files may be below torchvision's `root`.
+        names: the names of its files, in the same order as for `list_files` and `read`.
+        sizes: number of training images, of test images, and side in pixels.
+        look_for_near: whether similar images count as copies; digits often look alike.
+        read: reads the arrays of 'train' or 'test' from its files.
+        list_files: lists the downloads.
+        read_classes: returns the names of the classes, from the files if they have them.
     """
 
     label: str
@@ -73,21 +73,23 @@ class ArraySet:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """An array of uint8 in the format idx, gzipped or not. Raises UserError."""
+    """Read a uint8 array in idx format, gzipped or not. Raises UserError."""
     try:
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
         zeros, kind, num_axes = content[:2], content[2], content[3]
         if zeros != b"\0\0" or kind != IDX_UINT8 or not num_axes:
-            raise ValueError("it does not begin as an idx file of bytes does")
+            raise ValueError("it does not begin like an idx file of bytes")
         start = 4 + 4 * num_axes
         shape = np.frombuffer(content[4:start], dtype=">u4")
         values = np.frombuffer(content, dtype=np.uint8, offset=start)
         if len(shape) != num_axes or len(values) != np.prod(shape, dtype=np.int64):
             raise ValueError(f"it states the shape {shape.tolist()}, but holds {len(values)} bytes")
-    except Exception as error:  # of foreign bytes
-        raise UserError(f"{path} must be a whole idx file, but: {error}: get it again") from error
+    except Exception as error:  # untrusted bytes can raise anything
+        raise UserError(
+            f"{path} must be a complete idx file, but: {error}: download it again"
+        ) from error
     return values.reshape(shape.astype(np.int64).tolist())
 
 
@@ -103,7 +105,7 @@ def _mnist_files(class_name: str) -> Callable[[], list[File]]:
 
 
 def _read_mnist(files: list[Path], part: str) -> Arrays:
-    """Of MNIST's four files: images and labels of train, then of test."""
+    """Read MNIST's four files: images and labels of train, then of test."""
     images, labels = files[:2] if part == "train" else files[2:]
     return read_idx(images), read_idx(labels)
 
@@ -137,8 +139,10 @@ def _read_svhn(files: list[Path], part: str) -> Arrays:
         images_NHWC, labels_N = content["X"].transpose(3, 0, 1, 2), content["y"].reshape(-1)
         if images_NHWC.dtype != np.uint8 or not set(labels_N.tolist()) <= set(range(1, 11)):
             raise ValueError("pixels must be uint8 and labels 1 to 10")
-    except Exception as error:  # of foreign bytes
-        raise UserError(f"{path} must be a file of SVHN, but: {error}: get it again") from error
+    except Exception as error:  # untrusted bytes can raise anything
+        raise UserError(
+            f"{path} must be a file of SVHN, but: {error}: download it again"
+        ) from error
     # Label 10 is the digit 0.
     return images_NHWC, labels_N.astype(np.int64) % 10
 
@@ -160,7 +164,7 @@ def _read_cifar100_classes(files: list[Path]) -> tuple[str, ...]:
         names = tuple(cifar.load_member(files[0], "cifar-100-python/meta")["fine_label_names"])
         if len(set(names)) != 100 or not all(isinstance(name, str) for name in names):
             raise ValueError("it must name 100 classes")
-    except Exception as error:  # of foreign bytes
+    except Exception as error:  # untrusted bytes can raise anything
         raise UserError(
             f"{files[0]}: cifar-100-python/meta is damaged: {error}: get the official archive"
         ) from error
@@ -211,14 +215,14 @@ ARRAY_SETS = {
 
 
 def _torchvision_class(name: str) -> Any:
-    # torchvision brings torch: only who prepares data waits for it.
+    # Import torchvision, and with it torch, only to prepare data.
     from torchvision import datasets
 
     return getattr(datasets, name)
 
 
 def read_arrays(spec: TorchvisionDataset, name: str, downloads: Path) -> Content:
-    """The set's images in the order of its files. Raises UserError."""
+    """Read the images in the order of the files. Raises UserError."""
     known = ARRAY_SETS[spec.name]
     files = find_files(spec, name, downloads)
     side = spec.image_size or known.sizes[2]
@@ -244,22 +248,24 @@ def _check_arrays(known: ArraySet, files: list[Path], part: str) -> Arrays:
     shape_fits = images.ndim >= 3 and images.shape[1:3] == (side, side)
     if not shape_fits or labels_N.shape != images.shape[:1] or not len(labels_N):
         raise UserError(
-            f"{files[0].parent}: {known.label} has images of {side}x{side} pixels with a label each, "
-            f"but {part} is {images.shape} with labels {labels_N.shape}: get the files again"
+            f"{files[0].parent}: {known.label} must have images of {side}x{side} pixels with one label "
+            f"each, but got {images.shape} with labels {labels_N.shape} for {part}: download it again"
         )
     if int(labels_N.max()) >= known.num_classes:
         raise UserError(
-            f"{files[0].parent}: labels of {known.label} go from 0 to {known.num_classes - 1}, but "
-            f"{part} has {labels_N.max()}: get the files again"
+            f"{files[0].parent}: labels of {known.label} must be 0 to {known.num_classes - 1}, but got "
+            f"{labels_N.max()} in {part}: download it again"
         )
     return images, labels_N
 
 
 def find_files(spec: TorchvisionDataset, name: str, downloads: Path) -> list[Path]:
-    """The set's files on this machine, or downloaded. Raises UserError."""
+    """Return the local files of the dataset, or download them. Raises UserError."""
     wanted = ARRAY_SETS[spec.name].list_files()
     if spec.path is None:
-        advice = f"Get the files on another machine, and give their folder as datasets.{name}.path"
+        advice = (
+            f"Download the files on another machine, and set datasets.{name}.path to their folder"
+        )
         folder = downloads / spec.name
         return [
             fetch(file.urls, folder / file.name, Checksum("md5", file.md5), advice)
@@ -268,13 +274,13 @@ def find_files(spec: TorchvisionDataset, name: str, downloads: Path) -> list[Pat
     files = find_local(spec)
     if files is None:
         path = expand_path(spec.path)
-        problem = f"{path} lacks them" if path.exists() else describe_missing(path)
+        problem = f"{path} does not" if path.exists() else describe_missing(path)
         raise UserError(
             f"datasets.{name}.path must hold {', '.join(file.name for file in wanted)}, directly or as "
             f"torchvision keeps them, but {problem}: correct the path, or leave it out to download"
         )
     for file, path in zip(wanted, files, strict=True):
-        # Unpacked ones have no official checksum; their format is checked as they are read.
+        # Unpacked files have no official checksum; their format is checked when they are read.
         wrong = Checksum("md5", file.md5).problem(path) if path.name == file.name else None
         if wrong:
             raise UserError(f"datasets.{name}.path: {path} {wrong}: get the official file")
@@ -282,7 +288,7 @@ def find_files(spec: TorchvisionDataset, name: str, downloads: Path) -> list[Pat
 
 
 def find_local(spec: TorchvisionDataset) -> list[Path] | None:
-    """All files of the set, packed or (.gz) unpacked, in one of its folders; None without."""
+    """Find all files of the dataset, unpacked or as .gz, in one folder; None if there is no such folder."""
     path, names = expand_path(spec.path or ""), ARRAY_SETS[spec.name].names
     if path.is_file() and (path.name,) == names:
         return [path]

@@ -1,6 +1,6 @@
-"""Data sets of torchvision that are photos in files: torchvision says which file has which label.
+"""torchvision datasets that are files of photos: torchvision lists the files and their labels.
 
-None of these loaders opens a pickle. Photos are decoded as those of any folder are.
+None of these loaders reads pickles. Photos are decoded like those of any folder.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ from resnest_bench.specs import TorchvisionDataset, expand_path
 
 @dataclass(frozen=True)
 class PhotoSet:
-    """A set of photos.
+    """A dataset of photos.
 
     Attributes:
-        class_name: in `torchvision.datasets`.
-        folder: below torchvision's `root`.
-        parts: train, test and validation to torchvision's words for them; empty: it has no parts.
+        class_name: its class in `torchvision.datasets`.
+        folder: its folder below torchvision's `root`.
+        parts: torchvision's names for train, test and validation; empty: it has no parts.
     """
 
     label: str
@@ -43,7 +43,7 @@ PHOTO_SETS = {
     "dtd": PhotoSet("DTD (partition 1)", "DTD", "dtd", THREE),
     "fgvc_aircraft": PhotoSet("FGVC-Aircraft", "FGVCAircraft", "fgvc-aircraft-2013b", THREE),
     "eurosat": PhotoSet("EuroSAT", "EuroSAT", "eurosat", {}),
-    # What it calls val is what everybody tests on.
+    # Everybody uses its part val for testing.
     "imagenette": PhotoSet(
         "Imagenette", "Imagenette", "imagenette2", {"train": "train", "test": "val"}
     ),
@@ -57,7 +57,7 @@ PHOTO_SETS = {
 
 
 def read_photo_set(spec: TorchvisionDataset, name: str, downloads: Path) -> Content:
-    """The set's photos. Raises UserError where they are not there or can't be downloaded."""
+    """Read the photos. Raises UserError if they are missing or can't be downloaded."""
     known = PHOTO_SETS[spec.name]
     root = expand_path(spec.path) if spec.path else downloads / "torchvision"
     root.mkdir(parents=True, exist_ok=True)
@@ -88,13 +88,13 @@ def read_photo_set(spec: TorchvisionDataset, name: str, downloads: Path) -> Cont
 def list_part(
     spec: TorchvisionDataset, name: str, root: Path, word: str
 ) -> tuple[list[tuple[Path, int]], list[str]]:
-    """Files of a part with their class indices, and the names of the classes. Raises UserError."""
+    """List the files of a part with class indices, and the class names. Raises UserError."""
     from torchvision import datasets
 
     known = PHOTO_SETS[spec.name]
     make: Callable[..., Any] = getattr(datasets, known.class_name)
     split = {"split": word} if word else {}
-    # The files' names in place of their pixels; of pets there is no such argument.
+    # Load names of files instead of pixels; the pets dataset doesn't have this argument.
     loader = {} if spec.name == "oxford_iiit_pet" else {"loader": Path}
     try:
         found = make(root=str(root), download=spec.path is None, **split, **loader)
@@ -102,17 +102,17 @@ def list_part(
             pairs = list(zip(map(Path, found._images), found._labels, strict=True))
         else:
             pairs = [found[index] for index in range(len(found))]
-    # torchvision raises RuntimeError and what networks, archives and files raise.
+    # torchvision, the network, archives and files raise all kinds of errors.
     except Exception as error:
         advice = (
             "correct the path (it is what torchvision calls root), or leave it out to download"
             if spec.path
-            else "get it on another machine and give its folder as path"
+            else "download it on another machine and set path to its folder"
         )
         raise UserError(
             f"datasets.{name}: torchvision finds no {known.label} in {root}: {first_line(error)}: "
             f"{advice}"
         ) from error
-    # Imagenette has several names for each class.
+    # Imagenette has several names per class.
     classes = [c if isinstance(c, str) else c[0] for c in found.classes]
     return pairs, classes

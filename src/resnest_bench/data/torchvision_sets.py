@@ -1,4 +1,4 @@
-"""The data sets that torchvision knows by name."""
+"""The torchvision datasets, by name."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +11,13 @@ from resnest_bench.specs import TorchvisionDataset, expand_path
 
 
 def read(spec: TorchvisionDataset, name: str, downloads: Path) -> Content:
-    """The set `spec.name`, from files on this machine or downloaded. Raises UserError."""
+    """Read the dataset `spec.name` from local or downloaded files. Raises UserError."""
     reader = read_arrays if spec.name in ARRAY_SETS else read_photo_set
     return reader(spec, name, downloads)
 
 
 def list_files(spec: TorchvisionDataset) -> Iterator[tuple[str, Path]]:
-    """The set's own files: torchvision's root may hold many others."""
+    """Yield the files of the dataset: torchvision's root may have many others."""
     if spec.name in ARRAY_SETS:
         for file in find_local(spec) or ():
             yield file.name, file
@@ -26,5 +26,5 @@ def list_files(spec: TorchvisionDataset) -> Iterator[tuple[str, Path]]:
 
 
 def look_for_near(spec: TorchvisionDataset) -> bool:
-    """Whether two images that look alike are copies."""
+    """Return whether similar images count as copies."""
     return spec.name not in ARRAY_SETS or ARRAY_SETS[spec.name].look_for_near

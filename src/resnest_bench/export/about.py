@@ -44,6 +44,7 @@ def about(results: PageResults) -> Section:
         "Software": _software(results, usable),
         "Commits": _commits(usable),
         "Run": _dates(usable),
+        "Imported": _imports(usable),
         PAGE: [f"resnest-bench {__version__}; this file is self-contained and loads nothing"],
     }
     facts = tuple((name, tuple(lines)) for name, lines in rows.items() if lines)
@@ -76,6 +77,7 @@ def _experiments(runs: pd.DataFrame) -> list[str]:
 
 def _data(usable: pd.DataFrame) -> list[str]:
     columns = ["dataset", "dataset_label", "num_train", "num_test"]
+    # Imported results may say neither.
     rows = usable[columns].dropna().drop_duplicates().itertuples(index=False, name=None)
     return [
         f"{name}: {label}, {train:,} training and {test:,} test images"
@@ -93,7 +95,8 @@ def _devices(usable: pd.DataFrame) -> list[str]:
 def _software(results: PageResults, usable: pd.DataFrame) -> list[str]:
     firsts = set(usable.drop_duplicates(MACHINE).index)
     jobs = [job for row, job in enumerate(results.spec.jobs()) if row in firsts]
-    environments = [o.record.environment for o in results.read_outcomes(jobs) if o.record]
+    read = [o.record for o in results.read_outcomes(jobs) if o.record]
+    environments = [record.environment for record in read if record.environment]
     lines = list(dict.fromkeys(map(_describe_software, environments)))
     # Reading ten thousand records for a line takes too long.
     count = count_noun(len(environments), "record")
@@ -114,13 +117,22 @@ def _describe_software(environment: Environment) -> str:
 
 def _commits(usable: pd.DataFrame) -> list[str]:
     """One line per commit: the number of records, and whether there were uncommitted changes."""
-    groups = usable.groupby(["git_commit", "git_dirty"], sort=False, dropna=False).size()
+    own = usable[usable["imported_from"].isna()]
+    groups = own.groupby(["git_commit", "git_dirty"], sort=False, dropna=False).size()
     keys = cast("Iterable[tuple[Any, Any]]", groups.index)
     return [
         f"{commit if pd.notna(commit) else 'unknown'}"
         f"{', with uncommitted changes' if pd.notna(dirty) and dirty else ''}: "
         f"{count_noun(count, 'record')}"
         for (commit, dirty), count in zip(keys, groups, strict=True)
+    ]
+
+
+def _imports(usable: pd.DataFrame) -> list[str]:
+    counts = usable["imported_from"].value_counts(sort=False)
+    return [
+        f"{file}: {count_noun(count, 'record')} with results from elsewhere"
+        for file, count in counts.items()
     ]
 
 

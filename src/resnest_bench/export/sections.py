@@ -36,6 +36,7 @@ from resnest_bench.export.claims import claims
 from resnest_bench.export.classes import classes
 from resnest_bench.export.differences import differences
 from resnest_bench.export.results import PageResults
+from resnest_bench.export.stability import stability
 from resnest_bench.formats import (
     GAP,
     format_cell,
@@ -78,6 +79,7 @@ def list_sections(results: PageResults) -> list[Section]:
         claims,
         ablation,
         training,
+        stability,
         latency,
         transfer,
         distillation,
@@ -109,7 +111,7 @@ def tradeoff(results: PageResults) -> Section | None:
     study = results.spec
     blocks: list[Block] = []
     text: list[str] = []
-    if study.train or study.finetune:
+    if study.trained or study.finetune:
         points, x, y = headline_points(study, results.runs, results.cells)
         text = _describe_choice(results, points, x, y)
         if len(points) > MAX_POINTS:
@@ -125,7 +127,7 @@ def tradeoff(results: PageResults) -> Section | None:
         blocks += _rounded("tradeoff", results)
     if not blocks:
         return None
-    title = f"Accuracy against {'latency' if study.latency else 'size'}"
+    title = f"Accuracy against {'latency' if study.timed else 'size'}"
     return Section("tradeoff", title, tuple(text), tuple(blocks))
 
 
@@ -230,7 +232,7 @@ def training(results: PageResults) -> Section | None:
 
 def latency(results: PageResults) -> Section | None:
     """Batch sizes, the raw samples at the smallest one, cold start, and drift of the machine."""
-    if not results.spec.latency:
+    if not results.spec.timed:
         return None
     runs, cells = results.select_drawn(results.runs), results.select_drawn(results.cells)
     samples = latency_distribution_panels(_smallest_batch(results))

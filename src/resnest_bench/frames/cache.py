@@ -162,9 +162,9 @@ def _read_rows(
         job_outcomes = read_jobs(jobs=jobs[start : start + RECORDS_AT_ONCE])
         parts.append(_make_frames(job_outcomes))
         labels |= {
-            paths.record_name(o.job): one_line(o.record.dataset.label)
+            paths.record_name(o.job): one_line(o.record.dataset_label)
             for o in job_outcomes
-            if o.record and o.record.dataset
+            if o.record and o.record.dataset_label
         }
     frames = {n: pd.concat([part[n] for part in parts], ignore_index=True) for n in MAKERS}
     return frames, labels

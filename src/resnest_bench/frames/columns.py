@@ -1,5 +1,6 @@
 """What each column of the tidy tables means, with its unit; `docs/columns.md` is generated from it."""
 
+from collections.abc import Mapping
 from typing import get_args
 
 from resnest_bench.frames.rows import CELL_COLUMNS, EPOCH_COLUMNS, RUN_COLUMNS, SAMPLE_COLUMNS
@@ -38,8 +39,8 @@ TEXTS = {
     "seed": "Seed of a training; for a latency job, its round",
     "status": "ok, stale (made by another config, code or data), failed, missing or invalid",
     "reason": "Why the status is not ok",
-    "device_kind": "cpu or cuda",
-    "device_name": "Name of the GPU, or of the CPU with its logical cores",
+    "device_kind": "cpu, cuda, or unknown (imported results)",
+    "device_name": "Name of the GPU, or of the CPU with its logical cores; of imported results as stated",
     "num_cpu_threads": "Number of torch's CPU threads",
     "torch": "Version of torch",
     "num_test": "Number of test images",
@@ -51,6 +52,7 @@ TEXTS = {
     "started_at": "Start time, UTC",
     "finished_at": "End time, UTC",
     "micro_batch_size": "Images per forward pass, if a whole batch did not fit into memory",
+    "imported_from": "File that the result was imported from; empty for results of this program",
     "remark": "A caveat about a result that counts",
     "leakage_note": "Test images that are also training images",
     "imbalance_note": "Classes of very different size among the test images",
@@ -109,8 +111,11 @@ def describe_column(name: str) -> str:
     return text
 
 
-def columns_page() -> str:
-    """Text of the page `docs/columns.md`."""
+def columns_page(more: Mapping[str, tuple[str, Mapping[str, str]]] | None = None) -> str:
+    """Return the page `docs/columns.md`.
+
+    `more` has further tables by title: an introduction, and what each of their columns means.
+    """
     parts = [
         "# Columns of the tables",
         "",
@@ -120,5 +125,8 @@ def columns_page() -> str:
     ]
     for title, (text, columns) in TABLES.items():
         rows = [f"| `{name}` | {describe_column(name)} |" for name in columns]
+        parts += ["", f"## {title}", "", text, "", "| column | meaning |", "|---|---|", *rows]
+    for title, (text, meanings) in (more or {}).items():
+        rows = [f"| `{name}` | {meaning} |" for name, meaning in meanings.items()]
         parts += ["", f"## {title}", "", text, "", "| column | meaning |", "|---|---|", *rows]
     return "\n".join(parts) + "\n"

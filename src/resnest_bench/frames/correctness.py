@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resnest_bench.records import Record, unpack_bits
+from resnest_bench.records.imports import ImageResults
 from resnest_bench.records.observations import DatasetIdentity, TrainObservations
 
 
@@ -64,6 +65,20 @@ def variant_key(record: Record) -> str:
     return record.job.variant
 
 
+def share_images(records: Iterable[Record]) -> bool:
+    """Whether trainings can be compared image by image, as far as imported ones are among them.
+
+    An imported training may have no result for each image, or those of images that only it knows. Then the
+    values of the seeds remain.
+    """
+    every = list(records)
+    if not any(record.imported for record in every):
+        return True
+    known = [record for record in every if record.images and record.dataset]
+    same = {record.dataset.fingerprint for record in known if record.dataset}
+    return len(known) == len(every) and len(same) == 1
+
+
 def build_correctness(
     records: Iterable[Record], name: Callable[[Record], str] = variant_key
 ) -> Correctness:
@@ -106,11 +121,14 @@ def _matrix(rows: dict[str, dict[int, np.ndarray]], first: Record) -> Correctnes
     return Correctness(tuple(rows), tuple(seeds), bits, is_trained, dataset.fingerprint)
 
 
-def _finished(record: Record) -> tuple[TrainObservations, DatasetIdentity]:
+def _finished(record: Record) -> tuple[TrainObservations | ImageResults, DatasetIdentity]:
     """Observations and dataset of a finished training. Raises ValueError for any other record."""
-    if record.status != "ok" or record.train is None or record.dataset is None:
+    images = record.images
+    if record.status == "ok" and images is None and record.imported:
+        raise ValueError(f"{record.job.job} was imported without a result for each test image")
+    if record.status != "ok" or images is None or record.dataset is None:
         raise ValueError(f"{record.job.job} is not a finished training: leave it out")
-    return record.train, record.dataset
+    return images, record.dataset
 
 
 def _check_same_data(record: Record, first: Record) -> None:

@@ -83,7 +83,7 @@ def build_class_predictions(
     seeds: dict[str, tuple[int, ...]] = {}
     notes: list[str] = []
     for name, outcomes in by_variant.items():
-        trained = [one for one in outcomes if one.record and one.record.train]
+        trained = [one for one in outcomes if one.record and one.record.is_trained]
         rows: dict[int, np.ndarray] = {}
         reasons: dict[str, list[int]] = {}
         for outcome in pick_counted(trained, lambda one: one.status):

@@ -8,10 +8,12 @@ import pandas as pd
 
 from resnest_bench.chance import describe_chance
 from resnest_bench.frames.data_notes import NOTE_COLUMNS, describe_data
+from resnest_bench.frames.imported import describe_source, imported_cell_rows
 from resnest_bench.frames.predictions import load_predictions
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.records import Record
+from resnest_bench.records.imports import ImportedCell
 from resnest_bench.records.metrics import (
     METRICS,
     images_per_second,
@@ -39,6 +41,7 @@ ORIGIN_COLUMNS = [
     "started_at",
     "finished_at",
     "micro_batch_size",
+    "imported_from",
     "remark",
     *NOTE_COLUMNS,
     "to_do",
@@ -215,8 +218,8 @@ def build_samples(job_outcomes: list[Outcome]) -> pd.DataFrame:
             **_job_row(o, labels), **_axes(cell), **_origin(o.record)
         )
         for o in job_outcomes
-        if o.usable and o.record and o.record.latency
-        for cell in o.record.latency.cells
+        if o.usable and o.record and (timed := o.record.latency or o.record.imported)
+        for cell in timed.cells
         if cell.samples_ms
     ]
     samples = pd.concat(cells, ignore_index=True) if cells else pd.DataFrame()
@@ -244,9 +247,9 @@ def one_line(text: str) -> str:
 def _labels(job_outcomes: Iterable[Outcome]) -> dict[str, str]:
     """Labels by the dataset's name, from any record of it: missing records get the same label."""
     return {
-        o.job.dataset: one_line(o.record.dataset.label)
+        o.job.dataset: one_line(o.record.dataset_label)
         for o in job_outcomes
-        if o.record and o.record.dataset
+        if o.record and o.record.dataset_label
     }
 
 
@@ -290,6 +293,8 @@ def _origin(record: Record | None) -> dict[str, Any]:
     if record is None:
         return {}
     environment, data = record.environment, record.dataset
+    if record.imported or environment is None:
+        return {**describe_source(record), **describe_data(data)}
     return {
         "device_kind": environment.device_kind,
         "device_name": one_line(environment.device_name),
@@ -332,7 +337,7 @@ def _describe_micro_batches(record: Record) -> str:
     return f"batch norm used micro-batches of {size} images{since}, since whole batches do not fit into memory"
 
 
-def _axes(cell: LatencyCell | UnavailableCell) -> dict[str, Any]:
+def _axes(cell: LatencyCell | UnavailableCell | ImportedCell) -> dict[str, Any]:
     return {
         "batch_size": cell.batch_size,
         "precision": one_line(cell.precision),
@@ -344,6 +349,8 @@ def _axes(cell: LatencyCell | UnavailableCell) -> dict[str, Any]:
 def _cell_rows(outcome: Outcome) -> list[dict[str, Any]]:
     if not outcome.usable:
         return [{"available": False, "unavailable_reason": outcome.reason}]
+    if outcome.record and outcome.record.imported:
+        return imported_cell_rows(outcome.record.imported)
     latency = outcome.record.latency if outcome.record else None
     assert latency is not None, "a usable record of a latency job has one"
     shared = {
@@ -384,8 +391,9 @@ def _cell_row(cell: LatencyCell) -> dict[str, Any]:
     }
 
 
-def _sample_columns(cell: LatencyCell) -> dict[str, Any]:
+def _sample_columns(cell: LatencyCell | ImportedCell) -> dict[str, Any]:
     count = len(cell.samples_ms)
     # A record may hold fewer device samples than wall-clock samples.
-    device = [*(cell.device_samples_ms or ()), *([float("nan")] * count)]
+    on_device = cell.device_samples_ms if isinstance(cell, LatencyCell) else None
+    device = [*(on_device or ()), *([float("nan")] * count)]
     return {"sample": range(count), "wall_ms": cell.samples_ms, "device_ms": device[:count]}

@@ -135,7 +135,12 @@ def read_states(study: StudySpec, paths: StudyPaths) -> list[JobState]:
     """Read all records of a study, and return the state of each job in the study's order."""
     return [
         JobState(
-            o.job, o.status, o.reason, o.to_do, o.record.finished_at, _record_seconds(o.record)
+            o.job,
+            o.status,
+            o.reason,
+            o.to_do,
+            o.record.finished_at or "",
+            _record_seconds(o.record),
         )
         if o.record
         else JobState(o.job, o.status, o.reason, o.to_do)
@@ -200,6 +205,9 @@ def _list_failed(
         if state.status in ("failed", "invalid"):
             job = LiveJob(state.job.kind, str(state.job), (state.job,), log)
             failed[state.job] = job, Outcome(job.title, False, state.reason)
+        elif study.is_imported(state.job):
+            # No job of the workflow writes it, and so no log.
+            continue
         elif state.status == "missing" and log not in running:
             own = LiveJob(state.job.kind, str(state.job), (), log)
             causes = [own, *_list_inputs(study, paths, state.job)]
@@ -299,8 +307,10 @@ def _pace_key(job: Job) -> str:
     return f"{job.kind}/{job.dataset}/{job.recipe}"
 
 
-def _record_seconds(record: Record) -> float:
+def _record_seconds(record: Record) -> float | None:
     if record.train:
         return record.train.wall_seconds
+    if record.started_at is None or record.finished_at is None:
+        return None
     begun, ended = map(datetime.fromisoformat, (record.started_at, record.finished_at))
     return (ended - begun).total_seconds()

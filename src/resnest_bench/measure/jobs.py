@@ -36,7 +36,7 @@ def run_latency_job(
     Raises UserError for anything that the user can fix.
     """
     job = Job("latency", dataset, protocol, variant, round_number)
-    if job not in study.jobs():
+    if job not in study.own_jobs():
         raise UserError(f"study {study.study!r} has no job {job}: see `resnest-bench plan`")
     paths = study.paths(results)
     files.check_writable(paths.root)

@@ -1,4 +1,4 @@
-"""Networks (floor 2): a family a file, weights, and the readable split attention."""
+"""Networks (floor 2): one file per family, weights, and a readable split attention."""
 
 from resnest_bench.models.fast import may_crash, optimize_for_training
 from resnest_bench.models.heads import (

@@ -1,4 +1,4 @@
-"""Which of several arguments is at fault."""
+"""Find the argument that causes an error."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -8,9 +8,9 @@ Path = tuple[str, ...]
 
 
 def blame_arguments(args: dict[str, Any], works: Callable[[dict[str, Any]], bool]) -> list[str]:
-    """Paths like "block_args.attn_layer" of the values without which `works` is true.
+    """Return paths like "block_args.attn_layer" of the values without which `works` returns true.
 
-    Empty where no single one is at fault. `works` gets a copy of `args` without one value.
+    Empty if no single value is at fault. `works` is called with copies of `args` that lack one value.
     """
     return [".".join(path) for path in _list_leaves(args) if works(_remove(args, path))]
 

@@ -5,30 +5,29 @@ doi:10.1109/5.726791; Krizhevsky et al., ImageNet classification with deep convo
 networks, NIPS 2012, with the widths of its one-column form, Krizhevsky, arXiv:1404.5997; Szegedy et
 al., Going deeper with convolutions, arXiv:1409.4842.
 
-Origin: torchvision's `GoogLeNet`; the other two from their papers, out of torch's layers. timm has
-none of them, and torchvision's `AlexNet` has no pixel left at its last pooling of a 32x32 image.
+Origin: torchvision's `GoogLeNet`; the other two follow their papers, with torch's layers. timm has none of
+them, and in torchvision's `AlexNet` a 32x32 image has no pixels left at the last pooling.
 
 Deviations of LeNet-5 from its paper:
-- As many input channels as the dataset has, which for RGB is 3 in place of 1.
+- As many input channels as the dataset has: 3 instead of 1 for RGB.
 - Every map of C3 sees all 6 maps of S2; in the paper's table 1 most see 3 or 4 of them.
-- Subsampling is a plain average, without a trained scale and bias. Plain tanh, not 1.7159 tanh(2x/3).
-- A linear classifier on F6 in place of radial basis functions, with dropout before it.
-- C5 is averaged over its map, of 1x1 at 32x32, so that larger images can be taken.
+- Subsampling is an average without trained scale and bias. Plain tanh instead of 1.7159 tanh(2x/3).
+- A linear classifier on F6 instead of radial basis functions, with dropout before it.
+- C5 is averaged over its map, which is 1x1 for 32x32 images, so that images can be larger.
 
 Deviations of AlexNet from its one-column form (the widths of torchvision's):
 - The first convolution is 3x3 with stride 1, not 11x11 with stride 4. All three max-pools stay.
-- The last map is averaged to 3x3, its size at 32x32; at 224x224 it is 6x6. The hidden linear layers
-  get a quarter of the inputs, and have a quarter of the units, 1,024.
-- Batch norm (arXiv:1502.03167) in every hidden layer, in place of biases and of local response
-  normalisation. Without it the network did not train at a learning rate of 0.1, in short trials (docs/methods.md).
-- One dropout, before the classifier, not one of 0.5 before each hidden linear layer.
+- The last map is averaged to 3x3, its size for 32x32 images (6x6 for 224x224). The hidden linear layers
+  have a quarter of the inputs and of the units, 1,024.
+- Batch norm (arXiv:1502.03167) in every hidden layer instead of biases and local response normalisation.
+  Without it, the network did not train at a learning rate of 0.1 in short trials (docs/methods.md).
+- One dropout before the classifier instead of one of 0.5 before each hidden linear layer.
 
 Deviations of GoogLeNet from its paper:
-- The first convolution is 3x3 with stride 1, not 7x7 with stride 2, and the max-pool after it goes.
-- Batch norm in place of biases and of local response normalisation, as in torchvision.
-- No auxiliary classifiers: they look at 14x14 maps of a 224x224 image.
-torchvision's has 3x3 convolutions in the place of 5x5, which its source calls a known bug. Here they
-are 5x5.
+- The first convolution is 3x3 with stride 1 instead of 7x7 with stride 2, without the max-pool after it.
+- Batch norm instead of biases and local response normalisation, as in torchvision.
+- No auxiliary classifiers: they need 14x14 maps of a 224x224 image.
+torchvision has 3x3 convolutions instead of 5x5, which its source calls a known bug. Here they are 5x5.
 """
 
 from collections.abc import Callable
@@ -68,7 +67,7 @@ def lenet5(num_classes: int, dropout: float, in_chans: int = 3) -> nn.Module:
         *(nn.Conv2d(16, 120, 5), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),  # C5
         *(nn.Linear(120, 84), nn.Tanh()),  # F6
     )
-    # Biases as torch draws them. Glorot and Bengio (2010): the weights that tanh asks for.
+    # Biases are initialised as in torch, weights for tanh as by Glorot and Bengio (2010).
     for layer in features:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(layer.weight, gain=nn.init.calculate_gain("tanh"))
@@ -99,7 +98,7 @@ def _hidden(num_inputs: int, num_outputs: int) -> tuple[nn.Module, ...]:
 
 
 class Inception5x5(Inception):  # type: ignore[misc]  # torchvision is not annotated
-    """torchvision's block with the paper's 5x5. Arguments are torchvision's."""
+    """torchvision's block with the paper's 5x5 convolution. Arguments are those of torchvision."""
 
     def __init__(self, *channels: int, **options: Any) -> None:
         super().__init__(*channels, **options)

@@ -1,8 +1,8 @@
-"""The same networks with less work: what is computed stays, but for rounding.
+"""Faster implementations of some layers: results are equal up to rounding.
 
-`optimize_for_training` changes the classes of a network's modules in place: parameters, their names and the
-state dict stay as they are, so that weights and checkpoints know nothing of it. Training uses it;
-latencies are measured without it, on the network as its library has it.
+`optimize_for_training` changes the classes of modules in place. Parameters, their names and the state dict
+don't change, so weights and checkpoints are not affected. Only trainings use it; latencies are measured on
+the network as its library defines it.
 """
 
 from typing import Any
@@ -15,12 +15,11 @@ from torch.nn import functional
 
 
 class CentreTapConv2d(nn.Conv2d):
-    """A convolution that is a matrix product wherever it sees a single pixel.
+    """A convolution that is computed as a matrix product if its input is a single pixel.
 
-    Networks for 224x224 images shrink one of 32x32 to 1x1 in their last stage. There a k x k kernel
-    meets the image with its centre tap alone, and the others meet padding: one of 9 (3x3) or of 25
-    (5x5) products is needed, and the convolution's gradient is zero in all other taps. On larger
-    maps it is `nn.Conv2d`.
+    Networks for 224x224 images reduce 32x32 images to 1x1 in their last stage. There, only the centre tap
+    of a k x k kernel meets the image, and the others meet padding: one of 9 (3x3) or of 25 (5x5) products
+    is needed, and the gradient of all other taps is zero. On larger maps, it is `nn.Conv2d`.
     """
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -38,15 +37,15 @@ class CentreTapConv2d(nn.Conv2d):
         return out_BO[:, :, None, None]
 
 
-# oneDNN's kernel for the weight's gradient writes past its buffer below this many input channels,
-# in channels_last, with a 1x1 kernel and stride 2 (docs/decisions/012-native-crashes.md).
+# With fewer input channels, oneDNN's kernel for the gradient of the weights writes past its buffer, in
+# channels_last with a 1x1 kernel and stride 2 (docs/decisions/012-native-crashes.md).
 SAFE_CHANNELS = 8
 
 
 class StridedPointConv2d(nn.Conv2d):
-    """A 1x1 convolution with a stride, as one without on every `stride`-th pixel.
+    """A 1x1 convolution with a stride, computed as one without stride on every `stride`-th pixel.
 
-    The sums are the same. oneDNN's own strided form corrupts memory for few channels.
+    The sums are the same. oneDNN's strided version corrupts memory for few channels.
     """
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -56,7 +55,7 @@ class StridedPointConv2d(nn.Conv2d):
 
 
 def _is_strided_point(conv: nn.Conv2d) -> bool:
-    """Whether this is the kind of convolution that crashes in channels_last on a CPU."""
+    """Return whether this kind of convolution crashes in channels_last on a CPU."""
     few = conv.groups == 1 and conv.in_channels < SAFE_CHANNELS
     return few and conv.kernel_size == (1, 1) and max(conv.stride) > 1
 
@@ -66,7 +65,7 @@ def _can_be_sliced(module: nn.Module) -> bool:
 
 
 def may_crash(model: nn.Module) -> bool:
-    """Whether the model has a convolution of the crashing kind that `optimize_for_training` can't change."""
+    """Return whether the model has a crashing convolution that `optimize_for_training` can't replace."""
     convs = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
     safe = (StridedPointConv2d,)
     return any(
@@ -76,7 +75,7 @@ def may_crash(model: nn.Module) -> bool:
 
 
 def _grouped_linear(x_BC: Tensor, weight_OI: Tensor, groups: int) -> Tensor:
-    """Groups of C / groups inputs, each with its own O / groups outputs: (B, C) to (B, O)."""
+    """Apply a linear layer with groups of C / groups inputs and O / groups outputs: (B, C) to (B, O)."""
     if weight_OI.shape[1] == 1 and len(weight_OI) == groups:
         return x_BC * weight_OI[:, 0].to(x_BC.dtype)
     x_GBI = x_BC.unflatten(1, (groups, -1)).transpose(0, 1)
@@ -85,7 +84,7 @@ def _grouped_linear(x_BC: Tensor, weight_OI: Tensor, groups: int) -> Tensor:
 
 
 def _meets_its_centre(conv: nn.Conv2d) -> bool:
-    """Whether the one output pixel of a 1x1 map is the input times the kernel's centre tap."""
+    """Return whether the output for a 1x1 map is the input times the centre tap of the kernel."""
     if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
         return False
     return all(
@@ -97,8 +96,8 @@ def _meets_its_centre(conv: nn.Conv2d) -> bool:
 class WeightedSplits(torch.autograd.Function):
     """V = sum over r of a_r * U_r in one pass over U (B, R * C, H, W), with a (B, R * C).
 
-    Written as a product and a sum, autograd keeps the product of U's size and loses the memory
-    layout on the way; here nothing but U and a is kept. The gradients, with g = dL/dV:
+    For a product and a sum, autograd would store the product, which is as large as U, and lose the memory
+    layout. Here only U and a are stored. The gradients, with g = dL/dV:
     dL/dU_r = a_r * g, and dL/da_r = sum over H and W of g * U_r.
     """
 
@@ -132,10 +131,10 @@ def _splits(
 
 
 class OnePassSplitAttn(SplitAttn):
-    """timm's split attention, radix-major, with fewer passes over its maps.
+    """timm's radix-major split attention with fewer passes over its maps.
 
-    The global context sums the splits' means instead of averaging the splits' sum: the sum is then
-    over (B, R, C), not over maps.
+    The global context is the sum of the splits' means instead of the mean of their sum: so the sum is over
+    (B, R, C) instead of maps.
     """
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -152,9 +151,9 @@ class OnePassSplitAttn(SplitAttn):
 
 
 def optimize_for_training(model: nn.Module, compiled: bool = False) -> nn.Module:
-    """Change `model` in place and return it. What torch.compile fuses itself is left to it."""
+    """Change `model` in place and return it. Operations that torch.compile fuses are not changed."""
     for module in model.modules():
-        # Subclasses do something of their own: they stay.
+        # Not for subclasses, which may do something else.
         if _can_be_sliced(module):
             module.__class__ = StridedPointConv2d
         elif type(module) is nn.Conv2d and _meets_its_centre(module):

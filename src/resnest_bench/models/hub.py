@@ -1,6 +1,6 @@
-"""Whether the hub of pretrained weights answers: asked once, before any download.
+"""Check once, before any download, whether the hub of pretrained weights can be reached.
 
-huggingface_hub itself tries six times, and waits for minutes where nothing answers.
+huggingface_hub itself tries six times, and waits for minutes if there is no answer.
 """
 
 import functools
@@ -18,11 +18,11 @@ TIMEOUT_SECONDS = 5
 
 @functools.cache
 def find_hub_problem() -> str | None:
-    """Why the hub can't be reached from here, or None where it answers. Asked once per process."""
+    """Return why the hub can't be reached, or None if it answers. Checked once per process."""
     try:
-        # Any answer will do: whether it has the file is for the download to find out.
+        # Any answer will do: the download finds out whether the file exists.
         get_session().head(constants.ENDPOINT, timeout=TIMEOUT_SECONDS)
-    # The HTTP library below huggingface_hub changes with its releases, and so do the errors.
+    # huggingface_hub changes its HTTP library between releases, and so the errors.
     except Exception as error:
         return first_line(error)
     return None
@@ -31,8 +31,8 @@ def find_hub_problem() -> str | None:
 def fetch_weights(name: str, path: Path) -> str:
     """Download timm's pretrained weights `name` to `path`; return the file's SHA-256 (hex).
 
-    Where the hub can't be reached, they come from its cache folder. Raises UserError where they
-    aren't there either, where the download fails, and where `path` can't be written.
+    If the hub can't be reached, the weights are copied from its cache folder. Raises UserError if they
+    aren't there either, if the download fails, or if `path` can't be written.
     """
     problem = find_hub_problem() if _is_on_hub(name) else None
     if problem:
@@ -41,16 +41,16 @@ def fetch_weights(name: str, path: Path) -> str:
 
 
 def _is_on_hub(name: str) -> bool:
-    """Some of timm's weights come from other servers."""
+    """Return whether weights are on the hub: some of timm's are on other servers."""
     try:
         config = get_pretrained_cfg(name)
-    except RuntimeError:  # an unknown tag, which the download names
+    except RuntimeError:  # an unknown tag: the download reports it
         return False
     return bool(config and config.hf_hub_id)
 
 
 def _check_cached(name: str, folder: Path, problem: str) -> None:
-    """Raise UserError unless the cache folder has the weights. The hub is not asked from here on."""
+    """Raise UserError unless the cache folder has the weights. The hub is not used after this."""
     constants.HF_HUB_OFFLINE = True
     try:
         load_hub_weights(name)
@@ -59,9 +59,9 @@ def _check_cached(name: str, folder: Path, problem: str) -> None:
 
 
 def explain_offline(names: Collection[str], folder: Path, problem: str) -> str:
-    """That weights can't be downloaded, and what to do; `folder` is where the study looks for them."""
+    """Say that weights can't be downloaded, and what to do; the study looks for them in `folder`."""
     return (
-        f"the weights {', '.join(names)} are not here, and their hub ({constants.ENDPOINT}) can't be "
+        f"the weights {', '.join(names)} are missing, and their hub ({constants.ENDPOINT}) can't be "
         f"reached ({problem}). Where the internet is, run `resnest-bench weights --study STUDY` and "
         f"copy its folder {folder} to here; or give local files with `file:` in the config"
     )

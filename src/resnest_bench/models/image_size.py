@@ -1,12 +1,12 @@
-"""Networks that are made for one image size, at another one.
+"""Adapt networks that are designed for one image size to another one.
 
-timm marks them (`fixed_input_size`): position embeddings, windows or token mixers have the size of
-the image. Most of them take it as `img_size`, which adds no layer and removes none. It is set where
-the network can't take the image otherwise, and never where the variant sets it itself.
+timm marks these networks (`fixed_input_size`): their position embeddings, windows or token mixers depend on
+the size of the image. Most of them have an argument `img_size`, which adds or removes no layers. It is set if
+the network doesn't accept the image otherwise, but not if the variant sets it.
 
-A smaller patch is another network: its name says 16 pixels, and pretrained weights no longer fit.
-It is taken only where the image is smaller than a patch. Where there are few patches, `describe`
-says so and which argument gives more.
+A smaller patch makes another network: its name says 16 pixels, and pretrained weights no longer fit. It is
+used only if the image is smaller than a patch. If there are few patches, `describe` says so, and which
+argument gives more.
 """
 
 import math
@@ -22,9 +22,9 @@ from resnest_bench.models.input_channels import RGB
 from resnest_bench.models.timm_family import try_timm
 from resnest_bench.specs import TimmVariant, VariantSpec
 
-# Attention over fewer has little to attend to: 4 patches of 16 pixels at 32x32.
+# Fewer patches leave little for attention: at 32x32, there are 4 patches of 16 pixels.
 FEW_PATCHES = 16
-# Patches along a side that are advised: at 32x32 these are patches of 4x4 pixels.
+# Recommended number of patches per side: at 32x32, patches of 4x4 pixels.
 ADVISED_PATCHES = 8
 TRIED_SIZES = (64, 96, 128, 160, 192, 224, 256, 299, 384)
 
@@ -32,11 +32,11 @@ TRIED_SIZES = (64, 96, 128, 160, 192, 224, 256, 299, 384)
 def find_problem(
     build: Callable[[], nn.Module], image_size: int, in_chans: int = RGB
 ) -> Exception | None:
-    """What keeps a network from a forward pass of this side; on the meta device: no computation."""
+    """Return the error of a forward pass at this image size, if any. Nothing is computed (meta device)."""
     try:
         with torch.device("meta"):
             _run(build(), image_size, in_chans)
-    # Foreign code: what it raises at an image of another size is anything.
+    # Third-party code can raise anything for an image of another size.
     except Exception as error:
         return error
     return None
@@ -47,9 +47,9 @@ def _run(model: nn.Module, image_size: int, in_chans: int) -> None:
 
 
 def choose_size_args(variant: VariantSpec, image_size: int) -> dict[str, Any]:
-    """Arguments that let a network made for another size take this one; empty where it needs none.
+    """Return arguments with which a network for another size accepts this one; empty if none are needed.
 
-    Empty as well where nothing helps: the network then says itself what is wrong.
+    Also empty if nothing helps: the error of the network then says what is wrong.
     """
     if not isinstance(variant, TimmVariant) or not _is_made_for_another(variant, image_size):
         return {}
@@ -66,7 +66,7 @@ def choose_size_args(variant: VariantSpec, image_size: int) -> dict[str, Any]:
 def _is_made_for_another(variant: TimmVariant, image_size: int) -> bool:
     try:
         config = get_pretrained_cfg(variant.model)
-    except RuntimeError:  # an unknown tag, which building names
+    except RuntimeError:  # an unknown tag: building the network reports it
         return False
     if config is None or not config.fixed_input_size:
         return False
@@ -74,7 +74,7 @@ def _is_made_for_another(variant: TimmVariant, image_size: int) -> bool:
 
 
 def _smaller_patches(image_size: int) -> Iterator[int]:
-    """Sides of patches in pixels that divide the image, the one advised first."""
+    """Return sizes of patches in pixels that divide the image, the recommended one first."""
     advised = max(1, image_size // ADVISED_PATCHES)
     yield from (patch for patch in (advised, 8, 4, 2) if image_size % patch == 0)
 
@@ -89,7 +89,7 @@ def _problem_with(variant: TimmVariant, more: dict[str, Any], image_size: int) -
 
 
 def advise_size(variant: VariantSpec, image_size: int) -> str:
-    """What to change in a variant that can't take images of this side, as far as trying shows."""
+    """Suggest what to change in a variant that doesn't accept this image size, by trying."""
     if not isinstance(variant, TimmVariant):
         return "choose another variant, or another image_size"
     helpful = _find_helpful(variant, image_size)
@@ -108,13 +108,13 @@ def advise_size(variant: VariantSpec, image_size: int) -> str:
 
 
 def find_sizes(variant: TimmVariant, image_size: int) -> list[int]:
-    """The next smaller and the next larger image that the network takes as it is, as far as tried."""
+    """Find the next smaller and the next larger image size that the network accepts unchanged."""
     own = _read_own_size(variant)
     sizes = sorted({*TRIED_SIZES, *([own] if own else [])} - {image_size})
     try:
         with torch.device("meta"):
             model = try_timm(variant)
-    # Foreign code: what it raises is anything.
+    # Third-party code can raise anything.
     except Exception:
         return []
     smaller = [size for size in reversed(sizes) if size < image_size]
@@ -128,13 +128,13 @@ def _forwards(model: nn.Module, image_size: int) -> bool:
 
 
 def _read_own_size(variant: TimmVariant) -> int | None:
-    """The side of the images that the network's weights in timm were made with."""
+    """Return the image size of timm's weights for this network."""
     config = get_pretrained_cfg(variant.model.split(".")[0])
     return max(config.input_size[1:]) if config else None
 
 
 def _find_helpful(variant: TimmVariant, image_size: int) -> dict[str, Any]:
-    """Arguments that the variant doesn't set, with which it takes the image; or none."""
+    """Return arguments that the variant doesn't set, and with which it accepts the image; or none."""
     refused: set[str] = set(variant.args)
     for args in ({"img_size": image_size}, *_patch_args(image_size)):
         if refused & set(args):
@@ -142,7 +142,7 @@ def _find_helpful(variant: TimmVariant, image_size: int) -> dict[str, Any]:
         problem = _problem_with(variant, args, image_size)
         if problem is None:
             return args
-        # A network without such an argument says so before it is built: no other value helps.
+        # Without such an argument, other values don't help either.
         if isinstance(problem, TypeError) and len(args) == 1:
             refused |= set(args)
     return {}
@@ -163,7 +163,7 @@ def _replace_args(variant: TimmVariant, args: dict[str, Any]) -> TimmVariant:
 
 
 def patch_grid(model: nn.Module) -> tuple[int, int] | None:
-    """Patches along (height, width) of a transformer; None for a network without them."""
+    """Return the number of patches along (height, width); None for a network without patches."""
     grid = getattr(getattr(model, "patch_embed", None), "grid_size", None)
     return (int(grid[0]), int(grid[1])) if grid else None
 
@@ -171,7 +171,7 @@ def patch_grid(model: nn.Module) -> tuple[int, int] | None:
 def describe_size(
     variant: VariantSpec, size_args: dict[str, Any], grid: tuple[int, int] | None, image_size: int
 ) -> str:
-    """One line on what was set for the image size and on too few patches; empty for neither."""
+    """Describe what was set for the image size, and a lack of patches; empty for neither."""
     parts = []
     if size_args:
         parts.append(f"{show_args(size_args)} was set for images of {image_size}x{image_size}")
@@ -188,5 +188,5 @@ def _advise_patch(variant: TimmVariant, image_size: int) -> str:
 
 
 def show_args(args: dict[str, Any]) -> str:
-    """As YAML has them: {img_size: 32}."""
+    """Format arguments like YAML: {img_size: 32}."""
     return "{" + ", ".join(f"{key}: {value}" for key, value in args.items()) + "}"

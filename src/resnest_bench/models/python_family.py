@@ -1,7 +1,7 @@
-"""A network in a file of the user's: `build(num_classes=..., **args)` in it gives an nn.Module.
+"""A network in a user's Python file, whose `build(num_classes=..., **args)` returns an nn.Module.
 
-The file is code, and runs with the rights of whoever runs the study. It is loaded where a network is
-built (plan, describe, train, finetune, latency), and nowhere else: tables and dashboard never run it.
+The file is code, and has the rights of whoever runs the study. It is loaded only to build a network (plan,
+describe, train, finetune, latency): tables and dashboard never run it.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from resnest_bench.words import count_noun
 
 log = logging.getLogger(__name__)
 
-# To import a file and build a network; one that downloads or trains something belongs elsewhere.
+# Time to import a file and build a network, without downloads or training.
 SECONDS = 120
 PREFIX = "resnest_bench_user_"
 
@@ -39,12 +39,12 @@ def build_python(
     """Images (B, in_chans, H, W) to logits (B, num_classes).
 
     Args:
-        dropout: given as drop_rate if the function takes it; refused if it does not and one is set.
-        zero_last_gamma: has no effect: the file decides how its weights start.
-        in_chans: given if the function names it; refused if it does not, unless it is 3.
+        dropout: passed as drop_rate if the function accepts it; otherwise it must be 0.
+        zero_last_gamma: no effect, since the file initialises its weights.
+        in_chans: passed if the function has this parameter; otherwise it must be 3.
 
-    Raises UserError, with the file's line where it has one, if the file is missing or has changed, if
-    it raises, takes too long, or gives no module with a classifier.
+    Raises UserError, with the line of the file if known, if the file is missing or has changed, if it raises
+    an error or takes too long, or if it doesn't return a module with a classifier.
     """
     where = f"variant {variant.name}: {variant.file}"
     _check_source(variant)
@@ -53,7 +53,7 @@ def build_python(
         model = _build(variant, where, num_classes, dropout, in_chans)
     if not isinstance(model, nn.Module):
         raise UserError(
-            f"{where}: {variant.build} must give an nn.Module, but gave a {type(model).__name__}"
+            f"{where}: {variant.build} must return an nn.Module, but got a {type(model).__name__}"
         )
     _check_head(where, model, num_classes)
     return model
@@ -65,7 +65,7 @@ def _build(
     builder = getattr(_load(Path(variant.file)), variant.build, None)
     if not callable(builder):
         raise UserError(
-            f"{where} must define {variant.build}, a function or class that gives the network, but "
+            f"{where} must define {variant.build}, a function or class that returns the network, but "
             "does not: name another one under build"
         )
     options = {"num_classes": num_classes, **variant.args}
@@ -73,21 +73,21 @@ def _build(
         options["drop_rate"] = dropout
     elif dropout:
         raise UserError(
-            f"{where}: a dropout of {dropout} is asked for before the classifier, but "
-            f"{variant.build} takes no drop_rate: give it one, or set dropout: 0 for this variant"
+            f"{where}: a dropout of {dropout} is set, but "
+            f"{variant.build} takes no drop_rate: add it, or set dropout: 0 for this variant"
         )
     if _names(builder, "in_chans") or (in_chans != RGB and _takes(builder, "in_chans")):
         options["in_chans"] = in_chans
     elif in_chans != RGB:
         raise UserError(
             f"{where}: the dataset's images have {count_noun(in_chans, 'channel')}, but {variant.build} takes no "
-            "in_chans, and so is taken to be for RGB: give it in_chans, and use it in its first layer"
+            "in_chans, and so is assumed to be for RGB: add in_chans, and use it in the first layer"
         )
     return builder(**options)
 
 
 def _check_source(variant: PythonVariant) -> None:
-    """Raise UserError where the file is not there, or is not the one that was planned."""
+    """Raise UserError if the file is missing, or has changed since the run was planned."""
     path = Path(variant.file)
     if not path.is_file():
         raise UserError(
@@ -102,13 +102,13 @@ def _check_source(variant: PythonVariant) -> None:
 
 
 def _load(path: Path) -> ModuleType:
-    # Two studies may have a net.py each.
+    # Two studies may each have a net.py.
     name = f"{PREFIX}{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None, "its name ends in .py"
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by its name.
+    # Dataclasses look up their module by name.
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
@@ -116,8 +116,10 @@ def _load(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def _importing_from(folder: Path) -> Iterator[None]:
-    """Let imports find what is in `folder`, and forget it afterwards: another file may have a module of
-    the same name in its own folder. What the code prints must not come between the lines of a table.
+    """Let imports find modules in `folder`, and forget them afterwards.
+
+    Another file may have a module of the same name in its own folder. Output of the code is suppressed, since
+    it must not appear within a table.
     """
     before = set(sys.modules)
     sys.path.insert(0, str(folder))
@@ -127,7 +129,7 @@ def _importing_from(folder: Path) -> Iterator[None]:
             yield
     finally:
         sys.path.remove(str(folder))
-        # The file itself stays: dataclasses in it look it up later.
+        # Keep the file itself: its dataclasses look it up later.
         for name in [n for n in sys.modules if n not in before and not n.startswith(PREFIX)]:
             file = getattr(sys.modules[name], "__file__", None)
             if file and Path(file).resolve().is_relative_to(folder):
@@ -152,7 +154,7 @@ def _takes(builder: object, name: str) -> bool:
 
 @contextlib.contextmanager
 def _explained(where: str, path: Path) -> Iterator[None]:
-    """Make what the user's code raises one line that names its own line."""
+    """Turn an error of the user's code into one line that names the line of code."""
     try:
         yield
     except UserError:
@@ -171,11 +173,11 @@ def _explained(where: str, path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _in_time(where: str) -> Iterator[None]:
-    """Raise UserError after SECONDS. In another thread than the main one nothing can interrupt it."""
+    """Raise UserError after SECONDS. Only works in the main thread."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise UserError(
-            f"{where} takes more than {SECONDS} s to give its network: prepare beforehand what it waits "
+            f"{where} takes more than {SECONDS} s to build its network: prepare beforehand what it waits "
             "for, such as a download"
         )
 
@@ -195,7 +197,7 @@ def _check_head(where: str, model: nn.Module, num_classes: int) -> None:
     head = find_head(model)
     if head is None:
         raise UserError(
-            f"{where}: its classifier can't be told: give the module a method get_classifier that "
+            f"{where}: its classifier is unknown: give the module a method get_classifier that "
             "returns it, or end in an nn.Linear"
         )
     outputs = getattr(head, "out_features", None) or getattr(head, "out_channels", num_classes)

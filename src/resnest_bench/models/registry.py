@@ -1,4 +1,4 @@
-"""From a variant to its network. A family is a file and a line in `FAMILIES`."""
+"""Build the network of a variant. A family is a file and a line in `FAMILIES`."""
 
 import functools
 from collections.abc import Callable
@@ -41,12 +41,12 @@ def build_model(
     zero_last_gamma: bool = False,
     in_chans: int = RGB,
 ) -> nn.Module:
-    """The network of `variant` with random weights: images (B, C, H, W) to logits (B, classes).
+    """Build `variant` with random weights: images (B, C, H, W) to logits (B, classes).
 
     Args:
-        dropout: probability before the classifier; the variant's own wins, where it has one.
-        zero_last_gamma: start each residual branch at 0, where the family can.
-        in_chans: channels C of the images, which are those of the dataset.
+        dropout: probability before the classifier, unless the variant has its own.
+        zero_last_gamma: start each residual branch at 0, if the family supports it.
+        in_chans: channels C of the dataset's images.
 
     Raises UserError for a variant that can't be built.
     """
@@ -59,9 +59,9 @@ def build_model(
 
 
 def fit_to_image(variant: VariantSpec, image_size: int) -> tuple[VariantSpec, dict[str, Any]]:
-    """The variant to build for images of this side, and the arguments that were set for it.
+    """Return the variant to build for this image size, and the arguments that were set.
 
-    The same variant and no arguments for every network that takes the image as it is.
+    If the network accepts the image as it is, that is the same variant without arguments.
     """
     args = _choose_once(variant.model_dump_json(), image_size)
     if not args:
@@ -76,7 +76,7 @@ def _choose_once(variant: str, image_size: int) -> dict[str, Any]:
 
 
 def check_image(variant: VariantSpec, image_size: int, in_chans: int = RGB) -> None:
-    """Raise UserError where a variant can't take images of this side; nothing is computed."""
+    """Raise UserError if a variant doesn't accept this image size; nothing is computed."""
     fitted, _ = fit_to_image(variant, image_size)
     problem = find_problem(lambda: build_model(fitted, 2, in_chans=in_chans), image_size, in_chans)
     if problem is None:
@@ -86,7 +86,7 @@ def check_image(variant: VariantSpec, image_size: int, in_chans: int = RGB) -> N
     if in_chans != RGB:
         _blame_channels(variant, image_size, in_chans, problem)
     raise UserError(
-        f"variant {variant.name} can't take images of {image_size}x{image_size} "
+        f"variant {variant.name} does not accept images of {image_size}x{image_size} "
         f"({describe_error(problem)}): {advise_size(variant, image_size)}"
     ) from problem
 
@@ -94,19 +94,19 @@ def check_image(variant: VariantSpec, image_size: int, in_chans: int = RGB) -> N
 def _blame_channels(
     variant: VariantSpec, image_size: int, in_chans: int, problem: Exception
 ) -> None:
-    """Raise UserError where the size is all right, and the number of channels is not."""
+    """Raise UserError if the cause is the number of channels, not the size."""
     fitted, _ = fit_to_image(variant, image_size)
     if find_problem(lambda: build_model(fitted, 2), image_size) is None:
         raise UserError(
-            f"variant {variant.name} takes images of {image_size}x{image_size} in RGB, but not those of "
+            f"variant {variant.name} accepts images of {image_size}x{image_size} in RGB, but not those of "
             f"the dataset, which have {count_noun(in_chans, 'channel')} ({describe_error(problem)}): make its first "
-            "layer follow in_chans, choose another variant, or let the dataset give RGB"
+            "layer follow in_chans, choose another variant, or set channels: 3 for the dataset"
         ) from problem
 
 
 @functools.lru_cache(maxsize=1024)
 def _advise_stem(variant: str) -> str:
-    """Advice that was tried: stem native, where that takes small images."""
+    """Suggest stem native, if it accepts small images."""
     small: VariantSpec = TypeAdapter(VariantSpec).validate_json(variant)
     native = small.model_copy(update={"stem": "native"})
     try:
@@ -117,12 +117,12 @@ def _advise_stem(variant: str) -> str:
 
 
 def check_buildable(variant: VariantSpec) -> None:
-    """Raise UserError for a variant that can't be built; as a rule, no weight is allocated."""
+    """Raise UserError for a variant that can't be built; usually without allocating weights."""
     try:
         with torch.device("meta"):
             _try_to_build(variant)
     except (UserError, RuntimeError):
-        # A network may fail only because it reads numbers, which meta tensors lack.
+        # Some networks fail only because they read values, which meta tensors don't have.
         _try_to_build(variant)
 
 

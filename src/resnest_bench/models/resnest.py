@@ -6,13 +6,13 @@ avg_down as of arXiv:1812.01187, deep stem).
 Origin: timm's `ResNet` and `ResNestBottleneck`. Deviations from them:
 - The attention width is max(channels * radix // 4, 32) exactly, as in the paper's code; timm
   rounds it to a multiple of 8 (36 becomes 40 at 3s1x48d). Both agree in every published net.
-- Nets of one to three stages: the missing ones are `nn.Identity`.
+- Networks with fewer than four stages: the missing ones are `nn.Identity`.
 - Radix, cardinality and width can differ between stages (`StageBlocks`).
 - `channels` scales the stem's and the stages' widths, rounded by timm's `make_divisible` to multiples of 8,
   as in arXiv:1704.04861 and its successors.
 - `attention`: a module of timm's `create_attn` after the block's last norm and before the shortcut's sum,
-  where timm's ResNets have it. timm's own ResNeSt refuses one.
-- `gate`: other weights of the splits (`split_gates`).
+  where timm's ResNets have it. timm's own ResNeSt doesn't support it.
+- `gate`: other weights for the splits (`split_gates`).
 - `stem: small`.
 - Stochastic depth is not offered: timm's block applies it after the shortcut is saved, so that
   identity blocks ignore it.
@@ -39,14 +39,14 @@ DIVISOR = 8
 
 
 def group_width(planes: int, width: int, cardinality: int) -> int:
-    """Channels of a block's 3x3: int(planes * width / 64) in each cardinal group."""
+    """Return the channels of each cardinal group in a block's 3x3: int(planes * width / 64)."""
     return int(planes * (width / 64)) * cardinality
 
 
 class Bottleneck(ResNestBottleneck):
-    """timm's block with the paper's attention width, another gate, and attention at its end.
+    """timm's block with the paper's attention width, and optionally another gate and attention at its end.
 
-    Arguments are timm's, but for `gate` and `attention` (a name of `create_attn`, or "none").
+    Arguments are those of timm, and `gate` and `attention` (a name of `create_attn`, or "none").
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Bottleneck(ResNestBottleneck):
         attention: str = "none",
         **options: Any,
     ) -> None:
-        # Radix 0 first: timm would build its own attention, whose width can be impossible.
+        # Build with radix 0 first: timm's own attention can have an impossible width.
         super().__init__(inplanes, planes, stride, downsample, radix=0, **options)
         if radix:
             self.radix = radix
@@ -70,10 +70,10 @@ class Bottleneck(ResNestBottleneck):
             self.set_submodule("conv2", _splits(plain, radix, gate, norm_layer))
             # The attention block has its own norm and activation.
             self.bn2, self.act2 = nn.Identity(), nn.Identity()
-        # By its name in timm's ResNets.
+        # The name is that in timm's ResNets.
         self.se: nn.Module | None = None
         if attention != "none":
-            # timm doesn't annotate it.
+            # timm has no annotations here.
             self.se = create_attn(attention, planes * self.expansion)  # type: ignore[no-untyped-call]
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ class Bottleneck(ResNestBottleneck):
 
 @dataclass(frozen=True)
 class StageBlocks:
-    """Makes the blocks of one stage: timm calls it as it calls a block's class."""
+    """Builds the blocks of one stage: timm calls it like the class of a block."""
 
     radix: int
     cardinality: int
@@ -108,7 +108,7 @@ class StageBlocks:
 def _splits(
     plain: nn.Conv2d, radix: int, gate: str, norm_layer: type[nn.Module]
 ) -> SplitAttn | UniformSplits:
-    """timm's split attention, or its control, in place of the grouped convolution `plain`."""
+    """Return timm's split attention or its control, which replaces the grouped convolution `plain`."""
     if gate == "uniform":
         return UniformSplits(plain, radix, norm_layer)
     width = attention_width(plain.in_channels, radix)
@@ -119,7 +119,7 @@ def _splits(
         padding=1,
         groups=plain.groups,
         radix=radix,
-        # timm multiplies by the ratio and rounds to the divisor: this gives `width` exactly.
+        # timm multiplies by the ratio and rounds to the divisor: so the result is exactly `width`.
         rd_ratio=width / (plain.in_channels * radix),
         rd_divisor=1,
         norm_layer=norm_layer,
@@ -132,22 +132,22 @@ def _splits(
 def build_resnest(
     variant: ResNestVariant, num_classes: int, dropout: float, zero_last_gamma: bool, in_chans: int
 ) -> nn.Module:
-    """Images (B, in_chans, H, W) to logits (B, num_classes).
+    """Build a network: images (B, in_chans, H, W) to logits (B, num_classes).
 
     Args:
         dropout: probability before the classifier.
         zero_last_gamma: start each block's last norm (bn3) at scale 0, so that it is an identity.
 
-    Raises UserError where radix or cardinality leaves groups of unequal size.
+    Raises UserError if radix or cardinality would make groups of unequal size.
     """
     planes = [scale_channels(width, variant.channels) for width in PLANES]
     _check_groups(variant, planes)
     missing = len(PLANES) - len(variant.layers)
     net = ResNet(
-        # timm's annotation knows one class for all stages, and its code one for each.
+        # timm's code accepts one class per stage, but its annotation doesn't.
         block=_stage_blocks(variant),  # type: ignore[arg-type]
-        # A missing stage is built with one block and cut off again: timm divides by the number
-        # of blocks minus one, and its forward names four stages.
+        # Missing stages are built with one block and removed afterwards: timm divides by the number
+        # of blocks minus one, and its forward expects four stages.
         layers=(*variant.layers, *[1] * missing),
         num_classes=num_classes,
         in_chans=in_chans,
@@ -174,7 +174,7 @@ def build_resnest(
 
 
 def scale_channels(width: int, channels: float) -> int:
-    """`width` times `channels`, as a multiple of 8 that is not below 0.9 of it; `width` itself at 1."""
+    """Scale `width` to a multiple of 8 that is at least 0.9 of the product; unchanged for 1."""
     if channels == 1:
         return width
     rounded: int = make_divisible(width * channels, DIVISOR)  # type: ignore[no-untyped-call]
@@ -182,7 +182,7 @@ def scale_channels(width: int, channels: float) -> int:
 
 
 def _stage_blocks(variant: ResNestVariant) -> list[StageBlocks]:
-    """Of four stages: those that the variant lacks are as its last one."""
+    """Return the blocks of four stages; stages that the variant lacks are like its last one."""
     stages = variant.list_stages()
     return [StageBlocks(*stage) for stage in (*stages, *stages[-1:] * (len(PLANES) - len(stages)))]
 
@@ -193,7 +193,7 @@ def _stem_options(variant: ResNestVariant) -> dict[str, Any]:
         return {"stem_type": "deep", "stem_width": width}
     if variant.channels == 1:
         return {"stem_type": "", "stem_width": PLAIN_STEM_WIDTH}
-    # timm's plain stem has 64 channels whatever is asked for; its deep one ends in twice its width.
+    # timm's plain stem always has 64 channels; its deep stem ends in twice its width.
     return {
         "stem_type": "deep",
         "stem_width": scale_channels(PLAIN_STEM_WIDTH, variant.channels) // 2,
@@ -201,7 +201,7 @@ def _stem_options(variant: ResNestVariant) -> dict[str, Any]:
 
 
 def _use_plain_stem(net: nn.Module, in_chans: int, kernel_size: int, stride: int) -> None:
-    """One convolution in place of what `net` has before its first norm."""
+    """Replace everything before the first norm by one convolution."""
     norm, padding = net.get_submodule("bn1"), kernel_size // 2
     assert isinstance(norm, nn.BatchNorm2d)
     stem = nn.Conv2d(in_chans, norm.num_features, kernel_size, stride, padding, bias=False)
@@ -210,7 +210,7 @@ def _use_plain_stem(net: nn.Module, in_chans: int, kernel_size: int, stride: int
 
 
 def _check_groups(variant: ResNestVariant, planes: list[int]) -> None:
-    """Raise UserError where a stage's radix or cardinality leaves groups of unequal size."""
+    """Raise UserError if radix or cardinality would make groups of unequal size in a stage."""
     scaled = variant.channels != 1
     for number, (radix, cardinality, width) in enumerate(variant.list_stages()):
         share = group_width(planes[number], width, 1)
@@ -246,7 +246,7 @@ def _check_attention(where: str, channels: int, radix: int, cardinality: int) ->
 
 
 def _cut_stages(net: ResNet, planes: list[int]) -> None:
-    """Leave the stages of `planes`, with a classifier that fits them."""
+    """Remove the stages that are not in `planes`, and fit the classifier."""
     num_stages = len(planes)
     if num_stages == len(PLANES):
         return

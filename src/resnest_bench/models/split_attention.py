@@ -1,8 +1,7 @@
 """The split-attention block, written out from its equations: the readable reference.
 
-`build_model` runs timm's block, for which pretrained weights and tuned kernels exist, and takes
-only `attention_width` from here. The tests hold both blocks against each other and against the
-formulas.
+`build_model` uses timm's block, for which pretrained weights exist, and takes only `attention_width` from
+here. Tests compare both blocks with each other and with the formulas.
 
 Source: Zhang et al., ResNeSt: Split-Attention Networks, arXiv:2004.08955, section 3.1 and, for
 the radix-major layout, its appendix on the efficient implementation.
@@ -20,7 +19,7 @@ With U the K * R feature maps (B, D, H, W) that a grouped 3x3 convolution, batch
 
 At R = 1 and K = 1 this is the squeeze-and-excitation gate (arXiv:1709.01507) with a batch norm
 inside, at R = 2 and K = 1 the selection of a selective-kernel unit (arXiv:1903.06586).
-R = 0 stands for no attention at all: V = U of one grouped convolution.
+R = 0 means no attention: V = U of one grouped convolution.
 """
 
 import torch
@@ -30,15 +29,15 @@ from torch.nn import functional
 
 
 def attention_width(channels: int, radix: int) -> int:
-    """Channels between the two 1x1 convolutions of G: max(channels * radix // 4, 32)."""
+    """Return the channels between the two 1x1 convolutions of G: max(channels * radix // 4, 32)."""
     return max(channels * radix // 4, 32)
 
 
 class SplitAttention(nn.Module):
     """x (B, C, H, W) to V (B, C, H / stride, W / stride), C = `channels`.
 
-    A subclass says in which order the convolution's K * R * D output channels lie. Parameters
-    bear the names of `timm.layers.SplitAttn`: conv, bn0, fc1, bn1, fc2.
+    Subclasses define the order of the convolution's K * R * D output channels. Parameters
+    have the names of `timm.layers.SplitAttn`: conv, bn0, fc1, bn1, fc2.
 
     Args:
         channels: C, a multiple of cardinality * max(radix, 1).
@@ -70,11 +69,11 @@ class SplitAttention(nn.Module):
             self.fc2 = nn.Conv2d(middle, wide, 1, groups=cardinality)
 
     def splits(self, U_BCHW: Tensor) -> Tensor:
-        """The convolution's output (B, K * R * D, H, W) as (B, K, R, D, H, W)."""
+        """Reshape the convolution's output (B, K * R * D, H, W) to (B, K, R, D, H, W)."""
         raise NotImplementedError
 
     def attention(self, gap_BC: Tensor) -> Tensor:
-        """Weights a (B, K, R, D) of the splits from the global context s (B, C)."""
+        """Compute the weights a (B, K, R, D) of the splits from the global context s (B, C)."""
         if self.gate == "uniform":
             even_BC = torch.full_like(gap_BC, 1 / self.radix)
             even_BKRD: Tensor = even_BC.reshape(len(gap_BC), self.cardinality, 1, -1)
@@ -101,7 +100,7 @@ class SplitAttention(nn.Module):
 
 
 class SplitAttentionCardinalityMajor(SplitAttention):
-    """The paper's own numbering: channel (k, r, d) lies at (k * R + r) * D + d."""
+    """The order in the paper: channel (k, r, d) is at (k * R + r) * D + d."""
 
     def splits(self, U_BCHW: Tensor) -> Tensor:
         U_BKRDHW: Tensor = U_BCHW.unflatten(1, (self.cardinality, self.radix, -1))
@@ -109,9 +108,9 @@ class SplitAttentionCardinalityMajor(SplitAttention):
 
 
 class SplitAttentionRadixMajor(SplitAttention):
-    """The numbering of the official code and of timm: channel (k, r, d) at (r * K + k) * D + d.
+    """The order in the official code and timm: channel (k, r, d) is at (r * K + k) * D + d.
 
-    Splits of one rank lie side by side, so that fusing them is one sum over a leading axis.
+    So the splits can be fused by one sum over a leading axis.
     """
 
     def splits(self, U_BCHW: Tensor) -> Tensor:
@@ -120,9 +119,9 @@ class SplitAttentionRadixMajor(SplitAttention):
 
 
 def cardinality_major_order(channels: int, radix: int, cardinality: int) -> Tensor:
-    """Indices (channels,) with `x_cardinality_major = x_radix_major[:, indices]`.
+    """Return indices (channels,) with `x_cardinality_major = x_radix_major[:, indices]`.
 
-    Holds for the block's input (C channels) as for the convolution's output (R * C).
+    They apply to the block's input (C channels) and to the convolution's output (R * C).
     """
     order: Tensor = torch.arange(channels).unflatten(0, (max(radix, 1), cardinality, -1))
     return order.transpose(0, 1).flatten()
@@ -131,11 +130,11 @@ def cardinality_major_order(channels: int, radix: int, cardinality: int) -> Tens
 def to_cardinality_major(
     state: dict[str, Tensor], radix: int, cardinality: int
 ) -> dict[str, Tensor]:
-    """State dict of a radix-major block, rearranged for a cardinality-major one.
+    """Reorder the state dict of a radix-major block for a cardinality-major one.
 
-    Only the convolution's output channels move, with their norm. A group of the convolution then
-    sits at another place, so that the input must come in `cardinality_major_order` as well (in a
-    network the 1x1 convolution before the block absorbs it). The outputs are equal as they are.
+    Only the convolution's output channels move, with their norm. This also moves the groups of the
+    convolution, so the input must be in `cardinality_major_order` too (in a network, the 1x1 convolution
+    before the block does that). The outputs are equal without reordering.
     """
     order = cardinality_major_order(len(state["conv.weight"]), radix, cardinality)
     return {
@@ -147,9 +146,9 @@ def to_cardinality_major(
 def from_timm(
     block: SplitAttn, cardinality: int, gate: str = "attention"
 ) -> SplitAttentionRadixMajor:
-    """A radix-major block with the weights, statistics, dtype and mode of timm's.
+    """Build a radix-major block with the weights, statistics, dtype and mode of timm's block.
 
-    Raises RuntimeError where the widths differ: timm rounds the attention width to a multiple
+    Raises RuntimeError if the widths differ: timm rounds the attention width to a multiple
     of 8, the paper's code does not.
     """
     channels, stride = block.conv.in_channels, block.conv.stride[0]

@@ -1,12 +1,12 @@
-"""The weights of split attention by other rules: is it the attention that helps, or the splits?
+"""Other weights for the splits, to find out whether the attention helps, or the splits alone.
 
-Split attention (arXiv:2004.08955, section 3.1) gives a pixel V = sum over r of a_r * U_r, with weights a_r
-by softmax over the R splits. A variant's `gate` can name another rule:
+Split attention (arXiv:2004.08955, section 3.1) computes V = sum over r of a_r * U_r, with weights a_r from a
+softmax over the R splits. The `gate` of a variant can choose other weights:
 
-- `uniform`: a_r = 1 / R, whatever the image shows. This is where the softmax begins at equal logits. No
-  parameter of the attention is left. It is the control that shows what the splits alone do.
-- `sigmoid`: a_r = sigmoid(g_r), each split by itself, as SENet (arXiv:1709.01507) gates channels. The
-  weights need not sum to 1. At R = 1 this is the original.
+- `uniform`: a_r = 1 / R for every image, as the softmax gives for equal logits, without parameters. It is
+  the control that shows the effect of the splits alone.
+- `sigmoid`: a_r = sigmoid(g_r) for each split, as SENet (arXiv:1709.01507) gates channels. The weights need
+  not sum to 1. For R = 1, it is the original.
 """
 
 from timm.layers.split_attn import RadixSoftmax
@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 
 class IndependentGates(RadixSoftmax):
-    """timm's module between logits and weights, by sigmoid instead of softmax.
+    """Replaces timm's module from logits to weights, with sigmoid instead of softmax.
 
-    Logits (B, K * R * D, 1, 1) come cardinality-major and weights (B, R * K * D) leave radix-major, as in
-    timm's.
+    As in timm, logits (B, K * R * D, 1, 1) are cardinality-major, and weights (B, R * K * D) radix-major.
     """
 
     def forward(self, logits_BC11: Tensor) -> Tensor:
@@ -29,10 +28,10 @@ class IndependentGates(RadixSoftmax):
 
 
 class UniformSplits(nn.Module):
-    """The grouped convolution of split attention, and the mean of its R splits: x to V, as in timm.
+    """The grouped convolution of split attention and the mean of its R splits: x to V, as in timm.
 
-    It takes the place of the grouped convolution `plain`, a 3x3 that is not split.
-    Parameters bear the names of `timm.layers.SplitAttn`: conv and bn0; those of its attention are not there.
+    It replaces the grouped convolution `plain`, a 3x3 without splits. Its parameters have the names of
+    `timm.layers.SplitAttn`: conv and bn0, without those of the attention.
     """
 
     def __init__(self, plain: nn.Conv2d, radix: int, norm_layer: type[nn.Module]) -> None:
@@ -48,7 +47,7 @@ class UniformSplits(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         U_BCHW: Tensor = self.act0(self.bn0(self.conv(x_BCHW)))
-        # Slices keep the memory layout, which a mean over an axis of its own would lose.
+        # Slices keep the memory layout, but a mean over a separate axis doesn't.
         V_BCHW, *others = U_BCHW.chunk(self.radix, dim=1)
         for split in others:
             V_BCHW = V_BCHW + split

@@ -1,4 +1,4 @@
-"""Any network of timm by its name, with an optional stem for small images.
+"""Any timm network by name, with an optional stem for small images.
 
 Origin: `timm.create_model`, without pretrained weights (`models.weights` loads those).
 """
@@ -17,10 +17,10 @@ from resnest_bench.models.arguments import blame_arguments
 from resnest_bench.models.input_channels import RGB
 from resnest_bench.specs import TimmVariant, VariantSpec
 
-# Where timm's families keep the max-pool that directly follows the stem.
+# Names that timm's families use for the max-pool after the stem.
 STEM_POOLS = ("maxpool", "pool0", "features.pool0", "features.conv1_pool", "stem.pool")
 SMALL_IMAGE = 32
-# What timm raises at a value that it can't use, a nested one too.
+# Errors that timm raises for invalid values, also nested ones.
 BUILD_ERRORS = (
     TypeError,
     ValueError,
@@ -36,15 +36,15 @@ BUILD_ERRORS = (
 def build_timm(
     variant: TimmVariant, num_classes: int, dropout: float, zero_last_gamma: bool, in_chans: int
 ) -> nn.Module:
-    """Images (B, in_chans, H, W) to logits (B, num_classes).
+    """Build a network: images (B, in_chans, H, W) to logits (B, num_classes).
 
     Args:
         dropout: probability before the classifier (timm's drop_rate).
-        zero_last_gamma: start residual branches at 0, in the networks of timm that offer
-            `zero_init_last` (ResNet, RegNet and their kin); in others it has no effect.
+        zero_last_gamma: start residual branches at 0 in networks with timm's `zero_init_last` (ResNet,
+            RegNet and similar ones); no effect in others.
 
-    Raises UserError for an unknown name, arguments that the network refuses, a network without a
-    classifier, or a small stem on one whose first convolution can't be replaced.
+    Raises UserError for an unknown name, invalid arguments, a network without a classifier, or a small stem
+    for a network whose first convolution can't be replaced.
     """
     _check_name(variant)
     try:
@@ -58,12 +58,12 @@ def build_timm(
 
 
 def try_timm(variant: TimmVariant) -> nn.Module:
-    """`build_timm` with ten classes, for a trial: what timm raises comes as it is."""
+    """Try `build_timm` with ten classes. Raises timm's own errors."""
     return _finish(_create(variant, 10, 0.0, False), variant)
 
 
 def _finish(model: nn.Module, variant: TimmVariant) -> nn.Module:
-    """`model` with the stem that the variant asks for."""
+    """Return `model` with the variant's stem."""
     if not hasattr(model, "get_classifier"):
         raise UserError(
             f"variant {variant.name}: model must be a network with a classifier, but "
@@ -111,18 +111,18 @@ def _create(
     zero_last_gamma: bool,
     in_chans: int = RGB,
 ) -> nn.Module:
-    # Not every network takes these two; one that is not set anyway is left out where it is refused.
+    # Not every network accepts these two; omit those that are not set anyway.
     ours: dict[str, Any] = {"zero_init_last": zero_last_gamma, "drop_rate": dropout}
     needed = {"drop_rate"} if dropout else set()
     while True:
-        # A copy: timm takes entries out of mappings that it is given.
+        # A copy, since timm removes entries from the mappings.
         options = {**ours, "num_classes": num_classes, **copy.deepcopy(variant.args)}
         if in_chans != RGB:
             options["in_chans"] = in_chans
         try:
             return timm.create_model(variant.model, **options)
         except TypeError as error:
-            # Which networks offer them shows only when they refuse, before any weight is drawn.
+            # A network that doesn't accept them fails before any weight is initialised.
             refused = {name for name in ours if name in str(error)} - needed - set(variant.args)
             if not refused:
                 raise
@@ -130,14 +130,14 @@ def _create(
 
 
 def _use_small_stem(model: nn.Module, variant: TimmVariant) -> None:
-    """The convolutions that see the image become 3x3 with stride 1; a max-pool after them goes."""
+    """Replace the convolutions that see the image by 3x3 with stride 1, and remove a max-pool after them."""
     names = getattr(model, "pretrained_cfg", {}).get("first_conv") or ()
     names = (names,) if isinstance(names, str) else tuple(names)
     if not names:
-        raise _no_small_stem(variant, "timm names no first convolution for it")
+        raise _no_small_stem(variant, "timm does not name its first convolution")
     for name in names:
         conv = model.get_submodule(name)
-        # A weight-standardised convolution would lose what it stands for.
+        # A plain convolution can't replace a weight-standardised one.
         if not isinstance(conv, nn.Conv2d) or type(conv) not in (nn.Conv2d, Conv2dSame):
             raise _no_small_stem(variant, f"{name} is a {type(conv).__name__}")
         model.set_submodule(name, _small_conv(conv))
@@ -147,7 +147,7 @@ def _use_small_stem(model: nn.Module, variant: TimmVariant) -> None:
 
 
 def _small_conv(conv: nn.Conv2d) -> nn.Conv2d:
-    """`conv` with a 3x3 kernel (1x1 stays 1x1, beside a 3x3 branch), stride 1, new weights."""
+    """Return `conv` with new weights, a 3x3 kernel (or 1x1, next to a 3x3 branch), and stride 1."""
     kernel = 1 if conv.kernel_size == (1, 1) else 3
     small = nn.Conv2d(
         conv.in_channels,
@@ -164,7 +164,7 @@ def _small_conv(conv: nn.Conv2d) -> nn.Conv2d:
 
 
 def _downsamples(model: nn.Module, name: str) -> bool:
-    """Whether there is such a pool, and not one of stride 1, which is a branch of HGNet's stem."""
+    """Return whether it is a pool with a stride; one without is a branch of HGNet's stem."""
     try:
         pool = model.get_submodule(name)
     except AttributeError:
@@ -173,9 +173,9 @@ def _downsamples(model: nn.Module, name: str) -> bool:
 
 
 def check_small_image(model: nn.Module, variant: VariantSpec) -> None:
-    """Raise StemRefusedError unless `model` takes 32x32; on the meta device it costs nothing.
+    """Raise StemRefusedError unless `model` accepts 32x32 images; on the meta device, nothing is computed.
 
-    A network with position embeddings shows only in its forward that the stem doesn't fit.
+    Only the forward pass shows whether the stem fits a network with position embeddings.
     """
     device = next(model.parameters()).device
     try:
@@ -186,7 +186,7 @@ def check_small_image(model: nn.Module, variant: VariantSpec) -> None:
 
 
 class StemRefusedError(UserError):
-    """A network can't have a small stem. What would do instead is for the registry to find out."""
+    """A network can't have a small stem. The registry suggests an alternative."""
 
 
 def _no_small_stem(variant: VariantSpec, reason: str) -> StemRefusedError:
@@ -197,5 +197,5 @@ def _no_small_stem(variant: VariantSpec, reason: str) -> StemRefusedError:
 
 
 def describe_error(error: Exception) -> str:
-    """Its text in one line, or its type and its code where it has none."""
+    """Return the message in one line, or type and line of code for an error without one."""
     return " ".join(str(error).split()) or name_silent(error)

@@ -1,4 +1,4 @@
-"""Weights files as people have them, read without running any code in them."""
+"""Read files of weights in common formats, without running code in them."""
 
 import argparse
 import pickle
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from resnest_bench.errors import UserError
 
-# timm writes .pth.tar, Lightning .ckpt; both are what torch.save writes.
+# timm writes .pth.tar, Lightning .ckpt; both use torch.save.
 PICKLED = (".pth", ".pt", ".bin", ".ckpt", ".pth.tar")
-# In this order where nobody chooses. What was trained comes before its moving average.
+# Order of preference: the trained weights come before their moving average.
 PREFERRED = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 LFS_POINTER = b"version https://git-lfs"
 HEAD_BYTES = 512
@@ -22,12 +22,12 @@ HEAD_BYTES = 512
 
 @dataclass(frozen=True)
 class FileWeights:
-    """What a file holds.
+    """The contents of a file of weights.
 
     Attributes:
-        tensors: by name, on the CPU.
-        key: the entry that they come from, like "state_dict"; None where the file is the mapping.
-        other_keys: entries that could have been taken in its place.
+        tensors: the weights by name, on the CPU.
+        key: the entry that was read, like "state_dict"; None if the file itself is the mapping.
+        other_keys: other entries with weights.
     """
 
     tensors: dict[str, Tensor]
@@ -39,31 +39,31 @@ def read_weights_file(path: Path, key: str | None = None) -> FileWeights:
     """Read a .safetensors file or a checkpoint of torch.save, with the weights-only loader.
 
     Args:
-        key: the entry to take; None takes the first of PREFERRED, or the only one.
+        key: the entry to read; None: the first of PREFERRED, or the only one.
 
-    Raises UserError for a missing, damaged or other file, for a key that it lacks, and where there
-    are several entries and none is preferred.
+    Raises UserError for a missing, damaged or unsupported file, for an unknown key, and for several entries
+    of which none is in PREFERRED.
     """
     _check_path(path)
     try:
         content = _read(path)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    # A damaged pickle fails in whatever operation its bytes happen to name.
+    # A damaged pickle can raise anything.
     except Exception as error:
         raise UserError(_describe_unreadable(path, error)) from error
     return _choose_entry(content, path, key)
 
 
 def load_weights_file(path: Path, key: str | None = None) -> dict[str, Tensor]:
-    """The tensors of `read_weights_file` alone."""
+    """Return only the tensors of `read_weights_file`."""
     return read_weights_file(path, key).tensors
 
 
 def _check_path(path: Path) -> None:
     if not path.name.endswith((".safetensors", *PICKLED)):
         raise UserError(
-            f"a weights file ends in .safetensors, {', '.join(PICKLED)}, but got {path}: "
+            f"a weights file must end in .safetensors, {', '.join(PICKLED)}, but got {path}: "
             "convert or rename it"
         )
     if not path.is_file():
@@ -82,17 +82,17 @@ def _read(path: Path) -> Any:
 def _describe_unreadable(path: Path, error: Exception) -> str:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
     if isinstance(error, pickle.UnpicklingError):
-        # torch's own text advises to load it unsafely.
+        # torch's own message suggests loading it unsafely.
         reason = "it holds other objects, which torch's weights-only loader refuses"
     what, remedy = _recognise(path) or (
         f"cannot be read as one ({reason})",
-        "fetch it again, or save its state_dict() as .safetensors",
+        "download it again, or save its state_dict() as .safetensors",
     )
-    return f"{path} must be a whole file that holds only tensors, but {what}: {remedy}"
+    return f"{path} must be a complete file that holds only tensors, but {what}: {remedy}"
 
 
 def _recognise(path: Path) -> tuple[str, str] | None:
-    """(what the file is, what to do) of the usual things that are downloaded in place of weights."""
+    """Recognise files that are often downloaded by mistake: return what it is, and what to do."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -100,7 +100,7 @@ def _recognise(path: Path) -> tuple[str, str] | None:
         return "is empty", "fetch it again"
     if head.startswith(LFS_POINTER):
         return (
-            "is a Git LFS pointer, which names the file and does not hold it",
+            "is a Git LFS pointer instead of the file",
             "run `git lfs pull` in its repository, or download the file itself",
         )
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
@@ -138,17 +138,17 @@ def _take_entry(entries: dict[str, dict], key: str, path: Path) -> FileWeights:
 
 
 def _find_entries(content: Any) -> dict[str, dict]:
-    """Name to mapping, of those at the top of a checkpoint that hold weights."""
+    """Return the top-level entries of a checkpoint that hold weights."""
     if not isinstance(content, dict):
         return {}
     inner = {key: _unwrap(value) for key, value in content.items() if isinstance(key, str)}
     entries = {key: value for key, value in inner.items() if _holds_tensors(value)}
-    # Nothing but a usual name that holds something else: the error then names what it holds.
+    # If only a usual name is left, return it: the error then says what it holds.
     return entries or {k: v for k, v in inner.items() if k in PREFERRED and isinstance(v, dict)}
 
 
 def _unwrap(value: Any) -> Any:
-    """The mapping inside {"state_dict": {"model": mapping}} and the like."""
+    """Return the innermost mapping of {"state_dict": {"model": mapping}} and the like."""
     while isinstance(value, dict) and not _holds_tensors(value):
         key = next((k for k in PREFERRED if isinstance(value.get(k), dict)), None)
         if key is None:

@@ -1,4 +1,4 @@
-"""Weights from the hub, into a network with a new head, and to a file."""
+"""Load weights from the hub into a network with a new head, and save weights to a file."""
 
 import dataclasses
 import hashlib
@@ -22,13 +22,13 @@ from resnest_bench.words import list_names
 
 log = logging.getLogger(__name__)
 
-# What DataParallel and DDP, and torch.compile, call the network inside them.
+# Names of the inner network in DataParallel and DDP, and in torch.compile.
 WRAPPERS = ("module", "_orig_mod")
 MAX_NAMED = 5
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a file. Raises UserError where it can't be read."""
+    """Return the SHA-256 (hex) of a file. Raises UserError if it can't be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -37,7 +37,7 @@ def file_sha256(path: Path) -> str:
 
 
 def load_hub_weights(name: str) -> dict[str, Tensor]:
-    """Tensors by name of timm's pretrained network `name`, like resnest50d.in1k.
+    """Load the tensors of timm's pretrained network `name`, like resnest50d.in1k.
 
     huggingface_hub downloads them once, into its own cache folder (`HF_HOME`).
     Raises UserError for an unknown name and for a failed download.
@@ -54,7 +54,7 @@ def load_hub_weights(name: str) -> dict[str, Tensor]:
 
 
 def hub_license(name: str) -> str | None:
-    """The licence that timm states for the weights `name`, or None."""
+    """Return the licence of the weights `name` according to timm, or None."""
     try:
         config = get_pretrained_cfg(name)
     except RuntimeError:  # an unknown tag
@@ -63,7 +63,7 @@ def hub_license(name: str) -> str | None:
 
 
 def hub_stats(name: str) -> tuple[tuple, tuple] | None:
-    """(mean, std) of RGB in 0 to 1 that the weights `name` expect, or None."""
+    """Return (mean, std) per RGB channel, from 0 to 1, that the weights `name` expect, or None."""
     try:
         config = get_pretrained_cfg(name)
     except RuntimeError:  # an unknown tag
@@ -73,13 +73,13 @@ def hub_stats(name: str) -> tuple[tuple, tuple] | None:
 
 @dataclass(frozen=True)
 class NameMatch:
-    """A file's tensors under the network's names.
+    """The tensors of a file under the names of the network.
 
     Attributes:
-        tensors: by the name that the network has for them, or by their own.
-        renamed: what was removed from names, like "module.", to the number of tensors.
-        ignored: names outside of the part that was renamed, like those of a loss beside "model.".
-        converted: names of convolutions that were made for RGB, and are now for other channels.
+        tensors: by their name in the network, or their own name if it has none.
+        renamed: number of tensors by removed prefix, like "module.".
+        ignored: names outside of the network, like those of a loss next to "model.".
+        converted: names of convolutions that were converted from RGB to other channels.
     """
 
     tensors: dict[str, Tensor]
@@ -89,9 +89,9 @@ class NameMatch:
 
 
 def match_names(state: dict[str, Tensor], wanted: Collection[str], origin: str) -> NameMatch:
-    """Remove from names what DDP, torch.compile and Lightning put there, where it then fits.
+    """Remove prefixes of DDP, torch.compile and Lightning from names, if the rest is in `wanted`.
 
-    Raises UserError where two tensors would get one name.
+    Raises UserError if two tensors would get the same name.
     """
     names = {name: _rename(name, wanted) for name in state}
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
@@ -108,10 +108,10 @@ def match_names(state: dict[str, Tensor], wanted: Collection[str], origin: str) 
 
 
 def _rename(name: str, wanted: Collection[str]) -> str:
-    """The network's name for the tensor `name`, or `name` where there is none."""
+    """Return the network's name for the tensor `name`, or `name` if there is none."""
     if name in wanted:
         return name
-    # Inside as well: DataParallel used to be put around the features alone.
+    # Also inside of names: DataParallel used to wrap only the features.
     parts = [part for part in name.split(".") if part not in WRAPPERS]
     while ".".join(parts) not in wanted and parts[0:1] == ["model"]:
         parts = parts[1:]
@@ -127,7 +127,7 @@ def _removed(name: str, new: str) -> str:
 def _find_outside(
     names: dict[str, str], wanted: Collection[str], renamed: Collection[str]
 ) -> list[str]:
-    """What lies beside a network that is an attribute of something larger."""
+    """List tensors next to a network that is an attribute of a larger module."""
     if not any("model." in prefix for prefix in renamed):
         return []
     return [
@@ -138,36 +138,37 @@ def _find_outside(
 
 
 def apply_weights(model: nn.Module, state: dict[str, Tensor], origin: str) -> NameMatch:
-    """Load every tensor of `state` but the classifier head's, which stays new.
+    """Load every tensor of `state` except those of the classifier head, which stays new.
 
-    A first convolution for RGB is converted where the network's images have other channels.
+    A first convolution for RGB is converted if the network has other input channels.
 
-    `origin` says in messages where `state` comes from. Returns how names were matched. Raises
-    UserError, and leaves the model as it is, where a tensor is missing, left over or of another
-    shape.
+    `origin` is the source of `state` in messages. Returns how names were matched. Raises UserError without
+    changing the model if a tensor is missing, unexpected or of another shape.
     """
     head, own = head_prefixes(model), model.state_dict()
     match = match_names(state, own, origin)
     _log_match(match, origin)
     wanted = {name: t for name, t in own.items() if not name.startswith(head)}
-    came = {name: t for name, t in match.tensors.items() if not name.startswith(head)}
-    came, converted = adapt_first_convolution(came, wanted)
-    # How many batches a norm saw: old files lack it, and nothing here reads it.
+    loaded = {name: t for name, t in match.tensors.items() if not name.startswith(head)}
+    loaded, converted = adapt_first_convolution(loaded, wanted)
+    # The number of batches seen by a norm: old files lack it, and it isn't used.
     needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
-    shapes = _shape_problems(wanted, came)
+    shapes = _shape_problems(wanted, loaded)
     problems = [
-        _listed("lacks", (name for name in needed if name not in came)),
-        _listed("has no place for", (name for name in came if name not in wanted)),
-        _listed("has other shapes in", shapes),
+        _listed("lacks", (name for name in needed if name not in loaded)),
+        _listed("has the unexpected", (name for name in loaded if name not in wanted)),
+        _listed("has other shapes for", shapes),
     ]
     if any(problems):
         raise UserError(
             f"weights must fit the network, but {origin} {'; '.join(filter(None, problems))}: "
             f"take weights of the same network and stem{_advise_size(model, shapes)}"
         )
-    model.load_state_dict(came, strict=False)
+    model.load_state_dict(loaded, strict=False)
     for name in converted:
-        log.info("%s: %s was converted from RGB to %d channels", origin, name, came[name].shape[1])
+        log.info(
+            "%s: %s was converted from RGB to %d channels", origin, name, loaded[name].shape[1]
+        )
     return dataclasses.replace(match, converted=converted)
 
 
@@ -179,19 +180,19 @@ def _log_match(match: NameMatch, origin: str) -> None:
 
 
 def _advise_size(model: nn.Module, shapes: list[str]) -> str:
-    """Position embeddings have the shape of the image that they were made for."""
+    """Suggest a fix for position embeddings, whose shape depends on the image size."""
     if not any("pos_embed" in name or "relative_position" in name for name in shapes):
         return ""
     size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
     at = f", with images of {size[1]}x{size[2]}" if size else ", and of the same image size"
-    return f"{at}, or `args: {{dynamic_img_size: true}}` where the network has it"
+    return f"{at}, or `args: {{dynamic_img_size: true}}` if the network has it"
 
 
-def _shape_problems(wanted: dict[str, Tensor], came: dict[str, Tensor]) -> list[str]:
+def _shape_problems(wanted: dict[str, Tensor], loaded: dict[str, Tensor]) -> list[str]:
     return [
-        f"{name} (expected {list(wanted[name].shape)}, got {list(came[name].shape)})"
+        f"{name} (expected {list(wanted[name].shape)}, got {list(loaded[name].shape)})"
         for name in wanted
-        if name in came and wanted[name].shape != came[name].shape
+        if name in loaded and wanted[name].shape != loaded[name].shape
     ]
 
 
@@ -201,9 +202,9 @@ def _listed(verb: str, items: Iterable[str]) -> str:
 
 
 def save_weights(path: Path, model: nn.Module) -> str:
-    """Write the state dict as .safetensors, at once or not at all; return its SHA-256 (hex).
+    """Write the state dict as .safetensors, atomically; return its SHA-256 (hex).
 
-    Raises UserError where the folder can't be written or the disk is full.
+    Raises UserError if the folder can't be written or the disk is full.
     """
     return _write_state(path, model.state_dict())
 
@@ -211,13 +212,13 @@ def save_weights(path: Path, model: nn.Module) -> str:
 def fetch_hub_weights(name: str, path: Path) -> str:
     """Download timm's pretrained weights `name` to `path`; return the file's SHA-256 (hex).
 
-    Raises UserError where the download fails or `path` can't be written; no file is left then.
+    Raises UserError if the download fails or `path` can't be written; no file is left then.
     """
     return _write_state(path, load_hub_weights(name))
 
 
 def _write_state(path: Path, state: dict[str, Tensor]) -> str:
-    # Copies: safetensors refuses tensors that share memory or lie in another layout.
+    # Copies: safetensors refuses tensors that share memory or have another layout.
     copies = {
         name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, tensor in state.items()

@@ -1,4 +1,4 @@
-"""What `plan` says of a study's data: images by class, their balance, and copies in both parts."""
+"""Describe a study's data for `plan`: images by class, balance, and copies in both parts."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,15 +9,15 @@ from resnest_bench.planning.datasets import ImageCounts, count_images
 from resnest_bench.records.balance import IMBALANCED, measure_balance
 from resnest_bench.specs import StudySpec
 
-# Of more classes, only the largest and the smallest are named.
+# With more classes, only the sizes of the largest and the smallest are shown.
 MOST_COUNTED = 6
 
 
 def describe_classes(study: StudySpec) -> list[str]:
-    """One line for each dataset whose classes can be counted: 'Data NAME: ...'."""
+    """Return one line 'Data NAME: ...' per dataset whose classes can be counted."""
     lines = []
-    for name in study.datasets:
-        # What is wrong with data is for the check, and for the job that prepares them, to say.
+    for name in study.own_datasets:
+        # Problems with data are reported elsewhere: by the check, and by the job that prepares them.
         with suppress(UserError):
             counts = count_images(study, name)
             if counts is not None:
@@ -29,7 +29,7 @@ def describe_classes(study: StudySpec) -> list[str]:
 
 
 def describe_counts(images: ImageCounts, headline_metric: str) -> str:
-    """'160 training and 40 test images of 2 classes (train: cat 120, dog 40; test: ...). ...'."""
+    """Return like '160 training and 40 test images of 2 classes (train: cat 120, dog 40; test: ...). ...'."""
     counts, num_given = images.by_class, images.num_given_validation
     totals = {part: sum(by_class.values()) for part, by_class in counts.items()}
     text = (
@@ -69,6 +69,6 @@ def _list_classes(counts: Mapping[str, int]) -> str:
 
 def _describe_copies(study: StudySpec, name: str) -> str:
     if not is_prepared(study, name):
-        return ". Copies in both parts are looked for when they are prepared"
+        return ". Duplicates will be checked when the data are prepared"
     counts = open_prepared(study.prepared(name)).meta.duplicates
     return f". {counts_text(counts)}" if counts else ""

@@ -82,7 +82,7 @@ def find_threads(existing: Iterable[Record]) -> int | None:
     counts = Counter(
         record.environment.num_cpu_threads
         for record in existing
-        if record.train and record.environment.device_kind == "cpu"
+        if record.train and record.environment and record.environment.device_kind == "cpu"
     )
     return counts.most_common(1)[0][0] if counts else None
 

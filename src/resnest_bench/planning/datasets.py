@@ -46,7 +46,7 @@ class DatasetFacts:
         prepare_seconds: how long preparing takes; 0 if it is already prepared, None if unknown.
         prepare_bytes: the size of the arrays on disk; 0 if they already exist.
         counts: number of images by part and class; empty if not known yet.
-        num_given_validation: the last training images, which are the data's own validation part.
+        num_given_validation: how many of the last training images are the data's own validation part.
     """
 
     num_train: int
@@ -108,14 +108,14 @@ def inspect_dataset(study: StudySpec, name: str, clock: Clock) -> DatasetFacts:
 
 @dataclass(frozen=True)
 class ImageCounts:
-    """Part to class to images; of the training images, how many are the data's own validation part."""
+    """The number of images by part and class, and of the data's own validation part."""
 
     by_class: Mapping[str, Mapping[str, int]]
     num_given_validation: int
 
 
 def count_images(study: StudySpec, name: str) -> ImageCounts | None:
-    """Images by part and class, without decoding any; None where it takes an unpacked archive.
+    """Count images by part and class without decoding; None if an archive must be unpacked first.
 
     Raises UserError for data that can't be prepared.
     """
@@ -136,7 +136,7 @@ def count_images(study: StudySpec, name: str) -> ImageCounts | None:
 
 
 def find_sizes(spec: DatasetSpec) -> tuple[int, int, int] | None:
-    """Train images, test images and side of a source whose sizes are the same for everybody."""
+    """Return the numbers of train and test images and the side of a source with fixed sizes."""
     sizes = SOURCES[spec.source].sizes
     if isinstance(spec, TorchvisionDataset) and spec.name in ARRAY_SETS:
         num_train, num_test, side = ARRAY_SETS[spec.name].sizes
@@ -145,15 +145,15 @@ def find_sizes(spec: DatasetSpec) -> tuple[int, int, int] | None:
 
 
 def find_side(study: StudySpec, name: str) -> int:
-    """The side of a dataset's images, in pixels, as far as it shows without preparing them.
+    """Return the side of a dataset's images in pixels, without preparing them.
 
-    Raises UserError where the file that would say it can't be read.
+    Raises UserError if the file with the size can't be read.
     """
     spec = study.dataset(name)
     side = known_side(spec)
     if side is not None:
         return side
-    assert isinstance(spec, MedmnistDataset), "of the others the spec says it"
+    assert isinstance(spec, MedmnistDataset), "other specs have the size"
     if is_prepared(study, name):
         return open_prepared(study.prepared(name)).meta.image_size
     return medmnist.read_shapes(medmnist.find_file(spec, name))["train_images"][1]
@@ -198,7 +198,7 @@ def _inspect_prepared(folder: Path) -> DatasetFacts:
 
 
 def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
-    """A source with a fixed number of images."""
+    """Inspect a source with a fixed number of images."""
     spec = study.dataset(name)
     sizes = find_sizes(spec)
     assert sizes is not None, "only called for sources with known sizes"
@@ -207,7 +207,7 @@ def _inspect_known(study: StudySpec, name: str) -> DatasetFacts:
     if isinstance(spec, TorchvisionDataset):
         num_every = num_classes = ARRAY_SETS[spec.name].num_classes
     else:
-        assert every is not None, "where sizes are known, classes are"
+        assert every is not None, "sources with known sizes have known classes"
         num_every, num_classes = len(every), len(getattr(spec, "classes", every))
     # All classes have about the same number of images.
     share = num_classes / num_every
@@ -272,11 +272,11 @@ def _count_held_out(tree: Tree) -> int:
 
 
 def _list_archive(path: Path, folder: Path) -> tuple[dict[str, Counter[str]], list[Path]]:
-    """Images by part and class, and the first images as files in `folder`."""
+    """Count images by part and class, and write the first ones to `folder`."""
     counts: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
     sample: list[Path] = []
     for name, write in _walk_archive(path):
-        place = find_place(name)
+        place = find_part_and_class(name)
         if place is None:
             continue
         part, label = place
@@ -288,7 +288,7 @@ def _list_archive(path: Path, folder: Path) -> tuple[dict[str, Counter[str]], li
     return counts, sample
 
 
-def find_place(name: str) -> tuple[str, str] | None:
+def find_part_and_class(name: str) -> tuple[str, str] | None:
     """Return part and class of an archive's member, or None if it is not an image in train/ or test/."""
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if not parts or PurePosixPath(parts[-1]).suffix.lower() not in EXTENSIONS:

@@ -1,17 +1,19 @@
-"""How many images of each class there are, and what that alone makes of an accuracy (floor 0)."""
+"""The balance of classes, and its effect on accuracy (floor 0)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# From this ratio of the largest class to the smallest on, it is said wherever the data are named.
+# From this ratio of the largest class to the smallest on, imbalance is reported with the data.
 IMBALANCED = 2.0
 
 
 @dataclass(frozen=True)
 class ClassBalance:
-    """Attributes:
-    ratio: images of the largest class for each one of the smallest.
-    majority_share: accuracy of always answering the largest class.
+    """The balance of the classes.
+
+    Attributes:
+        ratio: number of images in the largest class, divided by that in the smallest.
+        majority_share: accuracy of always predicting the largest class.
     """
 
     largest: str
@@ -23,10 +25,10 @@ class ClassBalance:
 
 
 def measure_balance(counts: Mapping[str, int]) -> ClassBalance | None:
-    """Of images by class; None where a class has none, or where there is no class."""
+    """Return the balance from images by class; None without classes, or if a class has no images."""
     if not counts or min(counts.values()) < 1:
         return None
-    # The first of equals, in the order of the classes.
+    # If several are equal, the first in the order of the classes.
     largest = max(counts, key=lambda name: counts[name])
     smallest = min(counts, key=lambda name: counts[name])
     return ClassBalance(

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from resnest_bench.records import Record
+from resnest_bench.records import Record, unpack_bits
+from resnest_bench.records.imports import ImportedCell, ImportedResults
 from resnest_bench.records.observations import EpochObservation, LatencyCell, LatencyObservations
 from resnest_bench.records.predictions import Predictions
 from resnest_bench.records.scores import (
@@ -28,6 +29,7 @@ from resnest_bench.records.scores import (
 NOISY_IQR_SHARE = 0.10
 TRAINED = ("train", "finetune")
 TIMED = ("latency",)
+Timed = LatencyObservations | ImportedResults
 COUNT_UNITS = frozenset({"parameters", "multiply-accumulates", "elements", "bytes"})
 
 
@@ -54,10 +56,12 @@ class Metric:
     score: Callable[[Predictions], float | None] | None = None
 
     def value(self, record: Record, predictions: Predictions | None) -> float | None:
-        """The value in `unit`; None where record and predictions have none."""
-        if self.score is None:
-            return self.extract(record)
-        return None if predictions is None else _finite(self.score(predictions))
+        """Return the value in `unit`; None if record and predictions have none."""
+        if self.score is not None and predictions is not None:
+            return _finite(self.score(predictions))
+        if record.imported is not None:
+            return _imported_value(self.name, record.imported, predictions)
+        return self.extract(record) if self.score is None else None
 
     @property
     def is_count(self) -> bool:
@@ -88,12 +92,24 @@ def _summary(samples_ms: tuple[float, ...]) -> dict[str, Any]:
     return {"n": len(samples), **dict(zip(names, values, strict=True)), "noisy": noisy}
 
 
-def cell_setting(cell: LatencyCell) -> tuple[str, str, str]:
+def summarise_cell(cell: LatencyCell | ImportedCell) -> dict[str, Any]:
+    """`summarise_samples`, or what is stated instead: a mean is p50 too. A single imported sample has no spread."""
+    summary = summarise_samples(cell.samples_ms)
+    if not isinstance(cell, ImportedCell):
+        return summary
+    if len(cell.samples_ms) == 1:
+        return {**summary, **dict.fromkeys(("p90", "p99", "iqr"), math.nan)}
+    stated = {str(name): value for name, value in cell.statistics_ms.items()}
+    middle = stated.get("p50", stated.get("mean"))
+    return summary if middle is None else {**summary, "p50": middle, **stated}
+
+
+def cell_setting(cell: LatencyCell | ImportedCell) -> tuple[str, str, str]:
     """Return precision, layout and mode of a cell: everything but its batch size."""
     return cell.precision, cell.layout, cell.mode
 
 
-def primary_cell(latency: LatencyObservations) -> LatencyCell | None:
+def primary_cell(latency: Timed) -> LatencyCell | ImportedCell | None:
     """Return the cell that represents a variant: the first setting, with the smallest batch size.
 
     Returns None if no cell could be measured. Show its batch size and setting together with its latency:
@@ -105,9 +121,9 @@ def primary_cell(latency: LatencyObservations) -> LatencyCell | None:
     return min((c for c in latency.cells if cell_setting(c) == first), key=lambda c: c.batch_size)
 
 
-def images_per_second(cell: LatencyCell) -> float | None:
+def images_per_second(cell: LatencyCell | ImportedCell) -> float | None:
     """Return the images of one call divided by the median time of a call; None if that is 0."""
-    p50 = summarise_samples(cell.samples_ms)["p50"]
+    p50 = summarise_cell(cell)["p50"]
     return 1000 * cell.batch_size / p50 if p50 > 0 else None
 
 
@@ -152,20 +168,37 @@ def _latency(take: Callable[[LatencyObservations], float | None]) -> Callable[[R
 
 
 def _primary(figure: str) -> Callable[[Record], float | None]:
-    def take(latency: LatencyObservations) -> float | None:
-        cell = primary_cell(latency)
-        return summarise_samples(cell.samples_ms)[figure] if cell else None
+    return _latency(lambda latency: _primary_figure(latency, figure))
 
-    return _latency(take)
+
+def _primary_figure(latency: Timed, figure: str) -> float | None:
+    cell = primary_cell(latency)
+    return summarise_cell(cell)[figure] if cell else None
+
+
+def _imported_value(
+    name: str, imported: ImportedResults, predictions: Predictions | None
+) -> float | None:
+    if name in imported.values:
+        return imported.values[name]
+    if name == "test_accuracy" and imported.images:
+        images = imported.images
+        return float(unpack_bits(images.test_correct, images.num_test).mean())
+    if name == "test_loss" and predictions is not None:
+        return _finite(-float(predictions.label_log_probability_N.mean()))
+    if name == "throughput_images_per_second":
+        return _best_throughput(imported)
+    is_time = name.startswith("latency_") and name.endswith("_ms")
+    return _finite(_primary_figure(imported, name[8:-3])) if is_time else None
 
 
 def _device_p50(latency: LatencyObservations) -> float | None:
     cell = primary_cell(latency)
-    samples = cell.device_samples_ms if cell else None
+    samples = cell.device_samples_ms if isinstance(cell, LatencyCell) else None
     return summarise_samples(samples)["p50"] if samples else None
 
 
-def _best_throughput(latency: LatencyObservations) -> float | None:
+def _best_throughput(latency: Timed) -> float | None:
     first = latency.cells and cell_setting(latency.cells[0])
     rates = [images_per_second(c) for c in latency.cells if cell_setting(c) == first]
     return max((rate for rate in rates if rate is not None), default=None)
@@ -335,7 +368,7 @@ _ENTRIES = (
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
-# Those that need the file of predictions, which records from before it was kept don't have.
+# Metrics that need the file of predictions, which older records don't have.
 SCORES = tuple(metric.name for metric in _ENTRIES if metric.score)
 
 

@@ -114,8 +114,12 @@ class DatasetIdentity(RecordModel):
     name: str
     label: str = Field(description="Name of the data for display")
     fingerprint: str = Field(description="SHA-256 over images, labels and class names")
-    num_train: Count = Field(description="Training images that the job trained on")
-    num_validation: Count = Field(description="Training images held out by seed; 0 for none")
+    num_train: Count | None = Field(
+        description="Training images that the job trained on; null in an imported record"
+    )
+    num_validation: Count | None = Field(
+        description="Training images held out by seed; 0 for none, null in an imported record"
+    )
     num_test: Count
     classes: list[str]
     train_images_per_class: list[Count] = Field(

@@ -17,6 +17,7 @@ from resnest_bench.errors import UserError, first_problem
 from resnest_bench.files import strict_json, write_text
 from resnest_bench.json_values import check_json_value
 from resnest_bench.paths import Job
+from resnest_bench.records.imports import ImageResults, ImportedResults
 from resnest_bench.records.observations import (
     DatasetIdentity,
     Environment,
@@ -45,9 +46,33 @@ class Record(RecordModel):
     dataset: DatasetIdentity | None
     train: TrainObservations | None
     latency: LatencyObservations | None
-    environment: Environment
-    started_at: Time = Field(description="UTC, ISO 8601")
-    finished_at: Time = Field(description="UTC, ISO 8601")
+    environment: Environment | None = Field(
+        description="Null in an imported record: the machine and its software are unknown"
+    )
+    started_at: Time | None = Field(description="UTC, ISO 8601; null in an imported record")
+    finished_at: Time | None = Field(description="UTC, ISO 8601; null in an imported record")
+    imported: ImportedResults | None = Field(
+        default=None, description="Results from elsewhere; null: this program made the record"
+    )
+
+    @property
+    def images(self) -> TrainObservations | ImageResults | None:
+        """Which test images the network classifies correctly, where that is known."""
+        return self.train or (self.imported.images if self.imported else None)
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it holds results of a trained network, its own or imported ones."""
+        return self.train is not None or (
+            self.imported is not None and self.job.kind != "latency" and self.status == "ok"
+        )
+
+    @property
+    def dataset_label(self) -> str | None:
+        """What figures call the data, as far as the record says it."""
+        if self.dataset:
+            return self.dataset.label
+        return self.imported.dataset_label if self.imported else None
 
 
 def write(path: Path, record: Record) -> None:
@@ -102,6 +127,12 @@ def _find_inconsistency(record: Record, expected: Job | None) -> str | None:
         return f"job: {error}"
     if expected is not None and job != expected:
         return f"job is {job}, but the path is that of {expected}: it was moved or renamed"
+    if record.imported:
+        return _imported_problem(record, record.imported)
+    if record.environment is None or record.started_at is None or record.finished_at is None:
+        return (
+            "environment, started_at and finished_at must be given, unless the record is imported"
+        )
     if record.status == "failed":
         return _failed_problem(record)
     if record.failure:
@@ -132,16 +163,36 @@ def _training_problem(train: TrainObservations) -> str | None:
     return _bits_problem(train)
 
 
-def _classes_problem(train: TrainObservations, dataset: DatasetIdentity | None) -> str | None:
+def _imported_problem(record: Record, imported: ImportedResults) -> str | None:
+    if record.status != "ok" or record.train or record.latency or record.environment:
+        return "an imported record has status 'ok', and null for train, latency and environment"
+    if any(not cell.samples_ms and not cell.statistics_ms for cell in imported.cells):
+        return "imported.cells must each have samples_ms or statistics_ms"
+    images = imported.images
+    if images is None:
+        return None
+    if record.dataset is None:
+        return "dataset must name the classes if imported.images is given"
+    try:
+        unpack_bits(images.test_correct, images.num_test)
+    except ValueError as error:
+        return f"imported.images.test_correct: {error}"
+    return _classes_problem(images, record.dataset)
+
+
+def _classes_problem(
+    train: TrainObservations | ImageResults, dataset: DatasetIdentity | None
+) -> str | None:
     """Whether counts per class, if stored, match the classes and the number of test images."""
+    part = "train" if isinstance(train, TrainObservations) else "imported.images"
     counts = {
-        "train.test_predictions_per_class": train.test_predictions_per_class,
+        f"{part}.test_predictions_per_class": train.test_predictions_per_class,
         "dataset.test_images_per_class": dataset.test_images_per_class if dataset else [],
     }
     for name, per_class in counts.items():
         wanted = len(dataset.classes) if dataset else 0
         if per_class and (len(per_class), sum(per_class)) != (wanted, train.num_test):
-            return f"{name} must be {wanted} counts whose sum is train.num_test"
+            return f"{name} must be {wanted} counts whose sum is {part}.num_test"
     return None
 
 

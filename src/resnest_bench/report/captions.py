@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from resnest_bench.formats import row_dicts
 from resnest_bench.specs import StudySpec
 from resnest_bench.stats.intervals import IMAGES
 from resnest_bench.tables.headline import metric_words
@@ -114,19 +115,44 @@ def _data(table: pd.DataFrame) -> str:
 
 
 def _accuracy(table: pd.DataFrame, study: StudySpec) -> list[str]:
-    recipes = [f"{r} ({study.recipe(r).epochs} epochs)" for r in distinct(table, "recipe")]
+    recipes = [_describe_recipe(study, r) for r in distinct(table, "recipe")]
     if not recipes:
         return []
     devices, torches = distinct(table, "train_device"), distinct(table, "train_torch")
-    on = f", on {'; '.join(devices)}, torch {', '.join(torches)}" if devices else ""
+    on = f", on {'; '.join(devices)}" if devices else ""
+    on += _describe_torch(torches) if devices else ""
     return [
-        f"Test accuracy is in %, after the last epoch, with recipe {', '.join(recipes)}{on}",
+        f"Test accuracy is in %{_describe_moment(table, study)}, with recipe {', '.join(recipes)}{on}",
         *_headline(study),
         *INTERVAL,
         *([BINOMIAL] if IMAGES in distinct(table, "accuracy_interval_about") else []),
         *(["These trainings ran on several devices"] if several(devices) else []),
         *(ADAPTIVE if study.adaptive else []),
     ]
+
+
+def _describe_torch(versions: list[str]) -> str:
+    return f", torch {', '.join(versions)}" if versions else ""
+
+
+def _describe_recipe(study: StudySpec, name: str) -> str:
+    spec = study.all_recipes.get(name)
+    return f"{name} ({spec.epochs} epochs)" if spec else name
+
+
+def _describe_moment(table: pd.DataFrame, study: StudySpec) -> str:
+    """When accuracies were measured, and which come from elsewhere."""
+    shown = {(row["dataset"], row["recipe"], row["variant"]) for row in row_dicts(table)}
+    foreign = {(j.dataset, j.recipe, j.variant) for j in study.imported_jobs() if j.kind == "train"}
+    foreign &= shown
+    if not foreign:
+        return ", after the last epoch"
+    names = list_names(sorted(name for *_, name in foreign), 10)
+    if foreign == shown:
+        return ", imported from elsewhere and not measured here"
+    return (
+        f", after the last epoch; that of {names} is imported from elsewhere and not measured here"
+    )
 
 
 def _headline(study: StudySpec) -> list[str]:
@@ -146,7 +172,7 @@ def _latency(table: pd.DataFrame, study: StudySpec) -> list[str]:
     settings = distinct(table, "latency_setting")
     sentences = [
         f"Latency is in ms per call, at batch size {' or '.join(batches)}, {' or '.join(settings)}, on "
-        f"{'; '.join(devices)}, torch {', '.join(torches)}",
+        f"{'; '.join(devices)}{_describe_torch(torches)}",
         f"The protocol is {', '.join(distinct(table, 'protocol'))}, with images and classes as in "
         f"{', '.join(distinct(table, 'latency_dataset'))}",
         "Latency p50 is the mean of the medians of n rounds (separate processes), with its 95 % interval (t "

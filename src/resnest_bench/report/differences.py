@@ -14,6 +14,7 @@ from resnest_bench.comparisons.differences import (
     Differences,
     Trainings,
     describe_population,
+    find_over_seeds,
     median_detectable_difference,
     name_measure,
     show_population,
@@ -197,7 +198,7 @@ def differences_caption(differences: Differences, study: StudySpec) -> Caption:
     bases = pairs["base"].unique()
     against = f", each against {bases[0]}" if len(bases) == 1 and len(pairs) > 1 else ""
     line = (
-        f"Differences, study {study.study}: {data}, {images} test images, recipe "
+        f"Differences, study {study.study}: {data}, {images or 'unknown number of'} test images, recipe "
         f"{pairs['recipe'].iloc[0]}{against}"
     )
     method = (
@@ -207,7 +208,7 @@ def differences_caption(differences: Differences, study: StudySpec) -> Caption:
         "training images stay the same",
         "With n=2 both differences are shown, without an interval or a test",
         "With n=1 only the two trained networks are compared (McNemar's test)"
-        if pairs["metric"].eq("accuracy").all()
+        if not find_over_seeds(pairs).any()
         else "With n=1 nothing is tested",
         f"{TESTS[differences.spec.method]}. {CORRECTIONS[differences.spec.correction]}: over the "
         f"{len(pairs)} pairs of this table, a difference is significant if the corrected p is at most "

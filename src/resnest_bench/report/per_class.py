@@ -125,7 +125,8 @@ def scores_caption(scores: pd.DataFrame, trainings: Trainings, study: StudySpec)
         return Caption(f"Measures, study {study.study}: no network has a result yet")
     images = " or ".join(f"{int(n):,}" for n in scores["num_images"].dropna().unique())
     return Caption(
-        f"Measures, study {study.study}: {scores['dataset_label'].iloc[0]}, {images} test images, recipe "
+        f"Measures, study {study.study}: {scores['dataset_label'].iloc[0]}, {images or 'unknown number of'} "
+        f"test images, recipe "
         f"{trainings.experiment.recipe}",
         (
             "Means over n seeds with their 95 % interval, for new seeds on these test images; with n=2 both "

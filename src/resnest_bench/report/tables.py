@@ -32,6 +32,7 @@ from resnest_bench.report.claims import claims_summary, write_claims
 from resnest_bench.report.datasets import write_dataset_ranks
 from resnest_bench.report.differences import differences_summary, write_differences
 from resnest_bench.report.per_class import write_per_class
+from resnest_bench.report.stability import write_spread
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
 from resnest_bench.stats.intervals import IMAGES
@@ -63,6 +64,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     written += write_differences(results)
     written += write_dataset_ranks(results)
     written += write_per_class(results)
+    written += write_spread(results)
     shown = {"runs": results.runs, "latency_cells": results.cells, "epochs": results.epochs}
     shown |= _comparisons(results)
     for name, frame in shown.items():
@@ -77,7 +79,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
 def _comparisons(results: StudyResults) -> dict[str, pd.DataFrame]:
     """Noise floors, differences by factor, and the paper next to ours, if the study has them."""
     made, study = {}, results.spec
-    if study.latency:
+    if study.timed:
         made["noise"] = results.noise
     if study.tables.ablation:
         made["factors"] = results.factors

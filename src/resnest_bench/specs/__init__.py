@@ -1,6 +1,7 @@
 """What to run, as frozen, validated values (floor 1). Nothing here imports torch."""
 
 from resnest_bench.specs.adaptive import AdaptiveSpec
+from resnest_bench.specs.blocks import ImportedBlock
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import (
     Cifar10Dataset,
@@ -8,6 +9,7 @@ from resnest_bench.specs.data import (
     DigitsDataset,
     HuggingFaceDataset,
     ImageFolderDataset,
+    ImportedDataset,
     MedmnistDataset,
     TableDataset,
     TorchvisionDataset,
@@ -28,6 +30,7 @@ from resnest_bench.specs.study import PROTOCOLS, StudySpec
 from resnest_bench.specs.variants import (
     AirbenchVariant,
     ClassicVariant,
+    ImportedVariant,
     PythonVariant,
     ResNestVariant,
     TimmVariant,
@@ -46,6 +49,9 @@ __all__ = [
     "DigitsDataset",
     "HuggingFaceDataset",
     "ImageFolderDataset",
+    "ImportedBlock",
+    "ImportedDataset",
+    "ImportedVariant",
     "LatencySpec",
     "Look",
     "MedmnistDataset",

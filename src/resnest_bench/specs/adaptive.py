@@ -1,6 +1,6 @@
-"""Seeds added where a claim is undecided: how many, in which steps, at what cost (floor 1).
+"""Adding seeds while a claim is undecided: how many, in which steps, at what cost (floor 1).
 
-The numbers of seeds at which anybody looks are known beforehand, which is what keeps the error
+The numbers of seeds at interim analyses (looks) are fixed in advance, which controls the error
 rate: docs/decisions/011-adaptive-seeds.md.
 """
 
@@ -13,30 +13,30 @@ from resnest_bench.specs.base import PositiveFloat, PositiveInt, Spec
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.scores import TRAINED_METRICS
 
-# A test of a difference needs a spread.
+# A test needs at least two values, to have a spread.
 FEWEST_SEEDS = 2
 MOST_SEEDS = 1000
 
 
 class AdaptiveSpec(Spec):
-    """Train more seeds where a claim on a trained accuracy is undecided."""
+    """Train more seeds while a claim on a trained accuracy is undecided."""
 
     max_seeds: PositiveInt = Field(
         le=MOST_SEEDS,
-        description="Most seeds of a variant, the study's own among them; more than those are",
+        description="Most seeds per variant, including the study's own; must be more than those",
     )
     step: PositiveInt = Field(
         default=2,
-        description="Seeds added between two looks at a claim. Each look planned costs all of them some "
-        "power: fewer and larger steps are better than many small ones",
+        description="Seeds added between two interim analyses of a claim. Each planned analysis costs some "
+        "power, so a few large steps are better than many small ones",
     )
     budget_seeds: PositiveInt | None = Field(
-        default=None, description="Most added trainings of all variants together; null: no limit"
+        default=None, description="Most added trainings over all variants; null: no limit"
     )
     budget_minutes: PositiveFloat | None = Field(
         default=None,
-        description="Most minutes that all added trainings may take together on their device, as the "
-        "records of the trainings so far tell it; null: no limit",
+        description="Most minutes of all added trainings together on their device, estimated from the "
+        "records so far; null: no limit",
     )
 
     price_per_hour: PositiveFloat | None = Field(
@@ -66,24 +66,24 @@ class AdaptiveSpec(Spec):
         return min(limits, default=None)
 
     def schedule(self, num_own: int) -> tuple[int, ...]:
-        """Numbers of seeds at which claims are looked at, from the study's own number up."""
+        """Return the numbers of seeds at which claims are tested, from the study's own number up."""
         return (*range(num_own, self.max_seeds, self.step), self.max_seeds)
 
     def steps(self, own: Sequence[int]) -> list[tuple[int, ...]]:
-        """Seeds that each look but the first adds: the smallest numbers that the study doesn't use."""
+        """Return the seeds that each look after the first adds: the smallest numbers that aren't used."""
         taken, wanted = set(own), self.max_seeds - len(own)
         more = [seed for seed in range(self.max_seeds + len(own)) if seed not in taken][:wanted]
         return [tuple(more[i : i + self.step]) for i in range(0, wanted, self.step)]
 
 
 class Extendable(Spec):
-    """A study to which trainings may be added that its config doesn't list."""
+    """A study that can have more trainings than its config lists."""
 
-    # (dataset, recipe, variant) to seeds: what looks asked for. No part of the dump, or of the digest.
+    # Seeds that looks added, by (dataset, recipe, variant). Not part of the dump or the digest.
     _added_seeds: Mapping[tuple[str, str, str], tuple[int, ...]] = PrivateAttr(default={})
 
     def with_seeds(self, added: Mapping[tuple[str, str, str], tuple[int, ...]]) -> Self:
-        """This study with more trainings: (dataset, recipe, variant) to their seeds."""
+        """Return this study with more trainings: seeds by (dataset, recipe, variant)."""
         extended = self.model_copy()
         extended._added_seeds = dict(added)
         return extended
@@ -95,7 +95,7 @@ class Extendable(Spec):
 def check_adaptive(
     spec: AdaptiveSpec | None, own: Sequence[int], claims: Iterable[ClaimSpec]
 ) -> None:
-    """Raise ValueError where there would be nothing to add, or none of `claims` to add it for."""
+    """Raise ValueError if there would be nothing to add, or none of `claims` to add it for."""
     if spec is None:
         return
     if not any(claim.test.metric in TRAINED_METRICS for claim in claims):

@@ -1,4 +1,4 @@
-"""What all specs share: frozen, closed, and with defaults that are filled in and recorded."""
+"""The base of all specs: frozen, no unknown keys, and defaults are recorded."""
 
 from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,7 +15,7 @@ Name = Annotated[
 
 
 def _as_string(value: Any) -> Any:
-    # YAML reads a study named 2026 as a number, and a folder name is text.
+    # YAML reads a study named 2026 as a number, but names of folders are text.
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -26,10 +26,10 @@ CountInt = Annotated[int, Field(ge=0, strict=True)]
 
 
 def _not_bool(value: Any) -> Any:
-    # YAML reads yes, on and true as a boolean, which would pass for 1.0. Text stays allowed: YAML
-    # takes 1e-3 for one.
+    # YAML reads yes, on and true as booleans, which would pass for 1.0. Text is allowed, since YAML
+    # reads 1e-3 as text.
     if isinstance(value, bool):
-        raise ValueError(f"a number is needed, but got {value}")
+        raise ValueError(f"must be a number, but got {value}")
     return value
 
 
@@ -41,19 +41,19 @@ Share = Annotated[Number, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class Spec(BaseModel):
-    """A frozen, validated value. A key that no field has is an error."""
+    """A frozen, validated value. Unknown keys are an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    # Keys that change no result: names, texts, and where a file lies, whose digest is compared instead.
+    # Keys that don't affect results: names, texts, and paths of files, whose digests are compared instead.
     NO_RESULT: ClassVar[frozenset[str]] = frozenset()
 
     def as_dict(self) -> dict[str, Any]:
-        """The whole spec as JSON values, defaults included: what a record stores."""
+        """Return the spec with all defaults as JSON values, as a record stores it."""
         return self.model_dump(mode="json")
 
     def as_stated(self) -> dict[str, Any]:
-        """`as_dict` without what is at its default."""
+        """Return `as_dict` without default values."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @property
@@ -62,7 +62,7 @@ class Spec(BaseModel):
 
 
 def check_known(where: str, name: str, known: Collection[str]) -> None:
-    """Raise UserError with the nearest of the `known` names where `name` is none of them."""
+    """Raise UserError with the nearest of the `known` names if `name` is not one of them."""
     if name in known:
         return
     from difflib import get_close_matches

@@ -1,8 +1,10 @@
 """The blocks of a study: which variants are trained, timed and fine-tuned on which data (floor 1)."""
 
+from typing import Literal
+
 from pydantic import Field
 
-from resnest_bench.specs.base import Name, PositiveInt, Spec, VariantNames
+from resnest_bench.specs.base import CountInt, Name, PositiveInt, Spec, VariantNames
 from resnest_bench.specs.data import WeightsSpec
 
 
@@ -14,21 +16,23 @@ class TrainBlock(Spec):
     variants: VariantNames = Field(default="all", description="Names, or all")
     keep_weights: bool = Field(
         default=False,
-        description="Keep the final weights as .safetensors; those that a fine-tuning needs are kept "
-        "anyway",
+        description="Keep the final weights as .safetensors; weights that a fine-tuning needs are "
+        "always kept",
     )
 
 
 class LatencyBlock(Spec):
     """Measure the latency of these variants at one dataset's image size."""
 
-    dataset: Name = Field(description="Its image size and number of classes are measured at")
+    dataset: Name = Field(
+        description="A key of datasets, for the image size and the number of classes"
+    )
     protocol: Name = Field(default="default", description="A key of protocols, or default")
     variants: VariantNames = Field(default="all", description="Names, or all")
     rounds: PositiveInt = Field(
         default=3,
-        description="Processes that each measure every variant, in random order: the interval of a "
-        "latency is over them",
+        description="Number of processes that each measure every variant, in random order; intervals of "
+        "latencies are over rounds",
     )
 
 
@@ -40,4 +44,25 @@ class FinetuneBlock(Spec):
         default=("paper_finetune", "head_only", "from_scratch"),
         description="Keys of recipes, or built-in ones",
     )
-    weights: dict[Name, WeightsSpec] = Field(description="Variant to the weights it starts from")
+    weights: dict[Name, WeightsSpec] = Field(description="Initial weights by variant")
+
+
+class ImportedBlock(Spec):
+    """Results from elsewhere, which `resnest-bench import` has made records of. Nothing runs for them."""
+
+    kind: Literal["train", "latency"] = Field(
+        default="train", description="train: values of trained networks. latency: times"
+    )
+    dataset: Name = Field(description="A key of datasets, or a new name")
+    recipe: Name = Field(
+        description="How the networks were trained: a recipe of this study, next to whose trainings "
+        "they are then shown, or a new name. Of latencies: the protocol"
+    )
+    seeds: dict[Name, tuple[CountInt, ...]] = Field(
+        description="Seeds by network; for latencies, rounds"
+    )
+
+    @property
+    def protocol(self) -> str:
+        """As in a LatencyBlock."""
+        return self.recipe

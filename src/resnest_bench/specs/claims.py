@@ -1,7 +1,7 @@
 """Claims: sentences about variants, each with a test that can say it is wrong (floor 1).
 
-A claim may name variants, data or recipes that a study lacks: it is then untested, with the reason.
-So one list of claims serves many studies.
+A claim may name variants, data or recipes that a study lacks: then it is untested, with the reason. So one list
+of claims can be used for many studies.
 """
 
 from typing import Annotated, Any, Literal
@@ -49,18 +49,18 @@ MARGIN = (
 
 
 class ClaimTest(Spec):
-    """What all tests share."""
+    """What all tests have in common."""
 
     metric: ClaimMetric = Field(
         description="accuracy: on the test images after the last epoch; the other measures of a trained "
         "network too, tested over seeds alone. latency: p50 of one call, as a ratio. params, macs: as "
         "counted, without an error"
     )
-    batch_size: PositiveInt = Field(default=1, description="Of a latency: images in one call")
+    batch_size: PositiveInt = Field(default=1, description="Images per call, for a latency")
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        """Everything that the test names; empty where it is about all variants."""
+        """Everything that the test names; empty if it applies to all variants."""
         return ()
 
     @property
@@ -107,12 +107,12 @@ class GreaterTest(_Sides):
 
 
 class AtEqualTest(_Sides):
-    """As greater, of those pairs that are alike in size."""
+    """Like greater, but only for pairs of similar size."""
 
     kind: Literal["at_equal"]
-    equal: Literal["params", "macs"] = Field(description="Which size must be alike")
+    equal: Literal["params", "macs"] = Field(description="The quantity that must be similar")
     within: PositiveFloat = Field(
-        default=0.1, description="How much larger the larger one may be, as a fraction: 0.1 is 10 %"
+        default=0.1, description="Largest relative difference of that quantity: 0.1 is 10 %"
     )
 
     @model_validator(mode="after")
@@ -127,7 +127,7 @@ class OrderedTest(ClaimTest):
 
     kind: Literal["ordered"]
     variants: tuple[Side, ...] = Field(
-        description=f"Two names {OR_ROW} at least, the smallest value first"
+        description=f"At least two names {OR_ROW}, the smallest value first"
     )
 
     @field_validator("variants")
@@ -148,8 +148,10 @@ class EquivalentTest(ClaimTest):
 
     kind: Literal["equivalent"]
     a: Side = Field(description=f"Name of a variant {OR_ROW}")
-    b: Side = Field(description="Another one")
-    margin: PositiveFloat = Field(description=f"What would still count as alike; {MARGIN}")
+    b: Side = Field(description="Another variant, in the same form")
+    margin: PositiveFloat = Field(
+        description=f"Largest difference that counts as equivalent; {MARGIN}"
+    )
 
     @model_validator(mode="after")
     def _two_variants(self) -> "EquivalentTest":
@@ -171,7 +173,7 @@ class WithinTest(ClaimTest):
         description="Accuracy or another share in %, latency in ms, nll, brier_score and cohen_kappa in "
         "their own unit, else a count"
     )
-    margin: PositiveFloat = Field(description=f"How far from it would still do; {MARGIN}")
+    margin: PositiveFloat = Field(description=f"Largest distance from the value; {MARGIN}")
 
     @model_validator(mode="after")
     def _percent(self) -> "WithinTest":
@@ -186,16 +188,18 @@ class WithinTest(ClaimTest):
 
 
 class MonotoneTest(ClaimTest):
-    """The value rises (or falls) with each next level of a factor, all else held."""
+    """The value rises (or falls) with each level of a factor, if everything else is equal."""
 
     kind: Literal["monotone"]
     factor: Literal[
         "radix", "cardinality", "width", "stem", "layers", "channels", "gate", "attention"
     ] = Field(
-        description="Pairs of variants of family resnest that differ in nothing else are compared"
+        description="The factor; only variants of family resnest that differ in nothing else are compared"
     )
-    direction: Literal["rising", "falling"] = Field(description="Of the value, with the factor")
-    variants: VariantNames = Field(default="all", description="Names, or all that were measured")
+    direction: Literal["rising", "falling"] = Field(
+        description="Direction of the value as the factor increases"
+    )
+    variants: VariantNames = Field(default="all", description="Names, or all measured variants")
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -217,13 +221,13 @@ TESTS: dict[str, type[ClaimTest]] = {
 
 
 class ClaimSpec(Spec):
-    """One sentence, where it comes from, and its test."""
+    """A sentence, its source and its test."""
 
-    name: Name = Field(description="Short and unique: in files and addresses")
-    claim: str = Field(min_length=1, description="The sentence, as readers see it")
-    source: str = Field(default="", description="Who says so, and where")
+    name: Name = Field(description="Short unique name, used in files and addresses")
+    claim: str = Field(min_length=1, description="The sentence for readers")
+    source: str = Field(default="", description="Where the sentence comes from")
     dataset: Name | None = Field(
-        default=None, description="A key of datasets; null takes the study's first of its kind"
+        default=None, description="A key of datasets; null: the study's first of its kind"
     )
     recipe: Name | None = Field(
         default=None,
@@ -231,7 +235,7 @@ class ClaimSpec(Spec):
         "study's first",
     )
     protocol: Name | None = Field(
-        default=None, description="Of a latency; null takes the study's first"
+        default=None, description="Protocol of a latency; null: the study's first"
     )
     primary: bool = Field(
         default=False,
@@ -243,5 +247,5 @@ class ClaimSpec(Spec):
     @field_validator("claim", "source")
     @classmethod
     def _one_line(cls, text: str) -> str:
-        # A folded text of YAML ends with a line break, and a table's cell has one line.
+        # A folded text in YAML ends with a line break, but a cell of a table has one line.
         return " ".join(text.split())

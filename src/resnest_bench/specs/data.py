@@ -14,7 +14,7 @@ Column = Annotated[str, Field(min_length=1)]
 
 
 def expand_path(path: str) -> Path:
-    """A path of a config, with `~` and `~NAME` at its start as a home folder, as shells have it."""
+    """Expand `~` and `~NAME` at the start of a path in a config, like a shell."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -32,17 +32,17 @@ class Cifar10Dataset(Dataset):
     source: Literal["cifar10"]
     path: str | None = Field(
         default=None,
-        description="The archive cifar-10-python.tar.gz on this machine; no download then",
+        description="The archive cifar-10-python.tar.gz on this machine, instead of a download",
     )
     urls: tuple[str, ...] = Field(
         default=("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",),
-        description="Tried in this order until one gives the archive with the official md5",
+        description="Addresses in order of preference; the archive must have the official md5",
     )
     leakage: Leakage = "warn"
 
 
 class ImageFolderDataset(PhotoDataset):
-    """Any tree of `train/<class>/` and `test/<class>/` with images in it, or of `<class>/` with `split`."""
+    """Images in `train/<class>/` and `test/<class>/`, or in `<class>/` with `split`."""
 
     NO_RESULT: ClassVar[frozenset[str]] = frozenset({"path", "urls", "checksum", "label", "broken"})
 
@@ -59,22 +59,20 @@ class ImageFolderDataset(PhotoDataset):
     checksum: str | None = Field(
         default=None,
         pattern=r"^(md5|sha1|sha256):[0-9a-f]+$",
-        description="Of the archive, like sha256:0f3a...; needed with urls",
+        description="Checksum of the archive, like sha256:0f3a...; required with urls",
     )
 
     @model_validator(mode="after")
     def _one_origin(self) -> "ImageFolderDataset":
         if bool(self.path) == bool(self.urls):
-            raise ValueError("an imagefolder names either path or urls")
+            raise ValueError("an imagefolder must have either path or urls")
         if self.urls and not self.checksum:
-            raise ValueError(
-                "urls need a checksum, like sha256:0f3a..., to know a whole download by"
-            )
+            raise ValueError("urls need a checksum, like sha256:0f3a..., to verify the download")
         return self
 
 
 class TableDataset(PhotoDataset):
-    """A CSV or Parquet file with the columns `image`, `label` and, where you have them, `split` and `group`."""
+    """A CSV or Parquet file with the columns `image`, `label`, and optionally `split` and `group`."""
 
     NO_RESULT: ClassVar[frozenset[str]] = frozenset({"path", "root", "label", "broken"})
 
@@ -85,12 +83,12 @@ class TableDataset(PhotoDataset):
     )
     root: str | None = Field(
         default=None,
-        description="The folder that the paths in column `image` begin at; null: the table's own",
+        description="The folder that paths in column `image` are relative to; null: the table's folder",
     )
 
 
 class HuggingFaceDataset(PhotoDataset):
-    """A data set of Hugging Face: a folder that `save_to_disk` wrote, Parquet files, or one of the hub."""
+    """A Hugging Face dataset: a folder written by `save_to_disk`, Parquet files, or a dataset on the hub."""
 
     NO_RESULT: ClassVar[frozenset[str]] = frozenset({"path", "label", "broken"})
 
@@ -116,17 +114,17 @@ class HuggingFaceDataset(PhotoDataset):
     group_column: Column | None = Field(
         default=None, description="Images with the same value stay in one part"
     )
-    train_split: Column = Field(default="train", description="What the data call this part")
-    test_split: Column = Field(default="test", description="What the data call this part")
+    train_split: Column = Field(default="train", description="Name of this part in the data")
+    test_split: Column = Field(default="test", description="Name of this part in the data")
 
     @model_validator(mode="after")
     def _one_origin(self) -> "HuggingFaceDataset":
         if bool(self.path) == bool(self.hub):
-            raise ValueError("a huggingface dataset names either path or hub")
+            raise ValueError("a huggingface dataset must have either path or hub")
         return self
 
 
-# Sets of torchvision that are arrays, with their side in pixels, and those with a validation part.
+# torchvision datasets of arrays, with their side in pixels, and those with a validation part.
 TORCHVISION_ARRAYS = {
     "cifar100": 32,
     "mnist": 28,
@@ -139,7 +137,7 @@ WITHOUT_PARTS = ("eurosat",)
 
 
 class TorchvisionDataset(PhotoDataset):
-    """A data set that torchvision knows by its name: from files on this machine, or downloaded."""
+    """A torchvision dataset by name: from local files, or downloaded."""
 
     source: Literal["torchvision"]
     name: Literal[
@@ -156,7 +154,7 @@ class TorchvisionDataset(PhotoDataset):
         "eurosat",
         "imagenette",
         "country211",
-    ] = Field(description="Which one; docs/data.md has their parts")
+    ] = Field(description="Name of the dataset; docs/data.md describes the parts")
     path: str | None = Field(
         default=None,
         description="The folder that torchvision calls `root`, or the one with the files; null: "
@@ -168,23 +166,25 @@ class TorchvisionDataset(PhotoDataset):
         "cifar100 and svhn, 28 for mnist, fashion_mnist and kmnist",
     )
     mean: tuple[UnitFloat, ...] | None = Field(
-        default=None, description="Of each channel in 0 to 1; null: measured on the training images"
+        default=None,
+        description="One value per channel, from 0 to 1; null: measured on the training images",
     )
     std: tuple[PositiveFloat, ...] | None = Field(
-        default=None, description="Of each channel in 0 to 1; null: measured on the training images"
+        default=None,
+        description="One value per channel, from 0 to 1; null: measured on the training images",
     )
 
     @model_validator(mode="after")
     def _keys_fit_the_set(self) -> "TorchvisionDataset":
         name, photos = self.name, self.name not in TORCHVISION_ARRAYS
         if photos and self.image_size is None:
-            raise ValueError(f"{name} is of photos of many sizes: state image_size, like 224")
+            raise ValueError(f"{name} has photos of many sizes: set image_size, like 224")
         stated = [k for k in ("resize", "max_value") if getattr(self, k) is not None]
         if stated and not photos:
             raise ValueError(f"{stated[0]} is for photos, but {name} has none: remove it")
         if name in WITHOUT_PARTS and self.split is None:
             raise ValueError(
-                f"{name} has no test part: state split, like {{test_fraction: 0.2, seed: 0}}"
+                f"{name} has no test part: set split, like {{test_fraction: 0.2, seed: 0}}"
             )
         if name not in WITHOUT_PARTS and self.split is not None:
             raise ValueError(f"split is for data without parts, but {name} has them: remove it")
@@ -204,7 +204,7 @@ class MedmnistDataset(ImageDataset):
     source: Literal["medmnist"]
     path: str = Field(description="The .npz file, like pathmnist.npz or pathmnist_64.npz")
     class_names: tuple[str, ...] = Field(
-        default=(), description="In the order of the labels; empty: 0, 1, 2, ..."
+        default=(), description="Names in the order of the labels; empty: 0, 1, 2, ..."
     )
 
 
@@ -212,9 +212,7 @@ class DigitsDataset(Dataset):
     """scikit-learn's 1,797 handwritten digits of 8x8, shown as 3x32x32. Embedded: no download."""
 
     source: Literal["digits"]
-    classes: tuple[Digit, ...] = Field(
-        default=tuple(range(10)), description="Which digits; others are left out"
-    )
+    classes: tuple[Digit, ...] = Field(default=tuple(range(10)), description="The digits to use")
     leakage: Leakage = "warn"
 
     @field_validator("classes")
@@ -226,9 +224,21 @@ class DigitsDataset(Dataset):
             or not set(classes) <= set(range(10))
         ):
             raise ValueError(
-                f"classes lists at least two different digits from 0 to 9, but got {list(classes)}"
+                f"classes must be at least two different digits from 0 to 9, but got {list(classes)}"
             )
         return classes
+
+
+class ImportedDataset(Dataset):
+    """Data of which only results are known (docs/import.md): there are no images here."""
+
+    NO_RESULT: ClassVar[frozenset[str]] = frozenset({"label"})
+
+    source: Literal["imported"]
+    label: str = Field(
+        default="", description="How figures must call the data; empty takes the dataset's name"
+    )
+    leakage: Leakage = "warn"
 
 
 DatasetSpec = Annotated[
@@ -238,35 +248,36 @@ DatasetSpec = Annotated[
     | HuggingFaceDataset
     | TorchvisionDataset
     | MedmnistDataset
-    | DigitsDataset,
+    | DigitsDataset
+    | ImportedDataset,
     Field(discriminator="source"),
 ]
 
 
 def known_side(spec: DatasetSpec) -> int | None:
-    """The side of the images in pixels; None where only the data's file says it."""
+    """Return the side of the images in pixels; None if it is only known from the files."""
     if isinstance(spec, Cifar10Dataset | DigitsDataset):
         return 32
     if isinstance(spec, TorchvisionDataset) and spec.image_size is None:
         return TORCHVISION_ARRAYS[spec.name]
-    return spec.image_size
+    return None if isinstance(spec, ImportedDataset) else spec.image_size
 
 
 def local_path(spec: DatasetSpec) -> Path | None:
-    """Where a dataset's files are on this machine; None where they come from elsewhere."""
+    """Return the path of a dataset's files on this machine; None if they are downloaded."""
     path = getattr(spec, "path", None)
     return expand_path(path) if path else None
 
 
 def describe_missing(path: Path) -> str:
-    """That there is nothing at `path`, and where a relative one begins."""
+    """Say that `path` doesn't exist, and what a relative path is relative to."""
     return f"{path} does not exist" + ("" if path.is_absolute() else f" in {Path.cwd()}")
 
 
 class WeightsSpec(Spec):
-    """Where a fine-tuning starts: exactly one of hub, file and train."""
+    """The initial weights of a fine-tuning: exactly one of hub, file and train."""
 
-    # A file is known by its digest, a training by its own spec.
+    # Records compare the digest of a file, and the spec of a training.
     NO_RESULT: ClassVar[frozenset[str]] = frozenset({"file", "train"})
 
     hub: str | None = Field(
@@ -293,7 +304,7 @@ class WeightsSpec(Spec):
         given = [name for name in ("hub", "file", "train") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"weights name exactly one of hub, file and train, but got {given or 'none'}"
+                f"weights must have exactly one of hub, file and train, but got {given or 'none'}"
             )
         if self.key is not None and self.file is None:
             raise ValueError(
@@ -301,5 +312,7 @@ class WeightsSpec(Spec):
                 "file"
             )
         if self.train is not None and self.train.count("/") != 1:
-            raise ValueError(f"train is DATASET/RECIPE, like digits/smoke, but got {self.train!r}")
+            raise ValueError(
+                f"train must be DATASET/RECIPE, like digits/smoke, but got {self.train!r}"
+            )
         return self

@@ -1,4 +1,4 @@
-"""What is wrong with a config, in words that its author uses (floor 1)."""
+"""Explain errors in a config in the words of its author (floor 1)."""
 
 import types
 import typing
@@ -15,7 +15,7 @@ from resnest_bench.specs.base import Spec
 from resnest_bench.specs.optimizers import OPTIMIZERS
 from resnest_bench.specs.study import StudySpec
 
-# A key that is as near as this is probably meant; `class_weights` is no misspelt `weights`.
+# Similarity at which a key is probably a typo: `class_weights` is not a typo of `weights`.
 NEAR = 0.75
 SOURCES = (
     "cifar10",
@@ -25,16 +25,17 @@ SOURCES = (
     "torchvision",
     "medmnist",
     "digits",
+    "imported",
 )
 TAGS = {*variants.FAMILIES, *claims.TESTS, *claims.SIDE_TAGS, *OPTIMIZERS, "sgd", *SOURCES}
 UNION_PARTS = ("literal", "tuple", "constrained-int")
 
 
 def choose_problem(error: ValidationError) -> ErrorDetails:
-    """The problem that helps most. A misspelt key also makes another one missing.
+    """Choose the most helpful problem. A misspelt key also makes another one missing.
 
-    Of a place that takes several kinds of values, pydantic tells what is wrong with each: the
-    deepest fits what came best.
+    If several kinds of values are allowed, pydantic reports the problems of each kind: the deepest problem
+    belongs to the kind that fits best.
     """
     problems = error.errors()
     unknown = [item for item in problems if item["type"] == "extra_forbidden"]
@@ -46,7 +47,7 @@ def choose_problem(error: ValidationError) -> ErrorDetails:
 
 
 def explain_problem(error: ValidationError, problem: ErrorDetails, config: dict[str, Any]) -> str:
-    """The place in the config, the rule, what came, and what to do: one line."""
+    """Return one line: the place in the config, the rule, the value, and what to do."""
     where = _readable_location(problem["loc"], config)
     if problem["type"] == "extra_forbidden":
         key = str(problem["loc"][-1])
@@ -62,7 +63,7 @@ def explain_problem(error: ValidationError, problem: ErrorDetails, config: dict[
 
 
 def _find_alternatives(error: ValidationError, problem: ErrorDetails) -> list[ErrorDetails]:
-    """The problems of all kinds of values that the place takes."""
+    """Return the problems of all kinds of values that are allowed at this place."""
     *place, last = problem["loc"] or ("",)
     if not _is_union_part(last):
         return [problem]
@@ -99,12 +100,12 @@ def _advise_key(key: str, loc: Sequence[str | int]) -> str:
 
 
 def list_keys() -> set[str]:
-    """Every key that a study has, at whatever place."""
+    """Return every key of a study, at any place."""
     return {name for spec in _walk_specs(StudySpec) for name in spec.model_fields}
 
 
 def _find_specs(loc: Sequence[str | int]) -> list[type[Spec]]:
-    """The kinds of entries that may stand where the key `loc[-1]` is."""
+    """Return the kinds of entries that are allowed where the key `loc[-1]` is."""
     specs: list[type[Spec]] = [StudySpec]
     for part in loc[:-1]:
         inner = [spec for owner in specs for spec in _specs_in_field(owner, part)]
@@ -119,7 +120,7 @@ def _specs_in_field(owner: type[Spec], name: str | int) -> list[type[Spec]]:
 
 
 def _specs_in(annotation: Any) -> Iterator[type[Spec]]:
-    """The specs that a type names: ClaimSpec of tuple[ClaimSpec, ...]."""
+    """Return the specs in a type: ClaimSpec for tuple[ClaimSpec, ...]."""
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
         if issubclass(annotation, Spec):
             yield annotation
@@ -140,7 +141,7 @@ def _has_tag(spec: type[Spec], tag: str | int | None) -> bool:
 
 
 def _readable_location(loc: Sequence[Any], config: dict[str, Any]) -> str:
-    """('variants', 3, 'resnest', 'radix') as 'variants[3] (ResNeSt-14).radix'."""
+    """Format ('variants', 3, 'resnest', 'radix') as 'variants[3] (ResNeSt-14).radix'."""
     text = ""
     value: Any = config
     for part in loc:

@@ -1,4 +1,4 @@
-"""What all datasets share: which channels, which parts, and what is said about copies (floor 1)."""
+"""What all datasets have in common: channels, parts, and how copies are reported (floor 1)."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -27,11 +27,11 @@ POLICIES = ("leakage",)
 class Dataset(Spec):
     @property
     def num_channels(self) -> int:
-        """Channels of an image, which every network follows (`in_chans`)."""
+        """Channels of an image, and so of every network's input (`in_chans`)."""
         return 3
 
     def as_dict(self) -> dict[str, Any]:
-        """As of every spec, but for POLICIES: changing one leaves arrays and records as they are."""
+        """Return the spec without POLICIES: changing one doesn't affect arrays and records."""
         return {key: value for key, value in super().as_dict().items() if key not in POLICIES}
 
 
@@ -40,34 +40,34 @@ class SplitSpec(Spec):
 
     test_fraction: OpenFraction = Field(
         default=0.2,
-        description="Share of each class that becomes test images; approximate where groups must "
-        "stay whole",
+        description="Share of each class that becomes test images; approximate if there are groups, "
+        "which are never divided",
     )
     seed: CountInt = Field(
-        default=0, description="Decides which images; the same for all trainings"
+        default=0, description="Random seed of the split, the same for all trainings"
     )
 
 
 class ImageDataset(Dataset):
-    """What all data of a user's own have in common."""
+    """What all of a user's own datasets have in common."""
 
     NO_RESULT: ClassVar[frozenset[str]] = frozenset({"path", "label"})
-    # Keys that came after a release: they count in the digest only where they are set.
+    # Keys that were added after a release: they count in the digest only if they are set.
     LATER: ClassVar[tuple[str, ...]] = ("broken", "max_value", "split", "validation", "channels")
 
     source: str
     path: str | None = None
     image_size: PositiveInt | None = Field(
         default=None,
-        description="Side of the square that a network sees, in pixels; null: as the images have it",
+        description="Side of the square that a network sees, in pixels; null: the side of the images",
     )
     mean: tuple[UnitFloat, ...] | None = Field(
         default=None,
-        description="Of each channel in 0 to 1; null: measured on the training images",
+        description="One value per channel, from 0 to 1; null: measured on the training images",
     )
     std: tuple[PositiveFloat, ...] | None = Field(
         default=None,
-        description="Of each channel in 0 to 1; null: measured on the training images",
+        description="One value per channel, from 0 to 1; null: measured on the training images",
     )
     channels: ChannelCount = Field(
         default=3,
@@ -77,12 +77,12 @@ class ImageDataset(Dataset):
     )
     validation: Literal["ignore", "hold_out", "train", "test"] = Field(
         default="ignore",
-        description="What to do with a validation part of the data. ignore: it is not used. hold_out: "
-        "recipes with any validation_fraction above 0 measure on it, and nothing trains on it. "
-        "train: it is added to the training images. test: it replaces a test part that is missing",
+        description="How to use a validation part of the data. ignore: not used. hold_out: recipes with any "
+        "validation_fraction above 0 measure on it, and nothing is trained on it. train: added to the "
+        "training images. test: replaces a missing test part",
     )
     label: str = Field(
-        default="", description="How figures must call the data; empty takes the dataset's name"
+        default="", description="Name of the data in figures; empty: the dataset's name"
     )
     leakage: Leakage = "warn"
 
@@ -92,7 +92,7 @@ class ImageDataset(Dataset):
 
     @property
     def digest(self) -> str:
-        """It names the folder of the arrays: keys that came later count only where they are set."""
+        """Digest for the folder of the arrays: keys that were added later count only if they are set."""
         stated = self.as_stated()
         return json_digest(
             {k: v for k, v in self.as_dict().items() if k not in self.LATER or k in stated}
@@ -101,7 +101,7 @@ class ImageDataset(Dataset):
     @model_validator(mode="before")
     @classmethod
     def _measure_other_channels(cls, values: Any) -> Any:
-        # The defaults are of RGB. What is not stated for other images is measured.
+        # The defaults are for RGB. For other images, they are measured unless set.
         if isinstance(values, dict) and values.get("channels", 3) != 3:
             return {"mean": None, "std": None, **values}
         return values

@@ -29,25 +29,32 @@ class LatencySpec(Spec):
         "it; compiled: torch.compile; cudagraph: a replayed CUDA graph; onnxruntime: ONNX Runtime, on "
         "only the CPU in fp32, and once for all layouts",
     )
-    min_samples: PositiveInt = Field(default=30, description="Timed calls at least, in a cell")
-    min_seconds: NonNegativeFloat = Field(default=2.0, description="And seconds at least")
+    min_samples: PositiveInt = Field(default=30, description="Least number of timed calls per cell")
+    min_seconds: NonNegativeFloat = Field(
+        default=2.0, description="Least time of measurement per cell"
+    )
     max_seconds: PositiveFloat = Field(
         default=60.0,
-        description="A cell stops here even short of min_samples, with 5 samples at least",
+        description="A cell stops after this time even with fewer than min_samples, but not with fewer than 5",
     )
-    warmup_calls: CountInt = Field(default=5, description="Untimed calls at least")
-    warmup_seconds: NonNegativeFloat = Field(default=0.5, description="And seconds at least")
+    warmup_calls: CountInt = Field(default=5, description="Least number of untimed calls")
+    warmup_seconds: NonNegativeFloat = Field(default=0.5, description="Least time of untimed calls")
     paper_batch_size: PositiveInt | None = Field(
-        default=256, description="Batch of the paper's per-image time; null: not measured"
+        default=256, description="Batch size of the paper's time per image; null: not measured"
     )
     paper_batches: PositiveInt = Field(
-        default=10, description="Consecutive batches it is taken over"
+        default=10, description="Number of consecutive batches for the paper's time"
     )
     reference_model: str = Field(
-        default="resnet18", description="timm model timed before and after: the noise floor"
+        default="resnet18",
+        description="timm model that is timed before and after each variant, for the noise floor",
     )
-    reference_batch_size: PositiveInt = Field(default=8, description="Its batch")
-    reference_samples: PositiveInt = Field(default=20, description="Its timed calls, each time")
+    reference_batch_size: PositiveInt = Field(
+        default=8, description="Batch size of the reference model"
+    )
+    reference_samples: PositiveInt = Field(
+        default=20, description="Timed calls of the reference model, before and after"
+    )
 
     @field_validator("batch_sizes", "precisions", "layouts", "modes")
     @classmethod
@@ -60,7 +67,7 @@ class LatencySpec(Spec):
     def _times_fit(self) -> "LatencySpec":
         if self.max_seconds < self.min_seconds:
             raise ValueError(
-                f"max_seconds must be at least min_seconds, but {self.max_seconds} is less than "
+                f"max_seconds must be at least min_seconds, but got {self.max_seconds} and "
                 f"{self.min_seconds}"
             )
         return self

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import yaml
 
-# Like `train[0].recipe: ` at the start of a validator's own text.
+# Like `train[0].recipe: ` at the start of a validator's message.
 PLACE = re.compile(r"[A-Za-z_]\w*(?:\[\d+\](?: \([^)]*\))?|\.[\w-]+)*(?=: )")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a config comes from.
+    """The origin of a config.
 
     Attributes:
-        name: what messages call it where no file is known.
-        files: the config files; of a key that several have, the last one counts.
-        sheets: key of the config to the file that it names, like {"variants": variants.yaml}.
+        name: its name in messages if the file is unknown.
+        files: the config files; if several have the same key, the last one counts.
+        sheets: files that the config names, by key, like {"variants": variants.yaml}.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Origin:
     sheets: dict[str, Path] = field(default_factory=dict)
 
     def locate(self, loc: Sequence[str | int]) -> str:
-        """The file of the entry at `loc` and its line: 'config/variants.yaml, line 3'."""
+        """Return file and line of the entry at `loc`, like 'config/variants.yaml, line 3'."""
         if loc and loc[0] in self.sheets:
             sheet = self.sheets[str(loc[0])]
             return _name_line(sheet, find_line(sheet, loc[1:]))
@@ -41,7 +41,7 @@ def _name_line(file: Path, line: int | None) -> str:
 
 
 def find_line(file: Path, loc: Sequence[str | int]) -> int | None:
-    """The line (from 1) of the entry at `loc`, or of the nearest one around it; None for neither.
+    """Return the line (from 1) of the entry at `loc`, or of the nearest one around it; None for neither.
 
     Parts of `loc` that the file does not have are skipped: pydantic adds the names of kinds.
     """
@@ -57,7 +57,7 @@ def find_line(file: Path, loc: Sequence[str | int]) -> int | None:
 
 
 def _find_entry(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
-    """(line of the entry, its value) in a mapping or a list; None where it has no such entry."""
+    """Return line and value of an entry in a mapping or a list; None if there is none."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == str(part):
@@ -68,7 +68,7 @@ def _find_entry(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node
 
 
 def read_place(message: str) -> tuple[str | int, ...]:
-    """The place that a message begins with: ('train', 0, 'recipe') of 'train[0].recipe: ...'."""
+    """Parse the place at the start of a message: ('train', 0, 'recipe') for 'train[0].recipe: ...'."""
     match = PLACE.match(message)
     if match is None:
         return ()

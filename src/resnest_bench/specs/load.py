@@ -1,4 +1,4 @@
-"""A config file to a study, at the door (floor 1): closed keys, no duplicate, one clear line."""
+"""Read and validate a config file, with one clear line for an error (floor 1)."""
 
 import json
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from resnest_bench.specs.study import StudySpec
 
 
 def study_from_config(config: dict[str, Any], origin: str, files: Sequence[Path] = ()) -> StudySpec:
-    """Validate a config mapping; `variants` and `claims` may be paths from the working directory.
+    """Validate a config mapping; `variants`, `claims` and `imported` may be paths.
 
     Args:
-        origin: what messages call the config where no file is known.
-        files: what `config` was read from, so that messages can name the line.
+        origin: name of the config in messages if the file is unknown.
+        files: the files of `config`, so that messages can name the line.
     """
     if not isinstance(config, dict):
-        raise UserError(f"{origin} must be a mapping of keys, but holds a {type(config).__name__}")
+        raise UserError(f"{origin} must be a mapping of keys, but got a {type(config).__name__}")
     source = Origin(origin, files)
     config = {key: _read_sheet(key, value, source) for key, value in config.items()}
     try:
@@ -42,8 +42,8 @@ def study_from_config(config: dict[str, Any], origin: str, files: Sequence[Path]
 
 
 def _read_sheet(key: Any, value: Any, source: Origin) -> Any:
-    """The list behind a key that may name a file; other values as they are."""
-    if key not in ("variants", "claims"):
+    """Read the list from a file if the value is a path; return other values unchanged."""
+    if key not in ("variants", "claims", "imported"):
         return value
     where = source.locate([key])
     if isinstance(value, str):
@@ -57,14 +57,15 @@ def _read_sheet(key: Any, value: Any, source: Origin) -> Any:
         source.sheets[key] = path
         where = str(path)
     if not isinstance(value, list | tuple):
-        raise UserError(f"{where}: {key} must be a list, one entry per {key.removesuffix('s')}")
+        entry = "experiment" if key == "imported" else key.removesuffix("s")
+        raise UserError(f"{where}: {key} must be a list, one entry per {entry}")
     return value
 
 
 def _explain_relative(path: Path) -> str:
     if path.is_absolute():
         return "check the path"
-    return f"a relative path starts where the command runs ({Path.cwd()}), not at the config"
+    return f"paths are relative to the current folder ({Path.cwd()}), not to the config"
 
 
 def load_study(path: Path) -> StudySpec:
@@ -73,12 +74,12 @@ def load_study(path: Path) -> StudySpec:
 
 
 def dump_study(spec: StudySpec) -> str:
-    """The whole study as JSON with every default filled in; `load_study` reads it back."""
+    """Return the study as JSON with all defaults; `load_study` reads it."""
     return json.dumps(spec.model_dump(mode="json"), indent=1) + "\n"
 
 
 def variant_line(variant: variants.VariantSpec) -> str:
-    """The variant as a line of variants.yaml: '- {name: ..., ...}', without fields left at default."""
+    """Format a variant as a line of variants.yaml: '- {name: ..., ...}', without defaults."""
     fields = variant.model_dump(mode="json", exclude_defaults=True)
     ordered = {"name": variant.name, "family": variant.family, **fields}
     text = yaml.safe_dump(ordered, default_flow_style=True, sort_keys=False, width=10**6)

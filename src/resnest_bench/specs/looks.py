@@ -1,8 +1,7 @@
-"""What looks at an adaptive study decided: results/<study>/adaptive/look-<k>.json (floor 1).
+"""The interim analyses ("looks") of an adaptive study: results/<study>/adaptive/look-<k>.json (floor 1).
 
-They are input from outside like any file: a look can ask for no training that the study's config
-doesn't allow. A look that doesn't follow from the one before it, such as a leftover of other
-claims, doesn't count, and none after it.
+These files are checked like all input: a look can only add trainings that the config allows. A look that
+doesn't follow from the one before, such as one for older claims, is ignored, and so are all after it.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from resnest_bench.specs.study import StudySpec
 
 
 class WantedSeeds(Spec):
-    """Trainings of one variant that a look asks for."""
+    """Trainings of one variant that a look adds."""
 
     kind: Literal["train"] = "train"
     dataset: Name
@@ -33,7 +32,7 @@ class WantedSeeds(Spec):
 
 
 class ClaimAtLook(Spec):
-    """What a look saw of a claim, and what it does about it. NaN is written as null."""
+    """The state of a claim at a look, and what follows from it. NaN is written as null."""
 
     name: Name
     verdict: str
@@ -45,17 +44,16 @@ class ClaimAtLook(Spec):
     p_for: float | None
     p_against: float | None
     corrected_p: float | None = Field(validation_alias=AliasChoices("corrected_p", "holm_p"))
-    reason: str = Field(description="Why it gets seeds, or why it gets none")
-    minutes: float | None = Field(
-        default=None, description="What its next step would take, as far as records tell it"
-    )
+    reason: str = Field(description="Why seeds are added for it, or why not")
+    minutes: float | None = Field(default=None, description="Estimated minutes of its next step")
     probability: float | None = Field(
-        default=None, description="That its next step decides it, if what was seen goes on"
+        default=None,
+        description="Probability that its next step decides it, if the observed difference continues",
     )
 
 
 class Spent(Spec):
-    """Added trainings of all looks before this one. Null where there is no limit."""
+    """Trainings added by all looks before this one. Null if there is no limit."""
 
     used_seeds: CountInt
     used_minutes: NonNegativeFloat
@@ -76,7 +74,7 @@ class Look(Spec):
     claims: tuple[ClaimAtLook, ...]
     wanted: tuple[WantedSeeds, ...]
     budget: Spent
-    stop: str = Field(description="Why no seeds are added; empty where some are")
+    stop: str = Field(description="Why no seeds are added; empty if some are")
 
     @property
     def jobs(self) -> list[Job]:
@@ -89,7 +87,7 @@ def file_digest(path: Path) -> str:
 
 
 def read_look(path: Path) -> Look:
-    """Read and check one file. Raises UserError that names the file, the reason and what to do."""
+    """Read and check one file. Raises UserError with the file, the reason and what to do."""
     try:
         return Look.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -120,9 +118,9 @@ def read_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -
 
 
 def extended(study: StudySpec, looks: Sequence[Look]) -> StudySpec:
-    """The study with the trainings that looks asked for, as far as its config allows them.
+    """Return the study with the trainings that looks added, if its config allows them.
 
-    With a student comes its teacher of the same seed, whether or not a look names it.
+    The teacher of each added student is added with the same seed, even if no look names it.
     """
     more: dict[tuple[str, str, str], tuple[int, ...]] = {}
     if study.adaptive is None:
@@ -162,7 +160,7 @@ def study_with_looks(study: StudySpec, paths: StudyPaths, before: int | None = N
 
 
 def planned_looks(study: StudySpec) -> int:
-    """K: one where the seeds are fixed."""
+    """Return K, the number of planned looks: 1 if seeds are fixed."""
     return len(study.adaptive.schedule(len(study.seeds))) if study.adaptive else 1
 
 

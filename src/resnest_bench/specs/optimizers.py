@@ -10,15 +10,15 @@ Betas = tuple[Probability, Probability]
 
 
 class OptimizerBase(Spec):
-    """What all have in common is the recipe's: learning rate, weight decay, schedule."""
+    """Learning rate, weight decay and schedule are keys of the recipe, for all optimizers."""
 
     name: str
-    # Those that keep no tensor before their first step can't be recorded as a CUDA graph.
+    # Optimizers that create their state in the first step can't be recorded as a CUDA graph.
     RECORDABLE: ClassVar[bool] = False
 
 
 class Sgd(OptimizerBase):
-    """torch.optim.SGD. Its momentum and Nesterov's are keys of the recipe."""
+    """torch.optim.SGD. Momentum and Nesterov momentum are keys of the recipe."""
 
     RECORDABLE: ClassVar[bool] = True
 
@@ -59,7 +59,7 @@ class RmsProp(OptimizerBase):
     name: Literal["rmsprop"]
     alpha: Probability = Field(default=0.9, description="Decay of the running mean of squares")
     eps: PositiveFloat = Field(default=1e-3, description="Added to the denominator")
-    momentum: Probability = Field(default=0.9, description="Of the scaled gradient")
+    momentum: Probability = Field(default=0.9, description="Momentum of the scaled gradient")
 
 
 class Lamb(OptimizerBase):
@@ -74,24 +74,26 @@ class Lion(OptimizerBase):
     """timm.optim.Lion: the sign of an interpolated momentum. Chen et al., arXiv:2302.06675."""
 
     name: Literal["lion"]
-    betas: Betas = Field(default=(0.9, 0.99), description="Of the update and of the momentum")
+    betas: Betas = Field(default=(0.9, 0.99), description="Decay of the update and of the momentum")
 
 
 class Muon(OptimizerBase):
-    """timm.optim.Muon: orthogonalised momentum for matrices, AdamW for all else. Jordan et al. 2024.
+    """timm.optim.Muon: orthogonalised momentum for matrices, AdamW for the rest. Jordan et al. 2024.
 
-    A convolution's kernel is a matrix of output channels by all else. Its rate is scaled so that an
-    update has AdamW's size (Liu et al., arXiv:2502.16982): one learning rate serves both.
+    The kernel of a convolution is a matrix of output channels by the rest. Updates are scaled to the size of
+    AdamW's (Liu et al., arXiv:2502.16982), so that one learning rate fits both.
     """
 
     name: Literal["muon"]
-    momentum: Probability = Field(default=0.95, description="Of the matrices' updates")
-    nesterov: bool = Field(default=True, description="Nesterov's momentum")
+    momentum: Probability = Field(default=0.95, description="Momentum of the updates of matrices")
+    nesterov: bool = Field(default=True, description="Nesterov momentum")
     ns_steps: PositiveInt = Field(default=5, description="Newton-Schulz iterations")
-    betas: Betas = Field(default=(0.9, 0.95), description="Of AdamW, for vectors and scalars")
+    betas: Betas = Field(
+        default=(0.9, 0.95), description="Decay of AdamW's running means, for vectors and scalars"
+    )
 
 
-# By name, without SGD, which has no keys of its own.
+# Without SGD, which has no keys of its own.
 OPTIMIZERS: dict[str, type[OptimizerBase]] = {
     "adam": Adam,
     "adamw": AdamW,

@@ -1,4 +1,4 @@
-"""Reading a YAML or JSON file strictly (floor 1): no duplicate key, and the line of what is wrong."""
+"""Read YAML or JSON strictly (floor 1): no duplicate keys, and errors name the line."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,11 @@ from resnest_bench.errors import UserError
 
 
 class _DuplicateKeyError(yaml.constructor.ConstructorError):
-    """A key is given twice in one mapping."""
+    """A mapping has a key twice."""
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice: PyYAML would silently keep the last."""
+    """A YAML loader that refuses duplicate keys, of which PyYAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
@@ -31,7 +31,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Any:
-    """The value in a YAML (or JSON) file. Raises UserError that names the line."""
+    """Read a YAML (or JSON) file. Raises UserError with the line."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -40,7 +40,7 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} is not YAML: {error}") from error
     try:
         return _strict_json(text) if path.suffix == ".json" else _strict_yaml(text)
-    # PyYAML makes numbers and dates of what looks like them, and nests as deep as the file does.
+    # PyYAML converts what looks like a number or a date, and recurses as deep as the file.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(_explain(path, text, error)) from error
 
@@ -63,7 +63,7 @@ def _read_line(error: yaml.MarkedYAMLError) -> int | str:
 
 
 def _explain_begin(error: yaml.MarkedYAMLError) -> str:
-    """Where the part began that is not whole: the mistake is often there."""
+    """Return where the incomplete part begins, since the mistake is often there."""
     if not error.context or not error.context_mark:
         return ""
     return f" ({error.context} that begins in line {error.context_mark.line + 1})"
@@ -74,9 +74,9 @@ def _strict_yaml(text: str) -> Any:
 
 
 def _strict_json(text: str) -> Any:
-    """The value in JSON text, a hundred times faster than PyYAML reads it.
+    """Parse JSON a hundred times faster than PyYAML.
 
-    Whatever is wrong or dubious is left to `_strict_yaml`, which says what and where.
+    Errors are left to `_strict_yaml`, which reports the line.
     """
     try:
         return json.loads(text, object_pairs_hook=_without_duplicate, parse_constant=_refuse)

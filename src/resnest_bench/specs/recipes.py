@@ -17,7 +17,7 @@ from resnest_bench.specs.base import (
 )
 from resnest_bench.specs.optimizers import OptimizerSpec, Sgd
 
-# What of a training follows its seed, where a recipe does not say otherwise.
+# The parts of a training that follow its seed by default.
 Part = Literal["init", "order", "augmentation", "data"]
 VARY: tuple[Part, ...] = ("init", "order", "augmentation")
 
@@ -37,9 +37,9 @@ class TeacherSpec(Spec):
         description="DATASET/RECIPE of a train block of this study. The dataset is the student's"
     )
     variant: Name = Field(description="Name of the teacher, which that block trains")
-    temperature: PositiveFloat = Field(default=4.0, description="T, of both softmaxes")
+    temperature: PositiveFloat = Field(default=4.0, description="Temperature T of both softmaxes")
     weight: Annotated[Number, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
-        default=0.9, description="Share of the teacher in the loss; the labels have the rest"
+        default=0.9, description="Weight of the teacher in the loss; the rest is for the labels"
     )
 
     @field_validator("train")
@@ -64,12 +64,12 @@ class RecipeSpec(Spec):
     """Optimizer, schedule, augmentation, and everything else that decides a training run."""
 
     epochs: PositiveInt = Field(description="Passes over the training images")
-    batch_size: PositiveInt = Field(default=256, description="Images in one step")
+    batch_size: PositiveInt = Field(default=256, description="Images per step")
     learning_rate: PositiveFloat = Field(
         description="Peak, at the stated batch_size; it is never scaled behind your back"
     )
     head_learning_rate_factor: PositiveFloat = Field(
-        default=1.0, description="The classifier's learning rate is this times the others'"
+        default=1.0, description="Factor of the classifier's learning rate"
     )
     norm_bias_learning_rate_factor: PositiveFloat = Field(
         default=1.0,
@@ -82,7 +82,7 @@ class RecipeSpec(Spec):
         "`name` and its own keys",
     )
     momentum: Probability = Field(
-        default=0.9, description="Of SGD; other optimizers have their own"
+        default=0.9, description="Momentum of SGD; other optimizers have their own"
     )
     nesterov: bool = Field(default=False, description="Nesterov's momentum")
     weight_decay: NonNegativeFloat = Field(
@@ -122,9 +122,9 @@ class RecipeSpec(Spec):
         default=0.0, description="The floor of the schedule, which warm-up does not start from"
     )
     step_epochs: tuple[PositiveInt, ...] = Field(
-        default=(), description="Of the schedule step: epochs after which the rate falls"
+        default=(), description="For schedule step: epochs after which the rate falls"
     )
-    step_factor: Probability = Field(default=0.1, description="Of the schedule step")
+    step_factor: Probability = Field(default=0.1, description="For schedule step: the factor")
     warmup_epochs: NonNegativeFloat = Field(
         default=0.0, description="Epochs of linear rise from 0 to the peak"
     )
@@ -138,7 +138,10 @@ class RecipeSpec(Spec):
         description="shuffled: each training image once per epoch. balanced: as many draws, with "
         "replacement, each class as often as any other",
     )
-    label_smoothing: Probability = Field(default=0.0, description="Share spread over all classes")
+    label_smoothing: Probability = Field(
+        default=0.0,
+        description="Label smoothing: the share of the label that is spread over all classes",
+    )
     teacher: TeacherSpec | None = Field(
         default=None,
         description="Distillation from another training of the study; null: from the labels alone",
@@ -236,7 +239,7 @@ class RecipeSpec(Spec):
         return self
 
     def _optimizer_rule(self) -> str | None:
-        """What the optimizer and its keys break, if anything."""
+        """Return the rule that the optimizer or its keys break, if any."""
         fields = type(self).model_fields
         if self.optimizer.name != "sgd":
             for key in ("momentum", "nesterov"):
@@ -280,7 +283,7 @@ class RecipeSpec(Spec):
         if self.ema_warmup and not self.ema_decay:
             return "ema_warmup needs an ema_decay above 0"
         if self.random_augment and self.auto_augment != "none":
-            return "random_augment and auto_augment are two ways of the same: set one of them"
+            return "random_augment and auto_augment exclude each other: set one of them"
         if not self.vary:
             return "vary must name at least one part: seeds that change nothing are one training"
         if len(set(self.vary)) < len(self.vary):
@@ -288,7 +291,7 @@ class RecipeSpec(Spec):
         return None
 
     def is_evaluated(self, epoch: int) -> bool:
-        """Whether epoch 1, 2, ... is followed by an evaluation."""
+        """Return whether epoch 1, 2, ... is followed by an evaluation."""
         return epoch % self.evaluate_every == 0 or epoch == self.epochs
 
     @property
@@ -296,12 +299,12 @@ class RecipeSpec(Spec):
         return -(-self.epochs // self.evaluate_every)
 
     def part_seed(self, part: Part, seed: int) -> int:
-        """`seed` where `part` (one of `vary`'s) follows it, else 0."""
+        """Return `seed` if `part` follows it (see `vary`), else 0."""
         return seed if part in self.vary else 0
 
 
 def check_channels(dataset: str, num_channels: int, name: str, recipe: RecipeSpec) -> None:
-    """Raise ValueError where recipe `name` changes colours, and images of `dataset` are not RGB.
+    """Raise ValueError if recipe `name` changes colours, and images of `dataset` are not RGB.
 
     Policies change saturation, posterize and so on: they are made for three channels.
     """

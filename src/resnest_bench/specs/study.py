@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from resnest_bench.digests import json_digest
 from resnest_bench.paths import DataPaths, Job, StudyPaths
-from resnest_bench.specs.adaptive import AdaptiveSpec, Extendable, check_adaptive
+from resnest_bench.specs.adaptive import AdaptiveSpec, check_adaptive
 from resnest_bench.specs.base import (
     CountInt,
     Name,
@@ -17,15 +17,16 @@ from resnest_bench.specs.base import (
     VariantNames,
     check_known,
 )
-from resnest_bench.specs.blocks import FinetuneBlock, LatencyBlock, TrainBlock
+from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.differences import DifferencesSpec
+from resnest_bench.specs.imported import WithImports, check_imports, check_runnable
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.ready_recipes import RECIPES
 from resnest_bench.specs.recipes import RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
-from resnest_bench.specs.tables import TablesSpec
+from resnest_bench.specs.tables import TablesSpec, check_tables
 from resnest_bench.specs.trainings import check_tags, check_teacher
 from resnest_bench.specs.variants import VariantSpec
 
@@ -33,18 +34,21 @@ MAX_JOBS = 200_000
 PROTOCOLS: dict[str, LatencySpec] = {"default": LatencySpec()}
 
 
-class StudySpec(Extendable):
+class StudySpec(WithImports):
     """Everything that one study runs. What to run, never how."""
 
     study: StudyName = Field(description="Results go to results/<study>/")
     variants: tuple[VariantSpec, ...] = Field(
-        description="Path of a YAML list of variants, or the list itself"
+        default=(),
+        validate_default=True,
+        description="Path of a YAML list of variants, or the list itself",
     )
     seeds: tuple[CountInt, ...] = Field(
-        default=(0, 1, 2, 3, 4), description="Seed k gives every variant the same order of images"
+        default=(0, 1, 2, 3, 4),
+        description="Random seeds; seed k gives every variant the same order of images",
     )
     data_dir: str = Field(default="data", description="Downloads and prepared arrays")
-    datasets: dict[Name, DatasetSpec] = Field(description="Name to dataset")
+    datasets: dict[Name, DatasetSpec] = Field(default={}, description="Name to dataset")
     recipes: dict[Name, RecipeSpec] = Field(
         default_factory=dict, description="Your own recipes; a built-in name is taken"
     )
@@ -94,7 +98,7 @@ class StudySpec(Extendable):
             raise ValueError("list at least one variant")
         seen: set[str] = set()
         for variant in variants:
-            # Two names that differ only in case are one folder on some file systems.
+            # Names that differ only in case are the same folder on some file systems.
             if variant.name.lower() in seen:
                 raise ValueError(f"two variants are named {variant.name!r}: rename one of them")
             seen.add(variant.name.lower())
@@ -130,9 +134,18 @@ class StudySpec(Extendable):
                 self._check_finetune(where, block)
             elif block.variants != "all":
                 for name in block.variants:
-                    check_known(f"{where}.variants", name, self._variants)
+                    check_runnable(f"{where}.variants", name, self._variants)
+        own = {f"{field}[{index}]": block.dataset for field, index, block in self._blocks()}
+        check_imports(self.imported, self._variants, self.datasets, own, bool(self.adaptive))
         self._check_jobs()
-        self._check_tables()
+        check_tables(
+            self.tables,
+            self.differences.variants,
+            self._variants,
+            self.datasets,
+            {*self.all_recipes, *(one.recipe for one in self.imported_experiments)},
+            {*self.all_protocols, *(one.recipe for one in self.imported_experiments)},
+        )
         check_adaptive(self.adaptive, self.seeds, self.claims if self.train else ())
         return self
 
@@ -151,7 +164,7 @@ class StudySpec(Extendable):
                 )
         trained = {(j.dataset, j.recipe, j.variant) for j in self._train_jobs()}
         for name, weights in block.weights.items():
-            check_known(f"{where}.weights", name, self._variants)
+            check_runnable(f"{where}.weights", name, self._variants)
             if weights.train and (*weights.train.split("/"), name) not in trained:
                 raise ValueError(
                     f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
@@ -159,7 +172,7 @@ class StudySpec(Extendable):
                 )
 
     def _check_jobs(self) -> None:
-        # Without the seeds, of which there can be billions by mistake.
+        # Not per seed, since there can be billions by mistake.
         trained = {
             (block.dataset, block.recipe, name)
             for block in self.train
@@ -194,35 +207,16 @@ class StudySpec(Extendable):
             check_channels(dataset, self.dataset(dataset).num_channels, recipe, self.recipe(recipe))
 
     def _num_jobs(self) -> int:
-        """How many there are, without making them: a slip of the pen may ask for billions."""
+        """Count the jobs without creating them, since there can be billions by mistake."""
         seeds = len(self.seeds)
         trained = sum(len(self._names(block.variants)) * seeds for block in self.train)
         timed = sum(len(self._names(block.variants)) * block.rounds for block in self.latency)
         tuned = sum(len(block.recipes) * len(block.weights) * seeds for block in self.finetune)
-        return trained + timed + tuned
-
-    def _check_tables(self) -> None:
-        compared = self.differences.variants
-        for name in () if compared == "all" else compared:
-            check_known("differences.variants", name, self._variants)
-        for table in ("ablation", "tradeoff"):
-            spec = getattr(self.tables, table)
-            if spec is None:
-                continue
-            where = f"tables.{table}"
-            for value, known, field in (
-                (spec.dataset, self.datasets, "dataset"),
-                (spec.recipe, self.all_recipes, "recipe"),
-                (spec.protocol, self.all_protocols, "protocol"),
-            ):
-                if value is not None:
-                    check_known(f"{where}.{field}", value, known)
-            for name in () if spec.variants == "all" else spec.variants:
-                check_known(f"{where}.variants", name, self._variants)
+        return trained + timed + tuned + len(self.imported_jobs())
 
     def __copy__(self) -> "StudySpec":
         copied = super().__copy__()
-        # model_copy then changes fields: what was computed of the old ones must not go along.
+        # model_copy changes fields afterwards, so cached values must not be copied.
         for name in copied.__dict__.keys() - type(self).model_fields:
             del copied.__dict__[name]
         return copied
@@ -238,7 +232,8 @@ class StudySpec(Extendable):
 
     @functools.cached_property
     def _jobs(self) -> tuple[Job, ...]:
-        return (*self._train_jobs(), *self._latency_jobs(), *self._finetune_jobs())
+        own = (*self._train_jobs(), *self._latency_jobs(), *self._finetune_jobs())
+        return (*own, *self.imported_jobs())
 
     @functools.cached_property
     def digest(self) -> str:
@@ -276,11 +271,12 @@ class StudySpec(Extendable):
         return StudyPaths(results / self.study)
 
     def prepared(self, name: str) -> Path:
-        """The folder of a dataset's prepared arrays: another spec, another folder."""
+        """Return the folder of a dataset's prepared arrays, which depends on its spec."""
         return DataPaths(Path(self.data_dir)).prepared(name, self.dataset(name).digest)
 
     def _names(self, variants: VariantNames) -> list[str]:
-        return self.variant_names if variants == "all" else list(variants)
+        own = (variant.name for variant in self.own_variants)
+        return list(own if variants == "all" else variants)
 
     def _train_jobs(self) -> list[Job]:
         return [
@@ -308,11 +304,20 @@ class StudySpec(Extendable):
         ]
 
     def jobs(self) -> list[Job]:
-        """Every job in the order of the config: train, latency, finetune."""
+        """Return every job in the order of the config: train, latency, finetune; then the imported ones."""
         return list(self._jobs)
 
+    @property
+    def trained(self) -> tuple[TrainBlock | ImportedBlock, ...]:
+        """The blocks of trainings, then those of imported ones."""
+        return (*self.train, *self.imported_blocks("train"))
+
+    @property
+    def timed(self) -> tuple[LatencyBlock | ImportedBlock, ...]:
+        return (*self.latency, *self.imported_blocks("latency"))
+
     def weights(self, job: Job) -> WeightsSpec | None:
-        """Where a fine-tuning starts, or None for one from scratch."""
+        """Return the initial weights of a fine-tuning, or None for one from scratch."""
         if job.kind != "finetune" or self.recipe(job.recipe).init == "scratch":
             return None
         block = next(
@@ -323,7 +328,7 @@ class StudySpec(Extendable):
         return block.weights[job.variant]
 
     def source_job(self, job: Job) -> Job | None:
-        """The training whose weights a fine-tuning starts from, if it is one of this study."""
+        """Return the training of this study whose weights a fine-tuning starts from, if any."""
         weights = self.weights(job)
         if weights is None or weights.train is None:
             return None
@@ -331,7 +336,7 @@ class StudySpec(Extendable):
         return Job("train", dataset, recipe, job.variant, job.seed)
 
     def keeps_weights(self, job: Job) -> bool:
-        """Whether a training leaves its weights: asked for, or needed by a fine-tuning or a student."""
+        """Return whether a training keeps its weights: by config, or for a fine-tuning or a student."""
         asked = any(
             block.keep_weights and (block.dataset, block.recipe) == (job.dataset, job.recipe)
             for block in self.train
@@ -347,8 +352,9 @@ class StudySpec(Extendable):
         )
 
     def teacher_job(self, job: Job) -> Job | None:
-        """The training that teaches this one, with the same seed; None without distillation."""
-        teacher = None if job.kind == "latency" else self.recipe(job.recipe).teacher
+        """Return the teacher's training with the same seed; None without distillation."""
+        own = job.kind != "latency" and not self.is_imported(job)
+        teacher = self.recipe(job.recipe).teacher if own else None
         if teacher is None:
             return None
         dataset, recipe = teacher.train.split("/")
@@ -363,14 +369,16 @@ class StudySpec(Extendable):
         )
 
     def job_spec(self, job: Job) -> dict[str, Any]:
-        """All that decides a job's result but its seed: what its record stores and stale means.
+        """Return everything except the seed that affects a job's result, as stored in its record.
 
-        Jobs share the values inside, since a study has thousands of them: change none.
+        Don't change the values, which are shared between jobs.
         """
         spec: dict[str, Any] = {
             "variant": self._dump("variant", job.variant),
             "dataset": self._dump("dataset", job.dataset),
         }
+        if self.is_imported(job):
+            return {**spec, "protocol" if job.kind == "latency" else "recipe": {"name": job.recipe}}
         if job.kind == "latency":
             return {**spec, "protocol": self._dump("protocol", job.recipe)}
         spec["recipe"] = self._dump("recipe", job.recipe)

@@ -1,4 +1,4 @@
-"""Rules of a study's trainings that need more than one of its parts (floor 1)."""
+"""Rules for trainings that involve several parts of a study (floor 1)."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -9,7 +9,7 @@ from resnest_bench.specs.variants import TimmVariant, VariantSpec
 
 
 def check_tags(variants: Iterable[VariantSpec]) -> None:
-    """A tag promises weights, but a training starts from random ones."""
+    """Refuse tags of pretrained weights, since a training starts from random ones."""
     for variant in variants:
         if isinstance(variant, TimmVariant) and variant.pretrained_tag:
             raise ValueError(
@@ -27,10 +27,10 @@ def check_teacher(
     datasets: Collection[str],
     recipes: Mapping[str, RecipeSpec],
 ) -> None:
-    """A teacher knows the same images and classes, is trained by this study, and not by its student.
+    """Check that a teacher has the same dataset, is trained by this study, and not by its student.
 
-    `trained` has (dataset, recipe, variant) of every training of the study; the others are its names.
-    Raises UserError or ValueError with what to do.
+    `trained` has (dataset, recipe, variant) of every training of the study. Raises UserError or ValueError
+    with what to do.
     """
     teacher = recipes[block.recipe].teacher
     if teacher is None:

@@ -1,4 +1,4 @@
-"""Variants: which network (floor 1)."""
+"""Variants: the networks of a study (floor 1)."""
 
 import re
 from pathlib import Path
@@ -15,17 +15,17 @@ class VariantBase(Spec):
 
     name: Name = Field(description="Shown in tables; also a folder name")
     dropout: Probability | None = Field(
-        default=None, description="Before the classifier; null takes the recipe's"
+        default=None, description="Dropout before the classifier; null: the recipe's"
     )
-    note: str = Field(default="", description="Free text for readers; changes nothing")
+    note: str = Field(default="", description="Free text for readers, without effect")
 
     def as_dict(self) -> dict[str, Any]:
-        """Without the note, so that a better note makes no record stale."""
+        """Return the spec without the note, so that changing it makes no record stale."""
         return self.model_dump(mode="json", exclude={"note"})
 
 
-# Of timm's `create_attn`, those that keep the shape of a map (B, C, H, W) and are added to a block.
-# gather-excite (ge) is not among them: it can't be built in timm 1.0.31.
+# Modules of timm's `create_attn` that keep the shape of a map (B, C, H, W) and can be added to a block.
+# Without gather-excite (ge), which can't be built in timm 1.0.31.
 Attention = Literal[
     "none",
     "se",
@@ -47,7 +47,7 @@ Scale = Annotated[Number, Field(ge=0.125, le=8)]
 
 
 class ResNestVariant(VariantBase):
-    """A bottleneck ResNet or ResNeSt: `<radix>s<cardinality>x<width>d` at any list of layers.
+    """A bottleneck ResNet or ResNeSt: `<radix>s<cardinality>x<width>d` with any list of layers.
 
     Source: Zhang et al., ResNeSt: Split-Attention Networks, arXiv:2004.08955.
     """
@@ -94,9 +94,11 @@ class ResNestVariant(VariantBase):
         default=True, description="Shortcut downsamples by average pooling before its 1x1"
     )
     avd: bool = Field(
-        default=True, description="Average pooling, not a stride, downsamples inside a block"
+        default=True, description="Downsample inside a block by average pooling instead of a stride"
     )
-    avd_first: bool = Field(default=True, description="That pooling stands before the 3x3")
+    avd_first: bool = Field(
+        default=True, description="Put that pooling before the 3x3 instead of after it"
+    )
 
     @field_validator("layers")
     @classmethod
@@ -132,7 +134,7 @@ class ResNestVariant(VariantBase):
                     f"in layers, but got {list(values)}"
                 )
             if len(set(values)) == 1:
-                # The same network under one spec, and so one record.
+                # The same network must have the same spec, and so the same record.
                 object.__setattr__(self, name, values[0])
         return self
 
@@ -146,7 +148,7 @@ class ResNestVariant(VariantBase):
         return self
 
     def list_stages(self) -> list[tuple[int, int, int]]:
-        """(radix, cardinality, width) of each stage."""
+        """Return (radix, cardinality, width) of each stage."""
         columns = []
         for name in PER_STAGE:
             values = getattr(self, name)
@@ -161,7 +163,7 @@ class ResNestVariant(VariantBase):
 
     @property
     def changes(self) -> list[str]:
-        """What `<radix>s<cardinality>x<width>d` does not say, where it is not as in the paper."""
+        """Describe differences from the paper that `<radix>s<cardinality>x<width>d` doesn't show."""
         parts = {
             f"channels {self.channels:g}": self.channels != 1,
             f"gate {self.gate}": self.gate != "attention",
@@ -175,13 +177,19 @@ class ResNestVariant(VariantBase):
 
     @property
     def architecture(self) -> str:
-        """What readers call the family; it colours charts and decides nothing."""
+        """Return the name of the family for readers, which also selects colours in charts."""
         return "resnest"
 
 
 def stages_text(values: int | tuple[int, ...]) -> str:
-    """'2', or '0-0-2-2' for one number per stage."""
+    """Format like '2', or '0-0-2-2' for one number per stage."""
     return str(values) if isinstance(values, int) else "-".join(map(str, values))
+
+
+def _guess_architecture(name: str) -> str:
+    plain = re.sub(r"^(tf|legacy|test)_", "", name.lower())
+    found = re.match(r"([a-z]*?)(?=v?\d|_|\.|$)", plain)
+    return (found and found[1]) or name
 
 
 class TimmVariant(VariantBase):
@@ -206,14 +214,12 @@ class TimmVariant(VariantBase):
 
     @property
     def architecture(self) -> str:
-        """timm's name without its source, version and size: tf_efficientnetv2_s -> efficientnet."""
-        name = re.sub(r"^(tf|legacy|test)_", "", self.model.lower())
-        found = re.match(r"([a-z]*?)(?=v?\d|_|\.|$)", name)
-        return (found and found[1]) or self.model
+        """Return timm's name without source, version and size: tf_efficientnetv2_s -> efficientnet."""
+        return _guess_architecture(self.model)
 
     @property
     def pretrained_tag(self) -> str:
-        """What follows the first dot in timm's name of pretrained weights, like a1_in1k; or ''."""
+        """Return the tag of pretrained weights in timm's name, like a1_in1k; or ''."""
         return self.model.partition(".")[2]
 
     @field_validator("args")
@@ -237,7 +243,7 @@ class ClassicVariant(VariantBase):
 
     @property
     def stem(self) -> str:
-        """As in the other families; these networks have no other form."""
+        """Like in other families; these networks have only this stem."""
         return "small"
 
     @property
@@ -267,15 +273,15 @@ class AirbenchVariant(VariantBase):
 
 
 class PythonVariant(VariantBase):
-    """A network in a Python file of yours. The file is run when its network is built, never to look."""
+    """A network in your own Python file, which is run only to build the network."""
 
-    # Where the file is changes nothing: what is in it does, and `source_digest` says that.
+    # The path doesn't affect results: `source_digest` stands for the contents.
     NO_RESULT: ClassVar[frozenset[str]] = frozenset({"name", "note", "file"})
 
     family: Literal["python"]
     file: str = Field(
         pattern=r"\.py$",
-        description="Path of the file, from the folder that you run in. It may import from its own folder",
+        description="Path of the file, relative to the current folder. It may import from its own folder",
     )
     build: str = Field(
         default="build",
@@ -287,17 +293,17 @@ class PythonVariant(VariantBase):
     args: dict[str, JsonValue] = Field(default_factory=dict, description="More keyword arguments")
     source_digest: str | None = Field(
         default=None,
-        description="SHA-256 of the file and of what it imports from its folder; filled in by itself",
+        description="SHA-256 of the file and its imports from the same folder; set automatically",
     )
 
     @property
     def stem(self) -> str:
-        """As in the other families; this network is taken as it is."""
+        """Like in other families; this network is not changed."""
         return "native"
 
     @property
     def architecture(self) -> str:
-        """The file's name: what one file builds belongs together."""
+        """Return the name of the file: its networks belong together."""
         return Path(self.file).stem
 
     @field_validator("args")
@@ -310,14 +316,35 @@ class PythonVariant(VariantBase):
 
     @model_validator(mode="after")
     def _read_source(self) -> "PythonVariant":
-        # Of a record or of study.json the digest stays: what is asked for is what was planned.
+        # Keep the digest from a record or study.json: it is the version that was planned.
         if self.source_digest is None and Path(self.file).is_file():
             object.__setattr__(self, "source_digest", digest_source(Path(self.file)))
         return self
 
 
+class ImportedVariant(VariantBase):
+    """A network of which only results are known: `resnest-bench import` has read them (docs/import.md)."""
+
+    family: Literal["imported"]
+
+    @property
+    def stem(self) -> str:
+        """As in the other families; nothing is known of this network."""
+        return "unknown"
+
+    @property
+    def architecture(self) -> str:
+        """The beginning of its name: names of networks usually say what they are."""
+        return _guess_architecture(self.name)
+
+
 VariantSpec = Annotated[
-    ResNestVariant | TimmVariant | ClassicVariant | AirbenchVariant | PythonVariant,
+    ResNestVariant
+    | TimmVariant
+    | ClassicVariant
+    | AirbenchVariant
+    | PythonVariant
+    | ImportedVariant,
     Field(discriminator="family"),
 ]
 FAMILIES = {
@@ -326,4 +353,5 @@ FAMILIES = {
     "classic": ClassicVariant,
     "airbench": AirbenchVariant,
     "python": PythonVariant,
+    "imported": ImportedVariant,
 }

@@ -16,7 +16,7 @@ def read_fingerprints(study: StudySpec) -> dict[str, str]:
     The key of a dataset's prepared arrays is its name; that of weights is `file:PATH` or `hub:NAME`.
     """
     fingerprints = {}
-    for name in study.datasets:
+    for name in study.own_datasets:
         try:
             meta = json.loads((study.prepared(name) / "meta.json").read_text(encoding="utf-8"))
             fingerprints[name] = str(meta["fingerprint"])

@@ -19,6 +19,7 @@ from resnest_bench.status.scan import scan_records
 
 STATUSES = ("ok", "stale", "failed", "missing", "invalid")
 NO_RECORD = "no record yet"
+NOT_IMPORTED = "its imported record is gone: import it again"
 CODE_CHANGED = "code changed since"
 Reader = Callable[[Path, Job], Record]
 
@@ -78,6 +79,8 @@ def judge(
 ) -> Outcome:
     """Return the outcome of one job. Arguments as in `outcomes`."""
     path = paths.record(job)
+    if study.is_imported(job):
+        return _judge_imported(study, job, path, read)
     if not path.exists():
         return Outcome(job, path, "missing", NO_RECORD, None, to_do=True)
     try:
@@ -101,9 +104,28 @@ def judge(
     return Outcome(job, path, "stale" if stale else "ok", stale, record, to_do)
 
 
+def _judge_imported(study: StudySpec, job: Job, path: Path, read: Reader) -> Outcome:
+    """Nothing here can make the record again, and no code or data of ours made it: it is never stale."""
+    if not path.exists():
+        return Outcome(job, path, "missing", NOT_IMPORTED, None)
+    try:
+        record = read(path, job)
+    except UserError as error:
+        return Outcome(job, path, "invalid", str(error), None)
+    except OSError as error:
+        reason = f"record {path} cannot be read: {error.strerror}"
+        return Outcome(job, path, "invalid", reason, None)
+    if record.imported is None:
+        return Outcome(job, path, "invalid", f"record {path} is not an imported one", None)
+    return Outcome(job, path, "ok", "", _relabel(study, job, record))
+
+
 def _relabel(study: StudySpec, job: Job, record: Record) -> Record:
     """The record with the current label of its dataset, which does not affect results."""
     label = getattr(study.dataset(job.dataset), "label", "")
+    if record.imported and label:
+        imported = record.imported.model_copy(update={"dataset_label": label})
+        record = record.model_copy(update={"imported": imported})
     if not label or record.dataset is None or record.dataset.label == label:
         return record
     return record.model_copy(update={"dataset": record.dataset.model_copy(update={"label": label})})

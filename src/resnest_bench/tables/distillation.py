@@ -78,4 +78,4 @@ def find_base_recipe(study: StudySpec, experiment: Experiment, variant: str) -> 
     recipes = dict.fromkeys(
         job.recipe for job in jobs if (job.dataset, job.variant) == (experiment.dataset, variant)
     )
-    return next((name for name in recipes if study.recipe(name) == alike), None)
+    return next((name for name in recipes if study.all_recipes.get(name) == alike), None)

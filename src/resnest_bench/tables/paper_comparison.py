@@ -241,9 +241,12 @@ def _training_differences(entry: _PrintedNetwork) -> list[str]:
         differs.insert(
             0, f"the data are {trained['dataset_label'].iloc[0]}, not CIFAR-10's archive"
         )
-    recipe = study.recipe(chosen.recipe)
+    # Of imported results the recipe is only a name.
+    recipe = study.all_recipes.get(chosen.recipe)
     if recipe != RECIPES[RECIPE]:
         differs.append(f"recipe {chosen.recipe} instead of {RECIPE}")
+    if recipe is None:
+        return differs
     dropout = study.variant(entry.variant).dropout
     dropout = recipe.dropout if dropout is None else dropout
     return differs + [f"dropout {dropout:g} instead of {DROPOUT}"] * (dropout != DROPOUT)

@@ -19,7 +19,7 @@ from resnest_bench.stats.summary import confidence_limits
 from resnest_bench.tables.axes import Axis, metric_axis
 from resnest_bench.tables.fronts import FRONT_COLUMNS, PANEL, estimate_front_probabilities
 from resnest_bench.tables.selection import Experiments, main_experiments, select
-from resnest_bench.tables.values import DEVICE, name_devices, training_status
+from resnest_bench.tables.values import DEVICE, name_devices, name_setting, training_status
 
 SETTING = ["precision", "layout", "mode"]
 COLUMNS = [
@@ -158,7 +158,8 @@ def _values(rows: pd.DataFrame, keys: list[str], axis: Axis) -> pd.DataFrame:
 
 
 def _setting_texts(cells: pd.DataFrame) -> pd.Series:
-    return cells["precision"] + ", " + cells["layout"] + ", " + cells["mode"]
+    texts = map(name_setting, cells["precision"], cells["layout"], cells["mode"])
+    return pd.Series(list(texts), index=cells.index, dtype="str")
 
 
 def _noisy_rounds(primary: pd.DataFrame) -> pd.Series:

@@ -44,8 +44,8 @@ class Selection(Experiments):
 
 def select(study: StudySpec, spec: TableSpec) -> Selection:
     """Fill in what `spec` leaves out. 'all' selects every variant of the experiments."""
-    train = _first_block(study.train, dataset=spec.dataset, recipe=spec.recipe)
-    latency = _first_block(study.latency, dataset=spec.dataset, protocol=spec.protocol)
+    train = _first_block(study.trained, dataset=spec.dataset, recipe=spec.recipe)
+    latency = _first_block(study.timed, dataset=spec.dataset, protocol=spec.protocol)
     dataset = spec.dataset or (train and train.dataset)
     recipe = spec.recipe or (train and train.recipe)
     timed = latency and (spec.dataset or latency.dataset, spec.protocol or latency.protocol)

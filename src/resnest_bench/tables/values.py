@@ -12,6 +12,7 @@ import pandas as pd
 
 from resnest_bench.formats import is_known, row_dicts
 from resnest_bench.frames.fresh import pick_counted
+from resnest_bench.records.imports import UNKNOWN
 from resnest_bench.records.metrics import SCORES
 from resnest_bench.stats.intervals import ALL_ALIKE, IMAGES, SEEDS, TWO_VALUES, wilson_interval
 from resnest_bench.stats.summary import (
@@ -163,7 +164,7 @@ def latency_values(runs: Rows, cells: Rows) -> dict[str, Any]:
         "latency_rounds": p50.n,
         "latency_p90_ms": _mean(comparable, "p90_ms"),
         "latency_iqr_ms": _mean(comparable, "iqr_ms"),
-        "latency_n": sum(row["n"] for row in comparable),
+        "latency_n": sum(_known_values(comparable, "n")) or None,
         "latency_noisy": any(_is_true(row["noisy"]) for row in comparable),
         "latency_batch_size": cell["batch_size"],
         "latency_setting": describe_setting(cell),
@@ -233,14 +234,21 @@ def _join_distinct(texts: Iterable[str | None]) -> str | None:
 
 
 def describe_setting(cell: Row) -> str:
-    """'fp32, channels_last, eager'."""
-    return f"{cell['precision']}, {cell['layout']}, {cell['mode']}"
+    """'fp32, channels_last, eager'; of imported results 'unknown setting', where nothing is stated."""
+    return name_setting(cell["precision"], cell["layout"], cell["mode"])
+
+
+def name_setting(precision: str, layout: str, mode: str) -> str:
+    known = [text for text in (precision, layout, mode) if text != UNKNOWN]
+    return ", ".join(known) or "unknown setting"
 
 
 def _name_device(row: Row) -> str | None:
-    """'CPU NAME, 2 threads' or 'GPU NAME'; None if the device is unknown."""
+    """'CPU NAME, 2 threads' or 'GPU NAME'; None without a record. Of imported results as they state it."""
     if not is_known(row["device_kind"]):
         return None
+    if row["device_kind"] == UNKNOWN:
+        return str(row["device_name"])
     if row["device_kind"] == "cuda":
         return f"GPU {row['device_name']}"
     threads = row["num_cpu_threads"]

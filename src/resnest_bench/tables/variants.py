@@ -163,7 +163,7 @@ def tradeoff_table(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) ->
     seeds and `front_rounds` rounds; NaN with a `front_reason`.
     """
     table = _variants_table(study, study.tables.tradeoff, runs, cells, paper_values.TRADEOFF)
-    if not (study.train and study.latency and len(table)):
+    if not (study.trained and study.timed and len(table)):
         return table
     fronts = _front_columns(study, runs, cells).set_index(["variant", *PANEL])
     keys = pd.MultiIndex.from_frame(table[["variant", "latency_device", "latency_setting"]])
@@ -184,16 +184,21 @@ def other_tables(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> l
         select(study, spec) for spec in (study.tables.ablation, study.tables.tradeoff) if spec
     ]
     shown = {chosen.training for chosen in selections}
-    trained = dict.fromkeys(Experiment("train", b.dataset, b.recipe) for b in study.train)
-    timed = {block.dataset for block in study.latency}
+    trained = dict.fromkeys(Experiment("train", b.dataset, b.recipe) for b in study.trained)
+    timed = {block.dataset for block in study.timed}
     tables = []
     for experiment in trained:
         if experiment not in shown:
             is_timed = experiment.dataset in timed
-            one = study if is_timed else study.model_copy(update={"latency": ()})
+            one = study if is_timed else _without_latencies(study)
             spec = TableSpec(dataset=experiment.dataset, recipe=experiment.recipe)
             tables.append(_variants_table(one, spec, runs, cells, {}))
     return [table for table in tables if len(table)]
+
+
+def _without_latencies(study: StudySpec) -> StudySpec:
+    imported = tuple(study.imported_blocks("train"))
+    return study.model_copy(update={"latency": (), "imported": imported})
 
 
 def _front_columns(study: StudySpec, runs: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
@@ -211,7 +216,7 @@ def _variants_table(
     printed: Mapping[str, paper_values.PrintedRow],
 ) -> pd.DataFrame:
     columns = [*ACCURACY_COLUMNS, *headline_columns(study)]
-    columns += LATENCY_COLUMNS if study.latency else []
+    columns += LATENCY_COLUMNS if study.timed else []
     if spec is None:
         return make_frame([], column_types([*columns, *LAST_COLUMNS]))
     chosen = select(study, spec)

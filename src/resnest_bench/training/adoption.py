@@ -1,4 +1,4 @@
-"""Take over the record of a training that was made under another name, with its weights."""
+"""Adopt the record and the weights of the same training under another name."""
 
 import logging
 import shutil
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def adopt_record(study: StudySpec, paths: StudyPaths, job: Job, fingerprint: str) -> Record | None:
-    """The record of the same training under another name, as one of `job`; None if there is none.
+    """Return the record of the same training under another name as one of `job`; None if there is none.
 
-    Its predictions and, where the study keeps weights, those too are copied first.
+    First copies its predictions, and its weights if the study keeps them.
     """
     code = code_digest(job.kind) if study.rerun_on_code_change else None
     found = find_renamed_record(study, paths, job, fingerprint, code)
@@ -30,12 +30,12 @@ def adopt_record(study: StudySpec, paths: StudyPaths, job: Job, fingerprint: str
     if job.kind == "train" and study.keeps_weights(job) and not _copy_weights(found, paths, job):
         return None
     copy_predictions(found.paths.predictions(found.was), paths.predictions(job), found.record)
-    log.info("%s: the same as %s in %s: its record is taken", job, found.was, found.paths.root)
+    log.info("%s: the same as %s in %s: using its record", job, found.was, found.paths.root)
     return found.record
 
 
 def _starts_alike(study: StudySpec, paths: StudyPaths, job: Job, record: Record) -> bool:
-    """Whether a job would start, and learn, from the very weights that `record` names."""
+    """Return whether a job would use the same initial weights and teacher as `record`."""
     teacher = study.teacher_job(job)
     if teacher and record.train and not _are_at(paths.weights(teacher), record.train.teacher):
         return False
@@ -60,7 +60,7 @@ def _are_at(path: Path, seen: WeightsObservation | None) -> bool:
 
 
 def _copy_weights(found: RenamedRecord, paths: StudyPaths, job: Job) -> bool:
-    """Copy the weights that the record names to the place of `job`. False where they are gone."""
+    """Copy the record's weights to the path of `job`. Return False if they are missing."""
     source = found.paths.weights(found.was)
     wanted = found.record.train and found.record.train.final_weights_sha256
     if wanted is None or not source.is_file() or file_sha256(source) != wanted:

@@ -1,9 +1,9 @@
-"""State of a training, in one .safetensors file that is whole or absent.
+"""The state of a training in one .safetensors file, written atomically.
 
-It is written at the end of an epoch, and where a signal stops the training in its midst. Tensors are
-`model.NAME`, `optimizer.KEY/NAME` and of averaged weights `ema.NAME`, in mid-epoch `epoch.NAME` too; the
-observations so far travel as JSON in the file's metadata. A run that resumes from it ends bit for bit like one that never stopped: what
-is random is seeded by (seed, epoch, step), but for mixup's generator, whose state is kept.
+It is written at the end of each epoch, and when a signal interrupts one. Tensors are `model.NAME`,
+`optimizer.KEY/NAME`, `ema.NAME` for averaged weights, and `epoch.NAME` within an epoch. The observations so
+far are JSON in the metadata of the file. A resumed training ends bit for bit like an uninterrupted one: random
+numbers are seeded by (seed, epoch, step), except mixup's, whose generator is stored.
 """
 
 import json
@@ -32,7 +32,7 @@ from resnest_bench.training.optimizer import dump_state, restore_state
 log = logging.getLogger(__name__)
 
 FORMAT = "resnest-bench checkpoint 3"
-# A process that was asked to stop is gone by then.
+# Time for a process to end after it was asked to stop.
 LOCK_SECONDS = 10.0
 LISTS: dict[str, type[RecordModel]] = {
     "epochs": EpochObservation,
@@ -42,9 +42,9 @@ LISTS: dict[str, type[RecordModel]] = {
 
 @dataclass
 class PartialEpoch:
-    """An epoch that was stopped after `num_steps` of its steps, and what they gave.
+    """An epoch that was interrupted after `num_steps` steps.
 
-    `tensors`: the epoch's sums and the state of its generator, by name.
+    `tensors` are the epoch's sums and the state of its generator, by name.
     """
 
     num_steps: int
@@ -55,15 +55,15 @@ class PartialEpoch:
 
 @dataclass
 class Progress:
-    """How far a run has come: whole epochs, and the one that it was stopped in."""
+    """The progress of a training: complete epochs, and the one in which it was interrupted."""
 
     epochs: list[EpochObservation] = field(default_factory=list)
     wall_seconds: float = 0.0
     num_resumes: int = 0
-    # Of the network, in all epochs: what the warm-up of averaged weights counts.
+    # Updates in all epochs, for the warm-up of averaged weights.
     num_updates: int = 0
     partial: PartialEpoch | None = None
-    # Of the last step so far, and the steps before which it became smaller.
+    # Of the last step so far, and the steps at which it was reduced.
     micro_batch_size: int | None = None
     shortages: list[ShortageObservation] = field(default_factory=list)
 
@@ -72,7 +72,7 @@ class Progress:
         return f"epoch {len(self.epochs)}{step}"
 
     def as_json(self) -> str:
-        """All but the partial epoch's tensors."""
+        """Return everything except the tensors of the partial epoch as JSON."""
         raw = {**vars(self)}
         raw |= {name: [x.model_dump() for x in getattr(self, name)] for name in LISTS}
         if self.partial:
@@ -81,7 +81,7 @@ class Progress:
 
     @classmethod
     def from_json(cls, text: str, tensors: Mapping[str, Tensor] | None = None) -> "Progress":
-        """`tensors` are the partial epoch's, if there is one."""
+        """The inverse of `as_json`. `tensors` are those of the partial epoch, if any."""
         raw = json.loads(text)
         partial = raw.pop("partial")
         lists: dict[str, Any] = {
@@ -95,7 +95,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainedState:
-    """What a training changes: its network, optimizer, and the average of its weights if it has one."""
+    """What a training changes: network, optimizer, and averaged weights if it has them."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -103,21 +103,21 @@ class TrainedState:
 
 
 class Checkpoint:
-    """The saved state of one seed in `folder`, which is keyed by all that decides the result."""
+    """The saved state of one seed in `folder`, whose name depends on everything that affects the result."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.state = folder / "state.safetensors"
         self.finished = folder / "finished.json"
         self.predictions = predictions_file(self.finished)
-        # Stands in the file too, so that one that was put here from elsewhere is known.
+        # Also stored in the file, to recognise one that was copied here from elsewhere.
         self.key = f"{folder.parent.name}/{folder.name}"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other processes from training this seed; raise UserError where one does so.
+    def lock(self) -> Iterator[None]:
+        """Lock this seed. Raises UserError if another process trains it.
 
-        The lock goes with the process: after a kill nothing stays behind.
+        The lock ends with the process, even if it is killed.
         """
         lock = FileLock(self.folder / "lock")
         try:
@@ -125,7 +125,7 @@ class Checkpoint:
             lock.acquire(timeout=LOCK_SECONDS)
         except Timeout as error:
             raise UserError(
-                f"another process trains this seed: it holds {self.folder / 'lock'}. Wait for it, "
+                f"another process trains this seed: it holds {self.folder / 'lock'}. Wait for it "
                 "or stop it, then run the same command again"
             ) from error
         except OSError as error:
@@ -139,7 +139,7 @@ class Checkpoint:
             lock.release()
 
     def save(self, trained: TrainedState, progress: Progress) -> None:
-        """Replace the state at once. Raises UserError where it can't be written."""
+        """Replace the state atomically. Raises UserError if it can't be written."""
         tensors = {f"model.{name}": value for name, value in trained.model.state_dict().items()}
         state, numbers = dump_state(trained.model, trained.optimizer)
         tensors |= {f"optimizer.{name}": value for name, value in state.items()}
@@ -164,7 +164,7 @@ class Checkpoint:
             ) from error
 
     def load(self, trained: TrainedState) -> Progress | None:
-        """Put the saved state into `trained`; None if there is none that is whole."""
+        """Load the saved state into `trained`; return None without a valid one."""
         if not self.state.exists():
             return None
         try:
@@ -173,7 +173,7 @@ class Checkpoint:
                 if metadata.get("format") != FORMAT:
                     raise ValueError(f"its format is {metadata.get('format')!r}, not {FORMAT!r}")
                 if metadata.get("key") != self.key:
-                    raise ValueError(f"it is of {metadata.get('key')!r}, not of {self.key!r}")
+                    raise ValueError(f"it belongs to {metadata.get('key')!r}, not to {self.key!r}")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             progress = Progress.from_json(metadata["progress"], _below("epoch.", tensors))
             _restore(trained, tensors, json.loads(metadata["optimizer"]))
@@ -186,7 +186,7 @@ class Checkpoint:
             AttributeError,
             RuntimeError,
         ) as error:
-            # A damaged checkpoint costs time, never the result: training starts over.
+            # A damaged checkpoint costs only time: the training starts over.
             log.warning(
                 "checkpoint %s can't be used (%s): starting from epoch 1", self.state, error
             )
@@ -195,13 +195,13 @@ class Checkpoint:
         return progress
 
     def finish(self, record: Record, predictions: Path) -> None:
-        """Keep the finished record and its file of predictions, and drop the state it came from."""
+        """Keep the finished record with its predictions, and delete the saved state."""
         copy_predictions(predictions, self.predictions, record)
         records.write(self.finished, record)
         self.state.unlink(missing_ok=True)
 
     def finished_record(self, job: Job) -> Record | None:
-        """The record of a seed that had finished before its job was stopped."""
+        """Return the record of a seed that finished before its job was interrupted."""
         if not self.finished.exists():
             return None
         try:
@@ -215,7 +215,7 @@ class Checkpoint:
 def _restore(trained: TrainedState, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     state, averages = _below("model.", tensors), _below("ema.", tensors)
     averaged = trained.averaged
-    # Before anything is changed: a model that is half restored must not be trained on.
+    # Check everything first: a partly restored model must not be trained.
     _check_shapes(state, trained.model.state_dict())
     _check_shapes(averages, averaged.state_dict() if averaged else {})
     restore_state(trained.model, trained.optimizer, _below("optimizer.", tensors), numbers)
@@ -230,4 +230,4 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _check_shapes(came: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
     if {k: v.shape for k, v in came.items()} != {k: v.shape for k, v in wanted.items()}:
-        raise ValueError("its tensors are not those of this network")
+        raise ValueError("its tensors do not match this network")

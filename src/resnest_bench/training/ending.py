@@ -1,4 +1,4 @@
-"""What is left of a training at its end: its observations, and a warning where they are chance."""
+"""The end of a training: its observations, and a warning if the accuracy is at chance level."""
 
 import logging
 from pathlib import Path
@@ -33,7 +33,7 @@ def observe_training(
     execution: ExecutionObservation,
     predictions: PredictionsObservation | None = None,
 ) -> TrainObservations:
-    """What a record says of a finished training whose final model gave `test`."""
+    """Return the observations of a finished training, whose final model has the evaluation `test`."""
     counts = np.bincount(test.predictions, minlength=num_classes)
     return TrainObservations(
         num_params=count_params(model),
@@ -52,14 +52,14 @@ def observe_training(
 
 
 def keep_predictions(path: Path, test: Evaluation) -> PredictionsObservation:
-    """Write what the final model says of each test image; return what the record says of the file."""
-    assert test.labels is not None, "the last evaluation keeps them"
+    """Write the final model's predictions for the test images; return the record's entry for the file."""
+    assert test.labels is not None, "the last evaluation keeps probabilities"
     assert test.log_probabilities is not None
     return write_predictions(path, test.labels, test.predictions, test.log_probabilities)
 
 
 def warn_of_chance(record: Record) -> None:
-    """One line in the log where the accuracy is no better than chance."""
+    """Log a warning if the accuracy is not better than chance."""
     remark = describe_chance(record)
     if remark:
         log.warning("%s: %s", record.job.job, remark)

@@ -1,7 +1,7 @@
-"""How a training is run: memory layout and mode, measured where the recipe leaves it open.
+"""How a training is executed: memory layout and mode, measured unless the recipe sets them.
 
-What is computed is the recipe's, precision included. Layout and mode change it by rounding alone,
-and speed by up to four times, differently for each network, processor and batch.
+The recipe defines what is computed, including the precision. Layout and mode change results only by rounding,
+but speed by up to four times, depending on network, processor and batch.
 """
 
 import json
@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 
 PROBE_PIXELS = 256 * 32 * 32
 PROBE_ROUNDS = 5
-# After two rounds, it stops at this many seconds or at this share of the job.
+# Measuring stops after two rounds and this many seconds, or this share of the job.
 PROBE_SECONDS = 4.0
 PROBE_SHARE = 0.02
-# What usually is faster stays, unless another one is clearly so: noise must not decide.
+# The usually faster choice is kept unless another one is clearly faster: noise must not decide.
 CLEARLY_FASTER = 0.95
-# Compiling takes one to one and a half minutes on two cores: it must be a small part of the job.
+# Compiling takes 60 to 90 s on two cores, which must be a small part of the job.
 COMPILED_FROM_SECONDS = 1800.0
 
 
@@ -45,7 +45,7 @@ COMPILED_FROM_SECONDS = 1800.0
 class Execution:
     layout: str
     mode: str
-    # Images that go through the network at once, where a whole batch does not fit; else None.
+    # Images at a time, if a whole batch does not fit into memory; else None.
     micro_batch_size: int | None = None
 
     def __str__(self) -> str:
@@ -57,28 +57,28 @@ class Execution:
 
 
 def prepared_network(model: nn.Module, execution: Execution) -> nn.Module:
-    """`model` in its fast form and layout, changed in place."""
+    """Change `model` in place to its fast version and its memory layout."""
     model = optimize_for_training(model, compiled=execution.mode == "compiled")
     return move_network(model, execution.layout)
 
 
 def move_network(model: nn.Module, layout: str) -> nn.Module:
-    """`model` with its tensors in memory layout `layout`, in place."""
+    """Change the memory layout of `model`'s tensors in place."""
     last = layout == "channels_last"
     memory_format = torch.channels_last if last else torch.contiguous_format
-    # In place; torch's annotations lack what its docs name.
+    # In place; torch's annotations lack an argument of its docs.
     model.to(memory_format=memory_format)  # type: ignore[call-overload]
     return model
 
 
 def probe_batch(recipe: RecipeSpec, image_size: int) -> int:
-    """Images in a probed step: a whole batch of small images, few photos."""
+    """Return the images in a probed step: a whole batch of small images, or fewer photos."""
     return min(recipe.batch_size, max(4, PROBE_PIXELS // image_size**2))
 
 
-# Makes a function that does one step of a copy of the network in this execution.
+# Makes a function that runs one step on a copy of the network with this execution.
 StepMaker = Callable[[Execution], Callable[[], None]]
-# How such a step would end this process, or None where it would not.
+# How such a step would crash this process, or None.
 CrashCheck = Callable[[Execution], str | None]
 
 
@@ -91,12 +91,12 @@ def _timed(step: Callable[[], None], device: torch.device) -> float:
 
 
 def never_crashes(execution: Execution) -> None:
-    """The check where no candidate can crash."""
+    """The check if no candidate can crash."""
 
 
 @dataclass
 class Steps:
-    """Steps of the candidates that work, each done once, and why the others are left out."""
+    """Steps of the candidates that work, each run once, and why others are excluded."""
 
     working: dict[Execution, Callable[[], None]]
     left_out: dict[Execution, str]
@@ -108,9 +108,9 @@ def try_steps(
     device: torch.device,
     crash: CrashCheck = never_crashes,
 ) -> Steps:
-    """One step of each candidate. One that crashes or fails is left out while another one works.
+    """Run one step of each candidate. Those that crash or fail are excluded if another one works.
 
-    Raises the first error where none works, and at once where memory runs out.
+    Raises the first error if none works, and immediately if memory runs out.
     """
     steps, errors = Steps({}, {}), []
     for candidate in candidates:
@@ -139,9 +139,9 @@ def measure(
     num_steps: float = math.inf,
     rounds: int = PROBE_ROUNDS,
 ) -> dict[Execution, float]:
-    """Median seconds of each step, which was done once before; they take turns.
+    """Measure the median seconds of each step, interleaved. Each has run once before.
 
-    `num_steps`: how many the job has in all; a short job is probed for a shorter time.
+    `num_steps` is the total of the job: a short job is measured for a shorter time.
     """
     seconds: dict[Execution, list[float]] = {candidate: [] for candidate in steps}
     start = time.perf_counter()
@@ -157,7 +157,7 @@ def measure(
 
 
 def fastest(measured: dict[Execution, float]) -> Execution:
-    """The first one, unless another is clearly faster."""
+    """Return the first one, unless another one is clearly faster."""
     first, *_ = measured
     best = min(measured, key=lambda candidate: measured[candidate])
     return best if measured[best] < CLEARLY_FASTER * measured[first] else first
@@ -168,7 +168,7 @@ def list_layouts(recipe: RecipeSpec) -> list[str]:
 
 
 def choose_mode(recipe: RecipeSpec, device: torch.device) -> str:
-    """The mode to start from: what is asked for, or the device's usual one."""
+    """Return the mode to start with: the recipe's, or the usual one of the device."""
     if recipe.mode == "auto":
         recordable = device.type == "cuda" and recipe.optimizer.RECORDABLE
         return "cudagraph" if recordable else "eager"
@@ -183,17 +183,17 @@ def choose(
     batch_size: int,
     crash: CrashCheck = never_crashes,
 ) -> ExecutionObservation:
-    """Pick layout and mode, by measuring where the recipe says `auto`.
+    """Choose layout and mode, by measuring if the recipe says `auto`.
 
     Args:
-        make_step: see `StepMaker`; a step sees `batch_size` images.
-        num_images: how many images the job will train on in all, over its epochs and seeds.
-        crash: says before a candidate is tried whether its step would end the process.
+        make_step: see `StepMaker`; a step has `batch_size` images.
+        num_images: images that the job trains on, over all epochs and seeds.
+        crash: returns whether the step of a candidate would crash the process.
     """
     mode = choose_mode(recipe, device)
     candidates = [Execution(layout, mode) for layout in list_layouts(recipe)]
     if len(candidates) == 1 and recipe.mode != "auto":
-        # Nothing is tried, but a crash would end the job without a word.
+        # There is nothing to choose, but a crash would end the job without a message.
         if crash(candidates[0]):
             check_layout(candidates[0], make_step, device, crash)
         return observation(candidates[0], {})
@@ -209,9 +209,9 @@ def choose(
             working = try_steps([compiled], make_step, device).working
             measured |= measure(working, device, num_steps)
         except Exception as error:
-            # A compiler fails in many ways, and eager works all the same.
+            # A compiler fails in many ways, but eager still works.
             log.warning("torch.compile does not work here, so it is not used: %s", error)
-        # The one that was measured first of all is the usual one.
+        # The first one that was measured is the usual one.
         chosen = fastest({chosen: measured[chosen], **measured})
     seen = observation(chosen, measured, batch_size, steps.left_out)
     log.info("%s (%s)", chosen, ", ".join(f"{k}: {v * 1e3:.0f} ms" for k, v in measured.items()))
@@ -221,15 +221,15 @@ def choose(
 def check_layout(
     asked: Execution, make_step: StepMaker, device: torch.device, crash: CrashCheck
 ) -> None:
-    """Raise UserError where a step fails in the layout that a recipe asks for, but not contiguous.
+    """Raise UserError if a step fails in the recipe's layout, but not in `contiguous`.
 
-    Where it fails in both, the network itself is at fault, and its error is raised.
+    If it fails in both, the network itself is at fault, and its error is raised.
     """
     try:
         try_steps([asked], make_step, device, crash)
     except Exception as error:
         if is_out_of_memory(error):
-            # A whole batch is not needed: the training itself takes smaller pieces.
+            # No need for a whole batch: the training itself uses micro-batches if necessary.
             return
         reason = first_line(error)
         try_steps([replace(asked, layout="contiguous")], make_step, device)
@@ -242,7 +242,7 @@ def check_layout(
 def _steps_that_fit(
     candidates: list[Execution], make_step: StepMaker, device: torch.device, crash: CrashCheck
 ) -> Steps:
-    """`try_steps`, or none where the candidates' copies of the network don't fit side by side."""
+    """Call `try_steps`; return no steps if several copies of the network don't fit into memory."""
     try:
         return try_steps(candidates, make_step, device, crash)
     except Exception as error:
@@ -261,7 +261,7 @@ def observation(
     batch_size: int = 0,
     left_out: dict[Execution, str] | None = None,
 ) -> ExecutionObservation:
-    """`batch_size`: images in each of the steps that were `measured`."""
+    """Return the record's entry. `batch_size` is that of the measured steps."""
     reasons = (left_out or {}).items()
     return ExecutionObservation(
         layout=chosen.layout,
@@ -277,11 +277,11 @@ def observation(
 
 
 def decided(file: Path, decide: Callable[[], ExecutionObservation]) -> ExecutionObservation:
-    """What `file` says, or else what `decide` finds, kept there.
+    """Read the decision from `file`, or else make it by `decide` and store it.
 
-    A job that was stopped goes on as it began, whatever a second measurement would say: only so are
-    its numbers those of a job that never stopped. And a seed starts with the micro-batch that an
-    earlier one had to take: only so are seeds of one variant alike.
+    A resumed job continues as it began, whatever a second measurement would say, to give the same numbers as
+    an uninterrupted one. A seed starts with the micro-batch size of earlier seeds, so that all seeds of a
+    variant are trained alike.
     """
     if file.exists():
         try:
@@ -294,5 +294,5 @@ def decided(file: Path, decide: Callable[[], ExecutionObservation]) -> Execution
 
 
 def keep(file: Path, seen: ExecutionObservation) -> None:
-    """Let `seen` be what all later seeds of a job do."""
+    """Store `seen` for all later seeds of a job."""
     files.write_text(file, seen.model_dump_json(indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""The network that a run starts from: random, or pretrained with a new head."""
+"""The initial network of a run: random, or pretrained with a new head."""
 
 import logging
 from pathlib import Path
@@ -30,7 +30,7 @@ INIT_BATCH_SIZE = 250
 
 
 class SourceFailedError(RuntimeError):
-    """The training that another one starts from, or learns from, has failed itself."""
+    """The training that provides initial weights or a teacher has failed."""
 
 
 def _trained_weights(source: Job, paths: StudyPaths) -> tuple[dict, WeightsObservation]:
@@ -55,7 +55,7 @@ def _trained_weights(source: Job, paths: StudyPaths) -> tuple[dict, WeightsObser
 
 
 def _fetched_weights(hub: str, path: Path) -> tuple[dict, WeightsObservation]:
-    # A job asks no hub: its node may have no internet, and all seeds must start from one file.
+    # A job never uses the hub: its node may be offline, and all seeds must start from the same file.
     if not path.exists():
         raise UserError(
             f"the weights {hub} must be at {path} before a fine-tuning starts, but are not: fetch "
@@ -80,7 +80,7 @@ def _read_file(path: Path, key: str | None) -> tuple[dict, WeightsObservation]:
 def load_initial(
     study: StudySpec, job: Job, paths: StudyPaths
 ) -> tuple[dict, WeightsObservation] | None:
-    """The tensors that a fine-tuning starts from, by name; None for a start from scratch."""
+    """Load the initial tensors of a fine-tuning; None for a start from scratch."""
     weights = study.weights(job)
     if weights is None:
         return None
@@ -104,7 +104,7 @@ def build_initial(
     image_size: int,
     in_chans: int = 3,
 ) -> tuple[nn.Module, WeightsObservation | None]:
-    """The network before its first step. Seed k draws the same numbers for every variant."""
+    """Build the network before its first step. Seed k has the same random numbers for every variant."""
     recipe = study.recipe(job.recipe)
     variant, size_args = fit_to_image(study.variant(job.variant), image_size)
     if size_args:
@@ -151,20 +151,20 @@ def build_teacher(
     image_size: int,
     in_chans: int = 3,
 ) -> tuple[nn.Module | None, WeightsObservation | None]:
-    """The trained network that `job` learns from, in evaluation mode; (None, None) without one."""
+    """Return the teacher of `job`, in evaluation mode; (None, None) without one."""
     source = study.teacher_job(job)
     if source is None:
         return None, None
     variant, _ = fit_to_image(study.variant(source.variant), image_size)
     model = build_model(variant, num_classes, in_chans=in_chans)
-    # Its head too: `apply_weights` would leave a new one, as a fine-tuning needs.
+    # Also load its head: `apply_weights` would keep a new one, for fine-tuning.
     state, seen = _trained_weights(source, paths)
     model.load_state_dict(state)
     return model.eval().requires_grad_(False), seen
 
 
 def _load(model: nn.Module, state: dict, seen: WeightsObservation) -> WeightsObservation:
-    """Load `state`; return `seen` with how its names were matched."""
+    """Load `state`; return `seen` with the matching of names."""
     match = apply_weights(model, state, seen.source)
     return seen.model_copy(
         update={
@@ -176,11 +176,11 @@ def _load(model: nn.Module, state: dict, seen: WeightsObservation) -> WeightsObs
 
 
 def renew_head(model: nn.Module) -> None:
-    """A new head for transfer: Glorot and Bengio's uniform weights, zero biases.
+    """Initialise a new head for transfer: Glorot and Bengio's uniform weights, zero biases.
 
-    As in Dive into Deep Learning, section 14.2, whose recipe the paper follows. A family's own way
-    can be far off with few classes: timm's EfficientNets draw from +-1/sqrt(classes), which at two
-    classes starts at a loss of six nats.
+    As in Dive into Deep Learning, section 14.2, whose recipe the paper follows. The initialisation of a family
+    can be bad for few classes: timm's EfficientNets use +-1/sqrt(classes), which for two classes starts at a
+    loss of six nats.
     """
     for parameter in head_module(model).parameters():
         if parameter.ndim > 1:
@@ -190,11 +190,10 @@ def renew_head(model: nn.Module) -> None:
 
 
 def expected_stats(study: StudySpec, job: Job, model: nn.Module, in_chans: int = 3) -> tuple | None:
-    """(mean, std) that a fine-tuning's pretrained weights were made with.
+    """Return (mean, std) of the pretrained weights of a fine-tuning.
 
-    From scratch too, so that a transfer gain compares nothing but the weights. None where the
-    start is a training of this study, which saw the dataset's own, and for more channels than RGB, of
-    which the weights' network has seen nothing.
+    Also from scratch, so that a transfer gain compares only the weights. None if the initial weights are from
+    a training of this study, which used the dataset's own, and for more channels than RGB.
     """
     for block in study.finetune:
         if job.kind == "finetune" and block.dataset == job.dataset and job.variant in block.weights:

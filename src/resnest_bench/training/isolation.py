@@ -1,4 +1,4 @@
-"""A trial in a process of its own: a native crash there is an answer, not the job's end."""
+"""Run a trial in a separate process, so that a native crash does not end the job."""
 
 import contextlib
 import os
@@ -10,16 +10,16 @@ from collections.abc import Callable
 
 from resnest_bench.errors import first_line
 
-# Not multiprocessing's "spawn": that runs the caller's main module again, whatever it does.
+# Not multiprocessing's "spawn", which would run the caller's main module again.
 _COMMAND = "from resnest_bench.training.isolation import run_trial; run_trial()"
 
 
 def find_crash(trial: Callable[[], object]) -> str | None:
-    """How the process of `trial` died, in words; None where it lived, whatever Python raised.
+    """Describe how the process of `trial` crashed; None if it didn't, even if Python raised an error.
 
-    The process is a fresh one: after a fork, OpenMP's threads would be missing. Tensors travel by
-    value, since shared memory is small in containers. A trial that can't be sent there, as of a network
-    in a user's file, counts as a crash: nobody knows that it would not be one.
+    The process is not a fork, which would lack OpenMP's threads. Tensors are sent by value, since shared
+    memory is small in containers. A trial that can't be pickled, like that of a network in a user's file,
+    counts as a crash, since it might be one.
     """
     try:
         content = pickle.dumps(trial)
@@ -38,11 +38,11 @@ def find_crash(trial: Callable[[], object]) -> str | None:
 
 
 def run_trial() -> None:
-    """Run the trial on standard input, which our own process wrote."""
+    """Run the trial from standard input, which our own process wrote."""
     try:
         trial = pickle.loads(sys.stdin.buffer.read())
     except Exception as error:
         sys.exit(f"a trial can't be read in a process of its own: {first_line(error)}")
-    # An error of Python shows again in the job itself, where it is handled.
+    # Python errors occur again in the job itself, which handles them.
     with contextlib.suppress(Exception):
         trial()

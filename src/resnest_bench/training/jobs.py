@@ -1,4 +1,4 @@
-"""One job: a variant over all its seeds, one record a seed."""
+"""One job: a variant over all its seeds, with one record per seed."""
 
 import logging
 import time
@@ -54,7 +54,7 @@ from resnest_bench.training.loop import Batches, DivergedError, train_model
 from resnest_bench.training.losses import balanced_weights
 from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
-from resnest_bench.training.requests import check_recipe, jobs_asked
+from resnest_bench.training.requests import check_recipe, requested_jobs
 from resnest_bench.training.step import make_step, probe_steps
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ EVALUATION_PIXELS = 4_000_000
 
 @dataclass(frozen=True)
 class Context:
-    """What all seeds of a job share."""
+    """What all seeds of a job have in common."""
 
     study: StudySpec
     paths: StudyPaths
@@ -76,7 +76,7 @@ class Context:
 
 
 def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple | None) -> Batches:
-    """Loaders of the three parts. The held-out part depends on the seed alone, or is the data's own."""
+    """Make loaders of the three parts. The validation part depends only on the seed, or is the data's."""
     data, device = context.data, context.device
     training = BatchLoader(data.train, data.meta, recipe, device, stats)
     plain = BatchLoader(data.train, data.meta, None, device, stats)
@@ -106,13 +106,13 @@ def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple |
 
 
 def evaluation_batch(batch_size: int, image_size: int) -> int:
-    """Images in one evaluated batch. Of photos fewer, or evaluation takes more memory than training."""
+    """Return the images per evaluation batch: fewer for photos, to need less memory than training."""
     fitting = max(16, EVALUATION_PIXELS // image_size**2)
     return min(EVALUATION_BATCH_SIZE, 2 * batch_size, fitting)
 
 
 def open_checkpoint(context: Context, job: Job) -> Checkpoint:
-    """Keyed by all that decides the result: spec, code, data and kind of device."""
+    """Open the checkpoint, whose key has everything that affects the result: spec, code, data, device type."""
     key = json_digest(
         {
             "kind": job.kind,
@@ -156,7 +156,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     )
     reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
     progress, test = train_model(
-        step, batches, job.seed, checkpoint, reporter, _teller(context, job)
+        step, batches, job.seed, checkpoint, reporter, _make_progress_writer(context, job)
     )
     sha256 = None
     if job.kind == "train" and study.keeps_weights(job):
@@ -187,7 +187,7 @@ def _class_weights(recipe: RecipeSpec, batches: Batches) -> torch.Tensor | None:
 def _choose_execution(
     context: Context, job: Job, checkpoint: Checkpoint, model: nn.Module, num_train: int
 ) -> ExecutionObservation:
-    """Layout, mode and threads of all seeds of this job, decided once."""
+    """Choose layout, mode and threads once for all seeds of this job."""
     recipe, meta = context.study.recipe(job.recipe), context.data.meta
     batch = probe_batch(recipe, meta.image_size)
     num_images = recipe.epochs * num_train * len(context.study.seeds)
@@ -200,18 +200,18 @@ def _choose_execution(
 
     seen = decided(_execution_file(checkpoint), decide)
     keep_threads(seen.num_threads, context.device)
-    # Of the copies that were timed.
+    # Free the memory of the copies that were timed.
     free_memory(context.device)
     return seen
 
 
 def _execution_file(checkpoint: Checkpoint) -> Path:
-    """What all seeds of a job share: each has its checkpoint in a folder beside it."""
+    """Return the file with the execution of all seeds, next to the folders of their checkpoints."""
     return checkpoint.folder.parent / "execution.json"
 
 
-def _teller(context: Context, job: Job) -> Callable[[list[EpochObservation]], None]:
-    """Keeps the file that the dashboard follows a running training by."""
+def _make_progress_writer(context: Context, job: Job) -> Callable[[list[EpochObservation]], None]:
+    """Return a function that updates the progress file, which the dashboard reads."""
 
     def tell(epochs: list[EpochObservation]) -> None:
         seen = LiveProgress(
@@ -229,16 +229,16 @@ def _teller(context: Context, job: Job) -> Callable[[list[EpochObservation]], No
 
 
 def run_seed(context: Context, job: Job) -> Record:
-    """Train one seed, or take it from where it was stopped. A diverged seed gives a record too."""
+    """Train or resume one seed. A diverged seed has a record too."""
     checkpoint = open_checkpoint(context, job)
-    with checkpoint.held():
-        return _run_held(context, job, checkpoint)
+    with checkpoint.lock():
+        return _run_locked(context, job, checkpoint)
 
 
-def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
+def _run_locked(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
     finished = checkpoint.finished_record(job)
     if finished is not None and _can_be_taken(context, job, finished):
-        log.info("%s: finished before; %s holds its record", job, checkpoint.finished)
+        log.info("%s: finished before; its record is in %s", job, checkpoint.finished)
         copy_predictions(checkpoint.predictions, context.paths.predictions(job), finished)
         return finished
     adopted = adopt_record(context.study, context.paths, job, context.data.meta.fingerprint)
@@ -264,7 +264,7 @@ def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
         dataset=dataset_identity(context.data, num_train, len(context.data.train) - num_train),
         train=observations,
         latency=None,
-        # A resumed job keeps the threads that it began with.
+        # A resumed job keeps its number of threads.
         environment=context.environment.model_copy(
             update={"num_cpu_threads": torch.get_num_threads()}
         ),
@@ -277,7 +277,7 @@ def _run_held(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
 
 
 def _can_be_taken(context: Context, job: Job, record: Record) -> bool:
-    """Whether a finished record is of this spec, and the weights that it names are there."""
+    """Return whether a finished record has this spec, and its weights exist."""
     change = find_change(record.spec, context.study.job_spec(job))
     if change:
         log.warning("%s: its finished record is of another spec (%s): training again", job, change)
@@ -286,7 +286,7 @@ def _can_be_taken(context: Context, job: Job, record: Record) -> bool:
 
 
 def _has_weights(context: Context, job: Job, record: Record) -> bool:
-    """Whether the weights that a training has to leave are there, and are those of its record."""
+    """Return whether the weights that a training has to keep exist and match its record."""
     if job.kind != "train" or record.status == "failed" or not context.study.keeps_weights(job):
         return True
     path = context.paths.weights(job)
@@ -304,15 +304,15 @@ def run_job(
     results: Path = Path("results"),
     seeds: Sequence[int] | None = None,
 ) -> list[Record]:
-    """Run a training or fine-tuning over all seeds and write one record a seed.
+    """Run a training or fine-tuning over all seeds and write one record per seed.
 
-    `seeds` asks for these alone: the study's, or of a training those that its adaptive block may add.
+    `seeds` selects seeds of the study, or for a training also those that its adaptive block may add.
 
-    Raises UserError for whatever the user can repair. A seed that diverges is no error: its record
-    says so, and the next seed goes on.
+    Raises UserError for anything that the user can fix. A seed that diverges is not an error: its record
+    says so, and the next seed follows.
     """
     spec, paths = study.recipe(recipe), study.paths(results)
-    jobs = jobs_asked(study, kind, dataset, recipe, variant, seeds)
+    jobs = requested_jobs(study, kind, dataset, recipe, variant, seeds)
     check_recipe(spec, device)
     files.check_writable(paths.root)
     allocator = "keeps memory" if device.type == "cpu" and keep_memory() else None
@@ -334,7 +334,7 @@ def run_job(
 
 
 def _explain_error(context: Context, job: Job, error: Exception) -> None:
-    """Raise UserError where the user can repair what ended this seed; else return."""
+    """Raise UserError if the user can fix the error of this seed; else return."""
     if is_out_of_memory(error):
         raise UserError(
             f"{job}: memory ran out ({first_line(error)}): free the device's memory "
@@ -344,13 +344,13 @@ def _explain_error(context: Context, job: Job, error: Exception) -> None:
 
 
 def _find_current(context: Context, job: Job) -> Record | None:
-    """The record that is there already, where nothing asks for another one."""
+    """Return the existing record if it is current."""
     known = {**read_fingerprints(context.study), job.dataset: context.data.meta.fingerprint}
     found = judge(context.study, context.paths, job, known)
     if found.record is None or found.to_do or not _has_weights(context, job, found.record):
         return None
     log.info("%s: its record is current; to train it again, delete %s", job, found.path)
-    # Newer than what it was made from: the workflow compares times.
+    # Make it newer than its inputs, since the workflow compares times.
     found.path.touch()
     return found.record
 

@@ -1,4 +1,4 @@
-"""The training loop, top to bottom."""
+"""The training loop."""
 
 import logging
 import math
@@ -35,7 +35,7 @@ class DivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Batches:
-    """The three parts of a dataset. `validation` is None where nothing is held out."""
+    """Batches of the three parts. `validation` is None if nothing is held out."""
 
     train: BatchLoader
     train_indices: np.ndarray
@@ -45,13 +45,13 @@ class Batches:
 
 
 def derived_seed(*parts: int) -> int:
-    """A seed for torch from several numbers, without their collisions."""
+    """Derive a seed for torch from several numbers, without collisions."""
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
 @dataclass(frozen=True)
 class TrainPass:
-    """What one pass over the training images gave."""
+    """The result of one pass over the training images."""
 
     learning_rate: float
     loss: float
@@ -62,7 +62,7 @@ class TrainPass:
 
 
 class EpochState:
-    """What the next step of an epoch depends on, besides network and optimizer."""
+    """The state of an epoch, in addition to network and optimizer."""
 
     def __init__(self, sums: EpochSums, seed: int, epoch: int) -> None:
         sums.reset()
@@ -99,13 +99,13 @@ def train_epoch(
     reporter: Reporter,
     state: EpochState | None = None,
 ) -> TrainPass:
-    """One pass over the training images; `epoch` counts from 1.
+    """Run one pass over the training images; `epoch` counts from 1.
 
-    `state` is kept up to date, and says where to start; None is the beginning. Where signals are
-    held back (`stopping.defer_signals`), one that has come raises `Interrupted` between two steps.
+    Starts from `state`, or from the beginning for None, and updates it. With deferred signals
+    (`stopping.defer_signals`), a signal raises `Interrupted` between two steps.
 
-    On a GPU nothing is waited for before the last step: a loss that is not finite shows at the end,
-    with the step that it came in.
+    On a GPU, the steps are not synchronised: a loss that is not finite is noticed after the last step, with
+    the number of its step.
     """
     recipe, on_cpu = step.recipe, step.device.type == "cpu"
     set_train_mode(step.model, recipe)
@@ -114,7 +114,7 @@ def train_epoch(
     seed = recipe.part_seed("augmentation", seed)
     slices = batch_slices(len(order), recipe.batch_size)
     first_step = (epoch - 1) * len(slices)
-    # As if what was done before a stop had been done just now.
+    # Shift the start, so that the time includes that before the interruption.
     start = time.perf_counter() - state.seconds
 
     stream = batches.train.iterate_train(order, slices, seed, epoch, state.num_steps)
@@ -124,7 +124,7 @@ def train_epoch(
                 images_BCHW, target, batches.num_classes, recipe, state.mixup_generator
             )
         rate = learning_rate(first_step + index, len(slices), recipe)
-        # Dropout draws from torch's global generator; everything else has its own.
+        # Dropout uses torch's global generator; everything else has its own.
         at_once = step.execution.micro_batch_size
         step(images_BCHW, target, rate, derived_seed(seed, epoch, index, 1))
         smaller = step.execution.micro_batch_size
@@ -148,7 +148,7 @@ def train_epoch(
 
 
 def order_epoch(batches: Batches, recipe: RecipeSpec, seed: int, epoch: int) -> np.ndarray:
-    """The indices of the training images in the order of this epoch."""
+    """Return the indices of the training images in the order of this epoch."""
     indices = batches.train_indices
     if recipe.sampling == "balanced":
         order = balanced_order(batches.train.split.labels[indices], seed, epoch)
@@ -163,7 +163,7 @@ def _since(start: float) -> float:
 
 
 def check_finite(sums: EpochSums, epoch: int) -> None:
-    """Raise DivergedError with the first step of this epoch whose loss was not finite."""
+    """Raise DivergedError with the first step of this epoch whose loss is not finite."""
     if bad := int(sums.bad_step):
         raise DivergedError("the training loss", epoch, bad)
 
@@ -175,9 +175,9 @@ def observe_epoch(
     trained: TrainPass,
     keep_probabilities: bool = False,
 ) -> tuple[EpochObservation, Evaluation | None]:
-    """What a pass gave, evaluated if there is an evaluator.
+    """Return the observation of an epoch, with an evaluation if there is an evaluator.
 
-    `keep_probabilities` is about the test images (see `Evaluator`). Raises DivergedError where the loss
+    `keep_probabilities` concerns the test images (see `Evaluator`). Raises DivergedError if the loss
     on them is not finite.
     """
     start = time.perf_counter()
@@ -203,8 +203,8 @@ def observe_epoch(
     return seen, test
 
 
-def note_smaller(progress: Progress, step: TrainStep) -> None:
-    """A resumed run takes the micro-batch that was found in an epoch which it does over."""
+def store_micro_batch(progress: Progress, step: TrainStep) -> None:
+    """Store a smaller micro-batch for a resumed run, which repeats the epoch."""
     size = step.execution.micro_batch_size
     if size is not None and size != progress.micro_batch_size:
         epoch = len(progress.epochs) + 1
@@ -222,13 +222,13 @@ def train_model(
     reporter: Reporter,
     tell: Callable[[list[EpochObservation]], None] = lambda epochs: None,
 ) -> tuple[Progress, Evaluation]:
-    """Train to the recipe's last epoch, from the checkpoint where there is one.
+    """Train to the recipe's last epoch, from the checkpoint if there is one.
 
-    `tell` hears of all epochs so far at the end of each. A signal ends it with `Interrupted` after the
-    step or evaluated batch that it came in, and the state up to that step is kept.
+    `tell` is called with all epochs so far after each epoch. A signal raises `Interrupted` after the current
+    step or evaluated batch, and the state up to that step is saved.
 
-    Returns all epochs and the final evaluation on the test images: the headline is the last epoch,
-    whatever the others were. Raises DivergedError where a loss is not finite.
+    Returns all epochs and the final evaluation on the test images: the result is that of the last epoch, not of
+    the best one. Raises DivergedError if a loss is not finite.
     """
     recipe = step.recipe
     evaluator = Evaluator(step.final_model, recipe.precision == "bf16", step.capture)
@@ -239,7 +239,7 @@ def train_model(
         progress.num_resumes += 1
         step.num_updates = progress.num_updates
         log.info("%s: resuming after %s", reporter.title, progress)
-        note_smaller(progress, step)
+        store_micro_batch(progress, step)
     steps = len(batch_slices(len(batches.train_indices), recipe.batch_size))
     test: Evaluation | None = None
     done = len(progress.epochs) * steps + (progress.partial.num_steps if progress.partial else 0)
@@ -279,6 +279,6 @@ def train_model(
             tell(progress.epochs)
             reporter.epoch(seen, recipe.epochs)
     if test is None:
-        # Stopped between the last checkpoint and the record: the same model, evaluated again.
+        # Interrupted between the last checkpoint and the record: evaluate the model again.
         test = evaluator(batches.test(), keep_probabilities=True)
     return progress, test

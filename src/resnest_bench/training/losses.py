@@ -1,4 +1,4 @@
-"""Losses of a training: cross entropy, class weights, and what a teacher adds.
+"""Losses: cross entropy, class weights and distillation.
 
 Shape suffixes: B images of a batch, K classes, N training images.
 """
@@ -14,10 +14,10 @@ from resnest_bench.specs import RecipeSpec
 def compute_loss(
     logits_BK: Tensor, target: Tensor, recipe: RecipeSpec, class_weights_K: Tensor | None = None
 ) -> Tensor:
-    """Mean cross entropy in nats, of class indices (B,) or of class probabilities (B, K).
+    """Return the mean cross entropy in nats, for class indices (B,) or class probabilities (B, K).
 
-    With weights, the sum of weighted losses over B, not over the weights that this batch happens to
-    have: so the gradients of parts of a batch add up to its own. Balanced weights are 1 on average.
+    With weights, the sum of weighted losses is divided by B, not by the sum of the weights in this batch: so
+    the gradients of micro-batches add up to that of the batch. Balanced weights are 1 on average.
     """
     if class_weights_K is None:
         return functional.cross_entropy(logits_BK, target, label_smoothing=recipe.label_smoothing)
@@ -28,9 +28,9 @@ def compute_loss(
 
 
 def distillation_loss(logits_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
-    """T^2 KL(teacher || student) in nats, mean over the batch, of softmax(logits / T).
+    """Return T^2 KL(teacher || student) of softmax(logits / T) in nats, averaged over the batch.
 
-    T^2 keeps the size of its gradients (Hinton et al., arXiv:1503.02531, section 2).
+    T^2 keeps the scale of the gradients (Hinton et al., arXiv:1503.02531, section 2).
     """
     student = functional.log_softmax(logits_BK / temperature, dim=1)
     teacher = functional.log_softmax(teacher_BK / temperature, dim=1)
@@ -39,7 +39,7 @@ def distillation_loss(logits_BK: Tensor, teacher_BK: Tensor, temperature: float)
 
 
 def balanced_weights(labels_N: np.ndarray, num_classes: int) -> Tensor:
-    """N / (K n_k) for the n_k of N labels that are class k, as scikit-learn's `balanced`."""
+    """Return N / (K n_k), where n_k of N labels are class k, like scikit-learn's `balanced`."""
     counts_K = np.bincount(labels_N, minlength=num_classes)
     weights_K = len(labels_N) / (num_classes * np.maximum(counts_K, 1))
     return torch.tensor(weights_K, dtype=torch.float32)

@@ -1,8 +1,8 @@
-"""A batch that does not fit into memory: in pieces, whose gradients add up to its own.
+"""Micro-batches for a batch that does not fit into memory: their gradients add up to that of the batch.
 
-The mean loss over a batch of N images is the sum over its pieces of (n / N) times the piece's mean
-loss, and so is its gradient. What is not a mean over images is not the same: batch norm normalises
-with the statistics of a piece, and dropout draws other masks.
+The mean loss over a batch of N images is the sum over micro-batches of (n / N) times their mean loss, and so
+is its gradient. Batch norm is different: it uses the statistics of a micro-batch. So is dropout, which has
+other masks.
 """
 
 import math
@@ -13,24 +13,24 @@ from torch import Tensor, nn
 
 from resnest_bench.errors import UserError, first_line
 
-# Fewer images are no longer the same training: at 8 images a batch norm costs about one point of
-# ImageNet's accuracy, at 4 more than three (Wu and He 2018, arXiv:1803.08494, table 2).
+# Fewer images change the training too much: batch norm over 8 images loses about one point of accuracy on
+# ImageNet, over 4 images more than three (Wu and He 2018, arXiv:1803.08494, table 2).
 MIN_MICRO_BATCH = 8
 
 
-def pieces(
+def split_batch(
     images_BCHW: Tensor, target: Tensor, at_once: int | None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batch in as few pieces of at most `at_once` images as do, sizes differing by one at most.
+    """Divide a batch into as few micro-batches of at most `at_once` images as possible, of equal size.
 
-    Equal ones, since a single image left over has no variance to normalise with.
+    Sizes differ by at most one, since batch norm needs more than a single remaining image.
     """
     number = math.ceil(len(target) / (at_once or len(target)))
     yield from zip(images_BCHW.tensor_split(number), target.tensor_split(number), strict=True)
 
 
-def smaller(at_once: int, error: Exception) -> int:
-    """Half of `at_once`. Raises UserError where that would be less than MIN_MICRO_BATCH."""
+def halve_micro_batch(at_once: int, error: Exception) -> int:
+    """Return half of `at_once`. Raises UserError if that is less than MIN_MICRO_BATCH."""
     if at_once // 2 >= MIN_MICRO_BATCH:
         return at_once // 2
     raise UserError(
@@ -42,9 +42,9 @@ def smaller(at_once: int, error: Exception) -> int:
 
 
 class Undo:
-    """What a step changes before it updates parameters, kept so that it can be put back.
+    """A copy of what a step changes before it updates parameters, to undo the step.
 
-    One copy of each tensor, made once; `_foreach` copies them all in a launch or two.
+    The copies are allocated once; `_foreach` copies all tensors in one or two launches.
     """
 
     def __init__(self, model: nn.Module, sums: list[Tensor]) -> None:

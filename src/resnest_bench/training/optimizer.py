@@ -1,4 +1,4 @@
-"""The optimizer that a recipe names, with its groups of parameters and its state by name."""
+"""The optimizer of a recipe, with its groups of parameters and its state by name."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,11 +19,11 @@ def freeze_backbone(model: nn.Module) -> None:
 
 
 def parameter_groups(model: nn.Module, recipe: RecipeSpec) -> list[dict]:
-    """Groups of trainable parameters: by learning rate, and by decay.
+    """Group trainable parameters by learning rate and weight decay.
 
-    `factor` multiplies the learning rate of the step: of the head, and with `layer_decay` of each
-    block, and of norm layers' biases, whose decay is divided by their own factor. Vectors and scalars are the scales, shifts and biases that `decay_norm_and_bias: false`
-    spares.
+    `factor` multiplies the learning rate of the step: for the head, with `layer_decay` for each block, and for
+    biases of norm layers, whose decay is divided by their own factor. With `decay_norm_and_bias: false`,
+    vectors and scalars (scales, shifts and biases) have no weight decay.
     """
     backbone, head = split_parameters(model)
     factors = [1.0] * len(backbone)
@@ -56,7 +56,7 @@ def norm_biases(model: nn.Module) -> set[nn.Parameter]:
 def _decayed_factors(
     model: nn.Module, backbone: list[nn.Parameter], layer_decay: float
 ) -> list[float]:
-    """layer_decay ** d for a block that is d blocks before the head (Clark et al., arXiv:2003.10555)."""
+    """Return layer_decay ** d for a block that is d blocks before the head (Clark et al., arXiv:2003.10555)."""
     numbers = block_numbers(model)
     last = max(numbers.values())
     names = {parameter: name for name, parameter in model.named_parameters()}
@@ -66,15 +66,15 @@ def _decayed_factors(
 def build_optimizer(
     model: nn.Module, recipe: RecipeSpec, device: torch.device | None = None
 ) -> torch.optim.Optimizer:
-    """In one kernel for all parameters where there is one. With `device`, learning rates are tensors
-    there: a recorded CUDA graph reads them; a number would be recorded as it was.
+    """Build the optimizer, fused into one kernel if possible.
 
-    Raises UserError where the optimizer has nothing to do on this network.
+    With `device`, learning rates are tensors there, so that a recorded CUDA graph reads the current value.
+    Raises UserError if the optimizer has nothing to do for this network.
     """
     rate, spec = recipe.learning_rate, recipe.optimizer
     groups = parameter_groups(model, recipe)
     if device is not None:
-        # A tensor of its own for each group: factors differ.
+        # One tensor per group, since factors differ.
         for group in groups:
             group["lr"] = torch.tensor(rate, device=device)
     own = spec.model_dump(exclude={"name"})
@@ -119,11 +119,11 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
 
 
 def init_state(optimizer: torch.optim.Optimizer) -> None:
-    """Give every parameter the state that SGD and Adam make in their first step, where it has none.
+    """Create the state that SGD and Adam would create in their first step, unless it exists.
 
-    That step then does what it does without: momentum * 0 + gradient. A CUDA graph is recorded with
-    these tensors, and a step whose memory runs out is undone before the optimizer asks for more.
-    Other optimizers keep to their own way.
+    The first step gives the same result: momentum * 0 + gradient. A CUDA graph needs these tensors when it is
+    recorded, and a step can only be undone if the optimizer allocates no memory. Other optimizers are not
+    changed.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:
@@ -138,7 +138,7 @@ def init_state(optimizer: torch.optim.Optimizer) -> None:
 
 
 def state_tensors(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """All tensors of its state: what a step changes besides parameters."""
+    """Return all tensors of the state, which a step changes in addition to the parameters."""
     states = optimizer.state.values()
     return [value for state in states for value in state.values() if isinstance(value, Tensor)]
 
@@ -146,7 +146,7 @@ def state_tensors(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 def dump_state(
     model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Its state as tensors, KEY/NAME of the parameter, and as numbers that JSON can hold."""
+    """Return the state as tensors, named KEY/NAME of the parameter, and as numbers for JSON."""
     tensors: dict[str, Tensor] = {}
     numbers: dict[str, Any] = {"groups": [_counters(group) for group in optimizer.param_groups]}
     for key, name, value in _walk_state(model, optimizer):
@@ -163,7 +163,7 @@ def restore_state(
     tensors: Mapping[str, Tensor],
     numbers: Mapping[str, Any],
 ) -> None:
-    """Undo `dump_state`. Raises ValueError where a tensor is not of this network."""
+    """The inverse of `dump_state`. Raises ValueError if a tensor doesn't match this network."""
     parameters = dict(model.named_parameters())
     optimizer.state.clear()
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
@@ -180,7 +180,7 @@ def restore_state(
 
 
 def _like(value: Tensor, parameter: nn.Parameter, group: dict, key: str) -> Tensor:
-    """A tensor of the parameter's shape gets its device and layout; a counter stays where it was."""
+    """Move a tensor with the parameter's shape to its device and layout; a counter is not moved."""
     if key == "step":
         moves = group.get("fused") or group.get("capturable")
         return value.to(parameter.device, copy=True) if moves else value.clone()
@@ -198,5 +198,5 @@ def _walk_state(
 
 
 def _counters(group: dict) -> dict[str, float]:
-    # Lamb counts its steps here, in a tensor on the CPU.
+    # Lamb stores its number of steps here, in a tensor on the CPU.
     return {key: float(group[key]) for key in ("step",) if key in group}

@@ -1,4 +1,4 @@
-"""Why a training failed, where its network or its recipe is at fault: one line instead of a traceback."""
+"""Explain a failed training in one line if network or recipe are at fault."""
 
 import torch
 
@@ -20,9 +20,9 @@ def explain_failure(
     device: torch.device,
     error: Exception,
 ) -> None:
-    """Raise UserError where `error` came because of the images' size, or of the layout asked for.
+    """Raise UserError if `error` was caused by the image size or the memory layout.
 
-    `meta` is of the job's dataset. Both are tried, which takes a step at most.
+    `meta` is that of the job's dataset. Both causes are checked by at most one step.
     """
     if isinstance(error, UserError):
         return

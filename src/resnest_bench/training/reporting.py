@@ -1,4 +1,4 @@
-"""What a person sees of a training: a bar in a terminal, plain lines in the log."""
+"""Show the progress of a training: a bar in a terminal, lines in the log."""
 
 import logging
 import sys
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def terminal_bars() -> AbstractContextManager[Progress | None]:
-    """Bars on standard error, where that is a terminal; else None."""
+    """Return progress bars on standard error if it is a terminal; else None."""
     if not sys.stderr.isatty():
         return nullcontext()
     return Progress(
@@ -39,7 +39,7 @@ def terminal_bars() -> AbstractContextManager[Progress | None]:
 
 
 class Reporter:
-    """One training's bar among `bars`, and its lines in the log."""
+    """The bar and the log lines of one training."""
 
     def __init__(self, title: str, bars: Progress | None = None) -> None:
         self.title, self.bars = title, bars
@@ -47,7 +47,7 @@ class Reporter:
 
     @contextmanager
     def progress_bar(self, total_steps: int, done_steps: int = 0) -> Iterator[None]:
-        """Show a bar meanwhile."""
+        """Show the bar during the context."""
         if self.bars is None:
             yield
             return

@@ -1,4 +1,4 @@
-"""Which jobs a command asks for, and whether this device can run them."""
+"""Find the jobs that a command requests, and check whether this device can run them."""
 
 from collections.abc import Sequence
 
@@ -10,20 +10,18 @@ from resnest_bench.specs import RecipeSpec, StudySpec
 
 
 def check_recipe(recipe: RecipeSpec, device: torch.device) -> None:
-    """Raise UserError for what this device can't do."""
+    """Raise UserError if this device can't run the recipe."""
     if recipe.mode == "cudagraph" and device.type != "cuda":
         raise UserError(
-            "the recipe asks for mode cudagraph, which needs an NVIDIA GPU, but this runs on a CPU: "
-            "take auto, eager or compiled"
+            "mode cudagraph needs an NVIDIA GPU, but this job runs on a CPU: choose auto, eager or compiled"
         )
     if recipe.precision == "tf32" and device.type != "cuda":
         raise UserError(
-            "the recipe asks for precision tf32, which needs an NVIDIA GPU, but this runs on a CPU: "
-            "take fp32 or bf16"
+            "precision tf32 needs an NVIDIA GPU, but this job runs on a CPU: choose fp32 or bf16"
         )
 
 
-def jobs_asked(
+def requested_jobs(
     study: StudySpec,
     kind: str,
     dataset: str,
@@ -31,13 +29,11 @@ def jobs_asked(
     variant: str,
     seeds: Sequence[int] | None = None,
 ) -> list[Job]:
-    """The jobs of `run_job`. Raises UserError where the study neither asks for one nor may add it."""
+    """Return the jobs for `run_job`. Raises UserError if the study neither has a job nor may add it."""
     jobs = [Job(kind, dataset, recipe, variant, seed) for seed in seeds or study.seeds]
     place = (kind, dataset, recipe, variant)
-    if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.jobs()):
-        raise UserError(
-            f"study {study.study!r} does not ask for {jobs[0]}: see `resnest-bench plan`"
-        )
+    if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.own_jobs()):
+        raise UserError(f"study {study.study!r} has no job {jobs[0]}: see `resnest-bench plan`")
     added = study.adaptive.steps(study.seeds) if study.adaptive and kind == "train" else []
     allowed = [*study.seeds, *(seed for step in added for seed in step)]
     for job in jobs:

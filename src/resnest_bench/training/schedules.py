@@ -9,7 +9,7 @@ ONE_CYCLE_START = 1 / 25
 
 
 def learning_rate(step: int, steps_per_epoch: int, recipe: RecipeSpec) -> float:
-    """Learning rate of step 0, 1, ... of a run.
+    """Return the learning rate of step 0, 1, ... of a run.
 
     Linear warm-up: peak * (step + 1) / warmup, so that the first step moves. Then, with t from 0 right
     after the warm-up to 1 at the end, and the floor `min_learning_rate`:
@@ -17,7 +17,7 @@ def learning_rate(step: int, steps_per_epoch: int, recipe: RecipeSpec) -> float:
     - cosine (Loshchilov and Hutter, arXiv:1608.03983, one period):
       floor + (peak - floor) / 2 * (1 + cos(pi * t))
     - linear: floor + (peak - floor) * (1 - t)
-    - step: peak * step_factor ** (epochs of step_epochs that are over), not below the floor
+    - step: peak * step_factor ** (number of step_epochs that have passed), not below the floor
     - one_cycle (Smith and Topin, arXiv:1708.07120): its warm-up is half a cosine from peak / 25; then
       as cosine
     - constant: the peak
@@ -44,5 +44,5 @@ def learning_rate(step: int, steps_per_epoch: int, recipe: RecipeSpec) -> float:
 
 
 def _half_cosine(start: float, end: float, t: float) -> float:
-    """From `start` at t = 0 to `end` at t = 1."""
+    """Interpolate along half a cosine from `start` at t = 0 to `end` at t = 1."""
     return end + (start - end) / 2 * (1 + math.cos(math.pi * t))

@@ -1,6 +1,6 @@
-"""One update of a network: forward, loss, backward, SGD, and the sums of the epoch.
+"""One update of a network: forward, loss, backward, optimizer, and the sums of the epoch.
 
-Where memory runs out, the step is undone and done over in pieces (`training.micro_batching`).
+If memory runs out, the step is undone and repeated in micro-batches (`training.micro_batching`).
 """
 
 import copy
@@ -30,7 +30,7 @@ from resnest_bench.training.execution import (
 )
 from resnest_bench.training.isolation import find_crash
 from resnest_bench.training.losses import compute_loss, distillation_loss
-from resnest_bench.training.micro_batching import Undo, pieces, smaller
+from resnest_bench.training.micro_batching import Undo, halve_micro_batch, split_batch
 from resnest_bench.training.optimizer import (
     build_optimizer,
     init_state,
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 def set_train_mode(model: nn.Module, recipe: RecipeSpec) -> None:
-    """Training mode; a frozen backbone keeps its norm statistics and drops nothing."""
+    """Set training mode. A frozen backbone keeps its norm statistics and has no dropout."""
     if recipe.trainable == "head":
         model.eval()
         head_module(model).train()
@@ -52,12 +52,12 @@ def set_train_mode(model: nn.Module, recipe: RecipeSpec) -> None:
 
 @dataclass
 class EpochSums:
-    """Loss and hits of an epoch, summed on the device: nothing waits for them."""
+    """Sums of loss and hits of an epoch on the device, without synchronisation."""
 
     loss: Tensor
     hits: Tensor
     num_steps: Tensor
-    bad_step: Tensor  # the first step, from 1, whose loss was not finite; 0 for none
+    bad_step: Tensor  # the first step, from 1, whose loss is not finite; 0 for none
     num_images: int = 0
 
     @classmethod
@@ -83,19 +83,19 @@ class EpochSums:
         self.hits += (logits_BK.detach().argmax(dim=1) == labels_B).sum()
 
     def means(self) -> tuple[float, float]:
-        """Mean loss and accuracy so far. Waits for the device."""
+        """Return mean loss and accuracy so far. Synchronises with the device."""
         return float(self.loss) / self.num_images, int(self.hits) / self.num_images
 
 
 @dataclass
 class TrainStep:
-    """Calling it does one update of `model`, on a batch that is on its device.
+    """A callable that does one update of `model` with a batch on its device.
 
-    With `capture` the step is recorded once for each shape of a batch and replayed from then on; the
-    learning rate and the batch go into static tensors. Where recording fails, steps are run eagerly.
+    With `capture`, the step is recorded once per shape of a batch, and replayed from then on; learning rate and
+    batch are copied into static tensors. If recording fails, steps are run eagerly.
 
-    Where a batch does not fit into memory, `execution` gets a micro-batch size, which all later
-    steps keep, and `on_smaller` hears of it. Without `may_shrink` the error is raised instead.
+    If a batch does not fit into memory, `execution` gets a micro-batch size for all later steps, and
+    `on_smaller` is called. Without `may_shrink`, the error is raised instead.
     """
 
     model: nn.Module
@@ -107,7 +107,7 @@ class TrainStep:
     may_shrink: bool = True
     on_smaller: Callable[[Execution], None] = lambda execution: None
     class_weights_K: Tensor | None = None
-    # Logits of a batch, where the recipe has a teacher; in evaluation mode.
+    # Returns the teacher's logits of a batch, in evaluation mode; None without a teacher.
     teacher: nn.Module | None = None
     network: Callable[[Tensor], Tensor] = field(init=False)
 
@@ -134,9 +134,9 @@ class TrainStep:
     def __call__(
         self, images_BCHW: Tensor, target: Tensor, learning_rate: float, seed: int
     ) -> None:
-        """`target`: labels (B,) or class probabilities (B, K). `seed` is dropout's, for this step.
+        """Do one update. `target` is labels (B,) or class probabilities (B, K), `seed` is for dropout.
 
-        Raises UserError where not even pieces of MIN_MICRO_BATCH images fit into memory.
+        Raises UserError if not even MIN_MICRO_BATCH images fit into memory.
         """
         set_learning_rate(self.optimizer, learning_rate)
         self.randomness.seed(seed)
@@ -151,12 +151,12 @@ class TrainStep:
 
     @property
     def trained(self) -> TrainedState:
-        """What a checkpoint keeps."""
+        """The state for a checkpoint."""
         return TrainedState(self.model, self.optimizer, self.average and self.average.module)
 
     @property
     def final_model(self) -> nn.Module:
-        """What is evaluated and kept: the averaged weights where the recipe asks for them."""
+        """The model to evaluate and keep: with averaged weights if the recipe has them."""
         return self.model if self.average is None else self.average.module
 
     def _update(self) -> None:
@@ -171,12 +171,12 @@ class TrainStep:
 
     def _step_that_fits(self, images_BCHW: Tensor, target: Tensor, seed: int) -> None:
         if self.undo is None:
-            # The optimizer then asks for no memory: what comes before it can be undone, it can't.
+            # Then the optimizer allocates no memory: its update can't be undone, unlike what precedes it.
             init_state(self.optimizer)
             self.undo = Undo(self.model, self.sums.tensors)
         self.undo.keep()
         while not self._fits(images_BCHW, target):
-            # The same images again, and dropout from the start of its draws.
+            # Repeat with the same images and the same random numbers for dropout.
             self.optimizer.zero_grad(set_to_none=True)
             free_memory(self.device)
             self.undo.restore()
@@ -184,7 +184,7 @@ class TrainStep:
         self._update()
 
     def _fits(self, images_BCHW: Tensor, target: Tensor) -> bool:
-        """Compute gradients, or take smaller pieces from now on where memory runs out."""
+        """Compute gradients; if memory runs out, use smaller micro-batches from now on."""
         try:
             self._gradients(images_BCHW, target)
         except Exception as error:
@@ -195,27 +195,27 @@ class TrainStep:
         return True
 
     def _shrink(self, whole: int, error: Exception) -> None:
-        size = smaller(whole, error)
+        size = halve_micro_batch(whole, error)
         log.warning(
             "memory ran out (%s): going on with %d images at once, whose gradients are added up to "
             "the batch's; batch norm sees no more than these",
             first_line(error),
             size,
         )
-        # Pieces have a shape that nothing was compiled for, and are large enough not to need it.
+        # Micro-batches have another shape than the compiled one, and are large enough to run eagerly.
         self.execution = replace(self.execution, mode="eager", micro_batch_size=size)
         self.on_smaller(self.execution)
 
     def _at_once(self, num: int) -> int:
-        """How many of `num` images go through the network at a time."""
+        """Return how many of `num` images go through the network at a time."""
         accumulated = math.ceil(num / self.recipe.accumulation_steps)
         return min(self.execution.micro_batch_size or num, accumulated)
 
     def _gradients(self, images_BCHW: Tensor, target: Tensor) -> None:
-        """Put the gradient of the batch's mean loss into the parameters, and add to the sums."""
+        """Compute the gradient of the batch's mean loss, and add to the sums."""
         self.optimizer.zero_grad(set_to_none=True)
         whole, losses, logits = len(target), [], []
-        for images_bCHW, part in pieces(images_BCHW, target, self._at_once(whole)):
+        for images_bCHW, part in split_batch(images_BCHW, target, self._at_once(whole)):
             logits_bK = self._logits(images_bCHW)
             loss = self._loss(images_bCHW, logits_bK.float(), part)
             if len(part) < whole:
@@ -239,11 +239,11 @@ class TrainStep:
         return (1 - asked.weight) * loss + asked.weight * taught
 
     def _logits(self, images_BCHW: Tensor) -> Tensor:
-        """Raises UserError where batch norm would see one value in each channel."""
+        """Run the network. Raises UserError if batch norm would see one value per channel."""
         try:
             return self._forward(images_BCHW)
         except ValueError as error:
-            # torch's own check; networks without batch norm train on single images.
+            # The text of torch's own check, since networks without batch norm can train on single images.
             if "more than 1 value per channel" not in str(error):
                 raise
             raise UserError(
@@ -254,7 +254,7 @@ class TrainStep:
             ) from error
 
     def _forward(self, images_BCHW: Tensor) -> Tensor:
-        # Another shape would be compiled anew: an epoch's last, smaller batch is not worth that.
+        # Another shape would be compiled again, which an epoch's last, smaller batch is not worth.
         usual = math.ceil(self.recipe.batch_size / self.recipe.accumulation_steps)
         whole = len(images_BCHW) == usual
         return self._run(self.network if whole else self.model, images_BCHW)
@@ -275,10 +275,10 @@ class TrainStep:
             except RuntimeError as error:
                 log.warning("a CUDA graph can't be recorded, so steps are run eagerly: %s", error)
                 self.capture, self.execution = None, replace(self.execution, mode="eager")
-            # Recording drew random numbers.
+            # Recording has used random numbers.
             self.randomness.seed(seed)
         if self.capture is None:
-            # Each recording keeps the memory of a whole step, which may be what was missing.
+            # Each recording keeps the memory of a whole step, which may be needed now.
             self.recorded.clear()
             free_memory(self.device)
             self._step_that_fits(images_BCHW, target, seed)
@@ -307,9 +307,9 @@ class TrainStep:
 def make_step(
     model: nn.Module, recipe: RecipeSpec, device: torch.device, execution: Execution, **options: Any
 ) -> TrainStep:
-    """Steps of `model`, which is changed in place: to the device, fast form and layout.
+    """Make steps of `model`, which is moved to the device and optimised in place.
 
-    `options`: those of TrainStep.
+    `options` are those of TrainStep.
     """
     model = prepared_network(model.to(device), execution)
     rates_on = device if execution.mode == "cudagraph" else None
@@ -326,8 +326,8 @@ def probe_step_maker(
     num_classes: int,
     in_chans: int = 3,
 ) -> StepMaker:
-    """Steps of copies of `model` on random images, to be timed."""
-    # Seen as a whole batch, or the compiled network would not be run.
+    """Return a maker of steps on copies of `model` with random images, for timing."""
+    # The recipe's batch size, else the compiled network would not be used.
     recipe = recipe.model_copy(update={"batch_size": batch_size})
     generator = torch.Generator().manual_seed(0)
     shape = (batch_size, in_chans, image_size, image_size)
@@ -346,9 +346,9 @@ def probe_step_maker(
 def probe_steps(
     model: nn.Module, device: torch.device, *probe: Any
 ) -> tuple[StepMaker, CrashCheck]:
-    """What makes the steps to be timed, and what says first whether one of them would crash.
+    """Return the maker of steps for timing, and the check whether one of them would crash.
 
-    `probe`: recipe, batch size, image size, numbers of classes and of channels.
+    `probe` is recipe, batch size, image size, number of classes and of channels.
     """
     recipe, *sizes = probe
     maker = probe_step_maker(model, recipe, device, *sizes)
@@ -356,10 +356,9 @@ def probe_steps(
 
 
 def crash_check(model: nn.Module, device: torch.device, *probe: Any) -> CrashCheck:
-    """Tries a step in a process of its own where the layout is known to crash some networks.
+    """Return a check that tries a step in a separate process if the layout crashes some networks.
 
-    That costs an import of torch, so that it is done only where `models.may_crash` says so.
-    `probe`: recipe, batch size, image size, numbers of classes and of channels, as for
+    It takes an import of torch, so it is only done if `models.may_crash` returns true. `probe` is as in
     `probe_step_maker`.
     """
     risky = device.type == "cpu" and may_crash(model)
@@ -382,7 +381,7 @@ def _try_step(
     num_classes: int,
     in_chans: int = 3,
 ) -> None:
-    """Two steps: what the first one has overwritten, the second one stumbles over."""
+    """Run two steps: if the first one corrupts memory, the second one crashes."""
     sizes = (batch_size, image_size, num_classes, in_chans)
     maker = probe_step_maker(model, recipe, device, *sizes)
     step = maker(execution)

@@ -93,3 +93,9 @@ def test_one_dataset_has_no_ranks(tmp_path):
     study = many_study(1)
     assert len(choose_experiments(study)) == 1
     assert compare_datasets(study, StudyResults(study, study.paths(tmp_path)).runs) is None
+
+
+def test_trainings_and_fine_tunings_are_not_ranked_together(study):
+    kinds = {experiment.kind for experiment in choose_experiments(study)}
+    assert len(kinds) == 1
+    assert {job.kind for job in study.jobs()} > kinds

@@ -62,7 +62,7 @@ def test_half_an_archive_leaves_nothing(tmp_path, suffix):
     noise = bytes(i * i % 251 for i in range(40_000))
     write_archive(whole, {"a.txt": noise, "b.txt": noise})
     archive.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    with pytest.raises(UserError, match="get the archive again"):
+    with pytest.raises(UserError, match="half"):
         unpack(archive, tmp_path / "downloads")
     assert not list(tmp_path.rglob("a.txt"))
 
@@ -105,7 +105,7 @@ def test_a_method_of_compression_that_is_not_known_is_refused(tmp_path):
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path):
     (tmp_path / "page.zip").write_text("<html>not found</html>")
-    with pytest.raises(UserError, match=r"must be a whole \.zip"):
+    with pytest.raises(UserError, match=r"page\.zip"):
         unpack(tmp_path / "page.zip", tmp_path / "downloads")
 
 

@@ -33,7 +33,7 @@ def make_recipe(**changes):
 
 
 def make_draws(num, seed=0, **recipe):
-    return Draws.of(make_recipe(**recipe), num, 32, rng(seed))
+    return Draws.draw(make_recipe(**recipe), num, 32, rng(seed))
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_several_batches_at_once_are_each_as_alone(policy):
         augment_batch(batch, drawn, make_recipe(**recipe))
         for batch, drawn in zip(images.split(8), parts, strict=True)
     ]
-    together = augment_batch(images, Draws.joined(parts), make_recipe(**recipe))
+    together = augment_batch(images, Draws.concatenate(parts), make_recipe(**recipe))
     assert torch.equal(together, torch.cat(alone))
     assert not torch.equal(together, images)
 

@@ -71,7 +71,7 @@ def test_validation_images_are_used_as_stated(arrays, tmp_path):
     assert (len(held.train), held.meta.reading.num_given_validation) == (9, 3)
     assert (held.train.image(6)[..., 0] == arrays["val_images"][0]).all()
     assert len(prepare_at(path, tmp_path / "2", validation="train").train) == 9
-    with pytest.raises(UserError, match="has test_images: say ignore"):
+    with pytest.raises(UserError, match=r"has test_images: .*hold_out"):
         prepare_at(path, tmp_path / "3", validation="test")
     path = save(tmp_path, arrays, test_images=None, test_labels=None)
     assert len(prepare_at(path, tmp_path / "4", validation="test").test) == 3
@@ -81,12 +81,12 @@ def test_validation_images_are_used_as_stated(arrays, tmp_path):
 
 
 MISTAKES = {
-    r"one label, but train_labels is \(6, 2\)": {"train_labels": np.zeros((6, 2), np.uint8)},
-    r"only 2D sets": {"train_images": np.zeros((6, 28, 28, 28), np.uint8)},
-    r"must be uint8, but is float64": {"train_images": np.zeros((6, 28, 28))},
+    r"\(6, 2\) for train_labels": {"train_labels": np.zeros((6, 2), np.uint8)},
+    r"train_images.*2D": {"train_images": np.zeros((6, 28, 28, 28), np.uint8)},
+    r"uint8, but got float64": {"train_images": np.zeros((6, 28, 28))},
     r"Python objects, which are never loaded": {"notes": np.array([{}])},
     r"whole numbers": {"train_labels": np.full((6, 1), 0.5)},
-    r"images and labels of train and test, but holds train, val": {"test_labels": None},
+    r"train and test, but got train, val": {"test_labels": None},
     r"must hold train_images": {"train_images": None},
 }
 
@@ -98,8 +98,8 @@ def test_what_is_no_set_is_said(message, arrays, tmp_path):
 
 
 def test_no_file_and_no_archive_are_said(tmp_path):
-    with pytest.raises(UserError, match=r"datasets\.med\.path must be a \.npz file"):
+    with pytest.raises(UserError, match=r"datasets\.med\.path .*\.npz"):
         prepare_at(tmp_path, tmp_path)
     (tmp_path / "x.npz").write_bytes(b"no zip")
-    with pytest.raises(UserError, match=r"whole \.npz file"):
+    with pytest.raises(UserError, match=r"\.npz file"):
         prepare_at(tmp_path / "x.npz", tmp_path)

@@ -63,10 +63,10 @@ def test_the_classes_may_lie_in_one_folder_of_an_archive(wrapped, tmp_path):
 def test_split_is_for_folders_without_parts_alone(tmp_path):
     for part in ("train", "test"):
         fill(tmp_path / "pets" / part, 2)
-    with pytest.raises(UserError, match=r"holds test, train: leave out split"):
+    with pytest.raises(UserError, match=r"got test, train .*split"):
         prepare_at(tmp_path / "pets", tmp_path, split={})
     fill(tmp_path / "flat", 1)
-    with pytest.raises(UserError, match=r"state split: \{test_fraction"):
+    with pytest.raises(UserError, match=r"set split: \{test_fraction"):
         prepare_at(tmp_path / "flat", tmp_path)
     with pytest.raises(UserError, match="only one of cat, dog"):
         prepare_at(tmp_path / "flat", tmp_path, split={})
@@ -109,21 +109,21 @@ def test_validation_images_stand_in_for_test_images(three, tmp_path):
     with pytest.raises(UserError, match="has test/: say ignore"):
         prepare_at(three, tmp_path, validation="test")
     (three / "test").rename(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match=r"rename 'valid' to 'test', or state validation: test"):
+    with pytest.raises(UserError, match=r"rename 'valid' to 'test', or set validation: test"):
         prepare_at(three, tmp_path)
     assert grays(prepare_at(three, tmp_path, validation="test").test) == [20, 21, 210, 211]
     (three / "valid").rename(three / "dev")
-    with pytest.raises(UserError, match="must hold train/ and val/"):
+    with pytest.raises(UserError, match="train/ and val/"):
         prepare_at(three, tmp_path, validation="test")
 
 
 def test_a_validation_folder_must_be_one_and_of_known_classes(three, tmp_path):
     (three / "valid" / "bird").mkdir()
     Image.new("RGB", (8, 8)).save(three / "valid" / "bird" / "0.png")
-    with pytest.raises(UserError, match="classes of train alone, but has bird"):
+    with pytest.raises(UserError, match=r"classes of train.*bird"):
         prepare_at(three, tmp_path, validation="hold_out")
     (three / "val").mkdir()
-    with pytest.raises(UserError, match="has val, valid: merge them"):
+    with pytest.raises(UserError, match=r"val, valid .*merge them"):
         prepare_at(three, tmp_path, validation="train")
 
 
@@ -149,7 +149,7 @@ def test_groups_are_dealt_by_the_fraction(fraction, tested):
 
 def test_groups_that_leave_a_class_in_one_part_are_refused():
     labels_N, groups_N = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 0, 0, 1, 2, 3])
-    with pytest.raises(UserError, match=r"does not for a, with seed 0"):
+    with pytest.raises(UserError, match=r"seed 0 .* for a:"):
         choose_test_images(labels_N, groups_N, 0.5, 0, ("a", "b"))
     with pytest.raises(UserError, match="at least two groups"):
         choose_test_images(labels_N, np.zeros(6, dtype=int), 0.5, 0, ("a", "b"))

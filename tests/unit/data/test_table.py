@@ -104,13 +104,13 @@ def replace_row(number, **fields):
 
 
 MISTAKES = {
-    r"1 of 4 are missing .*: a/9\.png: state root": (HEADER, replace_row(0, image="a/9.png")),
+    r"1 of 4 are missing .*: a/9\.png: set root": (HEADER, replace_row(0, image="a/9.png")),
     r"test has bird, which train lacks": (HEADER, replace_row(2, label="bird")),
     r"several: a/0\.png \(cat and dog\)": (HEADER, replace_row(1, image="./a/0.png")),
     r"column 'label', but 1 row \(.*: 3\) has none": (HEADER, replace_row(2, label=" ")),
     r"'tests' \(1 row\)": (HEADER, replace_row(2, split="tests")),
-    r"there is '' \(1 row\)": (HEADER, replace_row(2, split="")),
-    r"none of test: add them, or say validation: test": (
+    r"'' \(1 row\)": (HEADER, replace_row(2, split="")),
+    r"for test: .*validation: test": (
         HEADER,
         [(*row[:2], row[2].replace("test", "VAL")) for row in ROWS],
     ),
@@ -121,9 +121,9 @@ MISTAKES = {
         (*HEADER, "Group"),
         [(*row, "x") for row in ROWS],
     ),
-    r"'label' must be there once": (("image", "label", "label"), ROWS),
-    r"line 3: every row must have 3 values.*has 4": (HEADER, [ROWS[0], (*ROWS[1], "x")]),
-    r"must say which images are for testing.*state split": (
+    r"'label' must be unique": (("image", "label", "label"), ROWS),
+    r"line 3: .*3 values.*4": (HEADER, [ROWS[0], (*ROWS[1], "x")]),
+    r"must say which images are for testing.*set split": (
         ("image", "label"),
         [row[:2] for row in ROWS],
     ),
@@ -131,8 +131,8 @@ MISTAKES = {
         (*HEADER, "group"),
         [(*row, "x") for row in ROWS],
     ),
-    r"column 'group'.*group of its own": ((*HEADER, "group"), [(*row, "") for row in ROWS]),
-    r"must name images, but names none": (HEADER, []),
+    r"column 'group'": ((*HEADER, "group"), [(*row, "") for row in ROWS]),
+    r"must name images": (HEADER, []),
     r"at least two different labels, but has cat": (
         HEADER,
         [(image, "cat", part) for image, _, part in ROWS],
@@ -159,12 +159,12 @@ def test_many_missing_images_are_listed_in_one_file(folder, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("l.xlsx", b"", "ends in '.xlsx'"),
+        ("l.xlsx", b"", "but got .xlsx"),
         ("l.csv", b"image;label;split\n", "separated by commas"),
         ("l.csv", b"image,label\n\xff\xfe,x\n", "UTF-8"),
         ("l.csv", b'image,label\n"a,b\n', "must be a table"),
-        ("l.csv", b"", "has none"),
-        ("l.parquet", b"PAR1", "whole Parquet file"),
+        ("l.csv", b"", "columns image and label"),
+        ("l.parquet", b"PAR1", "Parquet file"),
     ],
 )
 def test_what_is_no_table_is_said(name, content, message, tmp_path):
@@ -177,7 +177,7 @@ def test_no_table_and_no_number_of_parquet_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"datasets\.pets\.path must be a table, but .* a folder"):
         list_images(make_spec(tmp_path), "pets")
     parquet.write_table(pa.table({"image": ["a"], "label": [0.5]}), tmp_path / "l.parquet")
-    with pytest.raises(UserError, match=r"text or whole numbers, but has 0\.5"):
+    with pytest.raises(UserError, match=r"text or whole numbers, but got 0\.5"):
         list_images(make_spec(tmp_path / "l.parquet"), "pets")
 
 
@@ -201,7 +201,7 @@ def test_validation_images_are_left_out_held_out_or_trained_on(with_validation, 
     joined = prepare_at(with_validation, tmp_path / "2", validation="train")
     assert joined.train.labels.tolist() == [0, 0, 1]
     assert joined.meta.reading.num_given_validation == 0
-    with pytest.raises(UserError, match="has one: say ignore"):
+    with pytest.raises(UserError, match=r"has one: .*hold_out"):
         prepare_at(with_validation, tmp_path / "3", validation="test")
 
 
@@ -209,7 +209,7 @@ def test_validation_images_may_be_the_test_images(folder, tmp_path):
     rows = [(*row[:2], row[2].replace("test", "val")) for row in ROWS]
     data = prepare_at(write_csv(folder / "l.csv", rows), tmp_path, validation="test")
     assert (len(data.train), len(data.test)) == (2, 2)
-    with pytest.raises(UserError, match="has none: leave out validation"):
+    with pytest.raises(UserError, match=r"validation part.*has none"):
         prepare_at(write_csv(folder / "m.csv"), tmp_path, validation="train")
 
 
@@ -246,5 +246,5 @@ def test_scenes_stay_whole_on_real_photos(test_data, tmp_path):
 
 
 def test_parts_and_split_are_not_both_stated(folder):
-    with pytest.raises(UserError, match="says the part of each image: leave out split"):
+    with pytest.raises(UserError, match="split is for data without parts"):
         list_images(make_spec(write_csv(folder / "l.csv"), split={}), "pets")

@@ -113,10 +113,10 @@ def test_packed_files_have_the_official_md5(tmp_path, monkeypatch):
         (
             PIXELS[:, :20, :20],
             LABELS,
-            r"28x28 pixels with a label each, but train is \(4, 20, 20\)",
+            r"28x28 pixels .*\(4, 20, 20\)",
         ),
         (PIXELS, LABELS[:3], r"with labels \(3,\)"),
-        (PIXELS, LABELS + 7, r"from 0 to 9, but train has 16"),
+        (PIXELS, LABELS + 7, r"0 to 9, but got 16"),
     ],
 )
 def test_what_is_not_mnist_is_said(images, labels, message, tmp_path):
@@ -128,10 +128,10 @@ def test_what_is_not_mnist_is_said(images, labels, message, tmp_path):
 def test_damaged_and_missing_files_are_said(tmp_path):
     write_mnist(tmp_path / "raw")
     (tmp_path / "raw" / "train-images-idx3-ubyte").write_bytes(idx(PIXELS)[:-1])
-    with pytest.raises(UserError, match=r"must be a whole idx file.*holds 3135 bytes"):
+    with pytest.raises(UserError, match=r"idx file.*holds 3135 bytes"):
         prepare_at("mnist", tmp_path, tmp_path)
     (tmp_path / "data").mkdir()
-    with pytest.raises(UserError, match=r"datasets\.some\.path must hold train-images.*lacks them"):
+    with pytest.raises(UserError, match=r"datasets\.some\.path must hold train-images"):
         prepare_at("kmnist", tmp_path / "data", tmp_path)
 
 

@@ -59,14 +59,15 @@ def test_a_whole_study_has_all_sections_in_order(study, paths):
         "differences",
         "ablation",
         "training",
+        "stability",
         "latency",
         "transfer",
         "coverage",
         "files",
     ]
-    # trade-off; pairs and effects; ablation and radix; one training; sweep, samples, start, drift;
+    # trade-off; pairs, effects and two for several data sets; ablation and radix; one training; sweep, samples, start, drift;
     # transfer and its two recipes; coverage.
-    assert len(page.specs) == 1 + 2 + 2 + 1 + 4 + 3 + 1
+    assert len(page.specs) == 1 + 4 + 2 + 1 + 4 + 3 + 1
     assert not page.open
     targets = [a["href"] for a in page.all("a") if a["href"].startswith("#")]
     assert {f"#{key}" for key in page.sections} <= set(targets)
@@ -85,7 +86,14 @@ def test_what_a_study_does_not_have_is_left_out(tmp_path):
     paths = small.paths(tmp_path)
     write_study(small, paths)
     page = build_page(small, paths)
-    assert page.sections == ["about", "tradeoff", "training", "coverage", "files"]
+    assert page.sections == [
+        "about",
+        "tradeoff",
+        "training",
+        "stability",
+        "coverage",
+        "files",
+    ]
 
 
 @pytest.mark.parametrize("tables", [{}, {"tradeoff": {}}])

@@ -102,7 +102,7 @@ def test_a_python_network_for_rgb(python):
     assert build_model(python("for_rgb"), 5)(torch.zeros(2, 3, 8, 8)).shape == (2, 5)
     with pytest.raises(UserError, match=r"1 channel, but for_rgb takes no in_chans"):
         build_model(python("for_rgb"), 5, in_chans=1)
-    with pytest.raises(UserError, match=r"takes images of 8x8 in RGB, but .* 4 channels"):
+    with pytest.raises(UserError, match=r"8x8 in RGB, but .* 4 channels"):
         check_image(python("ignoring"), 8, 4)
 
 
@@ -140,7 +140,7 @@ def test_weights_of_rgb_in_a_network_for_more_channels(in_chans):
 
 def test_weights_of_other_channels_are_refused():
     four, gray = (build_model(RESNEST, 5, in_chans=c) for c in (4, 1))
-    with pytest.raises(UserError, match=r"has other shapes in conv1.weight"):
+    with pytest.raises(UserError, match=r"conv1.weight"):
         apply_weights(gray, four.state_dict(), "here")
 
 

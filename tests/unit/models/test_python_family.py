@@ -100,12 +100,12 @@ def test_to_read_a_study_runs_nothing(folder):
         ),
         ("def Net(:\n", r"line 1: "),
         ("import sys\nsys.exit(3)\n", r"line 2: SystemExit: 3"),
-        ("def Net(num_classes):\n    return 'text'\n", "must give an nn.Module, but gave a str"),
+        ("def Net(num_classes):\n    return 'text'\n", "an nn.Module, but got a str"),
         ("x = 1\n", "must define Net"),
         ("def Net():\n    pass\n", r"TypeError: .*num_classes"),
         (
             "from torch import nn\ndef Net(num_classes):\n    return nn.Flatten()\n",
-            "classifier can't be told",
+            "get_classifier",
         ),
         (
             "from torch import nn\ndef Net(num_classes):\n    return nn.Linear(3, 1000)\n",

@@ -84,5 +84,5 @@ def test_a_mistake_in_a_table_stops_the_plan(table, tmp_path):
     study = make_table_study(tmp_path, source="table", path=str(table), image_size=32)
     check_study(study, tmp_path / "results")
     table.write_text(table.read_text().replace(",test", ",tset"))
-    with pytest.raises(UserError, match="there is 'tset'"):
+    with pytest.raises(UserError, match="got 'tset'"):
         check_study(study, tmp_path / "results")

@@ -11,7 +11,7 @@ from PIL import Image
 from resnest_bench.data import prepare
 from resnest_bench.errors import UserError
 from resnest_bench.planning.clock import Clock
-from resnest_bench.planning.datasets import find_place, inspect_dataset
+from resnest_bench.planning.datasets import find_part_and_class, inspect_dataset
 from support.records_factory import CONFIG, make_study
 
 CLOCK = Clock(torch.device("cpu"))
@@ -125,4 +125,4 @@ def test_an_archive_elsewhere_is_counted_once_it_is_here(tmp_path):
     ],
 )
 def test_members_of_an_archive_have_their_place(name, place):
-    assert find_place(name) == place
+    assert find_part_and_class(name) == place

@@ -130,7 +130,7 @@ def test_a_bad_file_is_named_even_where_its_digest_fits(kept, content):
 def test_a_file_of_another_run_and_none_are_named(kept, tmp_path):
     record, path = kept
     write_predictions(path, LABELS, LABELS, np.log(np.full((60, 3), 1 / 3)))
-    with pytest.raises(UserError, match="not those"):
+    with pytest.raises(UserError, match="another run"):
         read_predictions(path, record)
     with pytest.raises(UserError, match="missing"):
         read_predictions(tmp_path / "gone.npz", record)

@@ -9,7 +9,7 @@ from sklearn import metrics
 from resnest_bench.records import scores
 from resnest_bench.records.metrics import METRICS, SCORES
 from resnest_bench.records.predictions import summarise_rows
-from support.records_factory import random_predictions
+from support.records_factory import make_record, make_study, random_predictions
 
 # (classes, images, accuracy, seed): few images, so that some classes are never predicted.
 CASES = [
@@ -88,7 +88,9 @@ def test_a_figure_that_is_not_defined_is_none():
     assert values["cohen_kappa"] is None
     assert values["top5_accuracy"] is None
     assert values["balanced_accuracy"] == 1
-    assert all(METRICS[name].value(None, None) is None for name in SCORES)
+    study = make_study()
+    record = make_record(study, study.jobs()[0])
+    assert all(METRICS[name].value(record, None) is None for name in SCORES)
 
 
 def test_a_class_without_an_image_is_left_out_of_the_balanced_accuracy():

@@ -49,7 +49,7 @@ def test_all_files_are_written_and_named(study, paths):
     names = {path.name for path in write_tables(study, paths)}
     tables = {
         f"{t}.{e}"
-        for t in ("ablation", "tradeoff", "transfer", "pairs")
+        for t in ("ablation", "tradeoff", "transfer", "pairs", "stability", "seeds_or_images")
         for e in ("csv", "md", "tex")
     }
     more = {
@@ -61,11 +61,17 @@ def test_all_files_are_written_and_named(study, paths):
         "factors.csv",
         "accuracies.csv",
         "standings.csv",
+        "recipe_pairs.csv",
+        "recipe_pairs.md",
         "effects.csv",
         "effects.md",
         "scores.csv",
         "score_pairs.csv",
         "per_class.md",
+        "recipe_pairs.csv",
+        "recipe_pairs.md",
+        "dataset_ranks.csv",
+        "dataset_ranks.md",
     }
     assert names == tables | more
     assert names == {path.name for path in paths.tables.iterdir()}

@@ -312,7 +312,7 @@ def test_a_failed_source_fails_its_fine_tuning_with_a_record(make_study, config,
 
 
 def test_a_job_that_the_study_does_not_ask_for_is_refused(make_study, config, tmp_path):
-    with pytest.raises(UserError, match="does not ask for"):
+    with pytest.raises(UserError, match="has no job"):
         run_job(make_study(config), "train", "high", "r", "A", CPU, tmp_path)
 
 

@@ -17,7 +17,7 @@ from resnest_bench.training import jobs as jobs_module
 from resnest_bench.training import loop
 from resnest_bench.training.execution import Execution, choose, keep
 from resnest_bench.training.jobs import open_checkpoint, run_job
-from resnest_bench.training.micro_batching import MIN_MICRO_BATCH, pieces, smaller
+from resnest_bench.training.micro_batching import MIN_MICRO_BATCH, halve_micro_batch, split_batch
 from resnest_bench.training.step import TrainStep, probe_step_maker
 from support.shortage import MESSAGE, Shortage
 
@@ -82,16 +82,16 @@ def state(step):
 )
 def test_pieces_are_equal_and_few(num, at_once, sizes):
     images, labels = torch.arange(num), torch.arange(num)
-    found = list(pieces(images, labels, at_once))
+    found = list(split_batch(images, labels, at_once))
     assert [len(part) for part, _ in found] == sizes
     assert torch.equal(torch.cat([part for part, _ in found]), images)
     assert all(torch.equal(part, target) for part, target in found)
 
 
 def test_halving_ends_at_the_stated_minimum():
-    assert [smaller(n, MemoryError()) for n in (256, 17, 16)] == [128, 8, 8]
+    assert [halve_micro_batch(n, MemoryError()) for n in (256, 17, 16)] == [128, 8, 8]
     with pytest.raises(UserError, match=r"a step of 15 images does not fit into memory \(CUDA out"):
-        smaller(2 * MIN_MICRO_BATCH - 1, torch.OutOfMemoryError(MESSAGE))
+        halve_micro_batch(2 * MIN_MICRO_BATCH - 1, torch.OutOfMemoryError(MESSAGE))
 
 
 @pytest.mark.parametrize("targets", ["labels", "mixed"])

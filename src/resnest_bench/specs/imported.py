@@ -1,0 +1,140 @@
+"""Results from elsewhere as part of a study (floor 1): their networks, data and jobs."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from resnest_bench.paths import Experiment, Job
+from resnest_bench.specs.adaptive import Extendable
+from resnest_bench.specs.base import Name, check_known
+from resnest_bench.specs.blocks import ImportedBlock
+from resnest_bench.specs.data import DatasetSpec, ImportedDataset
+from resnest_bench.specs.variants import ImportedVariant, VariantSpec
+
+
+class WithImports(Extendable):
+    """The part of a study whose records `resnest-bench import` has made."""
+
+    variants: tuple[VariantSpec, ...]
+    datasets: dict[Name, DatasetSpec]
+    imported: tuple[ImportedBlock, ...] = Field(
+        default=(),
+        description="Path of the YAML list that `resnest-bench import` writes, or the list itself: results "
+        "from elsewhere (docs/import.md)",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_names(cls, values: Any) -> Any:
+        """Networks and data that only imported results have need no entry of their own."""
+        blocks = values.get("imported") if isinstance(values, dict) else None
+        if not isinstance(blocks, list | tuple):
+            return values
+        given = [_as_mapping(block) for block in blocks]
+        names = [name for block in given for name in _as_mapping(block.get("seeds"))]
+        datasets = [block["dataset"] for block in given if isinstance(block.get("dataset"), str)]
+        variants, known = values.get("variants") or (), values.get("datasets") or {}
+        if not isinstance(variants, list | tuple) or not isinstance(known, Mapping):
+            return values
+        listed = {_as_mapping(variant).get("name") for variant in variants}
+        new = [name for name in dict.fromkeys(names) if name not in listed]
+        return {
+            **values,
+            "variants": [*variants, *({"name": name, "family": "imported"} for name in new)],
+            "datasets": {
+                **known,
+                **{name: {"source": "imported"} for name in datasets if name not in known},
+            },
+        }
+
+    def jobs(self) -> list[Job]:
+        raise NotImplementedError
+
+    def own_jobs(self) -> list[Job]:
+        """The jobs that the workflow runs."""
+        return [job for job in self.jobs() if not self.is_imported(job)]
+
+    @property
+    def own_variants(self) -> list[VariantSpec]:
+        """Without those of which only results are known."""
+        return [one for one in self.variants if not isinstance(one, ImportedVariant)]
+
+    @property
+    def own_datasets(self) -> dict[str, DatasetSpec]:
+        """Without those of which only results are known: the others have images."""
+        every = self.datasets.items()
+        return {name: spec for name, spec in every if not isinstance(spec, ImportedDataset)}
+
+    def imported_blocks(self, kind: str) -> list[ImportedBlock]:
+        return [block for block in self.imported if block.kind == kind]
+
+    def imported_jobs(self) -> list[Job]:
+        """The jobs of imported results: nothing runs for them."""
+        return list(self._imported_jobs)
+
+    @functools.cached_property
+    def _imported_jobs(self) -> dict[Job, None]:
+        return {
+            Job(block.kind, block.dataset, block.recipe, variant, seed): None
+            for block in self.imported
+            for variant, seeds in block.seeds.items()
+            for seed in seeds
+        }
+
+    def is_imported(self, job: Job) -> bool:
+        """Whether the job's record was imported."""
+        return job in self._imported_jobs
+
+    @functools.cached_property
+    def imported_experiments(self) -> tuple[Experiment, ...]:
+        """Every (kind, dataset, recipe) of imported results."""
+        every = (Experiment(block.kind, block.dataset, block.recipe) for block in self.imported)
+        return tuple(dict.fromkeys(every))
+
+
+def _as_mapping(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    return value.model_dump() if hasattr(value, "model_dump") else {}
+
+
+def check_runnable(where: str, name: str, variants: Mapping[str, VariantSpec]) -> None:
+    """Raise ValueError for a name that is none of `variants`, or of which only results are known."""
+    check_known(where, name, variants)
+    if isinstance(variants[name], ImportedVariant):
+        raise ValueError(
+            f"{where}: of {name} only imported results are known, so that it can't be run: remove it here, or "
+            "give the network another name under variants"
+        )
+
+
+def check_imports(
+    blocks: tuple[ImportedBlock, ...],
+    variants: Mapping[str, VariantSpec],
+    datasets: Mapping[str, DatasetSpec],
+    own: Mapping[str, str],
+    is_adaptive: bool,
+) -> None:
+    """Raise ValueError where imported results and what a study runs are mixed up.
+
+    `own` maps the place of each block that runs something to its dataset.
+    """
+    if is_adaptive and blocks:
+        raise ValueError(
+            "adaptive: no seeds can be added to imported results: remove adaptive, or imported"
+        )
+    for where, name in own.items():
+        if isinstance(datasets[name], ImportedDataset):
+            raise ValueError(
+                f"{where}.dataset: {name} has source imported and so no images, but a {where[:-3]} block "
+                "needs some: describe the data under datasets, or remove the block"
+            )
+    for index, block in enumerate(blocks):
+        for name in block.seeds:
+            if not isinstance(variants[name], ImportedVariant):
+                raise ValueError(
+                    f"imported[{index}].seeds: {name} must be of family imported, but is of family "
+                    f"{variants[name].family}: import the results under another name"
+                )
