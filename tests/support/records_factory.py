@@ -88,7 +88,6 @@ def _record(job: Job, spec: dict, num_test: int, device: dict, **observed: Any) 
             "cpu_model": "Testium 3000",
             "num_cpu_threads": 2,
             "precision_flags": {},
-            "forked": False,
             **device,
         },
         "started_at": "2026-01-01T00:00:00+00:00",
