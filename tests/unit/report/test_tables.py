@@ -68,10 +68,6 @@ def test_all_files_are_written_and_named(study, paths):
         "scores.csv",
         "score_pairs.csv",
         "per_class.md",
-        "recipe_pairs.csv",
-        "recipe_pairs.md",
-        "dataset_ranks.csv",
-        "dataset_ranks.md",
     }
     assert names == tables | more
     assert names == {path.name for path in paths.tables.iterdir()}
