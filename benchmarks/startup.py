@@ -2,15 +2,17 @@
 
 Each line is a whole process, timed from outside, in turn with the others; a job trains one seed for
 one epoch on few images, and its own time of training is taken off. The share is what that is of a
-training of 20 seconds, for one seed and for five seeds in one job.
+training of 20 seconds, for one seed and for five seeds in one job. A job as `resnest-bench run` starts it
+is a fork of a process that has imported torch; the first one starts that process, and does not count.
 
-    python benchmarks/startup.py                 warm: files are in memory
+    python benchmarks/startup.py                 files are in the page cache
     python benchmarks/startup.py --cold          root on Linux: the page cache is dropped before each
     python benchmarks/startup.py --checkout DIR  the code of another checkout, with its .venv
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -21,6 +23,11 @@ from pathlib import Path
 import torch
 from reporting import ROOT, header, header_lines, markdown, write_json
 
+from resnest_bench.cli.run_snakemake import warm_starts
+from resnest_bench.cli.warm_client import COLD_VARIABLE
+
+PLAIN_JOB = "a job, without its training"
+FORKED_JOB = "the same job in a run, as a fork"
 TRAINING_SECONDS = 20.0
 CONFIG = {
     "study": "startup",
@@ -54,12 +61,13 @@ def drop_page_cache() -> None:
     Path("/proc/sys/vm/drop_caches").write_text("3\n")
 
 
-def timed(command: list[str], cwd: Path, cold: bool) -> float:
-    """Seconds of a whole process. Raises CalledProcessError where it fails."""
+def timed(command: list[str], cwd: Path, cold: bool, **variables: str) -> float:
+    """Seconds of a whole process, with more environment `variables`. Raises RuntimeError if it fails."""
     if cold:
         drop_page_cache()
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    env = {**os.environ, **variables}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
     seconds = time.perf_counter() - start
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
@@ -77,25 +85,35 @@ class Job:
         data = [self.command, "data", *self.study, "--dataset", "digits"]
         timed(data, folder, cold=False)
 
-    def seconds(self, cold: bool) -> float:
+    def seconds(self, cold: bool, forked: bool = False) -> float:
         """Of the whole process, less what the record says that it trained and evaluated."""
+        variables = {} if forked else {COLD_VARIABLE: "1"}
         names = ["--dataset", "digits", "--recipe", "r", "--variant", "small"]
         subprocess.run(["rm", "-rf", str(self.folder / "results")], check=True)
-        whole = timed([self.command, "train", *self.study, *names], self.folder, cold)
-        (record,) = (self.folder / "results").rglob("seed-0.json")
-        return whole - float(json.loads(record.read_text())["train"]["wall_seconds"])
+        command = [self.command, "train", *self.study, *names]
+        whole = timed(command, self.folder, cold, **variables)
+        (file,) = (self.folder / "results").rglob("seed-0.json")
+        record = json.loads(file.read_text())
+        # Older checkouts never fork.
+        if record["environment"].get("forked", False) != forked:
+            raise RuntimeError(
+                "jobs are not forked here, or by this checkout: see docs/decisions/020"
+            )
+        return whole - float(record["train"]["wall_seconds"])
 
 
 def measure(checkout: Path, runs: int, cold: bool) -> dict[str, list[float]]:
     """Seconds by line, `runs` of each, in turn, after one run that doesn't count."""
     bin_folder = checkout / ".venv/bin"
-    seen: dict[str, list[float]] = {name: [] for name in [*IMPORTS, "a job, without its training"]}
-    with tempfile.TemporaryDirectory() as folder:
+    names = [*IMPORTS, PLAIN_JOB, FORKED_JOB]
+    seen: dict[str, list[float]] = {name: [] for name in names}
+    with tempfile.TemporaryDirectory() as folder, warm_starts([]):
         job = Job(bin_folder, Path(folder))
         for number in range(runs + 1):
             for name, code in IMPORTS.items():
                 seen[name].append(timed([str(bin_folder / "python"), "-c", code], checkout, cold))
-            seen["a job, without its training"].append(job.seconds(cold))
+            seen[PLAIN_JOB].append(job.seconds(cold))
+            seen[FORKED_JOB].append(job.seconds(cold, forked=True))
             if number == 0:
                 seen = {name: [] for name in seen}
     return seen
@@ -111,16 +129,20 @@ def report(told: dict, seen: dict[str, list[float]], cold: bool) -> str:
         [name, f"{statistics.median(values):.2f}", f"{min(values):.2f} to {max(values):.2f}"]
         for name, values in seen.items()
     ]
-    start = statistics.median(seen["a job, without its training"])
+    start, forked = (statistics.median(seen[name]) for name in (PLAIN_JOB, FORKED_JOB))
     runs = len(next(iter(seen.values())))
     return "\n".join(
         [
-            *header_lines(told, f"{runs} runs of each, {'cold' if cold else 'warm'}"),
+            *header_lines(
+                told,
+                f"{runs} runs of each, {'page cache dropped' if cold else 'files in the page cache'}",
+            ),
             "",
             markdown(["", "seconds, median", "range"], rows),
             "",
             f"Of a training of {TRAINING_SECONDS:.0f} s a seed, the start is {share(start, 1):.0%} "
-            f"of a job with one seed and {share(start, 5):.0%} with five.",
+            f"of a job with one seed and {share(start, 5):.0%} with five; as a fork, "
+            f"{share(forked, 1):.0%} and {share(forked, 5):.0%}.",
         ]
     )
 

@@ -37,6 +37,7 @@ NOT_COUNTED = {
     "words",
     "device.environment",
     "device.allocator",
+    "device.forking",
     "device.threads",
     "data.duplicates",
     "data.leakage",

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from resnest_bench.cli.run_snakemake import warm_starts
+
 
 @pytest.fixture
 def startup(benchmark_module):
@@ -25,3 +27,6 @@ def test_a_command_that_fails_says_why(startup):
 def test_a_job_is_timed_without_its_training(startup, tmp_path):
     job = startup.Job(Path(sys.executable).parent, tmp_path)
     assert 0.5 < job.seconds(cold=False) < 120
+    with warm_starts([]) as folder:
+        if folder:
+            assert 0.1 < job.seconds(cold=False, forked=True) < 120

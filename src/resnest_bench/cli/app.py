@@ -26,6 +26,7 @@ from resnest_bench.cli.options import (
 )
 from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run, status
 from resnest_bench.cli.reading import DEFAULT_RESULTS, export, figures, show, tables, track
+from resnest_bench.cli.warm_client import job_variables
 from resnest_bench.errors import UserError
 from resnest_bench.specs import load_study, study_with_looks
 from resnest_bench.stopping import Interrupted, listening
@@ -205,12 +206,8 @@ def _run(
     seeds: tuple[int, ...] | None = None,
 ) -> None:
     start_logging(log_file)
-    # A compute node may have no internet, and everything was downloaded before: a library that tries to
-    # download more must fail immediately instead of waiting.
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    # Must be set before torch is imported. Threads that busy-wait slow each other down if anything else
-    # is running (docs/decisions/014-cores.md).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Must be set before torch is imported.
+    os.environ.update(job_variables(kind))
     spec = load_study(study)
     from resnest_bench.device.lease import leased_device
     from resnest_bench.training.jobs import run_job

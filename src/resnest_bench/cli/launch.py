@@ -41,6 +41,26 @@ NO_CHOICE_OPTIONS = (
     "--list-rules",
     "-l",
 )
+# With one of these, jobs may run elsewhere or in an environment of their own.
+ELSEWHERE_OPTIONS = (
+    "--profile",
+    "--executor",
+    "-e",
+    "--software-deployment-method",
+    "--deployment-method",
+    "--deployment",
+    "--sdm",
+    "--use-conda",
+    "--use-apptainer",
+    "--use-singularity",
+    "--use-envmodules",
+)
+
+
+def runs_jobs_here(options: Sequence[str]) -> bool:
+    """Whether a run with these options starts its jobs on this machine, in this environment."""
+    names = {option.partition("=")[0] for option in options}
+    return not (names & set(ELSEWHERE_OPTIONS) or "SNAKEMAKE_PROFILE" in os.environ)
 
 
 def parse_cores(options: Sequence[str]) -> int | None:

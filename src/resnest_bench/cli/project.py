@@ -1,9 +1,12 @@
 """The commands `init`, `run`, `status` and `dashboard`, which work in any folder."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from resnest_bench.cli.warm_client import COLD_VARIABLE
 
 DEFAULT_STUDY = Path("config/config.yaml")
 
@@ -35,6 +38,12 @@ def run(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show Snakemake's own log instead of the progress")
     ] = False,
+    cold_start: Annotated[
+        bool,
+        typer.Option(
+            "--cold-start", help="Start each job anew instead of forking a process that has torch"
+        ),
+    ] = False,
 ) -> None:
     """Run a study; results go to results/<study>/.
 
@@ -52,6 +61,8 @@ def run(
         if choice:
             typer.echo(f"{choice}.", err=True)
         command = launch.snakemake_command(study, given, verbose, more)
+    if cold_start:
+        os.environ[COLD_VARIABLE] = "1"
     launch.exec_command(command)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from resnest_bench.device.forking import is_fork
 from resnest_bench.digests import PACKAGE
 from resnest_bench.records.observations import DeviceState, Environment
 
@@ -119,6 +120,7 @@ def describe(device: torch.device, allocator: str | None = None) -> Environment:
         num_cpu_threads=torch.get_num_threads(),
         allocator=allocator,
         precision_flags=precision_flags(),
+        forked=is_fork(),
     )
 
 

@@ -388,10 +388,9 @@ class Environment(RecordModel):
     driver: str | None
     cpu_model: str
     num_cpu_threads: Positive
-    allocator: str | None = Field(
-        default=None, description="Setting of malloc; null: the system's default"
-    )
+    allocator: str | None = Field(default=None, description="Setting of malloc; null: the default")
     precision_flags: dict[str, bool | str]
+    forked: bool = Field(default=False, description="A fork of a process that had imported torch")
 
 
 class Failure(RecordModel):

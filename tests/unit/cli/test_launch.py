@@ -14,6 +14,7 @@ from resnest_bench.cli.launch import (
 )
 from resnest_bench.cli.project import run
 from resnest_bench.cli.shipped import dashboard_app, project_root, shipped_studies, snakefile
+from resnest_bench.cli.warm_client import COLD_VARIABLE
 from resnest_bench.errors import UserError
 
 STUDY = """\
@@ -69,6 +70,17 @@ def test_unlock_is_an_option_of_run(study, monkeypatch):
     run(study=study, options=["--dry-run"])
     assert commands[0] == snakemake_command(study, ["--unlock"])
     assert "--unlock" not in commands[1]
+
+
+def test_cold_starts_are_an_option_of_run(study, monkeypatch):
+    variables = []
+    monkeypatch.setattr(launch, "exec_command", lambda _: variables.append(dict(os.environ)))
+    monkeypatch.delenv(COLD_VARIABLE, raising=False)
+    run(study=study)
+    # So that this test's own process is as before.
+    monkeypatch.setenv(COLD_VARIABLE, "")
+    run(study=study, cold_start=True)
+    assert [found.get(COLD_VARIABLE) for found in variables] == [None, "1"]
 
 
 def test_a_profile_in_the_environment_says_how_much(study, monkeypatch):

@@ -76,6 +76,7 @@ def raw_record():
             "num_cpu_threads": 2,
             "precision_flags": {},
             "allocator": None,
+            "forked": False,
         },
         "started_at": "2026-01-01T00:00:00+00:00",
         "finished_at": "2026-01-01T00:00:01+00:00",
