@@ -56,6 +56,10 @@ LONGEST = (
     "workflow/test_preflight.py",
     "faults/test_workflow.py",
     "workflow/test_live.py",
+    "processes/test_warm_starts.py",
+    "workflow/test_installed.py",
+    "workflow/test_adaptive.py",
+    "workflow/test_spread.py",
     "docs/test_readme.py",
 )
 

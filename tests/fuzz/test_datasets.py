@@ -316,5 +316,7 @@ def test_any_text_for_a_meta_json(tmp_path_factory, text):
         read_meta(folder)
     refused(caught.value)
 
-    study = types.SimpleNamespace(datasets={"x": None}, finetune=(), prepared=lambda name: folder)
+    study = types.SimpleNamespace(
+        own_datasets={"x": None}, datasets={"x": None}, finetune=(), prepared=lambda name: folder
+    )
     assert read_fingerprints(study) == {}

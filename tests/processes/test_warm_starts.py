@@ -172,8 +172,9 @@ def test_a_latency_has_the_memory_of_a_plain_start(run, study, tmp_path_factory)
     assert record["environment"] == expected["environment"]
     assert record["latency"].keys() == expected["latency"].keys()
     peak = expected["latency"]["peak_rss_bytes"]
-    # Without the pages of files, which a fork has not mapped, it would be a third less.
-    assert record["latency"]["peak_rss_bytes"] == pytest.approx(peak, rel=0.15)
+    # Which pages of files count depends on what the system has in memory: of plain starts alone, peaks from
+    # 912 to 1,758 MB were seen. Of a fork that had mapped nothing, only tens of MB would count.
+    assert record["latency"]["peak_rss_bytes"] > 0.25 * peak
 
 
 def test_mistakes_and_output_are_those_of_a_plain_start(run, study):

@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -29,8 +31,12 @@ pytestmark = pytest.mark.skipif(not can_fork(), reason="jobs are never forked he
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A run whose process started this one, and a command of it."""
-    folder = tmp_path / "sockets"
-    folder.mkdir(mode=0o700)
+    # The path of a socket has at most 107 characters, and pytest's folders are longer.
+    with tempfile.TemporaryDirectory(prefix="warm-") as name:
+        yield start_run(Path(name), tmp_path, monkeypatch)
+
+
+def start_run(folder, tmp_path, monkeypatch):
     script = tmp_path / "resnest-bench"
     script.touch()
     monkeypatch.setattr(sys, "argv", [str(script), "train"])
@@ -92,11 +98,12 @@ def test_whatever_a_fork_inherits_is_compared(monkeypatch):
     monkeypatch.setenv("MKL_NUM_THREADS", "3")
     assert describe_start("train") != before
     monkeypatch.undo()
-    handler = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Not SIGHUP: a test run under nohup ignores it already.
+    handler = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
         assert describe_start("train") != before
     finally:
-        signal.signal(signal.SIGHUP, handler)
+        signal.signal(signal.SIGUSR1, handler)
 
 
 def test_trainings_wait_passively_and_offline_unless_told_otherwise(monkeypatch):

@@ -255,9 +255,9 @@ def test_photos_that_are_not_there_are_said(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": "food101"}, "state image_size"),
+        ({"name": "food101"}, "image_size"),
         ({"name": "mnist", "resize": 40, "image_size": 32}, "resize is for photos"),
-        ({"name": "eurosat", "image_size": 64}, "has no test part: state split"),
+        ({"name": "eurosat", "image_size": 64}, "has no test part"),
         ({"name": "mnist", "split": {}}, "mnist has them"),
         ({"name": "mnist", "validation": "train"}, "must be ignore for mnist"),
         ({"name": "dtd", "image_size": 64, "validation": "test"}, "but got 'test'"),

@@ -123,7 +123,8 @@ def test_every_variant_passes_the_check(variant):
 
 
 def test_every_family_of_the_specs_can_be_built():
-    assert set(FAMILIES) == set(SPEC_FAMILIES)
+    # Imported results have names of networks, and no networks.
+    assert set(FAMILIES) == set(SPEC_FAMILIES) - {"imported"}
 
 
 SMALL = {"family": "resnest", "layers": [1], "radix": 1, "stem": "small"}
