@@ -37,6 +37,7 @@ from resnest_bench.specs.looks import (
     with_teachers,
 )
 from resnest_bench.specs.scores import TRAINED_METRICS
+from resnest_bench.stats.power import ALPHA
 from resnest_bench.stats.sequential import Looks, nominal_levels
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
@@ -113,7 +114,7 @@ def decide(study: StudySpec, paths: StudyPaths, number: int) -> Look:
         look=number,
         previous=previous,
         num_looks=planned_looks(study),
-        nominal_level=nominal_levels(schedule)[number],
+        nominal_level=nominal_levels(schedule, 2 * ALPHA)[number] / 2,
         records={paths.record_name(o.job): file_digest(o.path) for o in job_outcomes if o.record},
         **decision(study, looks, results, job_outcomes, lambda job: paths.record(job).exists()),
     )

@@ -83,7 +83,7 @@ def look_text(look: Look, hours: float = 2.0) -> str:
     return "\n".join(
         [
             f"Decision {look.look} of study {look.study!r}: {look.num_looks} looks planned per comparison, "
-            f"this one at {100 * look.nominal_level:.3g} % (two-sided, before the correction over claims)",
+            f"this one at {100 * look.nominal_level:.3g} % (one-sided, before the correction over claims)",
             "",
             tabulate(shown, headers=headers, disable_numparse=True),
             "",

@@ -105,12 +105,12 @@ def _explain_looks(table: pd.DataFrame, study: StudySpec) -> list[str]:
     planned, taken = planned_looks(study), table["look"].max()
     schedule = study.adaptive.schedule(len(study.seeds))
     counts = f"{', '.join(map(str, schedule[:-1]))} and {schedule[-1]}"
-    levels = [100 * level for level in nominal_levels(tuple(schedule))]
+    levels = [100 * level / 2 for level in nominal_levels(tuple(schedule), 2 * ALPHA)]
     so_far = f"up to {taken} were taken" if is_known(taken) else "none was taken yet"
     return [
         "The study is adaptive: seeds were added while a claim on a trained accuracy was undecided",
         f"{planned} interim analyses (looks) were planned, at {counts} seeds; {so_far}",
-        f"The first look has the nominal level {levels[0]:.2g} %, the last one {levels[-1]:.2g} % (O'Brien and "
+        f"The first look has the one-sided level {levels[0]:.2g} %, the last one {levels[-1]:.2g} % (O'Brien and "
         "Fleming's shape, by the union bound)",
         "P-values and intervals of such claims hold for all looks together",
         "No later look changes a verdict",

@@ -69,7 +69,7 @@ class Look(Spec):
     look: CountInt = Field(description="Number of this decision, from 0")
     previous: str | None = Field(description="SHA-256 (hex) of the file of the look before it")
     num_looks: PositiveInt = Field(description="Looks planned at each comparison")
-    nominal_level: float = Field(description="Two-sided, of one look at one comparison")
+    nominal_level: float = Field(description="One-sided, of this look at one comparison")
     records: dict[str, str] = Field(description="Record of a training to its SHA-256 (hex)")
     claims: tuple[ClaimAtLook, ...]
     wanted: tuple[WantedSeeds, ...]

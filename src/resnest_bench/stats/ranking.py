@@ -1,4 +1,4 @@
-"""Which variants may be the best, which ranks they may have, and which can't be told apart."""
+"""Which variants may be the best, which ranks they may have, and which don't differ significantly."""
 
 import itertools
 from collections.abc import Sequence

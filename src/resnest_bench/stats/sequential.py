@@ -55,7 +55,7 @@ class Looks:
     @property
     def last_share(self) -> float:
         """The share of the level that the last look planned has, to plan the seeds of a comparison."""
-        return nominal_levels(self.schedule)[-1] / ALPHA
+        return nominal_levels(self.schedule, 2 * ALPHA)[-1] / (2 * ALPHA)
 
 
 @functools.lru_cache(maxsize=256)

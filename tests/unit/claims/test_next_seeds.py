@@ -299,7 +299,7 @@ def test_looks_follow_each_other_until_the_claim_is_decided(written):
     study, paths = written
     first = take(study, paths, 0)
     assert first.num_looks == 3
-    assert first.nominal_level == pytest.approx(nominal_levels((5, 7, 9))[0])
+    assert first.nominal_level == pytest.approx(nominal_levels((5, 7, 9), 0.1)[0] / 2)
     assert set(first.records) == {paths.record_name(place(v, s)) for v in "ABT" for s in range(5)}
     train_asked(study, paths, first, difference=1.0)
     second = take(study, paths, 1)

@@ -49,7 +49,9 @@ def test_it_says_why_each_claim_gets_seeds_or_none(study):
     assert "3 looks" in text
     assert "decided: supported" in text
     assert "The next 2 hours" in text
-    assert "The next 1 hours" not in text
+    assert "The next 5 hours" in run(
+        "plan", "--decide", "--hours", "5", "--study", study.paths().study
+    )
     assert "Next: seeds 5, 6 of A and seeds 5, 6 of B." in text
     assert not study.paths().looks.exists()
 

@@ -58,12 +58,11 @@ def test_among_some_the_others_do_not_count(values):
 
 
 def test_a_wide_spread_keeps_a_low_mean_in_and_says_so(values):
-    values[0] = 66.0 + 60 * NOISE
+    values[0] = 64.0 + 60 * NOISE
     table = compare(values).standings().set_index("variant")
     assert table.loc["low", "standing"] == MAY_BE_BEST
     assert table.loc["middle", "standing"] == NOT_BEST
-    low = table.loc["low"]
-    assert low["widely_spread"] == (low["mean"] < table.loc["middle", "mean"])
+    assert table.index[table["widely_spread"]].tolist() == ["low"]
 
 
 def test_without_three_seeds_nothing_is_tested(values):
