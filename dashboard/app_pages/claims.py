@@ -94,8 +94,8 @@ def show_numbers(rows: pd.DataFrame, name: str, claim: str) -> None:
 
 st.header("Claims")
 st.caption(
-    "Do they hold? A claim is a sentence with a statistical test. The probability that any verdict is "
-    "wrong is at most 5 %."
+    "Do they hold? A claim is a sentence with a statistical test. The probability that any verdict on trained "
+    "networks is wrong is at most 5 %, and so is that of any verdict on latencies."
 )
 first = picker.loaded_study()
 if not any(one.study.claims for one in picker.loaded_studies()):
