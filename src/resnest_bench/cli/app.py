@@ -24,6 +24,7 @@ from resnest_bench.cli.options import (
     ThreadsOption,
     VariantOption,
 )
+from resnest_bench.cli.predict import predict
 from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run, status
 from resnest_bench.cli.reading import DEFAULT_RESULTS, export, figures, show, tables, track
 from resnest_bench.cli.warm_client import job_variables
@@ -42,6 +43,7 @@ app = typer.Typer(
 for command in (init, run, status, dashboard):
     app.command()(command)
 app.command(name="import")(import_results)
+app.command()(predict)
 
 
 @app.command()

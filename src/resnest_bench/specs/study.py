@@ -17,7 +17,15 @@ from resnest_bench.specs.base import (
     VariantNames,
     check_known,
 )
-from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
+from resnest_bench.specs.blocks import (
+    FinetuneBlock,
+    ImportedBlock,
+    LatencyBlock,
+    TrainBlock,
+    asks_for_weights,
+    is_source,
+    list_trained,
+)
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.differences import DifferencesSpec
@@ -136,7 +144,9 @@ class StudySpec(WithImports):
                 for name in block.variants:
                     check_runnable(f"{where}.variants", name, self._variants)
         own = {f"{field}[{index}]": block.dataset for field, index, block in self._blocks()}
-        check_imports(self.imported, self._variants, self.datasets, own, bool(self.adaptive))
+        trained = list_trained(self.train, self.finetune, self._names("all"))
+        names = self._variants, self.datasets
+        check_imports(self.imported, *names, own, trained, bool(self.adaptive))
         self._check_jobs()
         check_tables(
             self.tables,
@@ -173,11 +183,7 @@ class StudySpec(WithImports):
 
     def _check_jobs(self) -> None:
         # Not per seed, since there can be billions by mistake.
-        trained = {
-            (block.dataset, block.recipe, name)
-            for block in self.train
-            for name in self._names(block.variants)
-        }
+        trained = list_trained(self.train, (), self._names("all"))
         for block in self.train:
             if self.recipe(block.recipe).init != "scratch":
                 raise ValueError(
@@ -336,20 +342,15 @@ class StudySpec(WithImports):
         return Job("train", dataset, recipe, job.variant, job.seed)
 
     def keeps_weights(self, job: Job) -> bool:
-        """Return whether a training keeps its weights: by config, or for a fine-tuning or a student."""
-        asked = any(
-            block.keep_weights and (block.dataset, block.recipe) == (job.dataset, job.recipe)
-            for block in self.train
-        )
-        return (
-            asked
-            or self._is_teacher(job)
-            or any(
-                weights.train == f"{job.dataset}/{job.recipe}" and name == job.variant
-                for block in self.finetune
-                for name, weights in block.weights.items()
-            )
-        )
+        """Return whether a training or fine-tuning writes its final weights."""
+        asked = not self.is_imported(job) and asks_for_weights(job, self.train, self.finetune)
+        return self.requires_weights(job) or asked is not False
+
+    def requires_weights(self, job: Job) -> bool:
+        """Return whether a training without weights is repeated: by config, for a fine-tuning or a student."""
+        asked = asks_for_weights(job, self.train, self.finetune)
+        needed = asked or self._is_teacher(job) or is_source(job, self.finetune)
+        return job.kind == "train" and bool(needed)
 
     def teacher_job(self, job: Job) -> Job | None:
         """Return the teacher's training with the same seed; None without distillation."""
