@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from resnest_bench.cli.evaluate import evaluate
 from resnest_bench.cli.import_results import import_results
 from resnest_bench.cli.logs import start_logging
 from resnest_bench.cli.options import (
@@ -43,7 +44,8 @@ app = typer.Typer(
 for command in (init, run, status, dashboard):
     app.command()(command)
 app.command(name="import")(import_results)
-app.command()(predict)
+for deploying in (predict, evaluate):
+    app.command()(deploying)
 
 
 @app.command()

@@ -9,7 +9,6 @@ from resnest_bench.paths import Job
 from resnest_bench.specs.base import CountInt, Name, PositiveInt, Spec, VariantNames
 from resnest_bench.specs.data import WeightsSpec
 
-
 KEEP_WEIGHTS = (
     "Keep the final weights, from which `predict`, `evaluate` and `export-model` work. null: kept, and an "
     "earlier training without them is not repeated. true: kept, and such a training is repeated. false: "

@@ -127,9 +127,7 @@ def _judge_imported(study: StudySpec, paths: StudyPaths, job: Job, read: Reader)
     return Outcome(job, path, "stale" if stale else "ok", stale, _relabel(study, job, record))
 
 
-def _find_retraining(
-    paths: StudyPaths, evaluated: EvaluationSource | None, read: Reader
-) -> str:
+def _find_retraining(paths: StudyPaths, evaluated: EvaluationSource | None, read: Reader) -> str:
     """Why the network that was evaluated is not the study's any more; '' if it is."""
     if evaluated is None:
         return ""

@@ -55,7 +55,9 @@ def find_labelled(path: Path, classes: Sequence[str], channels: int) -> Labelled
     of the training.
     """
     if not path.exists():
-        raise UserError(f"--data must be a folder or a table, but {describe_missing(path)}: change the path")
+        raise UserError(
+            f"--data must be a folder or a table, but {describe_missing(path)}: change the path"
+        )
     if path.is_file():
         pairs = _read_table(path)
     else:
@@ -164,4 +166,6 @@ def _check_broken(
             f"({list_names(broken, 3, '; ')}): repair or remove them, or leave them out by --skip-broken"
         )
     if not num_good:
-        raise UserError(f"{found.origin} must have an image that can be used, but has none: add some")
+        raise UserError(
+            f"{found.origin} must have an image that can be used, but has none: add some"
+        )

@@ -114,6 +114,28 @@ def find_experiment(
     return found[0]
 
 
+def find_experiments(
+    study: StudySpec, variants: Sequence[str], dataset: str | None, recipe: str | None
+) -> tuple[Experiment, list[str]]:
+    """Return the experiment that trained all `variants`, and their names; without a name all that it trained.
+
+    Raises UserError as `find_experiment`.
+    """
+    trained = [job for job in study.own_jobs() if job.kind in TRAINED]
+    if not trained:
+        raise UserError(f"study {study.study!r} must train networks, but trains none: name another")
+    first = find_experiment(study, variants[0] if variants else trained[0].variant, dataset, recipe)
+    for name in variants[1:]:
+        other = find_experiment(study, name, dataset, recipe)
+        if other != first:
+            raise UserError(
+                "networks are evaluated together if one recipe trained them on the same data, but "
+                f"{variants[0]} and {name} were not: name --dataset and --recipe, or evaluate them one by one"
+            )
+    every = dict.fromkeys(job.variant for job in trained if job.experiment == first)
+    return first, list(variants or every)
+
+
 def parse_seeds(text: str | None) -> tuple[int, ...] | str | None:
     """'0,2' -> (0, 2); 'all' stays. Raises UserError."""
     if text is None or text == ALL_SEEDS:
