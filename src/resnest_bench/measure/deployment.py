@@ -6,28 +6,23 @@ first call is compared with that of the network in eager mode. docs/methods.md d
 """
 
 import copy
-import io
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import product
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from resnest_bench.deploy import onnx
+from resnest_bench.deploy.problems import NotAvailableError
 from resnest_bench.device.graphs import Capture, capture_cuda_graph
 from resnest_bench.measure.folding import fold_norms
 from resnest_bench.specs import LatencySpec
 
 Output = Tensor | np.ndarray
 Call = Callable[[], Output]
-
-# The packages that the exporter and the runtime need. `make env` installs them.
-ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 # Tolerances for the relative error of a mode's logits, ||mode - eager|| / ||eager||. Sums in another order, and
 # fused operators that round once instead of twice, change the result by about the unit roundoff (2^-8 in
@@ -36,10 +31,6 @@ ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 # The tolerance is about four times that in bf16, a bit more than an eighth of bf16's in tf32, and larger in
 # fp32, for algorithms like Winograd's that sum differently. A wrong network has an error of about 1.
 TOLERANCES = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 5e-2}
-
-
-class NotAvailableError(RuntimeError):
-    """A setting can't be measured here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +73,7 @@ def _check_onnxruntime(setting: Setting, device: torch.device) -> None:
         raise NotAvailableError("ONNX Runtime is measured only on the CPU: use --device cpu")
     if setting.precision != "fp32":
         raise NotAvailableError("ONNX Runtime is measured only in fp32")
-    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
-    if missing:
-        names = " ".join(missing)
-        raise NotAvailableError(f"ONNX Runtime's packages are missing: install {names}")
+    onnx.check_available()
 
 
 def make_input(
@@ -162,33 +150,9 @@ def cudagraph(
 
 def onnxruntime(network: nn.Module, image: Tensor) -> Call:
     """Export to ONNX Runtime on the CPU, for this batch size only. Input and output are numpy arrays."""
-    session = _onnx_session(_onnx_file(network, image))
-    inputs = {session.get_inputs()[0].name: image.numpy()}
-    return lambda: session.run(None, inputs)[0]
-
-
-def _onnx_file(network: nn.Module, image: Tensor) -> bytes:
-    with warnings.catch_warnings():
-        # The exporter warns about its own internals.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(network, (image,), dynamo=True, verbose=False)
-    file = io.BytesIO()
-    assert program is not None, "the dynamo exporter returns a program"
-    # The annotation is too narrow: `save` also takes a file object.
-    program.save(file)  # type: ignore[arg-type]
-    return file.getvalue()
-
-
-def _onnx_session(file: bytes) -> Any:
-    """A session with torch's number of threads, one operator at a time, and all graph optimisations."""
-    import onnxruntime as runtime  # an optional dependency
-
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.inter_op_num_threads = 1
-    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    return runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    run = onnx.make_run(onnx.to_bytes(network, image), torch.get_num_threads())
+    images_BCHW = image.numpy()
+    return lambda: run(images_BCHW)
 
 
 MODES: dict[str, Callable[[nn.Module, Tensor], Call]] = {

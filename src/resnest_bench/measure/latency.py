@@ -16,6 +16,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from resnest_bench.deploy.problems import NotAvailableError
 from resnest_bench.device.environment import device_state, precision
 from resnest_bench.device.memory import free_memory, gib, is_out_of_memory, memory_bytes
 from resnest_bench.errors import UserError, first_line
@@ -23,7 +24,6 @@ from resnest_bench.measure.complexity import complexity
 from resnest_bench.measure.deployment import (
     MODES,
     Call,
-    NotAvailableError,
     Output,
     Setting,
     check_available,
