@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from resnest_bench.cli.evaluate import evaluate
+from resnest_bench.cli.export_model import export_model
 from resnest_bench.cli.import_results import import_results
 from resnest_bench.cli.logs import start_logging
 from resnest_bench.cli.options import (
@@ -46,6 +47,7 @@ for command in (init, run, status, dashboard):
 app.command(name="import")(import_results)
 for deploying in (predict, evaluate):
     app.command()(deploying)
+app.command(name="export-model")(export_model)
 
 
 @app.command()
