@@ -150,7 +150,8 @@ def _export_program(path: Path, model: nn.Module, example_BCHW: torch.Tensor) ->
 
 
 def _load_program(path: Path) -> Run:
-    return _make_run(torch.export.load(path).module())
+    with onnx.quiet():
+        return _make_run(torch.export.load(path).module())
 
 
 def _make_run(model: nn.Module) -> Run:

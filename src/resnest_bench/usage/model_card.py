@@ -24,6 +24,7 @@ from resnest_bench.stats.intervals import wilson_interval
 from resnest_bench.usage.average import Average
 from resnest_bench.usage.export_model import ExportedFile
 from resnest_bench.usage.trained import TrainedNetwork
+from resnest_bench.words import count_noun
 
 UNKNOWN = "unknown"
 WORST_CLASSES = 5
@@ -217,8 +218,8 @@ def _accuracy(content: CardContent, data: DatasetIdentity) -> str:
         low, high = about["seeds_low_percent"], about["seeds_high_percent"]
         mean += f" [{low:.2f}, {high:.2f}] (95 %, for new seeds on these images)"
     parts = [
-        f"On the {num_test:,} test images of {escape_markdown(data.label)}, which no training used; intervals are "
-        "95 %, binomial, for new test images.",
+        f"On the {num_test:,} test images of {escape_markdown(data.label)}; intervals are 95 %, binomial, for new "
+        "test images.",
         markdown_table(pd.DataFrame(rows)),
         f"{mean}.",
         describe_average(content.average, content.records)
@@ -336,7 +337,7 @@ def _training(content: CardContent) -> str:
     start = train.initial_weights
     begun = "random initial weights" if start is None else f"weights of {start.source}"
     return (
-        f"Recipe `{network.job.recipe}`: {recipe.epochs} epochs from {begun}; seeds "
+        f"Recipe `{network.job.recipe}`: {count_noun(recipe.epochs, 'epoch')} from {begun}; seeds "
         f"{_join(record.job.seed for record in content.records)} were trained. The accuracy is that after the last "
         "epoch, not of the best one.\n\n"
         f"```yaml\n# recipe, without defaults\n{stated}\n# network\n{variant}```"
