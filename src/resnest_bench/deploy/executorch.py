@@ -102,11 +102,13 @@ def load(path: Path, threads: int) -> Run:
 def _make_run(content: bytes) -> Run:
     from executorch.runtime import Runtime, Verification
 
-    # A method lives as long as its program.
     program = Runtime.get().load_program(content, verification=Verification.Minimal)
     method = program.load_method("forward")
 
     def run(images_BCHW: np.ndarray) -> np.ndarray:
+        # The runtime reads from `content`, and a method from its program: both must stay alive.
+        assert content
+        assert program
         logits_BK = method.execute([torch.from_numpy(images_BCHW)])[0]
         # The program's own memory is overwritten by the next call.
         return np.array(logits_BK)

@@ -7,15 +7,17 @@ first call is compared with that of the network in eager mode. docs/methods.md d
 
 import copy
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from resnest_bench.deploy import onnx
+from resnest_bench.deploy.formats import FILE_MODES, write_mode
 from resnest_bench.deploy.problems import NotAvailableError
 from resnest_bench.device.graphs import Capture, capture_cuda_graph
 from resnest_bench.measure.folding import fold_norms
@@ -48,11 +50,11 @@ class Setting:
 def list_settings(spec: LatencySpec) -> list[Setting]:
     """Return every combination of the protocol's precisions, layouts and modes, without duplicates.
 
-    ONNX Runtime only takes contiguous images, and chooses its own layout internally, so it is measured
+    Other runtimes only take contiguous images, and choose their own layout internally, so they are measured
     in only one layout.
     """
     every = [
-        Setting(precision, "contiguous" if mode == "onnxruntime" else layout, mode)
+        Setting(precision, "contiguous" if mode in FILE_MODES else layout, mode)
         for precision, layout, mode in product(spec.precisions, spec.layouts, spec.modes)
     ]
     return list(dict.fromkeys(every))
@@ -64,16 +66,18 @@ def check_available(setting: Setting, device: torch.device) -> None:
         raise NotAvailableError("tf32 needs an NVIDIA GPU")
     if device.type != "cuda" and setting.mode == "cudagraph":
         raise NotAvailableError("CUDA graphs need an NVIDIA GPU")
-    if setting.mode == "onnxruntime":
-        _check_onnxruntime(setting, device)
+    if setting.mode in FILE_MODES:
+        _check_file_mode(setting, device)
 
 
-def _check_onnxruntime(setting: Setting, device: torch.device) -> None:
+def _check_file_mode(setting: Setting, device: torch.device) -> None:
     if device.type != "cpu":
-        raise NotAvailableError("ONNX Runtime is measured only on the CPU: use --device cpu")
+        label = FILE_MODES[setting.mode].format.label
+        raise NotAvailableError(f"{label} is measured only on the CPU: use --device cpu")
     if setting.precision != "fp32":
-        raise NotAvailableError("ONNX Runtime is measured only in fp32")
-    onnx.check_available()
+        label = FILE_MODES[setting.mode].format.label
+        raise NotAvailableError(f"{label} is measured only in fp32, or in its own int8 mode")
+    FILE_MODES[setting.mode].check_available()
 
 
 def make_input(
@@ -148,11 +152,26 @@ def cudagraph(
     return capture(eager(network, image))
 
 
-def onnxruntime(network: nn.Module, image: Tensor) -> Call:
-    """Export to ONNX Runtime on the CPU, for this batch size only. Input and output are numpy arrays."""
-    run = onnx.make_run(onnx.to_bytes(network, image), torch.get_num_threads())
+def open_files(
+    mode: str, network: nn.Module, image: Tensor, calibration_NCHW: np.ndarray | None = None
+) -> tuple[Call, int]:
+    """Return the call of a mode of FILE_MODES for the batch size of `image`, and the bytes of its files.
+
+    Images and logits are numpy arrays. int8 without `calibration_NCHW` is calibrated on `image`: enough
+    for a latency, which doesn't depend on the values.
+    """
     images_BCHW = image.numpy()
-    return lambda: run(images_BCHW)
+    calibration_NCHW = images_BCHW if calibration_NCHW is None else calibration_NCHW
+    with tempfile.TemporaryDirectory() as folder:
+        files = write_mode(mode, network, image, Path(folder), calibration_NCHW)
+        num_bytes = sum(file.stat().st_size for file in files)
+        run = FILE_MODES[mode].format.load(files[0], torch.get_num_threads())
+    return lambda: run(images_BCHW), num_bytes
+
+
+def _run_files(mode: str) -> Callable[[nn.Module, Tensor], Call]:
+    """The function of a mode of FILE_MODES, as MODES has them."""
+    return lambda network, image: open_files(mode, network, image)[0]
 
 
 MODES: dict[str, Callable[[nn.Module, Tensor], Call]] = {
@@ -160,7 +179,7 @@ MODES: dict[str, Callable[[nn.Module, Tensor], Call]] = {
     "folded": folded,
     "compiled": compiled,
     "cudagraph": cudagraph,
-    "onnxruntime": onnxruntime,
+    **{mode: _run_files(mode) for mode in FILE_MODES},
 }
 
 
@@ -175,9 +194,15 @@ def relative_error(output: Output, expected: Output) -> float:
     return difference / norm
 
 
-def checked_error(output: Output, expected: Output, precision: str) -> float:
-    """Return `relative_error`. Raises NotAvailableError if it exceeds the precision's tolerance."""
+def checked_error(output: Output, expected: Output, precision: str, mode: str = "eager") -> float:
+    """Return `relative_error`. Raises NotAvailableError if it exceeds the precision's tolerance.
+
+    In int8 rounding is the point, and what it costs is measured as accuracy (`measure.deploy_jobs`): such a
+    mode has no tolerance.
+    """
     error, limit = relative_error(output, expected), TOLERANCES[precision]
+    if mode in FILE_MODES and FILE_MODES[mode].int8:
+        return error
     # Written so that NaN fails too.
     if not error <= limit:
         raise NotAvailableError(

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from resnest_bench.paths import Job
+from resnest_bench.paths import TRAINING_KINDS, Job
 from resnest_bench.specs.base import CountInt, Name, PositiveInt, Spec, VariantNames
 from resnest_bench.specs.data import WeightsSpec
 
@@ -58,8 +58,8 @@ class FinetuneBlock(Spec):
 def asks_for_weights(
     job: Job, train: Iterable[TrainBlock], finetune: Iterable[FinetuneBlock]
 ) -> bool | None:
-    """Return the `keep_weights` of a job's block; False for a latency."""
-    if job.kind == "latency":
+    """Return the `keep_weights` of a job's block; False for a job that trains nothing."""
+    if job.kind not in TRAINING_KINDS:
         return False
     for block in finetune if job.kind == "finetune" else ():
         if job.dataset == block.dataset and job.recipe in block.recipes:

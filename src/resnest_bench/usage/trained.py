@@ -17,7 +17,7 @@ from resnest_bench.measure.evaluation import Evaluator
 from resnest_bench.models import build_model, fit_to_image
 from resnest_bench.models.weight_files import load_weights_file
 from resnest_bench.models.weights import file_sha256
-from resnest_bench.paths import Experiment, Job, StudyPaths
+from resnest_bench.paths import TRAINING_KINDS, Experiment, Job, StudyPaths
 from resnest_bench.records import Record
 from resnest_bench.specs import RecipeSpec, StudySpec
 from resnest_bench.status.fingerprints import read_fingerprints
@@ -29,7 +29,6 @@ from resnest_bench.words import list_names
 log = logging.getLogger(__name__)
 
 ALL_SEEDS = "all"
-TRAINED = ("train", "finetune")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +84,14 @@ def find_experiment(
     Raises UserError if there is none, or if there are several.
     """
     study.variant(variant)
-    every = [job for job in study.own_jobs() if job.kind in TRAINED and job.variant == variant]
+    every = [
+        job for job in study.own_jobs() if job.kind in TRAINING_KINDS and job.variant == variant
+    ]
     if not every:
         raise UserError(
             f"study {study.study!r} must train {variant}, but only "
             f"{'times it' if variant in {j.variant for j in study.own_jobs()} else 'imports results of it'}: name one of "
-            f"{list_names(dict.fromkeys(j.variant for j in study.own_jobs() if j.kind in TRAINED), 8) or '(none)'}"
+            f"{list_names(dict.fromkeys(j.variant for j in study.own_jobs() if j.kind in TRAINING_KINDS), 8) or '(none)'}"
         )
     found = [
         one
@@ -121,7 +122,7 @@ def find_experiments(
 
     Raises UserError as `find_experiment`.
     """
-    trained = [job for job in study.own_jobs() if job.kind in TRAINED]
+    trained = [job for job in study.own_jobs() if job.kind in TRAINING_KINDS]
     if not trained:
         raise UserError(f"study {study.study!r} must train networks, but trains none: name another")
     first = find_experiment(study, variants[0] if variants else trained[0].variant, dataset, recipe)
