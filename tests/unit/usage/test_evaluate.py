@@ -5,13 +5,14 @@ import shutil
 
 import pytest
 import yaml
-from PIL import Image, ImageEnhance
+from PIL import Image
 
 from resnest_bench.errors import UserError
 from resnest_bench.paths import StudyPaths
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import load_study
 from resnest_bench.usage.labelled import find_labelled
+from support.trained_study import make_dark
 
 RECORD = "results/photos/records/train/{}/quick/A/seed-1.json"
 
@@ -29,16 +30,8 @@ def test_the_test_images_themselves_have_the_accuracy_of_the_training(own_copy, 
     assert set(runs["status"]) == {"ok"}
 
 
-def make_shifted(folder):
-    """The test photos at a third of their brightness."""
-    for file in (folder / "images/test").rglob("*.png"):
-        target = folder / "dark" / file.parent.name / file.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        ImageEnhance.Brightness(Image.open(file)).enhance(0.33).save(target)
-
-
 def test_a_shifted_test_set_joins_tables_differences_and_claims(own_copy, run):
-    make_shifted(own_copy)
+    make_dark(own_copy / "images/test", own_copy / "dark")
     done = run("evaluate", "photos", "--data", "dark", "--label", "Dark photos")
     assert done.exit_code == 0, done.output
     config = own_copy / "config/config.yaml"
@@ -58,6 +51,7 @@ def test_a_shifted_test_set_joins_tables_differences_and_claims(own_copy, run):
     assert pairs["n"].tolist() == [3]
     assert results.claims()["verdict"].tolist()[0] != "untested"
     assert set(results.runs["imported_from"].dropna()) >= {"dark"}
+    assert any("further test set" in note for note in results.dataset_comparison.notes)
     # Nothing runs for it.
     assert all(job.dataset == "pets" for job in study.own_jobs())
 
