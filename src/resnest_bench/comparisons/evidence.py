@@ -225,8 +225,9 @@ class Evidence:
         names, compared = list(places), list(places.values())
         if correct is not None and _are_modes(compared):
             # The same weights: how networks differ says nothing about how their modes do.
-            used = [seed in seeds for seed in correct.common_seeds(names)]
-            return _estimate_points(correct.differences(*names)[used])
+            shared = seeds[0] & seeds[1]
+            kept = [seed in shared for seed in correct.common_seeds(names)]
+            return _estimate_points(correct.differences(*names)[kept])
         if len(names) == 1:
             if correct is not None:
                 kept = [seed in seeds[0] for seed in correct.common_seeds(names)]
