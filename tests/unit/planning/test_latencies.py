@@ -18,7 +18,7 @@ from resnest_bench.planning.latencies import (
 from resnest_bench.specs import LatencySpec
 from support.records_factory import make_study
 
-SPEC = LatencySpec()
+SPEC = LatencySpec(min_samples=30, min_seconds=2, warmup_seconds=0.5)
 
 
 @pytest.mark.parametrize(
