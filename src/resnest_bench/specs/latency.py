@@ -40,7 +40,9 @@ class LatencySpec(Spec):
         description="A cell stops after this time even with fewer than min_samples, but not with fewer than 5",
     )
     warmup_calls: CountInt = Field(default=5, description="Least number of untimed calls")
-    warmup_seconds: NonNegativeFloat = Field(default=0.25, description="Least time of untimed calls")
+    warmup_seconds: NonNegativeFloat = Field(
+        default=0.25, description="Least time of untimed calls"
+    )
     paper_batch_size: PositiveInt | None = Field(
         default=256, description="Batch size of the paper's time per image; null: not measured"
     )
