@@ -185,7 +185,9 @@ def _compare(
         raise NotAvailableError(
             f"its outputs have the shape {came_NK.shape}, not {wanted_NK.shape}"
         )
-    error = float(np.linalg.norm(came_NK - wanted_NK) / max(np.linalg.norm(wanted_NK), 1e-30))
+    error = float(np.linalg.norm(came_NK - wanted_NK)) / max(
+        float(np.linalg.norm(wanted_NK)), 1e-30
+    )
     if not error <= TOLERANCE:  # NaN too
         raise NotAvailableError(
             f"its outputs on {len(images_NCHW)} test images must be those of torch up to {TOLERANCE:g} (relative), "

@@ -102,13 +102,13 @@ def _front_matter(content: CardContent, data: DatasetIdentity) -> str:
         "dataset": {"type": data.name, "name": data.label, "split": "test"},
         "metrics": [{"type": "accuracy", "value": round(accuracy, 6)}],
     }
-    hub = content.results.spec.dataset(data.name)
+    hub = getattr(content.results.spec.dataset(data.name), "hub", None)
     fields: dict[str, Any] = {
         "license": UNKNOWN,
         "library_name": _library([one.format for one in content.files]),
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "resnest-bench"],
-        **({"datasets": [hub.hub]} if getattr(hub, "hub", None) else {}),
+        **({"datasets": [hub]} if hub else {}),
         "metrics": ["accuracy"],
         "model-index": [{"name": content.network.job.variant, "results": [result]}],
     }
