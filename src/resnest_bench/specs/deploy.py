@@ -58,6 +58,9 @@ class DeployBlock(Spec):
             raise ValueError(f"list at least one mode and none twice, but got {list(modes)}")
         return modes
 
+    def has_variant(self, name: str) -> bool:
+        return self.variants == "all" or name in self.variants
+
     @property
     def all_modes(self) -> tuple[DeployMode, ...]:
         """With the one that all others are compared with, first."""

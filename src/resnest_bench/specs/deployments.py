@@ -6,18 +6,17 @@ from typing import Any
 from resnest_bench.paths import Job, name_deployment, split_deployment
 from resnest_bench.specs.deploy import DeployBlock, is_int8
 
+# (dataset, recipe, variant)
+Trained = tuple[str, str, str]
 
-def check_deploy(where: str, block: DeployBlock, trainings: Iterable[Job]) -> None:
+
+def check_deploy(where: str, block: DeployBlock, trained: Iterable[Trained]) -> None:
     """Raise ValueError if no train block trains what a `deploy` block evaluates."""
-    trained = {
-        job.variant
-        for job in trainings
-        if (job.dataset, job.recipe) == (block.dataset, block.recipe)
-    }
+    names = {name for *place, name in trained if place == [block.dataset, block.recipe]}
     what = f"{block.dataset}/{block.recipe}"
-    if not trained:
+    if not names:
         raise ValueError(f"{where}: no train block trains on {what}: add one, or name another one")
-    missing = [] if block.variants == "all" else [n for n in block.variants if n not in trained]
+    missing = [] if block.variants == "all" else [n for n in block.variants if n not in names]
     if missing:
         raise ValueError(
             f"{where}.variants: no train block trains {missing[0]} on {what}: add one, or remove the name"
@@ -25,27 +24,27 @@ def check_deploy(where: str, block: DeployBlock, trainings: Iterable[Job]) -> No
 
 
 def list_deployments(
-    blocks: Iterable[DeployBlock], trainings: Sequence[Job], seeds: Sequence[int] | None = None
+    blocks: Iterable[DeployBlock], trained: Iterable[Trained], seeds: Sequence[int]
 ) -> list[Job]:
-    """Return the jobs of all blocks: one per training and mode. `seeds`: only these; None: all.
+    """Return the jobs of all blocks: one per training, seed and mode.
 
     Seeds that an adaptive study adds are left out: a difference of modes is one of the same weights, so
     that few seeds are enough.
     """
     return [
-        Job("deploy", block.dataset, name_deployment(block.recipe, mode), job.variant, job.seed)
+        Job("deploy", block.dataset, name_deployment(block.recipe, mode), name, seed)
         for block in blocks
         for mode in block.all_modes
-        for job in trainings
-        if is_deployed(block, job) and (seeds is None or job.seed in seeds)
+        for dataset, recipe, name in trained
+        if (dataset, recipe) == (block.dataset, block.recipe) and block.has_variant(name)
+        for seed in seeds
     ]
 
 
 def is_deployed(block: DeployBlock, training: Job) -> bool:
     """Return whether a block evaluates the weights of this training."""
     place = training.kind, training.dataset, training.recipe
-    named = block.variants == "all" or training.variant in block.variants
-    return named and place == ("train", block.dataset, block.recipe)
+    return block.has_variant(training.variant) and place == ("train", block.dataset, block.recipe)
 
 
 def find_source(job: Job) -> Job:

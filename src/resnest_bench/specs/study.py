@@ -126,11 +126,9 @@ class StudySpec(WithImports):
     @field_validator("claims")
     @classmethod
     def _distinct_claims(cls, claims: tuple[ClaimSpec, ...]) -> tuple[ClaimSpec, ...]:
-        seen: set[str] = set()
-        for claim in claims:
-            if claim.name in seen:
-                raise ValueError(f"two claims are named {claim.name!r}: rename one of them")
-            seen.add(claim.name)
+        names = [claim.name for claim in claims]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two claims are named {repeated[0]!r}: rename one of them")
         return claims
 
     @field_validator("recipes")
@@ -150,9 +148,9 @@ class StudySpec(WithImports):
             if isinstance(block, LatencyBlock):
                 check_known(f"{where}.protocol", block.protocol, self.all_protocols)
             if isinstance(block, FinetuneBlock):
-                check_finetune(where, block, self.all_recipes, self._train_jobs(), self._variants)
+                check_finetune(where, block, self.all_recipes, self._trained, self._variants)
             elif isinstance(block, DeployBlock):
-                check_deploy(where, block, self._train_jobs())
+                check_deploy(where, block, self._trained)
             elif block.variants != "all":
                 for name in block.variants:
                     check_runnable(f"{where}.variants", name, self._variants)
@@ -178,16 +176,17 @@ class StudySpec(WithImports):
                 yield field, index, block
 
     def _check_jobs(self) -> None:
-        # Not per seed, since there can be billions by mistake.
-        trained = list_trained(self.train, (), self._names("all"))
         for block in self.train:
             if self.recipe(block.recipe).init != "scratch":
                 raise ValueError(
                     f"train: recipe {block.recipe!r} starts from weights: use it in a finetune block"
                 )
             check_tags(self._variants[name] for name in self._names(block.variants))
-            check_teacher(block, trained, self._variants, self.datasets, self.all_recipes)
-        self._check_channels()
+            check_teacher(block, self._trained, self._variants, self.datasets, self.all_recipes)
+        pairs = [(block.dataset, block.recipe) for block in self.train]
+        pairs += [(block.dataset, name) for block in self.finetune for name in block.recipes]
+        for dataset, recipe in pairs:
+            check_channels(dataset, self.dataset(dataset).num_channels, recipe, self.recipe(recipe))
         if (number := self._num_jobs()) > MAX_JOBS:
             raise ValueError(
                 f"a study has at most {MAX_JOBS:,} jobs, but this one has {number:,}: make several "
@@ -202,19 +201,13 @@ class StudySpec(WithImports):
                 raise ValueError(f"two blocks ask for {job}: remove it from one of them")
             seen.add(job)
 
-    def _check_channels(self) -> None:
-        pairs = [(block.dataset, block.recipe) for block in self.train]
-        pairs += [(block.dataset, name) for block in self.finetune for name in block.recipes]
-        for dataset, recipe in pairs:
-            check_channels(dataset, self.dataset(dataset).num_channels, recipe, self.recipe(recipe))
-
     def _num_jobs(self) -> int:
         """Count the jobs without creating them, since there can be billions by mistake."""
         seeds = len(self.seeds)
         trained = sum(len(self._names(block.variants)) * seeds for block in self.train)
         timed = sum(len(self._names(block.variants)) * block.rounds for block in self.latency)
         tuned = sum(len(block.recipes) * len(block.weights) * seeds for block in self.finetune)
-        deployed = len(list_deployments(self.deploy, self._train_jobs()))
+        deployed = len(list_deployments(self.deploy, self._trained, (0,))) * seeds
         return trained + timed + tuned + deployed + len(self.imported_jobs())
 
     def __copy__(self) -> "StudySpec":
@@ -229,6 +222,12 @@ class StudySpec(WithImports):
         return {variant.name: variant for variant in self.variants}
 
     @functools.cached_property
+    def _trained(self) -> dict[tuple[str, str, str], None]:
+        """(dataset, recipe, variant) of all trainings. Not per seed: there can be billions by mistake."""
+        every = ((block, name) for block in self.train for name in self._names(block.variants))
+        return {(block.dataset, block.recipe, name): None for block, name in every}
+
+    @functools.cached_property
     def _dumps(self) -> dict[tuple[str, str], dict[str, Any]]:
         """('variant', NAME) and the like to its JSON values, as far as `_dump` was asked for them."""
         return {}
@@ -236,7 +235,7 @@ class StudySpec(WithImports):
     @functools.cached_property
     def _jobs(self) -> tuple[Job, ...]:
         own = (*self._train_jobs(), *self._latency_jobs(), *self._finetune_jobs())
-        own = (*own, *list_deployments(self.deploy, self._train_jobs(), self.seeds))
+        own = (*own, *list_deployments(self.deploy, self._trained, self.seeds))
         return (*own, *self.imported_jobs())
 
     @functools.cached_property

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from resnest_bench.paths import Job
 from resnest_bench.specs.base import check_known
 from resnest_bench.specs.blocks import FinetuneBlock, TrainBlock
 from resnest_bench.specs.imported import check_runnable
@@ -66,10 +65,13 @@ def check_finetune(
     where: str,
     block: FinetuneBlock,
     recipes: Mapping[str, RecipeSpec],
-    trainings: Iterable[Job],
+    trained: Collection[tuple[str, str, str]],
     variants: Mapping[str, VariantSpec],
 ) -> None:
-    """Check that a finetune block's recipes and weights exist. Raises UserError or ValueError."""
+    """Check that a finetune block's recipes and weights exist. Raises UserError or ValueError.
+
+    `trained` as in `check_teacher`.
+    """
     for name in block.recipes:
         check_known(f"{where}.recipes", name, recipes)
         if recipes[name].teacher is not None:
@@ -77,7 +79,6 @@ def check_finetune(
                 f"{where}: recipe {name!r} has a teacher, which is for train blocks: its images are "
                 "normalised as the dataset's, those of a fine-tuning as the pretrained network's"
             )
-    trained = {(j.dataset, j.recipe, j.variant) for j in trainings}
     for name, weights in block.weights.items():
         check_runnable(f"{where}.weights", name, variants)
         if weights.train and (*weights.train.split("/"), name) not in trained:
