@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from resnest_bench.paths import Job
 from resnest_bench.specs.base import check_known
 from resnest_bench.specs.blocks import FinetuneBlock, TrainBlock
 from resnest_bench.specs.imported import check_runnable
