@@ -22,6 +22,7 @@ from resnest_bench.records.observations import DatasetIdentity, TrainObservation
 from resnest_bench.results import StudyResults
 from resnest_bench.stats.intervals import wilson_interval
 from resnest_bench.usage.average import Average
+from resnest_bench.usage.card_snippet import write_snippet
 from resnest_bench.usage.export_model import ExportedFile
 from resnest_bench.usage.trained import TrainedNetwork
 from resnest_bench.words import count_noun
@@ -174,32 +175,8 @@ def _usage(content: CardContent) -> str:
         steps.insert(1, f"Images of more than 8 bits per channel: {seen.white:g} is white.")
     text = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
     if any(one.format == "onnx" for one in content.files) and seen.channels in (1, 3):
-        text += f"\n\n```python\n{_snippet('RGB' if seen.channels == 3 else 'L')}\n```"
+        text += f"\n\n```python\n{write_snippet('RGB' if seen.channels == 3 else 'L')}\n```"
     return text
-
-
-def _snippet(mode: str) -> str:
-    axes = "pixels[None].transpose(0, 3, 1, 2)" if mode == "RGB" else "pixels[None, None]"
-    shape = "(-1, 1, 1)"
-    return f"""import json
-import numpy as np
-import onnxruntime
-from PIL import Image, ImageOps
-
-how = json.load(open("preprocessing.json"))
-image = ImageOps.exif_transpose(Image.open("image.png")).convert("{mode}")
-scale, crop = how["resize"] / min(image.size), how["crop"]
-if scale != 1:
-    size = [max(how["resize"], side * how["resize"] // min(image.size)) for side in image.size]
-    image = image.resize(size, Image.Resampling.BILINEAR)
-left, top = (image.width - crop) // 2, (image.height - crop) // 2
-pixels = np.asarray(image.crop((left, top, left + crop, top + crop)), dtype=np.float32)
-mean, std = (np.array(how[name], dtype=np.float32).reshape{shape} for name in ("mean", "std"))
-x = ({axes} / 255 - mean) / std
-session = onnxruntime.InferenceSession("model.onnx")
-logits = session.run(None, {{session.get_inputs()[0].name: x.astype(np.float32)}})[0][0]
-probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
-print(how["classes"][int(probabilities.argmax())], float(probabilities.max()))"""
 
 
 def _accuracy(content: CardContent, data: DatasetIdentity) -> str:
