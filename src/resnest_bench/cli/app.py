@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from resnest_bench.cli.bundle import bundle
 from resnest_bench.cli.import_results import import_results
 from resnest_bench.cli.logs import start_logging
 from resnest_bench.cli.options import (
@@ -42,6 +43,7 @@ app = typer.Typer(
 for command in (init, run, status, dashboard):
     app.command()(command)
 app.command(name="import")(import_results)
+app.command()(bundle)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from resnest_bench.frames.predictions import load_predictions
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.records import Record
+from resnest_bench.records.ceilings import find_ceilings
 from resnest_bench.records.imports import ImportedCell
 from resnest_bench.records.metrics import (
     METRICS,
@@ -55,6 +56,8 @@ REFERENCE_COLUMNS = [
     "reference_batch_size",
 ]
 RUN_COLUMNS = [*JOB_COLUMNS, *METRICS, *REFERENCE_COLUMNS, *ORIGIN_COLUMNS]
+# What is known of the device's ceilings in the cell's precision and mode, and the operators of a call.
+CEILING_COLUMNS = ["flops_per_second", "bytes_per_second", "operator_ms", "num_operators"]
 CELL_COLUMNS = [
     *JOB_COLUMNS,
     "batch_size",
@@ -80,6 +83,7 @@ CELL_COLUMNS = [
     "output_error",
     "peak_rss_bytes",
     "reference_drift",
+    *CEILING_COLUMNS,
     "device_kind",
     "device_name",
     "num_cpu_threads",
@@ -114,6 +118,7 @@ INTEGERS = {
     "micro_batch_size",
     "peak_memory_bytes",
     "peak_rss_bytes",
+    "num_operators",
     *(m.name for m in METRICS.values() if m.is_count),
 }
 BOOLEANS = {"git_dirty", "to_do", "available", "does_not_fit", "primary", "noisy"}
@@ -132,6 +137,7 @@ FLOATS = {
     "output_error",
     "reference_before_ms",
     "reference_after_ms",
+    *CEILING_COLUMNS,
 } - INTEGERS
 
 
@@ -309,6 +315,7 @@ def _origin(record: Record | None) -> dict[str, Any]:
         "started_at": record.started_at,
         "finished_at": record.finished_at,
         "micro_batch_size": _micro_batch_size(record),
+        "imported_from": record.elsewhere and one_line(record.elsewhere.file),
         "remark": find_remark(record),
         **describe_data(data),
     }
@@ -356,9 +363,18 @@ def _cell_rows(outcome: Outcome) -> list[dict[str, Any]]:
     shared = {
         "reference_drift": reference_drift(latency),
         "peak_rss_bytes": latency.peak_rss_bytes,
+        "num_operators": latency.num_operators,
     }
     primary = primary_cell(latency)
-    measured = [{**_cell_row(cell), "primary": cell is primary, **shared} for cell in latency.cells]
+    measured = [
+        {
+            **_cell_row(cell),
+            "primary": cell is primary,
+            **vars(find_ceilings(latency.ceilings, cell.precision, cell.mode)),
+            **shared,
+        }
+        for cell in latency.cells
+    ]
     gaps = [{**_gap_row(cell), **shared} for cell in latency.unavailable]
     return measured + gaps
 

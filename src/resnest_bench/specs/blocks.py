@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from resnest_bench.specs.base import CountInt, Name, PositiveInt, Spec, VariantNames
 from resnest_bench.specs.data import WeightsSpec
@@ -61,6 +61,17 @@ class ImportedBlock(Spec):
     seeds: dict[Name, tuple[CountInt, ...]] = Field(
         description="Seeds by network; for latencies, rounds"
     )
+    own_protocol: Name | None = Field(
+        default=None,
+        description="Of latencies that a bundle has measured on another device: the protocol of this study "
+        "that it followed (docs/devices.md). null: results from elsewhere",
+    )
+
+    @model_validator(mode="after")
+    def _only_latencies(self) -> "ImportedBlock":
+        if self.own_protocol is not None and self.kind != "latency":
+            raise ValueError("own_protocol is for kind: latency, but this block has kind: train")
+        return self
 
     @property
     def protocol(self) -> str:

@@ -136,7 +136,8 @@ class StudySpec(WithImports):
                 for name in block.variants:
                     check_runnable(f"{where}.variants", name, self._variants)
         own = {f"{field}[{index}]": block.dataset for field, index, block in self._blocks()}
-        check_imports(self.imported, self._variants, self.datasets, own, bool(self.adaptive))
+        adaptive, protocols = bool(self.adaptive), self.all_protocols
+        check_imports(self.imported, self._variants, self.datasets, own, adaptive, protocols)
         self._check_jobs()
         check_tables(
             self.tables,
@@ -377,10 +378,11 @@ class StudySpec(WithImports):
             "variant": self._dump("variant", job.variant),
             "dataset": self._dump("dataset", job.dataset),
         }
-        if self.is_imported(job):
+        own_protocol = self.device_protocol(job)
+        if self.is_imported(job) and own_protocol is None:
             return {**spec, "protocol" if job.kind == "latency" else "recipe": {"name": job.recipe}}
         if job.kind == "latency":
-            return {**spec, "protocol": self._dump("protocol", job.recipe)}
+            return {**spec, "protocol": self._dump("protocol", own_protocol or job.recipe)}
         spec["recipe"] = self._dump("recipe", job.recipe)
         if (teacher := self.teacher_job(job)) is not None:
             spec["teacher"] = self.job_spec(teacher)

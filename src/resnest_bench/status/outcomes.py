@@ -20,6 +20,7 @@ from resnest_bench.status.scan import scan_records
 STATUSES = ("ok", "stale", "failed", "missing", "invalid")
 NO_RECORD = "no record yet"
 NOT_IMPORTED = "its imported record is gone: import it again"
+MEASURE_AGAIN = " (measure it there with a new bundle)"
 CODE_CHANGED = "code changed since"
 Reader = Callable[[Path, Job], Record]
 
@@ -105,7 +106,10 @@ def judge(
 
 
 def _judge_imported(study: StudySpec, job: Job, path: Path, read: Reader) -> Outcome:
-    """Nothing here can make the record again, and no code or data of ours made it: it is never stale."""
+    """Nothing here can make the record again, and no code or data of ours made it.
+
+    So it is stale only if a network that a bundle measured elsewhere has changed since.
+    """
     if not path.exists():
         return Outcome(job, path, "missing", NOT_IMPORTED, None)
     try:
@@ -115,9 +119,14 @@ def _judge_imported(study: StudySpec, job: Job, path: Path, read: Reader) -> Out
     except OSError as error:
         reason = f"record {path} cannot be read: {error.strerror}"
         return Outcome(job, path, "invalid", reason, None)
-    if record.imported is None:
+    if record.imported is None and record.elsewhere is None:
         return Outcome(job, path, "invalid", f"record {path} is not an imported one", None)
-    return Outcome(job, path, "ok", "", _relabel(study, job, record))
+    record = _relabel(study, job, record)
+    # The networks of a bundle are the study's own, and can change.
+    change = find_change(record.spec, study.job_spec(job)) if record.elsewhere else ""
+    if change:
+        return Outcome(job, path, "stale", f"spec changed: {change}{MEASURE_AGAIN}", record)
+    return Outcome(job, path, "ok", "", record)
 
 
 def _relabel(study: StudySpec, job: Job, record: Record) -> Record:
