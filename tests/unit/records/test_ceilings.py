@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from resnest_bench.records import ceilings
 from resnest_bench.records.ceilings import (
-    CellCeilings,
     Ceilings,
+    CellCeilings,
     LowerBounds,
     Work,
     find_ceilings,
