@@ -37,7 +37,7 @@ rule figures:
         spec=STUDY.digest,
         code=[
             code_digest(kind)
-            for kind in ("figures", "tables", "train", "finetune", "latency")
+            for kind in ("figures", "tables", "train", "finetune", "latency", "deploy")
         ],
     shell:
         "resnest-bench figures --study {params.study:q} > {log:q} 2>&1"

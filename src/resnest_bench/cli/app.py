@@ -249,6 +249,26 @@ def latency(
         run_latency_job(spec, dataset, protocol, variant, leased, results, round_number)
 
 
+@app.command()
+def deploy(
+    variant: VariantOption,
+    dataset: DatasetOption,
+    recipe: Annotated[str, typer.Option(help="RECIPE+MODE, like quick+onnxruntime-int8")],
+    study: StudyOption = DEFAULT_STUDY,
+    results: ResultsOption = DEFAULT_RESULTS,
+    device: DeviceOption = "auto",
+    log: LogOption = None,
+) -> None:
+    """Evaluate one variant's trainings in one deployment mode on all test images."""
+    start_logging(log)
+    spec = load_study(study)
+    from resnest_bench.device.lease import leased_device
+    from resnest_bench.measure.deploy_jobs import run_deploy_job
+
+    with leased_device(device) as leased:
+        run_deploy_job(spec, dataset, recipe, variant, leased, results)
+
+
 for reader in (tables, figures, show, export, track):
     app.command()(reader)
 

@@ -66,7 +66,7 @@ class _Index(BaseModel):
 
 def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, str]) -> str:
     """Digest of everything that rows depend on besides the records: study, data, code, schema."""
-    kinds = ("train", "finetune", "latency", "tables")
+    kinds = ("train", "finetune", "latency", "deploy", "tables")
     return json_digest(
         {
             "study": study.digest,

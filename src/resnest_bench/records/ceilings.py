@@ -49,10 +49,10 @@ def find_ceilings(ceilings: Sequence[Ceilings], precision: str, mode: str) -> Ce
     """Arithmetic and memory are the device's, whichever runtime reached the most.
 
     The overhead is that of the mode's own runtime, and unknown for a mode that starts many operators at
-    once, like a CUDA graph.
+    once, like a CUDA graph. Those of fp32 say nothing about a mode that computes in int8.
     """
     same = [one for one in ceilings if one.precision == precision]
-    if not same:
+    if not same or mode.endswith("int8"):
         return CellCeilings()
     own = next((one for one in same if one.runtime == RUNTIMES.get(mode)), None)
     return CellCeilings(

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from resnest_bench.digests import json_digest
-from resnest_bench.paths import DataPaths, Job, StudyPaths
+from resnest_bench.paths import TRAINING_KINDS, DataPaths, Job, StudyPaths
 from resnest_bench.specs.adaptive import AdaptiveSpec, check_adaptive
 from resnest_bench.specs.base import (
     CountInt,
@@ -20,6 +20,14 @@ from resnest_bench.specs.base import (
 from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
+from resnest_bench.specs.deploy import DeployBlock
+from resnest_bench.specs.deployments import (
+    check_deploy,
+    describe_deployment,
+    find_source,
+    is_deployed,
+    list_deployments,
+)
 from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.specs.imported import WithImports, check_imports, check_runnable
 from resnest_bench.specs.latency import LatencySpec
@@ -27,7 +35,7 @@ from resnest_bench.specs.ready_recipes import RECIPES
 from resnest_bench.specs.recipes import RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
 from resnest_bench.specs.tables import TablesSpec, check_tables
-from resnest_bench.specs.trainings import check_tags, check_teacher
+from resnest_bench.specs.trainings import check_finetune, check_tags, check_teacher
 from resnest_bench.specs.variants import VariantSpec
 
 MAX_JOBS = 200_000
@@ -58,6 +66,9 @@ class StudySpec(WithImports):
     train: tuple[TrainBlock, ...] = Field(default=(), description="Training experiments")
     latency: tuple[LatencyBlock, ...] = Field(default=(), description="Latency experiments")
     finetune: tuple[FinetuneBlock, ...] = Field(default=(), description="Transfer experiments")
+    deploy: tuple[DeployBlock, ...] = Field(
+        default=(), description="Deployment modes of trained networks"
+    )
     tables: TablesSpec = Field(default=TablesSpec(), description="Which rows the tables show")
     headline_metric: HeadlineMetric = Field(
         default="accuracy",
@@ -131,13 +142,15 @@ class StudySpec(WithImports):
             if isinstance(block, LatencyBlock):
                 check_known(f"{where}.protocol", block.protocol, self.all_protocols)
             if isinstance(block, FinetuneBlock):
-                self._check_finetune(where, block)
+                check_finetune(where, block, self.all_recipes, self._train_jobs(), self._variants)
+            elif isinstance(block, DeployBlock):
+                check_deploy(where, block, self._train_jobs())
             elif block.variants != "all":
                 for name in block.variants:
                     check_runnable(f"{where}.variants", name, self._variants)
         own = {f"{field}[{index}]": block.dataset for field, index, block in self._blocks()}
-        adaptive, protocols = bool(self.adaptive), self.all_protocols
-        check_imports(self.imported, self._variants, self.datasets, own, adaptive, protocols)
+        known = self._variants, self.datasets, own, bool(self.adaptive), self.all_protocols
+        check_imports(self.imported, *known)
         self._check_jobs()
         check_tables(
             self.tables,
@@ -151,26 +164,9 @@ class StudySpec(WithImports):
         return self
 
     def _blocks(self) -> Iterable[tuple[str, int, Any]]:
-        for field in ("train", "latency", "finetune"):
+        for field in ("train", "latency", "finetune", "deploy"):
             for index, block in enumerate(getattr(self, field)):
                 yield field, index, block
-
-    def _check_finetune(self, where: str, block: FinetuneBlock) -> None:
-        for name in block.recipes:
-            check_known(f"{where}.recipes", name, self.all_recipes)
-            if self.recipe(name).teacher is not None:
-                raise ValueError(
-                    f"{where}: recipe {name!r} has a teacher, which is for train blocks: its images are "
-                    "normalised as the dataset's, those of a fine-tuning as the pretrained network's"
-                )
-        trained = {(j.dataset, j.recipe, j.variant) for j in self._train_jobs()}
-        for name, weights in block.weights.items():
-            check_runnable(f"{where}.weights", name, self._variants)
-            if weights.train and (*weights.train.split("/"), name) not in trained:
-                raise ValueError(
-                    f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
-                    "one, or name another source"
-                )
 
     def _check_jobs(self) -> None:
         # Not per seed, since there can be billions by mistake.
@@ -213,7 +209,8 @@ class StudySpec(WithImports):
         trained = sum(len(self._names(block.variants)) * seeds for block in self.train)
         timed = sum(len(self._names(block.variants)) * block.rounds for block in self.latency)
         tuned = sum(len(block.recipes) * len(block.weights) * seeds for block in self.finetune)
-        return trained + timed + tuned + len(self.imported_jobs())
+        deployed = len(list_deployments(self.deploy, self._train_jobs()))
+        return trained + timed + tuned + deployed + len(self.imported_jobs())
 
     def __copy__(self) -> "StudySpec":
         copied = super().__copy__()
@@ -234,6 +231,7 @@ class StudySpec(WithImports):
     @functools.cached_property
     def _jobs(self) -> tuple[Job, ...]:
         own = (*self._train_jobs(), *self._latency_jobs(), *self._finetune_jobs())
+        own = (*own, *list_deployments(self.deploy, self._train_jobs(), self.seeds))
         return (*own, *self.imported_jobs())
 
     @functools.cached_property
@@ -329,7 +327,9 @@ class StudySpec(WithImports):
         return block.weights[job.variant]
 
     def source_job(self, job: Job) -> Job | None:
-        """Return the training of this study whose weights a fine-tuning starts from, if any."""
+        """Return the training of this study whose weights a fine-tuning or a deployment takes, if any."""
+        if job.kind == "deploy":
+            return find_source(job)
         weights = self.weights(job)
         if weights is None or weights.train is None:
             return None
@@ -337,7 +337,7 @@ class StudySpec(WithImports):
         return Job("train", dataset, recipe, job.variant, job.seed)
 
     def keeps_weights(self, job: Job) -> bool:
-        """Return whether a training keeps its weights: by config, or for a fine-tuning or a student."""
+        """Return whether a training keeps its weights: by config, or since another job needs them."""
         asked = any(
             block.keep_weights and (block.dataset, block.recipe) == (job.dataset, job.recipe)
             for block in self.train
@@ -345,6 +345,7 @@ class StudySpec(WithImports):
         return (
             asked
             or self._is_teacher(job)
+            or any(is_deployed(block, job) for block in self.deploy)
             or any(
                 weights.train == f"{job.dataset}/{job.recipe}" and name == job.variant
                 for block in self.finetune
@@ -354,7 +355,7 @@ class StudySpec(WithImports):
 
     def teacher_job(self, job: Job) -> Job | None:
         """Return the teacher's training with the same seed; None without distillation."""
-        own = job.kind != "latency" and not self.is_imported(job)
+        own = job.kind in TRAINING_KINDS and not self.is_imported(job)
         teacher = self.recipe(job.recipe).teacher if own else None
         if teacher is None:
             return None
@@ -370,10 +371,7 @@ class StudySpec(WithImports):
         )
 
     def job_spec(self, job: Job) -> dict[str, Any]:
-        """Return everything except the seed that affects a job's result, as stored in its record.
-
-        Don't change the values, which are shared between jobs.
-        """
+        """Return all but the seed that affects a result, as a record has it. Jobs share the values."""
         spec: dict[str, Any] = {
             "variant": self._dump("variant", job.variant),
             "dataset": self._dump("dataset", job.dataset),
@@ -383,13 +381,15 @@ class StudySpec(WithImports):
             return {**spec, "protocol" if job.kind == "latency" else "recipe": {"name": job.recipe}}
         if job.kind == "latency":
             return {**spec, "protocol": self._dump("protocol", own_protocol or job.recipe)}
+        if job.kind == "deploy":
+            source_spec = self.job_spec(find_source(job))
+            return {**spec, **describe_deployment(self.deploy, job), "source": source_spec}
         spec["recipe"] = self._dump("recipe", job.recipe)
         if (teacher := self.teacher_job(job)) is not None:
             spec["teacher"] = self.job_spec(teacher)
         if job.kind == "finetune":
-            weights = self.weights(job)
+            weights, source = self.weights(job), self.source_job(job)
             spec["weights"] = weights and weights.as_dict()
-            source = self.source_job(job)
             spec["source"] = source and self.job_spec(source)
         return spec
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from resnest_bench.paths import Job
 from resnest_bench.specs.base import check_known
-from resnest_bench.specs.blocks import TrainBlock
+from resnest_bench.specs.blocks import FinetuneBlock, TrainBlock
+from resnest_bench.specs.imported import check_runnable
 from resnest_bench.specs.recipes import RecipeSpec
 from resnest_bench.specs.variants import TimmVariant, VariantSpec
 
@@ -58,3 +60,28 @@ def check_teacher(
             raise ValueError(f"{where} is taught by its own student: {' by '.join(chain)}")
         next_teacher = recipes[following].teacher
         following = next_teacher.train.split("/")[1] if next_teacher else None
+
+
+def check_finetune(
+    where: str,
+    block: FinetuneBlock,
+    recipes: Mapping[str, RecipeSpec],
+    trainings: Iterable[Job],
+    variants: Mapping[str, VariantSpec],
+) -> None:
+    """Check that a finetune block's recipes and weights exist. Raises UserError or ValueError."""
+    for name in block.recipes:
+        check_known(f"{where}.recipes", name, recipes)
+        if recipes[name].teacher is not None:
+            raise ValueError(
+                f"{where}: recipe {name!r} has a teacher, which is for train blocks: its images are "
+                "normalised as the dataset's, those of a fine-tuning as the pretrained network's"
+            )
+    trained = {(j.dataset, j.recipe, j.variant) for j in trainings}
+    for name, weights in block.weights.items():
+        check_runnable(f"{where}.weights", name, variants)
+        if weights.train and (*weights.train.split("/"), name) not in trained:
+            raise ValueError(
+                f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
+                "one, or name another source"
+            )

@@ -97,7 +97,7 @@ def judge(
     code_changed = not paths.is_reference and record.code_digest != code_digest(job.kind)
     stale = changed or (CODE_CHANGED if code_changed else "")
     # A training made by an older version of the code is kept, unless the study says otherwise.
-    follows_code = job.kind == "latency" or study.rerun_on_code_change
+    follows_code = job.kind in ("latency", "deploy") or study.rerun_on_code_change
     to_do = bool(changed) or (code_changed and follows_code)
     if record.status == "failed":
         reason = _failure_reason(record) + (f" (stale: {stale})" if stale else "")

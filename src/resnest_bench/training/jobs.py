@@ -21,6 +21,7 @@ from resnest_bench.device.threads import count_threads, keep_threads
 from resnest_bench.digests import code_digest, json_digest
 from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.identity import dataset_identity, now
+from resnest_bench.measure.trained import SourceFailedError
 from resnest_bench.models import fit_to_image
 from resnest_bench.models.weights import file_sha256, save_weights
 from resnest_bench.paths import Job, StudyPaths
@@ -44,7 +45,6 @@ from resnest_bench.training.checkpoints import Checkpoint
 from resnest_bench.training.ending import keep_predictions, observe_training, warn_of_chance
 from resnest_bench.training.execution import Execution, choose, decided, keep, probe_batch
 from resnest_bench.training.initial import (
-    SourceFailedError,
     build_initial,
     build_teacher,
     expected_stats,
