@@ -30,8 +30,9 @@ ROOFLINE_TEXTS = {
     "arithmetic_ms": "Operations of the call at the device's peak arithmetic, ms",
     "memory_ms": "Weights and activations moved once at the device's memory bandwidth, ms",
     "overhead_ms": "Operators of the call times the overhead of one, ms",
-    "bound_by": "The largest of these three, if it is a third of the latency or more",
-    "share": "The largest of these three divided by the latency: the share of the ceiling that is reached",
+    "bound_by": "The largest of these three, if it is a third of the latency or more; memory only if the call "
+    "was not faster",
+    "share": "That one divided by the latency: the share of the ceiling that is reached",
     "gflops_per_second": "Operations of the call divided by the latency, 1e9/s",
     "operations_per_byte": "Operations divided by the bytes moved: the arithmetic intensity",
     "num_activations": "Activations of one image, elements",
@@ -50,8 +51,8 @@ TYPES = {
 }
 ROOFLINE_METHOD = (
     "Arithmetic: twice the multiply-accumulates at the peak that a large matrix product or convolution reached. "
-    "Memory: weights and activations, moved once, at the bandwidth of a large copy; what stays in a cache moves "
-    "faster, so that a share above 100 % is possible. Overhead: the operators of a call times the time of one on "
+    "Memory: weights and activations, moved once, at the bandwidth of a large copy; where that takes longer than the "
+    "whole call, the data stays in a cache, and memory is no bound. Overhead: the operators of a call times the time of one on "
     "a few numbers. The largest of the three bounds the latency; if it is less than a third, none of them does, and "
     "time goes to operators that reach no ceiling, like depthwise convolutions"
 )
@@ -90,6 +91,9 @@ def _make_row(row: dict[str, Any]) -> dict[str, Any]:
     ceilings = CellCeilings(*(row[name] if is_known(row[name]) else None for name in CEILINGS))
     bounds = vars(lower_bounds(work, ceilings, row["precision"]))
     known = {name: ms for name, ms in bounds.items() if ms is not None}
+    if known.get("memory_ms", 0.0) > row["p50_ms"]:
+        # The call was faster than main memory: what it needs stays in a cache.
+        del known["memory_ms"]
     largest = max(known, key=lambda name: known[name])
     share, moved = known[largest] / row["p50_ms"], work.moved_bytes(row["precision"])
     return {

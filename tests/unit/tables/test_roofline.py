@@ -1,5 +1,7 @@
 """What bounds a latency: the largest share, by hand, and the best ceilings of a device's jobs."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,19 @@ def test_a_sentence_for_each_setting(table):
     assert "A (50 %)" in said[0]
     assert not any("nan" in sentence for sentence in said)
     assert np.isfinite(table["operations_per_byte"]).all()
+
+
+def test_data_in_a_cache_is_not_bound_by_memory(tmp_path):
+    study = make_study(train=[], finetune=[], tables={"tradeoff": {}})
+    paths = study.paths(tmp_path / "results")
+    job = study.jobs()[0]
+    raw = make_latency_record(job, study.job_spec(job), p50_ms=2.0).model_dump(mode="json")
+    # 81,000 numbers of 4 bytes at 1e8 a second take 3.24 ms, and the call only 2 ms.
+    raw["latency"] |= {"ceilings": [{**CEILINGS, "bytes_per_second": 1e8}], "num_operators": 20}
+    path = paths.record(job)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(raw))
+    row = StudyResults(study, paths).roofline.set_index("batch_size").loc[1]
+    assert row["memory_ms"] == pytest.approx(3.24)
+    assert row["bound_by"] in (ARITHMETIC, OVERHEAD)
+    assert row["share"] == pytest.approx(0.5)
