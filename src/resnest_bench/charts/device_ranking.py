@@ -8,7 +8,8 @@ from resnest_bench.charts.style import WIDTH, no_data_chart, title
 from resnest_bench.formats import format_significant
 
 HEAD = "Latency on two devices"
-CHANGED, KEPT, UNKNOWN = "changes by more than noise", "does not", "unknown"
+CHANGED = "rank changes by more than noise"
+KEPT, UNKNOWN = "no change beyond noise", "noise unknown"
 MAX_LABELS = 25
 
 
@@ -29,14 +30,16 @@ def device_ranking_chart(networks: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     ends = [float(networks["a_ms"].min()) / 1.2, float(networks["a_ms"].max()) * 1.2]
     line = pd.DataFrame({"a_ms": ends, "b_ms": [end * ratio for end in ends]})
     scale = alt.Scale(type="log", nice=False, padding=14)
-    x = alt.X("a_ms:Q", title=f"{first['device_a']} (ms)", scale=scale)
+    # To the right there is room for the name of the slowest network.
+    wide = alt.Scale(type="log", nice=False, domain=[ends[0], ends[1] * (ends[1] / ends[0]) ** 0.3])
+    x = alt.X("a_ms:Q", title=f"{first['device_a']} (ms)", scale=wide)
     y = alt.Y("b_ms:Q", title=f"{first['device_b']} (ms)", scale=scale)
     present = [text for text in (CHANGED, KEPT, UNKNOWN) if (points["rank_text"] == text).any()]
     colours = {CHANGED: PALETTE[1], KEPT: PALETTE[0], UNKNOWN: GREY}
     colour = alt.Color(
         "rank_text:N",
-        title="Rank",
-        legend=alt.Legend(orient="top", titleOrient="left", labelLimit=0),
+        title=None,
+        legend=alt.Legend(orient="top", labelLimit=0),
         scale=alt.Scale(domain=present, range=[colours[text] for text in present]),
     )
     tooltip = [
@@ -57,8 +60,7 @@ def device_ranking_chart(networks: pd.DataFrame) -> alt.LayerChart | alt.Chart:
             base.mark_text(align="left", dx=8, dy=-6, fontSize=11).encode(text="variant:N")
         )
     notes = [
-        f"Batch {first['batch_size']}: geometric means over rounds of the median. Above the line: slower on the "
-        "second device than others are",
+        f"Batch {first['batch_size']}, geometric means over rounds. Above the line: slower than others on the second",
         f"Dashed: {format_significant(ratio)} times the first device's latency, the median ratio",
     ]
     return alt.LayerChart(layer=layers).properties(

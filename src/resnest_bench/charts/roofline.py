@@ -54,6 +54,9 @@ def roofline_chart(table: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     notes = [
         f"{first['device']}, {first['precision']}, {first['mode']}, batch {first['batch_size']}",
         "The longest bar bounds the latency; dashed: the ceiling is reached",
+        "A bar of memory beyond that: the data stays in a cache, and memory is no bound"
+        if (long["percent"].gt(100) & long["part"].eq("memory")).any()
+        else "",
         f"The first {MAX_ROWS} of {len(table)}" if len(table) > MAX_ROWS else "",
     ]
     return alt.LayerChart(

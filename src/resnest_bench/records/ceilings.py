@@ -58,7 +58,7 @@ def find_ceilings(ceilings: Sequence[Ceilings], precision: str, mode: str) -> Ce
     return CellCeilings(
         max(one.flops_per_second for one in same),
         max(one.bytes_per_second for one in same),
-        own and own.operator_ms,
+        own.operator_ms if own else None,
     )
 
 
