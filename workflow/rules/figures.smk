@@ -8,6 +8,7 @@ FIGURES = [
     *(["training_curves"] if STUDY.train or STUDY.finetune else []),
     *(["confusion"] if STUDY.trained or STUDY.finetune else []),
     *(["latency_distribution"] if STUDY.timed else []),
+    *(["deployment"] if STUDY.deploy and STUDY.timed else []),
     *(["transfer"] if STUDY.finetune else []),
     *(["distillation"] if any(STUDY.teacher_job(job) for job in STUDY.jobs()) else []),
 ]

@@ -18,7 +18,7 @@ DeployMode = Literal[
     "executorch",
 ]
 # What every mode is compared with: the same weights in torch, in fp32.
-BASE_MODE = "eager"
+BASE_MODE: Literal["eager"] = "eager"
 INT8 = "-int8"
 
 
@@ -59,6 +59,6 @@ class DeployBlock(Spec):
         return modes
 
     @property
-    def all_modes(self) -> tuple[str, ...]:
+    def all_modes(self) -> tuple[DeployMode, ...]:
         """With the one that all others are compared with, first."""
         return (BASE_MODE, *(mode for mode in self.modes if mode != BASE_MODE))
