@@ -124,10 +124,8 @@ def compare_orders(
     low, high = (float(np.quantile(taus_K, q)) for q in (tail, 1 - tail))
     changes_KV = rank(y_KV) - rank(x_KV)
     each = tail / len(x_V)
-    lows, highs = (
-        np.quantile(changes_KV, q, axis=0, method=how)
-        for q, how in ((each, "lower"), (1 - each, "higher"))
-    )
+    lows = np.quantile(changes_KV, each, axis=0, method="lower")
+    highs = np.quantile(changes_KV, 1 - each, axis=0, method="higher")
     pairs = int((np.triu(reversed_VV, 1) >= 1 - tail).sum())
     return Agreement(tau, (low, high), without, change, lows, highs, pairs)
 
