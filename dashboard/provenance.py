@@ -12,6 +12,7 @@ import data
 import views
 from resnest_bench.paths import Job
 from resnest_bench.records import Record
+from resnest_bench.records.elsewhere import MeasuredElsewhere
 from resnest_bench.records.imports import UNKNOWN, ImportedResults
 from resnest_bench.records.observations import DatasetIdentity
 
@@ -82,6 +83,8 @@ def list_facts(record: Record) -> pd.DataFrame:
     environment = record.environment.model_dump() if record.environment else {}
     versions = environment.pop("versions", {})
     facts = {} if record.imported is None else _describe_import(record.imported)
+    if record.elsewhere is not None:
+        facts |= _describe_elsewhere(record.elsewhere)
     facts |= {
         "started": record.started_at,
         "finished": record.finished_at,
@@ -103,6 +106,18 @@ def list_facts(record: Record) -> pd.DataFrame:
         {"fact": name.replace("_", " "), "value": _text(value)} for name, value in facts.items()
     ]
     return pd.DataFrame(rows)
+
+
+def _describe_elsewhere(elsewhere: MeasuredElsewhere) -> dict[str, object]:
+    return {
+        "imported from": elsewhere.file,
+        "SHA-256 of the file": elsewhere.sha256,
+        "imported": elsewhere.imported_at,
+        "bundle": elsewhere.bundle,
+        "network's file": elsewhere.onnx_sha256,
+        "weights": elsewhere.weights,
+        **elsewhere.facts,
+    }
 
 
 def _describe_import(imported: ImportedResults) -> dict[str, object]:

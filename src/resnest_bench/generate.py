@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from resnest_bench import files, records
 from resnest_bench.comparisons.deployment import DEPLOYMENT_TEXTS
+from resnest_bench.comparisons.device_ranking import NETWORK_TEXTS, RANKING_TEXTS
 from resnest_bench.comparisons.variance import COMPONENT_TEXTS, SEEDS_OR_IMAGES_TEXTS
 from resnest_bench.frames.columns import columns_page, describe_column
 from resnest_bench.specs import (
@@ -48,6 +49,7 @@ from resnest_bench.specs.deploy import DeployBlock
 from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
 from resnest_bench.specs.recipes import TeacherSpec
 from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
+from resnest_bench.tables.roofline import ROOFLINE_TEXTS
 from resnest_bench.tables.stability import STABILITY_TEXTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -150,6 +152,19 @@ SPREAD_COLUMNS = {
         "`seeds_or_images.csv`: one row per trained variant of each experiment "
         "([method](methods.md#more-seeds-or-more-test-images)).",
         {**JOB_TEXTS, **SEEDS_OR_IMAGES_TEXTS},
+    ),
+    "device_ranking": (
+        "`device_ranking.csv`: one row per pair of devices and batch size ([method](methods.md#two-devices)).",
+        RANKING_TEXTS,
+    ),
+    "device_networks": (
+        "`device_networks.csv`: one row per network on each pair of devices.",
+        NETWORK_TEXTS,
+    ),
+    "roofline": (
+        "`roofline.csv`: one row per network, device, setting and batch size "
+        "([method](methods.md#what-bounds-a-latency)).",
+        ROOFLINE_TEXTS,
     ),
 }
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from resnest_bench.cli.bundle import bundle
 from resnest_bench.cli.evaluate import evaluate
 from resnest_bench.cli.export_model import export_model
 from resnest_bench.cli.import_results import import_results
@@ -48,6 +49,7 @@ app.command(name="import")(import_results)
 for deploying in (predict, evaluate):
     app.command()(deploying)
 app.command(name="export-model")(export_model)
+app.command()(bundle)
 
 
 @app.command()

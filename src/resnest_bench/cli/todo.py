@@ -88,7 +88,8 @@ def _count_experiments(job_outcomes: Sequence[Outcome], renamed: dict[Job, Job])
 
 
 def _describe_imports(job_outcomes: Iterable[Outcome]) -> list[str]:
-    imported = [o.job for o in job_outcomes if o.record and o.record.imported]
+    records = (o.record for o in job_outcomes)
+    imported = [one.job for one in records if one and (one.imported or one.elsewhere)]
     if not imported:
         return []
     return [f"Imported: {count_noun(len(imported), 'record')}; nothing runs for them."]

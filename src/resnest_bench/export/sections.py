@@ -35,6 +35,7 @@ from resnest_bench.export.blocks import (
 from resnest_bench.export.claims import claims
 from resnest_bench.export.classes import classes
 from resnest_bench.export.deployment import deployment
+from resnest_bench.export.devices import devices
 from resnest_bench.export.differences import differences
 from resnest_bench.export.results import PageResults
 from resnest_bench.export.stability import stability
@@ -83,6 +84,7 @@ def list_sections(results: PageResults) -> list[Section]:
         stability,
         latency,
         deployment,
+        devices,
         transfer,
         distillation,
         paper,

@@ -19,8 +19,9 @@ from pydantic import BaseModel
 
 from resnest_bench import files, records
 from resnest_bench.digests import code_digest, json_digest, uncounted_digest
+from resnest_bench.frames.cell_rows import one_line
 from resnest_bench.frames.files import parquet_bytes
-from resnest_bench.frames.rows import build_cells, build_epochs, build_runs, one_line
+from resnest_bench.frames.rows import build_cells, build_epochs, build_runs
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.outcomes import Outcome, Reader, outcomes

@@ -164,6 +164,29 @@ def write_imports(target: Target, spec: StudySpec, found: Imports) -> list[Path]
             written.append(path)
             records.write(path, record)
         texts = _config_texts(target, spec, found)
+    except BaseException:
+        _remove(written, target)
+        raise
+    return _write_config(target, texts, written)
+
+
+def write_records(target: Target, spec: StudySpec, made: Mapping[Job, Record]) -> list[Path]:
+    """As `write_imports`, of whole records for an existing study."""
+    written: list[Path] = []
+    try:
+        for job, record in made.items():
+            written.append(target.paths.record(job))
+            records.write(written[-1], record)
+        texts = _config_texts(target, spec)
+    except BaseException:
+        _remove(written, target)
+        raise
+    return _write_config(target, texts, written)
+
+
+def _write_config(target: Target, texts: Mapping[Path, str], written: list[Path]) -> list[Path]:
+    """Write the config's files, or leave them as they are and remove the records."""
+    try:
         before = {path: path.read_bytes() if path.exists() else None for path in texts}
     except BaseException:
         _remove(written, target)
@@ -182,9 +205,9 @@ def write_imports(target: Target, spec: StudySpec, found: Imports) -> list[Path]
     return [path for path in texts if path != target.paths.study]
 
 
-def _config_texts(target: Target, spec: StudySpec, found: Imports) -> dict[Path, str]:
+def _config_texts(target: Target, spec: StudySpec, found: Imports | None = None) -> dict[Path, str]:
     texts = {target.sheet: dump_sheet(spec.imported)}
-    if target.spec is None:
+    if target.spec is None and found is not None:
         texts[target.config] = _config_text(_new_config(target, found), spec, found)
     else:
         text = target.config.read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from resnest_bench.deploy.problems import NotAvailableError
 from resnest_bench.device.environment import device_state, precision
 from resnest_bench.device.memory import free_memory, gib, is_out_of_memory, memory_bytes
 from resnest_bench.errors import UserError, first_line
+from resnest_bench.measure.ceilings import synchronise, try_ceilings
 from resnest_bench.measure.complexity import complexity
 from resnest_bench.measure.deployment import (
     MODES,
@@ -55,12 +56,6 @@ class Samples:
 
     wall_ms: list[float]
     device_ms: list[float] | None
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait until the device has finished all its work."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def timed_ms(call: Callable[[], object], device: torch.device) -> float:
@@ -381,6 +376,8 @@ def measure_latency(
         num_macs=counts.num_macs,
         num_activations=counts.num_activations,
         uncounted_operators=counts.uncounted,
+        num_operators=counts.num_operators,
+        ceilings=try_ceilings(device, spec.precisions),
         build_ms=build_ms,
         cold_start_ms=cold_ms,
         first_call_ms=first_ms,

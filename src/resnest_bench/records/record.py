@@ -18,6 +18,7 @@ from resnest_bench.files import strict_json, write_text
 from resnest_bench.json_values import check_json_value
 from resnest_bench.paths import Job
 from resnest_bench.records.deploy import DeployObservations
+from resnest_bench.records.elsewhere import MeasuredElsewhere
 from resnest_bench.records.imports import ImageResults, ImportedResults
 from resnest_bench.records.observations import (
     DatasetIdentity,
@@ -59,6 +60,9 @@ class Record(RecordModel):
     )
     imported: ImportedResults | None = Field(
         default=None, description="Results from elsewhere; null: this program made the record"
+    )
+    elsewhere: MeasuredElsewhere | None = Field(
+        default=None, description="A bundle's results from another device; null: measured by a job"
     )
 
     @property
@@ -133,6 +137,8 @@ def _find_inconsistency(record: Record, expected: Job | None) -> str | None:
         return f"job: {error}"
     if expected is not None and job != expected:
         return f"job is {job}, but the path is that of {expected}: it was moved or renamed"
+    if record.elsewhere and (record.imported or job.kind != "latency"):
+        return "elsewhere must be null, unless the record is a latency that a bundle measured"
     if record.imported:
         return _imported_problem(record, record.imported)
     if record.environment is None or record.started_at is None or record.finished_at is None:

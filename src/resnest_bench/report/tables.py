@@ -31,6 +31,7 @@ from resnest_bench.report.captions import TITLES, caption, notes
 from resnest_bench.report.claims import claims_summary, write_claims
 from resnest_bench.report.datasets import write_dataset_ranks
 from resnest_bench.report.deployment import deployment_markdown, write_deployment
+from resnest_bench.report.devices import write_devices
 from resnest_bench.report.differences import differences_summary, write_differences
 from resnest_bench.report.per_class import write_per_class
 from resnest_bench.report.stability import write_spread
@@ -66,6 +67,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     written += write_dataset_ranks(results)
     written += write_deployment(results)
     written += write_per_class(results)
+    written += write_devices(results)
     written += write_spread(results)
     shown = {"runs": results.runs, "latency_cells": results.cells, "epochs": results.epochs}
     shown |= _comparisons(results)

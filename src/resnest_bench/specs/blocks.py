@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from resnest_bench.paths import TRAINING_KINDS, Job
 from resnest_bench.specs.base import CountInt, Name, PositiveInt, Spec, VariantNames
@@ -117,6 +117,17 @@ class ImportedBlock(Spec):
         description="Written by `resnest-bench evaluate`: the dataset on which this study has trained these "
         "networks, which are its own. null: results from elsewhere",
     )
+    own_protocol: Name | None = Field(
+        default=None,
+        description="Of latencies that a bundle has measured on another device: the protocol of this study "
+        "that it followed (docs/devices.md). null: results from elsewhere",
+    )
+
+    @model_validator(mode="after")
+    def _only_latencies(self) -> "ImportedBlock":
+        if self.own_protocol is not None and self.kind != "latency":
+            raise ValueError("own_protocol is for kind: latency, but this block has kind: train")
+        return self
 
     @property
     def protocol(self) -> str:

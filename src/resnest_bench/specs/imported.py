@@ -75,9 +75,9 @@ class WithImports(Extendable):
         return list(self._imported_jobs)
 
     @functools.cached_property
-    def _imported_jobs(self) -> dict[Job, None]:
+    def _imported_jobs(self) -> dict[Job, ImportedBlock]:
         return {
-            Job(block.kind, block.dataset, block.recipe, variant, seed): None
+            Job(block.kind, block.dataset, block.recipe, variant, seed): block
             for block in self.imported
             for variant, seeds in block.seeds.items()
             for seed in seeds
@@ -86,6 +86,11 @@ class WithImports(Extendable):
     def is_imported(self, job: Job) -> bool:
         """Whether the job's record was imported."""
         return job in self._imported_jobs
+
+    def device_protocol(self, job: Job) -> str | None:
+        """The protocol of a latency that a bundle measured on another device; None for any other job."""
+        block = self._imported_jobs.get(job)
+        return block.own_protocol if block else None
 
     @functools.cached_property
     def imported_experiments(self) -> tuple[Experiment, ...]:
@@ -117,13 +122,18 @@ def check_imports(
     own: Mapping[str, str],
     trained: Collection[tuple[str, str, str]],
     is_adaptive: bool,
+    protocols: Collection[str],
 ) -> None:
     """Raise ValueError where imported results and what a study runs are mixed up.
 
     `own` maps the place of each block that runs something to its dataset. `trained` has (dataset, recipe,
-    variant) of every training and fine-tuning of the study.
+    variant) of every training and fine-tuning of the study. A bundle's latencies are of the study's own
+    networks, by one of its `protocols`, and need no seeds.
     """
-    if is_adaptive and blocks:
+    for index, block in enumerate(blocks):
+        if block.own_protocol is not None:
+            check_known(f"imported[{index}].own_protocol", block.own_protocol, protocols)
+    if is_adaptive and any(block.own_protocol is None for block in blocks):
         raise ValueError(
             "adaptive: no seeds can be added to imported results: remove adaptive, or imported"
         )
@@ -137,7 +147,7 @@ def check_imports(
         if block.trained_on is not None:
             _check_evaluated(f"imported[{index}]", block, datasets, trained)
             continue
-        for name in block.seeds:
+        for name in block.seeds if block.own_protocol is None else ():
             if not isinstance(variants[name], ImportedVariant):
                 raise ValueError(
                     f"imported[{index}].seeds: {name} must be of family imported, but is of family "

@@ -156,8 +156,8 @@ class StudySpec(WithImports):
                     check_runnable(f"{where}.variants", name, self._variants)
         own = {f"{field}[{index}]": block.dataset for field, index, block in self._blocks()}
         trained = list_trained(self.train, self.finetune, self._names("all"))
-        names = self._variants, self.datasets
-        check_imports(self.imported, *names, own, trained, bool(self.adaptive))
+        known = self._variants, self.datasets, own, trained, bool(self.adaptive)
+        check_imports(self.imported, *known, self.all_protocols)
         self._check_jobs()
         check_tables(
             self.tables,
@@ -363,31 +363,25 @@ class StudySpec(WithImports):
         return Job("train", dataset, recipe, teacher.variant, job.seed)
 
     def job_spec(self, job: Job) -> dict[str, Any]:
-        """Return everything except the seed that affects a job's result, as stored in its record.
-
-        Don't change the values, which are shared between jobs.
-        """
+        """Return all but the seed that affects a result, as a record has it. Jobs share the values."""
         spec: dict[str, Any] = {
             "variant": self._dump("variant", job.variant),
             "dataset": self._dump("dataset", job.dataset),
         }
-        if self.is_imported(job):
+        own_protocol = self.device_protocol(job)
+        if self.is_imported(job) and own_protocol is None:
             return {**spec, "protocol" if job.kind == "latency" else "recipe": {"name": job.recipe}}
         if job.kind == "latency":
-            return {**spec, "protocol": self._dump("protocol", job.recipe)}
+            return {**spec, "protocol": self._dump("protocol", own_protocol or job.recipe)}
         if job.kind == "deploy":
-            return {
-                **spec,
-                **describe_deployment(self.deploy, job),
-                "source": self.job_spec(find_source(job)),
-            }
+            source_spec = self.job_spec(find_source(job))
+            return {**spec, **describe_deployment(self.deploy, job), "source": source_spec}
         spec["recipe"] = self._dump("recipe", job.recipe)
         if (teacher := self.teacher_job(job)) is not None:
             spec["teacher"] = self.job_spec(teacher)
         if job.kind == "finetune":
-            weights = self.weights(job)
+            weights, source = self.weights(job), self.source_job(job)
             spec["weights"] = weights and weights.as_dict()
-            source = self.source_job(job)
             spec["source"] = source and self.job_spec(source)
         return spec
 

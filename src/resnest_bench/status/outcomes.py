@@ -21,6 +21,7 @@ from resnest_bench.status.scan import scan_records
 STATUSES = ("ok", "stale", "failed", "missing", "invalid")
 NO_RECORD = "no record yet"
 NOT_IMPORTED = "its imported record is gone: import it again"
+MEASURE_AGAIN = " (measure it there with a new bundle)"
 CODE_CHANGED = "code changed since"
 TRAINED_AGAIN = "its network was trained again: evaluate it again"
 Reader = Callable[[Path, Job], Record]
@@ -109,7 +110,8 @@ def judge(
 def _judge_imported(study: StudySpec, paths: StudyPaths, job: Job, read: Reader) -> Outcome:
     """No run makes the record again. Results from elsewhere are never stale.
 
-    An evaluation is stale if its network was trained again.
+    An evaluation is stale if its network was trained again, and the latency of a bundle if its network
+    has changed since.
     """
     path = paths.record(job)
     if not path.exists():
@@ -121,10 +123,17 @@ def _judge_imported(study: StudySpec, paths: StudyPaths, job: Job, read: Reader)
     except OSError as error:
         reason = f"record {path} cannot be read: {error.strerror}"
         return Outcome(job, path, "invalid", reason, None)
-    if record.imported is None:
+    if record.imported is None and record.elsewhere is None:
         return Outcome(job, path, "invalid", f"record {path} is not an imported one", None)
-    stale = _find_retraining(paths, record.imported.evaluation, read)
-    return Outcome(job, path, "stale" if stale else "ok", stale, _relabel(study, job, record))
+    record = _relabel(study, job, record)
+    if record.elsewhere is not None:
+        # The networks of a bundle are the study's own, and can change.
+        change = find_change(record.spec, study.job_spec(job))
+        stale = f"spec changed: {change}{MEASURE_AGAIN}" if change else ""
+    else:
+        assert record.imported is not None
+        stale = _find_retraining(paths, record.imported.evaluation, read)
+    return Outcome(job, path, "stale" if stale else "ok", stale, record)
 
 
 def _find_retraining(paths: StudyPaths, evaluated: EvaluationSource | None, read: Reader) -> str:
