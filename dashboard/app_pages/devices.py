@@ -1,5 +1,7 @@
 """Does the choice carry over to another device, and what bounds a latency?"""
 
+from collections.abc import Callable
+
 import pandas as pd
 import streamlit as st
 
@@ -35,7 +37,7 @@ def show_rankings(one: data.Loaded, key: str) -> None:
         return
     groups = [rows for _, rows in found.networks.groupby(PAIR, sort=False)]
     texts = describe_rankings(found)
-    number = pick_group("Devices", groups, texts, picker.name_part(one, "pair"), name_pair)
+    number = pick_group("Devices", groups, picker.name_part(one, "pair"), name_pair)
     st.markdown(views.plain(texts[number]))
     rows = groups[number]
     views.chart(device_ranking_chart(rows), f"devices_{key}")
@@ -56,7 +58,7 @@ def show_roofline(one: data.Loaded, key: str) -> None:
         st.info("No record has the ceilings of its device: they are measured since this release.")
         return
     groups = [rows for _, rows in table.groupby(CELL, sort=False)]
-    number = pick_group("Setting", groups, groups, picker.name_part(one, "cell"), name_cell)
+    number = pick_group("Setting", groups, picker.name_part(one, "cell"), name_cell)
     rows = groups[number]
     part = views.take_part(rows, NUM_ROWS, picker.name_part(one, "bounds"))
     views.chart(roofline_chart(part), f"roofline_{key}", extra_height=0)
@@ -66,12 +68,14 @@ def show_roofline(one: data.Loaded, key: str) -> None:
         views.table(table, f"roofline_{key}")
 
 
-def pick_group(label, groups, texts, name, describe) -> int:
+def pick_group(
+    label: str, groups: list[pd.DataFrame], name: str, describe: Callable[[pd.DataFrame], str]
+) -> int:
     """The number of the group that the reader picks; no widget for a single one."""
-    if len(texts) < 2:
+    if len(groups) < 2:
         return 0
     return address.pick_one(
-        label, range(len(texts)), name, lambda number: describe(groups[number]), str
+        label, range(len(groups)), name, lambda number: describe(groups[number]), str
     )
 
 

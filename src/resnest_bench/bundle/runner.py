@@ -52,7 +52,7 @@ def read_manifest(folder: Path) -> Json:
     """The list of contents, with every file checked. Raises BundleError."""
     file = folder / MANIFEST
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+        manifest: Json = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BundleError(
             f"{file} must list the networks, but cannot be read ({error}): unpack the archive again"
@@ -120,12 +120,13 @@ def run_isolated(task: str, options: argparse.Namespace, manifest: Json) -> Json
             lines = ended.stderr.strip().splitlines()
             last = lines[-1] if lines else "no message"
             raise BundleError(f"its process ended with code {ended.returncode}: {last[:300]}")
-        return json.loads(answer.read_text(encoding="utf-8"))
+        measured: Json = json.loads(answer.read_text(encoding="utf-8"))
+        return measured
 
 
 def open_results(options: argparse.Namespace, manifest: Json) -> Json:
     """The results file's content, of this run or of one that was stopped. Raises BundleError."""
-    fresh = {
+    fresh: Json = {
         "kind": KIND,
         "format": FORMAT,
         "bundle_sha256": digest(manifest),
@@ -138,7 +139,7 @@ def open_results(options: argparse.Namespace, manifest: Json) -> Json:
     if not options.output.exists():
         return fresh
     try:
-        found = json.loads(options.output.read_text(encoding="utf-8"))
+        found: Json = json.loads(options.output.read_text(encoding="utf-8"))
         same = [found[key] == fresh[key] for key in ("kind", "format", "bundle_sha256")]
         changed = [key for key, value in fresh["device"].items() if found["device"][key] != value]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -6,7 +6,7 @@ rounds that all networks share. Rounds of two devices have nothing in common.
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -202,8 +202,8 @@ def _list_sides(
 
 def _pivot(cells: pd.DataFrame) -> pd.DataFrame:
     table = cells.pivot_table(index="variant", columns="seed", values="p50_ms", sort=False)
-    logs: pd.DataFrame = np.log(table.astype("float64"))
-    return logs
+    # numpy's functions return a frame for a frame.
+    return cast(pd.DataFrame, np.log(table.astype("float64")))
 
 
 def _find_accuracies(study: StudySpec, runs: pd.DataFrame, dataset: str) -> pd.Series:

@@ -6,6 +6,7 @@ The experiment of a device is the protocol's name and the device's, like `defaul
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from resnest_bench import records
 from resnest_bench.errors import UserError
@@ -31,7 +32,7 @@ from resnest_bench.status.changes import find_change
 from resnest_bench.words import count_noun, list_names
 
 # How the runner calls a network.
-SETTING = {"precision": "fp32", "layout": "contiguous", "mode": "onnxruntime"}
+SETTING: dict[str, Any] = {"precision": "fp32", "layout": "contiguous", "mode": "onnxruntime"}
 
 
 @dataclass(frozen=True)
