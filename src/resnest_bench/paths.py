@@ -174,8 +174,10 @@ class StudyPaths:
         return self.logs / "weights" / f"{hub}.log"
 
     def weights(self, job: Job) -> Path:
-        """Final weights, which are kept only if a fine-tuning starts from them."""
-        name = f"seed-{job.seed}.safetensors"
+        """Final weights of a training or fine-tuning."""
+        # Both can have one recipe on one dataset.
+        kind = "finetune-" if job.kind == "finetune" else ""
+        name = f"{kind}seed-{job.seed}.safetensors"
         return self.root / "weights" / job.dataset / job.recipe / job.variant / name
 
     def checkpoint(self, spec_digest: str, seed: int) -> Path:

@@ -179,7 +179,7 @@ class StandInStudy:
             teacher = SimpleNamespace(**asked)
             return Job("train", *teacher.train.split("/"), teacher.variant, job.seed)
 
-    def keeps_weights(self, job):
+    def requires_weights(self, job):
         return False
 
 

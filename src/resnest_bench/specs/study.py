@@ -17,7 +17,15 @@ from resnest_bench.specs.base import (
     VariantNames,
     check_known,
 )
-from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
+from resnest_bench.specs.blocks import (
+    FinetuneBlock,
+    ImportedBlock,
+    LatencyBlock,
+    TrainBlock,
+    asks_for_weights,
+    is_source,
+    list_trained,
+)
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
 from resnest_bench.specs.deploy import DeployBlock
@@ -35,7 +43,7 @@ from resnest_bench.specs.ready_recipes import RECIPES
 from resnest_bench.specs.recipes import RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
 from resnest_bench.specs.tables import TablesSpec, check_tables
-from resnest_bench.specs.trainings import check_finetune, check_tags, check_teacher
+from resnest_bench.specs.trainings import check_finetune, check_tags, check_teacher, is_teacher
 from resnest_bench.specs.variants import VariantSpec
 
 MAX_JOBS = 200_000
@@ -147,7 +155,9 @@ class StudySpec(WithImports):
                 for name in block.variants:
                     check_runnable(f"{where}.variants", name, self._variants)
         own = {f"{field}[{index}]": block.dataset for field, index, block in self._blocks()}
-        check_imports(self.imported, self._variants, self.datasets, own, bool(self.adaptive))
+        trained = list_trained(self.train, self.finetune, self._names("all"))
+        names = self._variants, self.datasets
+        check_imports(self.imported, *names, own, trained, bool(self.adaptive))
         self._check_jobs()
         check_tables(
             self.tables,
@@ -331,21 +341,17 @@ class StudySpec(WithImports):
         return Job("train", dataset, recipe, job.variant, job.seed)
 
     def keeps_weights(self, job: Job) -> bool:
-        """Return whether a training keeps its weights: by config, or since another job needs them."""
-        asked = any(
-            block.keep_weights and (block.dataset, block.recipe) == (job.dataset, job.recipe)
-            for block in self.train
-        )
-        return (
-            asked
-            or self._is_teacher(job)
-            or any(is_deployed(block, job) for block in self.deploy)
-            or any(
-                weights.train == f"{job.dataset}/{job.recipe}" and name == job.variant
-                for block in self.finetune
-                for name, weights in block.weights.items()
-            )
-        )
+        """Return whether a training or fine-tuning writes its final weights."""
+        asked = not self.is_imported(job) and asks_for_weights(job, self.train, self.finetune)
+        return self.requires_weights(job) or asked is not False
+
+    def requires_weights(self, job: Job) -> bool:
+        """Return whether a training without weights is repeated: by config, or since another job needs them."""
+        asked = asks_for_weights(job, self.train, self.finetune)
+        recipes = (self.recipe(block.recipe) for block in self.train)
+        needed = asked or is_teacher(job, recipes) or is_source(job, self.finetune)
+        deployed = any(is_deployed(block, job) for block in self.deploy)
+        return job.kind == "train" and bool(needed or deployed)
 
     def teacher_job(self, job: Job) -> Job | None:
         """Return the teacher's training with the same seed; None without distillation."""
@@ -355,14 +361,6 @@ class StudySpec(WithImports):
             return None
         dataset, recipe = teacher.train.split("/")
         return Job("train", dataset, recipe, teacher.variant, job.seed)
-
-    def _is_teacher(self, job: Job) -> bool:
-        teachers = (self.recipe(block.recipe).teacher for block in self.train)
-        return any(
-            teacher is not None
-            and (teacher.train, teacher.variant) == (f"{job.dataset}/{job.recipe}", job.variant)
-            for teacher in teachers
-        )
 
     def job_spec(self, job: Job) -> dict[str, Any]:
         """Return everything except the seed that affects a job's result, as stored in its record.

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from resnest_bench.paths import Job
 from resnest_bench.specs.base import check_known
 from resnest_bench.specs.blocks import FinetuneBlock, TrainBlock
 from resnest_bench.specs.imported import check_runnable
@@ -86,3 +87,13 @@ def check_finetune(
                 f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
                 "one, or name another source"
             )
+
+
+def is_teacher(job: Job, recipes: Iterable[RecipeSpec]) -> bool:
+    """Return whether a training by one of these recipes has the network of this training as its teacher."""
+    teachers = (recipe.teacher for recipe in recipes)
+    return any(
+        teacher is not None
+        and (teacher.train, teacher.variant) == (f"{job.dataset}/{job.recipe}", job.variant)
+        for teacher in teachers
+    )

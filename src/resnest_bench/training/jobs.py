@@ -159,7 +159,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
         step, batches, job.seed, checkpoint, reporter, _make_progress_writer(context, job)
     )
     sha256 = None
-    if job.kind == "train" and study.keeps_weights(job):
+    if study.keeps_weights(job):
         sha256 = save_weights(context.paths.weights(job), step.final_model)
     execution = seen.model_copy(
         update={
@@ -287,7 +287,7 @@ def _can_be_taken(context: Context, job: Job, record: Record) -> bool:
 
 def _has_weights(context: Context, job: Job, record: Record) -> bool:
     """Return whether the weights that a training has to keep exist and match its record."""
-    if job.kind != "train" or record.status == "failed" or not context.study.keeps_weights(job):
+    if record.status == "failed" or not context.study.requires_weights(job):
         return True
     path = context.paths.weights(job)
     wanted = record.train.final_weights_sha256 if record.train else None
