@@ -105,5 +105,6 @@ def deployment_notes(table: pd.DataFrame) -> list[str]:
         for text, rows in problems.groupby(column, sort=False):
             modes = ", ".join(dict.fromkeys(rows["mode"]))
             names = ", ".join(dict.fromkeys(rows["variant"]))
-            notes.append(f"{names} in {modes}: {text}")
+            place = f"{names} in {modes}: "
+            notes.append(f"{place}{text.replace(place, '')}")
     return notes
