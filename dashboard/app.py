@@ -9,6 +9,7 @@ import streamlit as st
 
 import address
 import picker
+import selection
 
 # An icon of our own, and before there are pages: for a page's icon on the browser's tab streamlit would
 # ask a server far away.
@@ -43,6 +44,7 @@ page = st.navigation(PAGES, position="hidden")
 came_by_link = address.begin(page.url_path)
 menu = st.sidebar.container(gap="small")
 picker.choose_studies()
+filters = st.sidebar.container(gap="small")
 with menu:
     for one in PAGES:
         st.page_link(one, query_params=address.link(), width="stretch")
@@ -51,6 +53,8 @@ with menu:
 picker.name_tab(page.title)
 try:
     picker.load_studies()
+    with filters:
+        selection.choose_filters(picker.loaded_study())
     if page.title != "Latency":
         picker.warn_of_data()
     page.run()

@@ -12,6 +12,7 @@ import streamlit as st
 from altair.typing import ChartType
 
 import address
+import selection
 from resnest_bench.charts import (
     LEGEND_NAMES,
     needed_width,
@@ -25,13 +26,12 @@ from resnest_bench.paths import Experiment
 from resnest_bench.report.captions import Caption, caption, notes
 from resnest_bench.report.tables import display_frame
 from resnest_bench.specs import StudySpec
-from resnest_bench.words import list_names
 from table_columns import config
+from texts import MAX_NAMES as MAX_NAMES
+from texts import few as few
+from texts import name_experiment as name_experiment
+from texts import plain as plain
 
-# Everything that Markdown, streamlit's directives (:red[...], :material/...:) or TeX ($...$) would
-# make of a record's text. Records come from others: no image, link or HTML of theirs is drawn.
-MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&\"'=^@/])")
-MAX_NAMES = 12
 # On a narrow screen a plot keeps the width that its names and its marks need, and scrolls by itself.
 SCROLLING = """<style>
 .st-key-{key} {{overflow-x: auto}}
@@ -39,16 +39,6 @@ SCROLLING = """<style>
 </style>"""
 MAX_ROWS = 500
 PROBABILITIES = ("front_probability", "mean_better_all")
-
-
-def plain(text: str) -> str:
-    """`text` so that Markdown shows it letter by letter, on one line."""
-    return MARKUP.sub(r"\\\1", " ".join(str(text).split()))
-
-
-def few(names: Sequence[str]) -> str:
-    """The first dozen names, and how many more there are."""
-    return list_names(map(plain, names), MAX_NAMES)
 
 
 def chart(
@@ -252,18 +242,10 @@ def take_part(frame: pd.DataFrame, size: int, name: str) -> pd.DataFrame:
     return frame.iloc[size * part : size * (part + 1)]
 
 
-def name_experiment(experiment: Experiment, separator: str = ", ") -> str:
-    """'train, cifar10, paper20'; of latencies, which stand apart, 'cifar10, paper'."""
-    kind, *place = experiment
-    return separator.join(place if kind == "latency" else experiment)
-
-
 def pick_experiment(label: str, options: list[Experiment], name: str) -> Experiment | None:
-    """The chosen experiment; without a widget where there is no choice."""
-    if len(options) < 2:
-        return options[0] if options else None
-    key = partial(name_experiment, separator="/")
-    return address.pick_one(label, options, name, name_experiment, key)
+    """The experiment that the sidebar has under `name`, if it is one of `options`; else the first."""
+    chosen = st.session_state.get(name)
+    return chosen if chosen in options else next(iter(options), None)
 
 
 def get_picked(names: list[str]) -> list[str]:
@@ -275,8 +257,13 @@ def get_picked(names: list[str]) -> list[str]:
 
 
 def pick_variants(names: list[str], label: str = "Variants", shown: int | None = None) -> list[str]:
-    """The variants that the reader picked on this or another page; all, or the first few, without."""
-    get_picked(names)
+    """The variants that the reader picked on this or another page; all, or the first few, without.
+
+    Of `names` only those can be picked that the filters leave, or that are picked already.
+    """
+    picked = set(get_picked(names))
+    left = set(selection.narrow(names))
+    names = [name for name in names if name in left or name in picked]
     chosen = st.multiselect(
         label,
         names,
