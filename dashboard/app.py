@@ -20,6 +20,7 @@ PAGES = [
         "app_pages/tradeoff.py", title="Trade-off", icon=":material/scatter_plot:", default=True
     ),
     st.Page("app_pages/differences.py", title="Differences", icon=":material/compare_arrows:"),
+    st.Page("app_pages/compare.py", title="Compare two", icon=":material/balance:"),
     st.Page("app_pages/classes.py", title="Per class", icon=":material/grid_on:"),
     st.Page("app_pages/claims.py", title="Claims", icon=":material/gavel:"),
     st.Page("app_pages/ablation.py", title="Ablation", icon=":material/tune:"),

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,15 +13,14 @@ from altair.typing import ChartType
 
 import address
 import selection
+from paper_menu import figure_menu, table_menu
 from resnest_bench.charts import (
     LEGEND_NAMES,
     needed_width,
-    render_png,
-    render_svg,
     split_title,
     themed,
 )
-from resnest_bench.formats import format_latex, format_probability
+from resnest_bench.formats import format_probability
 from resnest_bench.paths import Experiment
 from resnest_bench.report.captions import Caption, caption, notes
 from resnest_bench.report.tables import display_frame
@@ -65,8 +64,8 @@ def chart(
         small = [f":small[:gray[{plain(line)}]]" for line in lines]
         left.markdown("  \n".join([f"**{plain(head)}**", *small]))
         corner = right.container(horizontal=True, horizontal_alignment="right")
-        with corner.popover("", icon=":material/download:", help="Download this figure"):
-            _figure_buttons(drawn, key)
+        with corner:
+            figure_menu(drawn, key)
         # A chart that says why there is nothing to draw has nothing to select either.
         modes = [mode for mode in selection_mode if mode in selections(drawn)]
         # Streamlit makes the class of a container from its key in this way.
@@ -97,17 +96,6 @@ def _field(drawn: Any, name: str, otherwise: Any) -> Any:
     return otherwise if value is alt.Undefined else value
 
 
-def _figure_buttons(drawn: ChartType, key: str) -> None:
-    for name, make, mime in (
-        ("SVG", lambda: render_svg(drawn), "image/svg+xml"),
-        ("PNG", lambda: render_png(drawn), "image/png"),
-    ):
-        # Drawn when asked for, with its title, as the workflow's figures are.
-        st.download_button(
-            name, make, f"{key}.{name.lower()}", mime, key=f"{key}_{name}", on_click="ignore"
-        )
-
-
 def legend_height(num_entries: int) -> int:
     """Pixels below a chart for its axis and for a legend of two columns."""
     if num_entries > LEGEND_NAMES:
@@ -121,12 +109,15 @@ def table(
     labels: dict[str, str] | None = None,
     note: str = "",
     name: str = "",
+    marks: Mapping[str, Sequence[str]] | None = None,
+    columns: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> None:
-    """Unrounded values under readable headings, and the table as CSV, JSON and LaTeX.
+    """Unrounded values under readable headings, with a menu of the table's files.
 
-    `name` is the table's own key where it is not that of its files. The browser gets MAX_ROWS rows, the
-    files have all.
+    `note` is their caption. `name` is the table's own key where it is not that of its files. `marks` say
+    which value of a column is the best or tied with it, for LaTeX and Markdown; `columns` configure some
+    columns otherwise. The browser gets MAX_ROWS rows, the files have all.
     """
     if len(frame) > MAX_ROWS:
         st.caption(
@@ -139,28 +130,12 @@ def table(
         shown,
         hide_index=True,
         key=f"{name or key}_table",
-        column_config=config(shown, labels or {}),
+        column_config={**config(shown, labels or {}), **(columns or {})},
         width="stretch",
         placeholder="–",
         **more,
     )
-    files = {
-        "CSV": (lambda: flat(frame).to_csv(index=False), "text/csv"),
-        "JSON": (lambda: frame.to_json(orient="records", indent=1), "application/json"),
-        "TeX": (lambda: format_latex(frame, note or key, key, labels), "text/x-tex"),
-    }
-    with st.container(horizontal=True):
-        for kind, (make, mime) in files.items():
-            st.download_button(
-                kind,
-                make,
-                f"{key}.{kind.lower()}",
-                mime,
-                key=f"{key}_{kind}",
-                on_click="ignore",
-                icon=":material/download:",
-                type="tertiary",
-            )
+    table_menu(frame, key, labels, note or key, marks, lambda: flat(frame).to_csv(index=False))
 
 
 def with_probabilities(frame: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,12 @@ from resnest_bench.charts.drift import drift_chart
 from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
 from resnest_bench.charts.factors import factor_chart
 from resnest_bench.charts.figures import make_figures, render_png, render_svg, write_figures
+from resnest_bench.charts.head_to_head import (
+    gaps_chart,
+    latency_ratio_chart,
+    quadrants_chart,
+    seeds_chart,
+)
 from resnest_bench.charts.identity import LEGEND_NAMES
 from resnest_bench.charts.latency import latency_distribution_chart, latency_distribution_panels
 from resnest_bench.charts.modes import modes_chart
@@ -40,9 +46,11 @@ __all__ = [
     "effects_chart",
     "factor_chart",
     "field_title",
+    "gaps_chart",
     "headline_label",
     "latency_distribution_chart",
     "latency_distribution_panels",
+    "latency_ratio_chart",
     "make_figures",
     "modes_chart",
     "needed_width",
@@ -50,9 +58,11 @@ __all__ = [
     "pairs_chart",
     "paper_chart",
     "profile_chart",
+    "quadrants_chart",
     "ranks_chart",
     "render_png",
     "render_svg",
+    "seeds_chart",
     "shared_domains",
     "split_title",
     "startup_chart",

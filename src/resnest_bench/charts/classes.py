@@ -124,9 +124,7 @@ def class_differences_chart(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         verdict=significant.map({True: SIGNIFICANT, False: NOT_SIGNIFICANT})
     )
     order = points["class"].tolist()
-    x = alt.X(
-        "difference_points:Q", title=f"Recall of {ours} minus that of {base} (percentage points)"
-    )
+    x = alt.X("difference_points:Q", title="Difference in recall (percentage points)")
     y = alt.Y(
         "class:N",
         sort=order,

@@ -12,6 +12,8 @@ from resnest_bench.frames.typed import make_frame
 if TYPE_CHECKING:
     from resnest_bench.data.prepared import PreparedDataset
 
+# A table has at most as many images of each direction.
+MAX_IMAGES = 200
 BOTH, ONLY_ONE, ONLY_OTHER, NEITHER = "both right", "only one", "only other", "both wrong"
 QUADRANT_COLUMNS = {
     "outcome": "str",

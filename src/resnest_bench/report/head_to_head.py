@@ -241,3 +241,15 @@ def _p_text(name: str, value: Any, write: Callable[[Any], str] = format_p_value)
     """'p=0.04' or 'p<0.001'."""
     text = write(value)
     return f"{name}{text}" if text[0] in "<>" else f"{name}={text}"
+
+
+def describe_ratio(row: Mapping[str, Any]) -> str:
+    """A row of `ratios_by_batch` in a sentence; empty without a ratio."""
+    if not is_known(row["time_ratio"]):
+        return ""
+    low, high = row["low_ratio"], row["high_ratio"]
+    bounds = f" [{low:.2f}, {high:.2f}]" if is_known(low) else ""
+    return (
+        f"At batch size {row['batch_size']}, {row['variant']} takes {row['time_ratio']:.2f}{bounds} times as "
+        f"long as {row['base']}: {row['noise']} (n={row['n']} rounds)."
+    )
