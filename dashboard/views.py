@@ -111,26 +111,27 @@ def table(
     name: str = "",
     marks: Mapping[str, Sequence[str]] | None = None,
     columns: Mapping[str, Any] | None = None,
+    shown: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
     **more: Any,
 ) -> None:
     """Unrounded values under readable headings, with a menu of the table's files.
 
     `note` is their caption. `name` is the table's own key where it is not that of its files. `marks` say
     which value of a column is the best or tied with it, for LaTeX and Markdown; `columns` configure some
-    columns otherwise. The browser gets MAX_ROWS rows, the files have all.
+    columns otherwise, and `shown` changes what the page shows, such as a verdict into a chip. The browser gets MAX_ROWS rows, the files have all.
     """
     if len(frame) > MAX_ROWS:
         st.caption(
             f"The first {MAX_ROWS:,} of {len(frame):,} rows; the files below contain all rows."
         )
-    shown = frame.head(MAX_ROWS)
+    rows = frame.head(MAX_ROWS)
     # A table without headings of its own is the raw one.
-    shown = with_probabilities(shown) if labels else shown
+    rows = with_probabilities(rows) if labels else rows
     st.dataframe(
-        shown,
+        shown(rows) if shown else rows,
         hide_index=True,
         key=f"{name or key}_table",
-        column_config={**config(shown, labels or {}), **(columns or {})},
+        column_config={**config(rows, labels or {}), **(columns or {})},
         width="stretch",
         placeholder="–",
         **more,
@@ -151,18 +152,18 @@ def pick_row(frame: pd.DataFrame, keys: list[str], target: str, key: str, **more
     chosen elsewhere, it is therefore a new table, with that key's row selected.
     """
     now = st.session_state.get(target)
-    shown = st.session_state.setdefault(f"{key}_shown", {"turn": 0})
-    if (shown.get("keys"), shown.get("chosen")) != (keys, now):
-        shown.update(keys=keys, chosen=now, turn=shown["turn"] + 1)
-        shown["rows"] = [keys.index(now)] if now in keys[:MAX_ROWS] else []
-    name = f"{key}_{shown['turn']}"
+    last = st.session_state.setdefault(f"{key}_shown", {"turn": 0})
+    if (last.get("keys"), last.get("chosen")) != (keys, now):
+        last.update(keys=keys, chosen=now, turn=last["turn"] + 1)
+        last["rows"] = [keys.index(now)] if now in keys[:MAX_ROWS] else []
+    name = f"{key}_{last['turn']}"
     table(
         frame,
         key,
         name=name,
         on_select=partial(_take_row, f"{key}_shown", f"{name}_table", target),
         selection_mode="single-row",
-        selection_default={"selection": {"rows": shown["rows"]}},
+        selection_default={"selection": {"rows": last["rows"]}},
         **more,
     )
 

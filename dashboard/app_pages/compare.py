@@ -200,8 +200,7 @@ def show_images(one: data.Loaded, found: HeadToHead, name: str) -> None:
     with left:
         drawn = quadrants_chart(images.quadrants(), found.names, images.num_images)
         views.chart(drawn, f"images_{name}", extra_height=50)
-        for right_name, wrong_name in (found.names, found.names[::-1]):
-            show_disputed(one, found, images, right_name, wrong_name)
+        show_disputed(one, found, images, *found.names)
     with right:
         if len(rows):
             views.chart(class_differences_chart(rows), f"classes_{name}", extra_height=120)
@@ -210,6 +209,7 @@ def show_images(one: data.Loaded, found: HeadToHead, name: str) -> None:
                 "The class of each test image is unknown: neither these records nor data on this "
                 "machine have it."
             )
+        show_disputed(one, found, images, *found.names[::-1])
 
 
 def show_disputed(

@@ -13,6 +13,7 @@ from resnest_bench.charts.drift import drift_chart
 from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
 from resnest_bench.charts.factors import factor_chart
 from resnest_bench.charts.figures import make_figures, render_png, render_svg, write_figures
+from resnest_bench.charts.forest import claim_forests
 from resnest_bench.charts.head_to_head import (
     gaps_chart,
     latency_ratio_chart,
@@ -38,6 +39,7 @@ __all__ = [
     "ablation_chart",
     "batch_sweep_chart",
     "claim_chart",
+    "claim_forests",
     "class_differences_chart",
     "confusion_chart",
     "coverage_chart",

@@ -124,7 +124,11 @@ def class_differences_chart(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         verdict=significant.map({True: SIGNIFICANT, False: NOT_SIGNIFICANT})
     )
     order = points["class"].tolist()
-    x = alt.X("difference_points:Q", title="Difference in recall (percentage points)")
+    x = alt.X(
+        "difference_points:Q",
+        title="Difference in recall (percentage points)",
+        axis=alt.Axis(tickCount=6),
+    )
     y = alt.Y(
         "class:N",
         sort=order,
@@ -138,7 +142,7 @@ def class_differences_chart(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         "verdict:N",
         title=None,
         scale=alt.Scale(domain=verdicts, range=[looks[verdict] for verdict in verdicts]),
-        legend=alt.Legend(orient="top", labelLimit=0),
+        legend=alt.Legend(orient="top", labelLimit=0, columns=1),
     )
     tooltip = [
         alt.Tooltip("class:N"),
