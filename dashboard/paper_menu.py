@@ -69,6 +69,7 @@ _copy = st.components.v2.component("copy_for_paper", html=COPY_HTML, css=COPY_CS
 @st.fragment
 def figure_menu(drawn: ChartType, key: str) -> None:
     """The menu of a figure."""
+    key = f"figure_{key}"
     with st.popover(
         "", icon=":material/download:", help=HELP, key=f"{key}_menu", on_change="rerun"
     ) as menu:
@@ -125,6 +126,7 @@ def table_menu(
     csv: Callable[[], str],
 ) -> None:
     """The menu of a table, whose `csv` has all rows."""
+    key = f"table_{key}"
     label = f"{len(frame):,} rows" if len(frame) > 1 else ""
     with st.popover(
         label,

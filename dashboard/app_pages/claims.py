@@ -21,7 +21,7 @@ CHIPS = st.column_config.MultiselectColumn(
     "verdict",
     options=list(VERDICTS),
     color=[LOOKS[verdict][0] for verdict in VERDICTS],
-    width="small",
+    width=120,
 )
 PILLS = {"supported": "blue", "contradicted": "orange", "undecided": "gray", "untested": "gray"}
 SNIPPET = """\
@@ -136,7 +136,8 @@ def show_one(one: data.Loaded, chosen: str) -> None:
 def show_numbers(rows: pd.DataFrame, name: str, claim: str) -> None:
     labels = {column: text for column, text in COMPARISONS.items() if text}
     kept = [c for c in COMPARISONS if c == "status" or rows[c].notna().any()]
-    views.table(rows[kept], f"comparisons_{name}", labels, claim)
+    with st.expander("Its hypotheses as a table"):
+        views.table(rows[kept], f"comparisons_{name}", labels, claim)
 
 
 st.header("Claims")

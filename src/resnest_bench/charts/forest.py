@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from resnest_bench.charts.cut_bars import CUT_NOTE, arrowheads, cut_bars, ends_beyond
+from resnest_bench.charts.marks import ratio_ticks
 from resnest_bench.charts.palette import BLUE, GREY, VERMILION
 from resnest_bench.charts.style import WIDTH, no_data_chart, title
 from resnest_bench.claims.verdicts import CONTRADICTED, SUPPORTED, UNDECIDED, UNTESTED, VERDICTS
@@ -65,8 +66,10 @@ def _forest(rows: pd.DataFrame, unit: str) -> alt.LayerChart:
     axis = alt.Axis(labelLimit=260, tickBand="extent", grid=True, gridOpacity=0.5, ticks=False)
     y = alt.Y("name:N", sort=order, title=None, scale=alt.Scale(domain=order), axis=axis)
 
+    ticks = alt.Axis(values=ratio_ticks(low, high)) if ratio else alt.Axis(tickCount=7)
+
     def x(field: str) -> alt.X:
-        return alt.X(f"{field}:Q", title=None, scale=scale, axis=alt.Axis(tickCount=7))
+        return alt.X(f"{field}:Q", title=None, scale=scale, axis=ticks)
 
     verdicts = [verdict for verdict in VERDICTS if (rows["verdict"] == verdict).any()]
     colours = alt.Scale(domain=verdicts, range=[LOOKS[v][0] for v in verdicts])

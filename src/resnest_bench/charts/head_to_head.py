@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
-from resnest_bench.charts.marks import NUMBER
+from resnest_bench.charts.marks import NUMBER, ratio_ticks
 from resnest_bench.charts.palette import CELL_TEXT, DIVERGING, GREY, PALETTE
 from resnest_bench.charts.style import WIDTH, no_data_chart, title
 from resnest_bench.comparisons.image_outcomes import BOTH, NEITHER, ONLY_ONE, ONLY_OTHER
@@ -199,7 +200,12 @@ def latency_ratio_chart(
     order = rows["label"].tolist()
     y = alt.Y("label:N", sort=order, scale=alt.Scale(domain=order), title=None)
     scale = alt.Scale(type="log", nice=False, padding=24)
-    x = alt.X("time_ratio:Q", scale=scale, title="Ratio of latencies (log scale)")
+    ends = rows[["time_ratio", "low_ratio", "high_ratio"]].to_numpy(dtype=float)
+    ticks = ratio_ticks(
+        min(float(np.nanmin(ends)), 1.0) * 0.95, max(float(np.nanmax(ends)), 1.0) * 1.05
+    )
+    axis = alt.Axis(values=ticks)
+    x = alt.X("time_ratio:Q", scale=scale, axis=axis, title="Ratio of latencies (log scale)")
     layers = []
     if floor_percent is not None and not pd.isna(floor_percent):
         ratio = 1 + floor_percent / 100
