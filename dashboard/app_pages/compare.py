@@ -171,7 +171,7 @@ def find_ratios(one: data.Loaded, networks: tuple[Network, Network]) -> pd.DataF
     names = [network.variant for network in networks]
     if place is None or names[0] == names[1]:
         return pd.DataFrame()
-    return data.ratios_by_batch(one, place, names[0], names[1])
+    return data.ratios_by_batch(one, place, names[0], names[1], selection.device())
 
 
 def show_ratios(one: data.Loaded, found: HeadToHead, ratios: pd.DataFrame, name: str) -> None:
@@ -182,10 +182,7 @@ def show_ratios(one: data.Loaded, found: HeadToHead, ratios: pd.DataFrame, name:
     if place is None:
         st.caption("This study measures no latency.")
         return
-    floors = one.results.noise
-    own = floors[floors["dataset"].eq(place.dataset) & floors["protocol"].eq(place.recipe)]
-    percents = own["floor_percent"].dropna()
-    floor = float(percents.iloc[0]) if len(percents) == 1 else None
+    floor = data.noise_floor(one, place, selection.device())
     names = found.one.variant, found.other.variant
     views.chart(latency_ratio_chart(ratios, names, floor), f"ratio_{name}", extra_height=50)
 

@@ -12,6 +12,7 @@ from resnest_bench.charts.distillation import distillation_chart
 from resnest_bench.charts.drift import drift_chart
 from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
 from resnest_bench.charts.factors import factor_chart
+from resnest_bench.charts.fastest import fastest_chart
 from resnest_bench.charts.figures import make_figures, render_png, render_svg, write_figures
 from resnest_bench.charts.forest import claim_forests
 from resnest_bench.charts.head_to_head import (
@@ -47,6 +48,7 @@ __all__ = [
     "drift_chart",
     "effects_chart",
     "factor_chart",
+    "fastest_chart",
     "field_title",
     "gaps_chart",
     "headline_label",
