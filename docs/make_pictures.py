@@ -27,6 +27,7 @@ PICTURES = {
 PAGES = [
     "",
     "differences",
+    "compare",
     "classes",
     "claims",
     "ablation",

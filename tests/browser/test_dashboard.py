@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {
     "": "Trade-off",
     "differences": "Differences",
+    "compare": "Compare two",
     "classes": "Per class",
     "claims": "Claims",
     "ablation": "Ablation",

@@ -19,6 +19,7 @@ PAGES = [
         pytest.param(page, id=page, marks=pytest.mark.slow)
         for page in (
             "differences",
+            "compare",
             "classes",
             "claims",
             "ablation",

@@ -11,6 +11,7 @@ from support.imported_study import FORMS, import_text
 PAGES = (
     "tradeoff",
     "differences",
+    "compare",
     "classes",
     "claims",
     "ablation",
