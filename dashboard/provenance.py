@@ -46,7 +46,7 @@ def show(loaded: data.Loaded, job: Job) -> None:
     head = f"{views.plain(str(job))}: **{views.plain(outcome.status)}**"
     st.markdown(head + (f" ({views.plain(outcome.reason)})" if outcome.reason else ""))
     if loaded.study.is_imported(job):
-        st.caption("Imported from elsewhere: nothing here can run it again.")
+        st.caption("Imported, or made by `resnest-bench evaluate`: no run makes it again.")
     else:
         st.caption("Run this job again:")
         st.code(rerun_command(loaded, job), language="sh", wrap_lines=True)
@@ -114,6 +114,14 @@ def _describe_import(imported: ImportedResults) -> dict[str, object]:
             f"its SHA-256{which}": source.sha256,
             f"imported{which}": source.imported_at,
             f"columns{which}": "; ".join(f"{k}: {v}" for k, v in source.columns.items()),
+        }
+    if imported.evaluation:
+        seen = imported.evaluation
+        facts |= {
+            "evaluated network": str(seen.trained.job),
+            "SHA-256 of its weights": seen.weights_sha256,
+            "code digest of the evaluation": seen.code_digest,
+            "evaluated": seen.evaluated_at,
         }
     return facts | {
         "run": imported.run,

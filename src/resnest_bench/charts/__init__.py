@@ -7,6 +7,7 @@ from resnest_bench.charts.coverage import coverage_chart
 from resnest_bench.charts.curves import field_title, training_curves_chart, training_curves_panels
 from resnest_bench.charts.data_labels import headline_label, trained_label
 from resnest_bench.charts.datasets import profile_chart, ranks_chart
+from resnest_bench.charts.deployment import deployment_chart
 from resnest_bench.charts.differences import effects_chart, pairs_chart
 from resnest_bench.charts.distillation import distillation_chart
 from resnest_bench.charts.drift import drift_chart
@@ -44,6 +45,7 @@ __all__ = [
     "class_differences_chart",
     "confusion_chart",
     "coverage_chart",
+    "deployment_chart",
     "distillation_chart",
     "drift_chart",
     "effects_chart",

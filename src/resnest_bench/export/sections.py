@@ -34,6 +34,7 @@ from resnest_bench.export.blocks import (
 )
 from resnest_bench.export.claims import claims
 from resnest_bench.export.classes import classes
+from resnest_bench.export.deployment import deployment
 from resnest_bench.export.differences import differences
 from resnest_bench.export.results import PageResults
 from resnest_bench.export.stability import stability
@@ -81,6 +82,7 @@ def list_sections(results: PageResults) -> list[Section]:
         training,
         stability,
         latency,
+        deployment,
         transfer,
         distillation,
         paper,

@@ -66,7 +66,7 @@ class _Index(BaseModel):
 
 def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, str]) -> str:
     """Digest of everything that rows depend on besides the records: study, data, code, schema."""
-    kinds = ("train", "finetune", "latency", "tables")
+    kinds = ("train", "finetune", "latency", "deploy", "tables")
     return json_digest(
         {
             "study": study.digest,
@@ -76,8 +76,30 @@ def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, s
             "fingerprints": dict(fingerprints),
             "schema_version": records.SCHEMA_VERSION,
             "is_reference": paths.is_reference,
+            # An evaluation is stale if its training was repeated.
+            "sources": stamp_evaluated(study, paths),
         }
     )
+
+
+def stamp_evaluated(study: StudySpec, paths: StudyPaths) -> Stamps:
+    """The stamps of trainings whose networks were evaluated on further test sets."""
+    evaluated = {
+        (block.trained_on, block.recipe, name, seed)
+        for block in study.imported
+        if block.trained_on is not None
+        for name, seeds in block.seeds.items()
+        for seed in seeds
+    }
+    if not evaluated:
+        return {}
+    stamps = scan_records(paths)
+    names = (
+        paths.record_name(job)
+        for job in study.own_jobs()
+        if (job.dataset, job.recipe, job.variant, job.seed) in evaluated
+    )
+    return {name: stamps[name] for name in names if name in stamps}
 
 
 def load_frames(

@@ -31,7 +31,7 @@ UNITS = {
     "score": "0 to 2",
 }
 TEXTS = {
-    "kind": "train, finetune or latency",
+    "kind": "train, finetune, latency or deploy",
     "dataset": "Name of the dataset in the config",
     "dataset_label": "Label of the dataset",
     "recipe": "Name of the recipe; for a latency job, of its protocol",

@@ -34,9 +34,9 @@ class RecordModel(BaseModel):
 
 
 class JobIdentity(RecordModel):
-    kind: Literal["train", "latency", "finetune"]
+    kind: Literal["train", "latency", "finetune", "deploy"]
     dataset: str
-    recipe: str = Field(description="Training recipe, or the protocol of a latency")
+    recipe: str = Field(description="Training recipe, protocol of a latency, or RECIPE+MODE")
     variant: str
     seed: Count = Field(description="Random seed, or the round of a latency measurement")
 
