@@ -228,6 +228,11 @@ def selected(loaded: data.Loaded) -> list[str]:
     return [name for name in dict.fromkeys(address.picked()) if name in known]
 
 
+def picked_names() -> list[str]:
+    """All selected names, of whichever study."""
+    return list(dict.fromkeys(address.picked()))
+
+
 def select(chosen: Iterable[str]) -> None:
     """Select these networks on all pages. In a callback, or before the page draws its widget of them."""
     st.session_state[address.PICK] = st.session_state[address.PICKED] = list(dict.fromkeys(chosen))
