@@ -105,7 +105,7 @@ def _dot(word: str) -> str | None:
     colour = STATUSES.get(word)
     if colour is None:
         return None
-    shape = f"<circle cx='8' cy='8' r='6' fill='{colour}'/>"
+    shape = f"<circle cx='8' cy='8' r='4.5' fill='{colour}'/>"
     return _encode(
         f"<svg xmlns='http://www.w3.org/2000/svg' width='32' height='32' viewBox='0 0 16 16'>{shape}</svg>"
     )

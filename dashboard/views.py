@@ -50,12 +50,14 @@ def chart(
     extra_height: int = 0,
     files: Callable[[], ChartType] | None = None,
     head: str = "",
+    fits: bool = False,
 ) -> None:
     """A chart in the width that there is, its title above it as text, and its files to download.
 
     Text wraps on a narrow screen, where a chart's own title would be cut off. `extra_height` in pixels
     makes room for a legend below: streamlit fits legends and axes into the chart's height. `files` makes
-    the chart to download where that is another one, and `head` is HTML of ours instead of the title.
+    the chart to download where that is another one, and `head` is HTML of ours instead of the title. A chart
+    that `fits` needs no more width than a phone has.
     """
     untitled = drawn.copy(deep=False)
     text, lines = split_title(drawn.title)
@@ -80,7 +82,8 @@ def chart(
         # Streamlit makes the class of a container from its key in this way.
         place = re.sub("[^a-zA-Z0-9_-]", "-", f"plot_{key}")
         with st.container(key=place):
-            st.html(SCROLLING.format(key=place, width=needed_width(drawn)))
+            if not fits:
+                st.html(SCROLLING.format(key=place, width=needed_width(drawn)))
             if on_select and modes:
                 st.altair_chart(
                     untitled, width="stretch", key=key, on_select=on_select, selection_mode=modes

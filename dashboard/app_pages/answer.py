@@ -192,7 +192,7 @@ def show_chart(one: data.Loaded, chosen: Experiments, found: Found, step: int, s
         ["picked"],
         files=lambda: draw(Budgets(found.answers, step), data_label=label),
         head=legend(found),
-        extra_height=34 if len(set(found.points["family"])) > 1 else 0,
+        fits=True,
     )
 
 
@@ -202,13 +202,15 @@ def legend(found: Found) -> str:
     names = dict(zip(leaderboard.WORDS, STATUSES, strict=False))
     shown = [names[word] for word in leaderboard.WORDS if word in words]
     shown += [OVER] if len(found.answers) > 1 else []
-    parts = [
-        f'<span style="color:{STATUSES[name]}" aria-hidden="true">●</span> {name}' for name in shown
-    ]
+    marks = [(f'<span style="color:{STATUSES[name]}">●</span>', name) for name in shown]
     if found.points["noisy"].eq(True).any():
-        parts.append('<span aria-hidden="true">○</span> noisy latency')
-    parts.append('<span aria-hidden="true">╌</span> Pareto front')
-    return " &emsp;".join(parts)
+        marks.append(("○", "noisy latency"))
+    marks.append(("╌", "Pareto front"))
+    style = "display:inline-block;white-space:nowrap;font-size:0.9rem;margin-right:1.1em"
+    return "".join(
+        f'<span style="{style}"><span aria-hidden="true">{mark}</span> {text}</span> '
+        for mark, text in marks
+    )
 
 
 def show_gaps(found: Found) -> None:
