@@ -91,7 +91,7 @@ def test_one_seed_is_no_test(open_page, results, empty):
     write(empty, results, [train("A"), train("B"), time("A"), time("B")])
     app = open_page("answer")
     assert "one seed" in sentence(app)
-    assert set(app.dataframe[0].value["standing"]) == {"best", "not tested"}
+    assert set(app.dataframe[0].value["standing"]) == {"best", "not tested", "no result"}
 
 
 def test_no_latency_has_a_budget_of_something_else(open_page, results, empty):
@@ -149,10 +149,6 @@ def test_an_old_link_to_the_trade_off_leads_there(open_page, study):
 
 
 def test_it_says_data_device_n_and_commit(open_page, study):
-    footer = next(c.value for c in app_captions(open_page("answer")) if "commit" in c.value)
+    footer = next(c.value for c in open_page("answer").caption if "commit" in c.value)
     for part in ("Synthetic low", "3 seeds each", "Testium", "c0ffee"):
         assert part in footer.replace("\\", "")
-
-
-def app_captions(app):
-    return app.get("caption")

@@ -66,7 +66,8 @@ def test_a_filter_narrows_and_follows(open_page, study):
 
 def test_a_bad_expression_is_a_message_and_all_networks(open_page, study):
     app = open_page("answer", find="/(/")
-    assert len(app.error) == 1 and "regular expression" in app.error[0].value
+    assert len(app.error) == 1
+    assert "regular expression" in app.error[0].value
     assert len(rows(app)) == 3
 
 

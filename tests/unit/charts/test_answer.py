@@ -87,14 +87,16 @@ def test_many_families_share_the_last_shape():
     many = points(*((f"n{k}", 1.0 + k, 50.0, {"family": f"f{k:02d}"}) for k in range(12)))
     spec = answer_chart(many, LATENCY, ACCURACY, Budgets(ANSWERS, 2)).to_dict()
     domain = dots(spec)["encoding"]["shape"]["scale"]["domain"]
-    assert len(domain) == len(SHAPES) and domain[-1] == "other families"
+    assert len(domain) == len(SHAPES)
+    assert domain[-1] == "other families"
 
 
 def test_labels_are_of_the_best_the_tied_and_the_front(rows):
     spec = answer_chart(rows, LATENCY, ACCURACY, Budgets(ANSWERS, 2)).to_dict()
     halo, text = (one for one in spec["layer"] if one["mark"]["type"] == "text")
     assert {row["variant"] for row in data_rows(spec, text)} == {"A", "B", "C"}
-    assert text["mark"]["fontSize"] == 12 and halo["mark"]["strokeWidth"] > 0
+    assert text["mark"]["fontSize"] == 12
+    assert halo["mark"]["strokeWidth"] > 0
 
 
 def test_without_two_values_there_is_no_plot(rows):

@@ -54,23 +54,29 @@ def test_the_best_the_tied_and_the_worse_within_a_budget(rows, comparison):
     assert dict(found.standings) == {"best": BEST, "near": MAY_BE_BEST, "fast": NOT_BEST}
     assert (found.best, found.tied) == ("best", ["near"])
     first, second, third = found.lines
-    assert "best" in first and "within 4 ms" in first and "70.0 % [69.0, 99.0]" in first
-    assert "near" in second and "2.00 ms against 3.00 ms" in second
+    assert "best" in first
+    assert "within 4 ms" in first
+    assert "70.0 % [69.0, 99.0]" in first
+    assert "near" in second
+    assert "2.00 ms against 3.00 ms" in second
     assert "more seed" in third
 
 
 def test_without_a_budget_every_network_is_in_it(rows, comparison):
     found = answer(rows, comparison, None)
-    assert found.best == "huge" and found.tied == []
+    assert found.best == "huge"
+    assert found.tied == []
     assert "within" not in found.lines[0]
 
 
 def test_one_network_within_the_budget_and_none(rows, comparison):
     alone = answer(rows, comparison, 1.0)
-    assert dict(alone.standings) == {"fast": BEST} and len(alone.lines) == 1
+    assert dict(alone.standings) == {"fast": BEST}
+    assert len(alone.lines) == 1
     none = answer(rows, comparison, 0.5)
     assert none.best is None
-    assert "fast" in none.lines[0] and "1.00 ms" in none.lines[0]
+    assert "fast" in none.lines[0]
+    assert "1.00 ms" in none.lines[0]
 
 
 def test_without_a_test_nothing_is_tied(rows):
@@ -82,12 +88,14 @@ def test_without_a_test_nothing_is_tied(rows):
         "near": UNTESTED,
         "fast": UNTESTED,
     }
-    assert "one seed" in found.lines[0] and "1 seed," in found.lines[1]
+    assert "one seed" in found.lines[0]
+    assert "1 seed," in found.lines[1]
 
 
 def test_without_a_budget_axis_the_sentence_has_no_unit_of_it(rows, comparison):
     (found,) = answer_budgets(rows, None, ACCURACY, comparison, [None])
-    assert found.best == "huge" and "ms" not in " ".join(found.lines)
+    assert found.best == "huge"
+    assert "ms" not in " ".join(found.lines)
 
 
 def test_networks_without_a_value_are_in_no_answer(rows, comparison):
@@ -108,9 +116,12 @@ def test_one_answer_for_each_budget_as_if_it_were_asked_alone(rows, comparison):
 def test_budgets_are_round_and_from_the_smallest_value_to_none(rows):
     limits = list_limits(rows["x"], 2.5)
     *known, last = limits
-    assert last is None and 2.5 in known
-    assert known == sorted(known) and len(limits) <= MAX_LIMITS + 2
-    assert 1.0 <= known[0] < 1.1 and known[-1] < 9.0
+    assert last is None
+    assert 2.5 in known
+    assert known == sorted(known)
+    assert len(limits) <= MAX_LIMITS + 2
+    assert 1.0 <= known[0] < 1.1
+    assert known[-1] < 9.0
     assert all(len(f"{limit:g}") <= 5 for limit in known)
     assert list_limits(rows["x"].iloc[:1]) == [None]
     assert list_limits(rows["x"] * float("nan")) == [None]
