@@ -20,7 +20,9 @@ import streamlit as st
 
 from resnest_bench import records
 from resnest_bench.comparisons.differences import Differences, compute_differences, find_trainings
+from resnest_bench.comparisons.head_to_head import HeadToHead, Network
 from resnest_bench.comparisons.latency_ratios import latency_ratios as compute_latency_ratios
+from resnest_bench.comparisons.latency_ratios import ratios_by_batch as compute_ratios
 from resnest_bench.comparisons.scores import SCORE_COLUMNS
 from resnest_bench.digests import json_digest
 from resnest_bench.frames.fresh import keep_counted
@@ -36,6 +38,7 @@ from resnest_bench.live.from_files import (
 )
 from resnest_bench.paths import Experiment, Job, StudyPaths
 from resnest_bench.records import Record
+from resnest_bench.report.head_to_head import compare_two as make_head_to_head
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.specs.scores import metric_column
@@ -335,3 +338,15 @@ def effects(loaded: Loaded) -> FactorEffects | str:
 def claims(loaded: Loaded) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A row for each claim, and one for each comparison. Reads the few records that they need."""
     return loaded.results.claim_tables
+
+
+@keep
+def compare_two(loaded: Loaded, one: Network, other: Network) -> HeadToHead:
+    """Two networks head to head. Reads their records, and those of the table that has the pair."""
+    return make_head_to_head(loaded.results, one, other)
+
+
+@keep
+def ratios_by_batch(loaded: Loaded, place: Experiment, one: str, other: str) -> pd.DataFrame:
+    """The ratio of two latencies at each batch size."""
+    return compute_ratios(loaded.study, loaded.runs, loaded.cells, place, (one, other))

@@ -12,17 +12,20 @@ import streamlit as st
 import data
 import selection
 import views
+from paper_menu import table_menu
 from resnest_bench.charts.answer import LETTERS, NAMES, STATUSES
 from resnest_bench.charts.palette import GREY, PALETTE
 from resnest_bench.comparisons.standings import Comparison
 from resnest_bench.formats import format_probability, is_known, row_dicts
 from resnest_bench.frames.fresh import keep_counted
+from resnest_bench.report import siunitx
 from resnest_bench.report.answer import Answer
 from resnest_bench.tables.axes import Axis
 from resnest_bench.tables.noise import noise_floors
 from resnest_bench.tables.selection import Experiments
 
 MAX_ROWS = 200
+MARKS = {"best": siunitx.BEST, "tied": siunitx.TIED}
 PICTURE = 160, 26
 WORDS = {standing: NAMES[letter] for standing, letter in LETTERS.items()}
 
@@ -232,8 +235,10 @@ def show(table: pd.DataFrame, x: Axis | None, y: Axis | None, key: str) -> None:
     )
 
 
-def show_actions(loaded: data.Loaded, table: pd.DataFrame, key: str) -> None:
-    """What can be done with the selected networks, and the table as a file."""
+def show_actions(
+    loaded: data.Loaded, table: pd.DataFrame, x: Axis | None, y: Axis | None, key: str, caption: str
+) -> None:
+    """What can be done with the selected networks, and the table as files with a caption."""
     picked = selection.selected(loaded)
     with st.container(horizontal=True, vertical_alignment="center"):
         if picked:
@@ -243,20 +248,17 @@ def show_actions(loaded: data.Loaded, table: pd.DataFrame, key: str) -> None:
                 ("Hide", ":material/visibility_off:", selection.hide),
             ):
                 st.button(text, icon=icon, key=f"{key}_{text}", on_click=action, args=(picked,))
+            if len(picked) == 2:
+                link = selection.query(picked)
+                text, icon = "Compare the two", ":material/balance:"
+                st.page_link("app_pages/compare.py", label=text, icon=icon, query_params=link)
             st.button("Clear", key=f"{key}_clear", on_click=selection.select, args=([],))
         else:
             st.caption("Click at the left of a row to select a network for all pages.")
         files = table.drop(columns=[name for name in table if str(name).endswith("_picture")])
-        st.download_button(
-            "CSV",
-            lambda: files.to_csv(index=False),
-            "leaderboard.csv",
-            "text/csv",
-            key=f"{key}_csv",
-            on_click="ignore",
-            icon=":material/download:",
-            type="tertiary",
-        )
+        marks = {"y": [MARKS.get(word, "") for word in files["standing"]]} if "y" in files else {}
+        labels = {name: str(one["label"]) for name, one in _config(x, y).items() if name in files}
+        table_menu(files, key, labels, caption, marks, lambda: files.to_csv(index=False))
 
 
 def _config(x: Axis | None, y: Axis | None) -> dict[str, Any]:

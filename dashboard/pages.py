@@ -67,6 +67,7 @@ GROUPS: Mapping[str, tuple[Page, ...]] = {
     "Choose": (
         Page("answer", "Answer", "lightbulb"),
         Page("tradeoff", "Trade-off", "scatter_plot"),
+        Page("compare", "Compare two", "balance", _trains_no_two),
     ),
     "Explain": (
         Page("differences", "Differences", "compare_arrows", _trains_no_two),
@@ -78,9 +79,9 @@ GROUPS: Mapping[str, tuple[Page, ...]] = {
     ),
     "Trust": (
         Page("claims", "Claims", "gavel", _claims_nothing),
-        Page("paper", "Paper and ours", "balance", _has_no_paper),
+        Page("paper", "Paper and ours", "menu_book", _has_no_paper),
         Page("coverage", "Coverage and provenance", "fact_check"),
-        Page("glossary", "Glossary", "menu_book", of_accuracies=False),
+        Page("glossary", "Glossary", "dictionary", of_accuracies=False),
     ),
 }
 

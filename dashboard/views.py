@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,15 +14,14 @@ from altair.typing import ChartType
 import address
 import glossary
 import selection
+from paper_menu import figure_menu, table_menu
 from resnest_bench.charts import (
     LEGEND_NAMES,
     needed_width,
-    render_png,
-    render_svg,
     split_title,
     themed,
 )
-from resnest_bench.formats import format_latex, format_probability
+from resnest_bench.formats import format_probability
 from resnest_bench.paths import Experiment
 from resnest_bench.report.captions import Caption, caption, notes
 from resnest_bench.report.tables import display_frame
@@ -75,8 +74,8 @@ def chart(
             left.html(head)
         else:
             left.markdown("  \n".join([f"**{plain(text)}**", *small]))
-        with right.popover("", icon=":material/download:", help="Download this figure"):
-            _figure_buttons(files or (lambda: drawn), key)
+        with right:
+            figure_menu(files or drawn, key)
         # A chart that says why there is nothing to draw has nothing to select either.
         modes = [mode for mode in selection_mode if mode in selections(drawn)]
         # Streamlit makes the class of a container from its key in this way.
@@ -108,17 +107,6 @@ def _field(drawn: Any, name: str, otherwise: Any) -> Any:
     return otherwise if value is alt.Undefined else value
 
 
-def _figure_buttons(draw: Callable[[], ChartType], key: str) -> None:
-    for name, make, mime in (
-        ("SVG", lambda: render_svg(draw()), "image/svg+xml"),
-        ("PNG", lambda: render_png(draw()), "image/png"),
-    ):
-        # Drawn when asked for, with its title, as the workflow's figures are.
-        st.download_button(
-            name, make, f"{key}.{name.lower()}", mime, key=f"{key}_{name}", on_click="ignore"
-        )
-
-
 def legend_height(num_entries: int) -> int:
     """Pixels below a chart for its axis and for a legend of two columns."""
     if num_entries > LEGEND_NAMES:
@@ -132,46 +120,34 @@ def table(
     labels: dict[str, str] | None = None,
     note: str = "",
     name: str = "",
+    marks: Mapping[str, Sequence[str]] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    shown: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
     **more: Any,
 ) -> None:
-    """Unrounded values under readable headings, and the table as CSV, JSON and LaTeX.
+    """Unrounded values under readable headings, with a menu of the table's files.
 
-    `name` is the table's own key where it is not that of its files. The browser gets MAX_ROWS rows, the
-    files have all.
+    `note` is their caption. `name` is the table's own key where it is not that of its files. `marks` say
+    which value of a column is the best or tied with it, for LaTeX and Markdown; `columns` configure some
+    columns otherwise, and `shown` changes what the page shows, such as a verdict into a chip. The browser gets MAX_ROWS rows, the files have all.
     """
     if len(frame) > MAX_ROWS:
         st.caption(
             f"The first {MAX_ROWS:,} of {len(frame):,} rows; the files below contain all rows."
         )
-    shown = frame.head(MAX_ROWS)
+    rows = frame.head(MAX_ROWS)
     # A table without headings of its own is the raw one.
-    shown = with_probabilities(shown) if labels else shown
+    rows = with_probabilities(rows) if labels else rows
     st.dataframe(
-        shown,
+        shown(rows) if shown else rows,
         hide_index=True,
         key=f"{name or key}_table",
-        column_config=config(shown, labels or {}),
+        column_config={**config(rows, labels or {}), **(columns or {})},
         width="stretch",
         placeholder="–",
         **more,
     )
-    files = {
-        "CSV": (lambda: flat(frame).to_csv(index=False), "text/csv"),
-        "JSON": (lambda: frame.to_json(orient="records", indent=1), "application/json"),
-        "TeX": (lambda: format_latex(frame, note or key, key, labels), "text/x-tex"),
-    }
-    with st.container(horizontal=True):
-        for kind, (make, mime) in files.items():
-            st.download_button(
-                kind,
-                make,
-                f"{key}.{kind.lower()}",
-                mime,
-                key=f"{key}_{kind}",
-                on_click="ignore",
-                icon=":material/download:",
-                type="tertiary",
-            )
+    table_menu(frame, key, labels, note or key, marks, lambda: flat(frame).to_csv(index=False))
 
 
 def with_probabilities(frame: pd.DataFrame) -> pd.DataFrame:
@@ -187,18 +163,18 @@ def pick_row(frame: pd.DataFrame, keys: list[str], target: str, key: str, **more
     chosen elsewhere, it is therefore a new table, with that key's row selected.
     """
     now = st.session_state.get(target)
-    shown = st.session_state.setdefault(f"{key}_shown", {"turn": 0})
-    if (shown.get("keys"), shown.get("chosen")) != (keys, now):
-        shown.update(keys=keys, chosen=now, turn=shown["turn"] + 1)
-        shown["rows"] = [keys.index(now)] if now in keys[:MAX_ROWS] else []
-    name = f"{key}_{shown['turn']}"
+    last = st.session_state.setdefault(f"{key}_shown", {"turn": 0})
+    if (last.get("keys"), last.get("chosen")) != (keys, now):
+        last.update(keys=keys, chosen=now, turn=last["turn"] + 1)
+        last["rows"] = [keys.index(now)] if now in keys[:MAX_ROWS] else []
+    name = f"{key}_{last['turn']}"
     table(
         frame,
         key,
         name=name,
         on_select=partial(_take_row, f"{key}_shown", f"{name}_table", target),
         selection_mode="single-row",
-        selection_default={"selection": {"rows": shown["rows"]}},
+        selection_default={"selection": {"rows": last["rows"]}},
         **more,
     )
 

@@ -125,9 +125,12 @@ def show_study(one: data.Loaded, axes: dict[str, Axis], first: bool, corner: Any
         one, chosen, x, y, pinned, made_of, found.points, found.comparison, now
     )
     leaderboard.show(rows, x, y, f"leaderboard_{slot}")
-    leaderboard.show_actions(one, rows, f"leaderboard_{slot}")
+    origin = describe_origin(one, chosen)
+    leaderboard.show_actions(
+        one, rows, x, y, f"leaderboard_{slot}", f"{' '.join(now.lines)} {origin}"
+    )
     explain(found)
-    show_origin(one, chosen)
+    st.caption(views.plain(origin))
 
 
 def choose_axis(
@@ -246,7 +249,7 @@ def show_without_metric(
     timed = timed.assign(y=float("nan"))
     table = leaderboard.build(one, chosen, x, None, (), names, timed, None, None)
     leaderboard.show(table, x, None, "leaderboard_timed")
-    show_origin(one, chosen)
+    st.caption(views.plain(describe_origin(one, chosen)))
 
 
 def explain(found: Found) -> None:
@@ -270,7 +273,7 @@ def explain(found: Found) -> None:
     views.how_to_read(lines, ["Interval", "Required seeds", "Pareto-optimal", "Noise floor"])
 
 
-def show_origin(one: data.Loaded, chosen: Experiments) -> None:
+def describe_origin(one: data.Loaded, chosen: Experiments) -> str:
     """Data, devices, n and commit of what the page shows."""
     runs = chosen.runs(one.runs)
     known = runs[runs["status"].isin(["ok", "stale"])]
@@ -286,7 +289,7 @@ def show_origin(one: data.Loaded, chosen: Experiments) -> None:
     commits = [str(one)[:9] for one in known["git_commit"].dropna().unique()]
     if commits:
         parts.append(f"commit {', '.join(commits[:3])}{' and others' if commits[3:] else ''}")
-    st.caption(views.plain(" · ".join(filter(None, parts))))
+    return " · ".join(filter(None, parts))
 
 
 def show_nothing(one: data.Loaded) -> None:
