@@ -27,8 +27,7 @@ export default function () {
 close_menu = st.components.v2.component("close_menu", js=CLOSE_MENU)
 # Streamlit leaves 6 rem above a page, a fifth of a phone's screen.
 ROOM = """<style>
-[data-testid="stMainBlockContainer"] {padding-top: 3.2rem; padding-bottom: 3rem}
-@media (max-width: 640px) {[data-testid="stMainBlockContainer"] {padding-top: 2.6rem}}
+[data-testid="stMainBlockContainer"] {padding-top: 4.2rem; padding-bottom: 3rem}
 </style>"""
 # Of the page that was the landing page before: links to it lead to it.
 OF_TRADEOFF = {"y", "log", "memory", "facets"}

@@ -79,9 +79,9 @@ GROUPS: Mapping[str, tuple[Page, ...]] = {
     ),
     "Trust": (
         Page("claims", "Claims", "gavel", _claims_nothing),
-        Page("paper", "Paper and ours", "menu_book", _has_no_paper),
+        Page("paper", "Paper and ours", "article", _has_no_paper),
         Page("coverage", "Coverage and provenance", "fact_check"),
-        Page("glossary", "Glossary", "dictionary", of_accuracies=False),
+        Page("glossary", "Glossary", "menu_book", of_accuracies=False),
     ),
 }
 
