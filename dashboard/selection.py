@@ -33,7 +33,7 @@ from resnest_bench.tables.values import name_devices
 
 MILLION = 1e6
 _FILTERED = "filtered_networks"
-HELP_FIND = "Part of a name, or a regular expression between slashes: /ResNe.t-14/"
+HELP_FIND = "Part of a name, or a regular expression between slashes: /ResNeS?t-14/"
 
 
 @dataclass(frozen=True)

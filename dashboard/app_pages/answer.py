@@ -97,6 +97,9 @@ def show_study(one: data.Loaded, axes: dict[str, Axis], first: bool, corner: Any
     y = axes.get(metric_column(selection.metric(one)))
     names = tuple(dict.fromkeys([*selection.names(one), *selection.selected(one)]))
     budgets = list_budget_axes(axes)
+    if not names:
+        st.info("The filters in the sidebar leave no network.")
+        return
     if y is None:
         show_without_metric(one, chosen, budgets, names)
         return

@@ -32,7 +32,7 @@ NAMES = ["ResNet-18", "ResNeSt-14-0s1x64d", "a(b"]
         ("", [True, True, True]),
         ("resn", [True, True, False]),
         ("a(", [False, False, True]),
-        ("/^resne.t-1[0-9]$/", [True, False, False]),
+        ("/^resnes?t-1[0-9]$/", [True, False, False]),
         ("/x64d$|^a/", [False, True, True]),
         ("/", [False, False, False]),
         ("//", [True, True, True]),
