@@ -73,6 +73,11 @@ def server(results: Path, script: str = "dashboard/app.py") -> Iterator[str]:
         "streamlit",
         "run",
         script,
+        # The empty page has no config file that says so.
+        "--server.address",
+        "localhost",
+        "--browser.gatherUsageStats",
+        "false",
         "--server.headless",
         "true",
         "--server.port",
