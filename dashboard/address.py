@@ -68,7 +68,7 @@ def hold(param: str, values: Sequence[str]) -> None:
 
 def show() -> None:
     """Write into the address what this run held, as one change."""
-    before = {param: st.query_params.get_all(param) for param in st.query_params}
+    before = whole()
     after = {
         param: values for param, values in {**before, **st.session_state[_HELD]}.items() if values
     }
@@ -85,10 +85,9 @@ def link() -> dict[str, list[str]]:
     return {param: values for param, values in going.items() if values}
 
 
-def view() -> dict[str, list[str]]:
-    """The whole address of the page as it is now, with what this run has held so far."""
-    now = {param: st.query_params.get_all(param) for param in st.query_params}
-    return {param: values for param, values in {**now, **st.session_state[_HELD]}.items() if values}
+def whole() -> dict[str, list[str]]:
+    """The whole address as the last run left it."""
+    return {param: st.query_params.get_all(param) for param in st.query_params}
 
 
 def picked() -> list[str]:
@@ -215,6 +214,21 @@ def enter_number(
     text = "" if value is None else f"{value:.12g}"
     hold(param, [f"{of}:{text}" if of else text] if text else [])
     return value
+
+
+def keep_number(param: str, name: str, of: str) -> float | None:
+    """As `enter_number`, for a number that no widget of streamlit's holds; `set_number` changes it."""
+    name = f"{name}/{of}"
+    if decides(name):
+        st.session_state[name] = _number("".join(asked(param)[-1:]), of, None)
+    value: float | None = st.session_state[name]
+    hold(param, [] if value is None else [f"{of}:{value:.12g}"])
+    return value
+
+
+def set_number(name: str, of: str, value: float | None) -> None:
+    """In a callback."""
+    st.session_state[f"{name}/{of}"] = value
 
 
 def _number(text: str, of: str, low: float | None) -> float | None:

@@ -67,14 +67,14 @@ _copy = st.components.v2.component("copy_for_paper", html=COPY_HTML, css=COPY_CS
 
 
 @st.fragment
-def figure_menu(drawn: ChartType, key: str) -> None:
-    """The menu of a figure."""
+def figure_menu(drawn: ChartType | Callable[[], ChartType], key: str) -> None:
+    """The menu of a figure, or of one that is made once the menu is open."""
     key = f"figure_{key}"
     with st.popover(
         "", icon=":material/download:", help=HELP, key=f"{key}_menu", on_change="rerun"
     ) as menu:
         if menu.open:
-            _figure_items(drawn, key)
+            _figure_items(drawn() if callable(drawn) else drawn, key)
 
 
 def _figure_items(drawn: ChartType, key: str) -> None:

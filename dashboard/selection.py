@@ -33,7 +33,7 @@ from resnest_bench.tables.values import name_devices
 
 MILLION = 1e6
 _FILTERED = "filtered_networks"
-HELP_FIND = "Part of a name, or a regular expression between slashes: /ResNe.t-14/"
+HELP_FIND = "Part of a name, or a regular expression between slashes: /ResNeS?t-14/"
 
 
 @dataclass(frozen=True)
@@ -226,6 +226,11 @@ def selected(loaded: data.Loaded) -> list[str]:
     """The networks of the study that the reader selected, on this page or another one."""
     known = set(list_networks(loaded).names)
     return [name for name in dict.fromkeys(address.picked()) if name in known]
+
+
+def picked_names() -> list[str]:
+    """All selected names, of whichever study."""
+    return list(dict.fromkeys(address.picked()))
 
 
 def select(chosen: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 from altair.typing import ChartType
 
 import address
+import glossary
 import selection
 from paper_menu import figure_menu, table_menu
 from resnest_bench.charts import (
@@ -46,32 +47,42 @@ def chart(
     on_select: Callable[[], None] | None = None,
     selection_mode: Sequence[str] = (),
     extra_height: int = 0,
+    files: Callable[[], ChartType] | None = None,
+    head: str = "",
+    fits: bool = False,
 ) -> None:
     """A chart in the width that there is, its title above it as text, and its files to download.
 
     Text wraps on a narrow screen, where a chart's own title would be cut off. `extra_height` in pixels
-    makes room for a legend below: streamlit fits legends and axes into the chart's height.
+    makes room for a legend below: streamlit fits legends and axes into the chart's height. `files` makes
+    the chart to download where that is another one, and `head` is HTML of ours instead of the title. A chart
+    that `fits` needs no more width than a phone has.
     """
     untitled = drawn.copy(deep=False)
-    head, lines = split_title(drawn.title)
+    text, lines = split_title(drawn.title)
     untitled.title = alt.Undefined
     height = getattr(untitled, "height", None)
     if extra_height and isinstance(height, int):
         untitled = untitled.properties(height=height + extra_height)
     untitled = themed(untitled, dark=st.context.theme.type == "dark")
     with st.container(border=True):
-        left, right = st.columns([0.86, 0.14], vertical_alignment="center")
+        # A row on a phone too, where columns would be under each other.
+        row = st.container(horizontal=True, vertical_alignment="center", wrap=False)
+        left, right = row.container(), row.container(width="content")
         small = [f":small[:gray[{plain(line)}]]" for line in lines]
-        left.markdown("  \n".join([f"**{plain(head)}**", *small]))
-        corner = right.container(horizontal=True, horizontal_alignment="right")
-        with corner:
-            figure_menu(drawn, key)
+        if head:
+            left.html(head)
+        else:
+            left.markdown("  \n".join([f"**{plain(text)}**", *small]))
+        with right:
+            figure_menu(files or drawn, key)
         # A chart that says why there is nothing to draw has nothing to select either.
         modes = [mode for mode in selection_mode if mode in selections(drawn)]
         # Streamlit makes the class of a container from its key in this way.
         place = re.sub("[^a-zA-Z0-9_-]", "-", f"plot_{key}")
         with st.container(key=place):
-            st.html(SCROLLING.format(key=place, width=needed_width(drawn)))
+            if not fits:
+                st.html(SCROLLING.format(key=place, width=needed_width(drawn)))
             if on_select and modes:
                 st.altair_chart(
                     untitled, width="stretch", key=key, on_select=on_select, selection_mode=modes
@@ -180,6 +191,14 @@ def show_caption(text: Caption) -> None:
     if text.method:
         with st.expander("How to read this"):
             st.markdown("\n".join(f"- {plain(sentence)}." for sentence in text.method))
+
+
+def how_to_read(lines: Sequence[str], terms: Sequence[str] = ()) -> None:
+    """An expander with the method, in Markdown of ours, and the glossary's entries of some terms."""
+    with st.expander("How to read this"):
+        st.markdown("\n".join(f"- {line}" for line in lines))
+        if terms:
+            glossary.show_links(terms)
 
 
 def rounded_table(name: str, frame: pd.DataFrame, study: StudySpec) -> None:

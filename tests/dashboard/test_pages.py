@@ -21,6 +21,7 @@ from support.records_factory import make_epochs, make_record
 from support.taught_study import taught_study, write_taught
 
 PAGES = [
+    "answer",
     "tradeoff",
     "differences",
     "compare",
