@@ -4,7 +4,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SHIPPED = ("workflow", "dashboard", "config", "environment.yml")
+# The dashboard shows the glossary.
+SHIPPED = ("workflow", "dashboard", "config", "environment.yml", "docs/glossary.md")
 
 
 class ShippedFiles(BuildHookInterface):

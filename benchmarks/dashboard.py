@@ -3,9 +3,11 @@
     python benchmarks/dashboard.py [--records 10000] [--repeats 5] [--out FILE.json]
 
 Makes synthetic records with their tables (as the workflow leaves them), starts the dashboard, and times, from
-the browser's side: the first paint of the Trade-off page with a cold cache (a new server each time), with a warm
-one (a new session of the same browser), and a changed axis and filter until the chart is drawn anew. Prints medians
-with their range, and what machine they are from. Needs chromium on the PATH.
+the browser's side: the first chart of the landing page with a cold cache (a new server each time), with a warm
+one (a new session of the same browser), and an empty Streamlit page to compare with; a budget that is dragged,
+until the chart is drawn anew; a changed axis and filter of the Trade-off page; and every page with a warm cache,
+until its script has ended. Prints medians with their range, and what machine they are from. Needs chromium on
+the PATH.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from resnest_bench.device.environment import cpu_model
 
@@ -38,13 +40,30 @@ MARKS = """[...document.querySelectorAll('[data-testid="stVegaLiteChart"] .marks
     .map(mark => mark.toDataURL ? mark.toDataURL() : mark.outerHTML).join()"""
 REMEMBER = f"window.before = {MARKS}"
 CHANGED = f"{MARKS} !== window.before"
-LIMITS = {"cold": 3.0, "warm": 1.0, "axis": 0.5, "filter": 0.5}
+LIMITS = {"empty": 1.0, "cold": 3.0, "warm": 1.0, "budget": 0.1, "axis": 0.5, "filter": 0.5}
+PAGES = (
+    "",
+    "tradeoff",
+    "compare",
+    "differences",
+    "classes",
+    "ablation",
+    "training",
+    "latency",
+    "transfer",
+    "claims",
+    "paper",
+    "coverage",
+)
+PAGE_LIMIT = 2.0
+EMPTY = "import streamlit as st\nst.html('<p id=there>Nothing else.</p>')\n"
+DONE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 AXES = ("MACs of one image", "Latency, p50")
 
 
 @contextmanager
-def server(results: Path) -> Iterator[str]:
-    """A new dashboard on a free port; its address."""
+def server(results: Path, script: str = "dashboard/app.py") -> Iterator[str]:
+    """A new dashboard, or another app, on a free port; its address."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
@@ -53,7 +72,12 @@ def server(results: Path) -> Iterator[str]:
         "-m",
         "streamlit",
         "run",
-        "dashboard/app.py",
+        script,
+        # The empty page has no config file that says so.
+        "--server.address",
+        "localhost",
+        "--browser.gatherUsageStats",
+        "false",
         "--server.headless",
         "true",
         "--server.port",
@@ -86,8 +110,39 @@ def seconds(action: Callable[[], object], drawn: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def first_paint(page: Page, address: str) -> float:
-    return seconds(lambda: page.goto(address), lambda: page.wait_for_selector(DRAWN))
+def first_paint(page: Page, address: str, drawn: str = DRAWN) -> float:
+    return seconds(lambda: page.goto(address), lambda: page.wait_for_selector(drawn))
+
+
+def drag_budget(page: Page, number: int) -> float:
+    """Move the landing page's slider without letting it go; until the chart is drawn anew."""
+    slider = page.locator("input[type=range]")
+    move = "(slider, step) => { slider.value = step; slider.dispatchEvent(new Event('input')) }"
+    return redrawn(page, lambda: slider.evaluate(move, 5 + 7 * number))
+
+
+def whole_page(page: Page, address: str) -> float:
+    """Until the page's script has ended and everything is there."""
+
+    def done() -> None:
+        page.wait_for_selector(f'{DONE} h2, {DONE} [data-testid="stAlert"]')
+        page.wait_for_selector(DONE)
+
+    return seconds(lambda: page.goto(address), done)
+
+
+def time_empty_page(browser: Browser, results: Path, found: dict[str, list[float]]) -> None:
+    script = results / "empty.py"
+    script.write_text(EMPTY)
+    with server(results, str(script)) as address:
+        context = browser.new_context(viewport={"width": 1280, "height": 720})
+        for number in range(3):
+            page = context.new_page()
+            taken = first_paint(page, address, "#there")
+            # The first page also loads streamlit's own scripts, as a cold dashboard does.
+            if number:
+                found["empty"].append(taken)
+        context.close()
 
 
 def change_axis(page: Page, number: int) -> float:
@@ -116,7 +171,8 @@ def measure(results: Path, repeats: int) -> dict[str, list[float]]:
         browser = running.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
         )
-        for _ in range(repeats):
+        for repeat in range(repeats):
+            time_empty_page(browser, results, found)
             with server(results) as address:
                 # One browser, which keeps streamlit's own scripts as a reader's does.
                 context = browser.new_context(viewport={"width": 1280, "height": 720})
@@ -125,6 +181,19 @@ def measure(results: Path, repeats: int) -> dict[str, list[float]]:
                     page.set_default_timeout(120_000)
                     found[name].append(first_paint(page, address))
                     page.wait_for_timeout(1000)
+                page.wait_for_timeout(1500)
+                for number in range(3):
+                    found["budget"].append(drag_budget(page, number))
+                    page.wait_for_timeout(300)
+                for name in PAGES:
+                    place = f"page {name or 'answer'}"
+                    for turn in range(2):
+                        taken = whole_page(page, f"{address}/{name}")
+                        # The first visit of all computes what the others have from the cache.
+                        if turn or repeat:
+                            found.setdefault(place, []).append(taken)
+                page.goto(f"{address}/tradeoff")
+                page.wait_for_selector(DRAWN)
                 page.wait_for_timeout(1500)
                 for number in range(4):
                     found["axis"].append(change_axis(page, number))
@@ -158,8 +227,8 @@ def main() -> None:
     print(f"{arguments.records:,} records, {machine}; seconds in the browser")
     for name, samples in found.items():
         print(
-            f"{name:8} median {statistics.median(samples):5.2f}  ({min(samples):.2f} to "
-            f"{max(samples):.2f}, n={len(samples)}; to get to: {LIMITS[name]})"
+            f"{name:17} median {statistics.median(samples):5.2f}  ({min(samples):.2f} to "
+            f"{max(samples):.2f}, n={len(samples)}; to get to: {LIMITS.get(name, PAGE_LIMIT)})"
         )
     if arguments.out:
         arguments.out.write_text(json.dumps({"machine": machine, "seconds": found}, indent=1))

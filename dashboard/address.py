@@ -6,16 +6,23 @@ run has to say is written at its end, at once: the browser keeps one entry of it
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 STUDY, BESIDE, PICK = "study", "beside", "pick"
-# What a reader picked goes with them from page to page.
-SHARED = (STUDY, BESIDE, PICK)
+# What `selection` filters by: text, families, millions of parameters, device, experiments, metric, and
+# the networks that the reader hid or pinned.
+FIND, FAMILY, AT_LEAST, AT_MOST = "find", "family", "params_from", "params_to"
+DEVICE, TRAINING, PROTOCOL, METRIC = "device", "training", "protocol", "metric"
+HIDE, PIN = "hide", "pin"
+FILTERS = (FIND, FAMILY, AT_LEAST, AT_MOST, DEVICE, TRAINING, PROTOCOL, METRIC, HIDE, PIN)
+# What a reader picked or filtered goes with them from page to page.
+SHARED = (STUDY, BESIDE, PICK, *FILTERS)
 PICKED = "picked_variants"
 _HELD, _PAGE, _DECIDES = "address_held", "address_page", "address_decides"
+_OPENED = "address_opened"
 Option = TypeVar("Option")
 # A widget's function, such as a column's selectbox; None takes the usual one.
 Draw = Callable[..., Any] | None
@@ -24,15 +31,23 @@ Draw = Callable[..., Any] | None
 def begin(page: str) -> bool:
     """Start a run of `page`; whether the reader has come there from another page by a link.
 
-    The address decides on a page's first run, and after Back or Forward.
+    The address decides on a page's first run, and of all widgets after Back, Forward or `open_view`.
     """
     last = st.session_state.get(_PAGE)
     new_page = last != page
-    st.session_state[_DECIDES] = {"page": new_page or went_back(), "shared": went_back()}
+    whole = went_back() or st.session_state.pop(_OPENED, False)
+    st.session_state[_DECIDES] = {"page": new_page or whole, "shared": whole}
     st.session_state[_PAGE], st.session_state[_HELD] = page, {}
-    if went_back():
+    if whole:
         st.session_state[PICKED] = st.query_params.get_all(PICK)
+        st.session_state.pop(PICK, None)
     return last is not None and new_page and not went_back()
+
+
+def open_view(page: Any, params: Mapping[str, Sequence[str]]) -> NoReturn:
+    """Go to `page` with an address whose every value counts, as if it were a copied link."""
+    st.session_state[_OPENED] = True
+    st.switch_page(page, query_params={name: list(values) for name, values in params.items()})
 
 
 def went_back() -> bool:
@@ -53,7 +68,7 @@ def hold(param: str, values: Sequence[str]) -> None:
 
 def show() -> None:
     """Write into the address what this run held, as one change."""
-    before = {param: st.query_params.get_all(param) for param in st.query_params}
+    before = whole()
     after = {
         param: values for param, values in {**before, **st.session_state[_HELD]}.items() if values
     }
@@ -62,9 +77,17 @@ def show() -> None:
 
 
 def link() -> dict[str, list[str]]:
-    """What goes along to another page."""
-    held = {param: st.session_state[_HELD].get(param, []) for param in (STUDY, BESIDE)}
-    return {param: values for param, values in {**held, PICK: picked()}.items() if values}
+    """What goes along to another page. A filter that this run has not drawn yet is as it was."""
+    held = st.session_state[_HELD]
+    going = {param: held.get(param, []) for param in (STUDY, BESIDE)}
+    going |= {PICK: picked()}
+    going |= {param: held.get(param, st.query_params.get_all(param)) for param in FILTERS}
+    return {param: values for param, values in going.items() if values}
+
+
+def whole() -> dict[str, list[str]]:
+    """The whole address as the last run left it."""
+    return {param: st.query_params.get_all(param) for param in st.query_params}
 
 
 def picked() -> list[str]:
@@ -142,8 +165,8 @@ def pick_some(
     label: str, options: Sequence[str], name: str, draw: Draw = None, **more: Any
 ) -> list[str]:
     """Any of `options`, which are their own keys."""
-    if decides(name):
-        st.session_state[name] = _match(asked(name), options, str, str)
+    wanted = asked(name) if decides(name) else st.session_state[name]
+    st.session_state[name] = _match(wanted, options, str, str)
     values = (draw or st.multiselect)(label, options, key=name, **more)
     hold(name, values)
     return list(values)
@@ -191,6 +214,21 @@ def enter_number(
     text = "" if value is None else f"{value:.12g}"
     hold(param, [f"{of}:{text}" if of else text] if text else [])
     return value
+
+
+def keep_number(param: str, name: str, of: str) -> float | None:
+    """As `enter_number`, for a number that no widget of streamlit's holds; `set_number` changes it."""
+    name = f"{name}/{of}"
+    if decides(name):
+        st.session_state[name] = _number("".join(asked(param)[-1:]), of, None)
+    value: float | None = st.session_state[name]
+    hold(param, [] if value is None else [f"{of}:{value:.12g}"])
+    return value
+
+
+def set_number(name: str, of: str, value: float | None) -> None:
+    """In a callback."""
+    st.session_state[f"{name}/{of}"] = value
 
 
 def _number(text: str, of: str, low: float | None) -> float | None:

@@ -8,27 +8,15 @@ from pathlib import Path
 import streamlit as st
 
 import address
+import named_views
+import pages
 import picker
+import selection
 
 # An icon of our own, and before there are pages: for a page's icon on the browser's tab streamlit would
 # ask a server far away.
 ICON = Path(__file__).parent / "icon.png"
 st.set_page_config(page_title="resnest-bench", page_icon=ICON, layout="wide")
-PAGES = [
-    st.Page(
-        "app_pages/tradeoff.py", title="Trade-off", icon=":material/scatter_plot:", default=True
-    ),
-    st.Page("app_pages/differences.py", title="Differences", icon=":material/compare_arrows:"),
-    st.Page("app_pages/classes.py", title="Per class", icon=":material/grid_on:"),
-    st.Page("app_pages/claims.py", title="Claims", icon=":material/gavel:"),
-    st.Page("app_pages/ablation.py", title="Ablation", icon=":material/tune:"),
-    st.Page("app_pages/training.py", title="Training", icon=":material/show_chart:"),
-    st.Page("app_pages/latency.py", title="Latency", icon=":material/timer:"),
-    st.Page("app_pages/devices.py", title="Devices", icon=":material/devices:"),
-    st.Page("app_pages/transfer.py", title="Transfer", icon=":material/move_down:"),
-    st.Page("app_pages/paper.py", title="Paper and ours", icon=":material/balance:"),
-    st.Page("app_pages/coverage.py", title="Coverage and provenance", icon=":material/fact_check:"),
-]
 # On a phone the menu covers the page. Streamlit's own menu closes for a page; its links do not.
 CLOSE_MENU = """
 export default function () {
@@ -37,22 +25,42 @@ export default function () {
 }
 """
 close_menu = st.components.v2.component("close_menu", js=CLOSE_MENU)
+# Streamlit leaves 6 rem above a page, a fifth of a phone's screen.
+ROOM = """<style>
+[data-testid="stMainBlockContainer"] {padding-top: 4.2rem; padding-bottom: 3rem}
+</style>"""
+# Of the page that was the landing page before: links to it lead to it.
+OF_TRADEOFF = {"y", "log", "memory", "facets"}
 
 # Streamlit's own menu would leave the study out of a page's address, and the page would have to add
 # it: a second entry in the browser's history, from which Back leads to the same page.
-page = st.navigation(PAGES, position="hidden")
+st.html(ROOM)
+by_name = pages.make_pages()
+page = st.navigation(list(by_name.values()), position="hidden")
+if page is by_name["answer"] and OF_TRADEOFF & set(st.query_params):
+    address.open_view(by_name["tradeoff"], address.whole())
 came_by_link = address.begin(page.url_path)
-menu = st.sidebar.container(gap="small")
+menu = st.sidebar.empty()
 picker.choose_studies()
-with menu:
-    for one in PAGES:
-        st.page_link(one, query_params=address.link(), width="stretch")
+filters = st.sidebar.container(gap="small")
+study = picker.chosen_study()
+with menu.container(gap="xxsmall"):
+    pages.show_menu(by_name, study)
+with st.sidebar:
     if came_by_link:
         close_menu(key=f"close_menu_{page.url_path}", height=1)
 picker.name_tab(page.title)
 try:
     picker.load_studies()
-    if page.title != "Latency":
+    linked = address.link()
+    with filters:
+        selection.choose_filters(picker.loaded_study())
+        named_views.show(picker.loaded_study(), page.url_path, by_name)
+    if address.link() != linked:
+        # The links take along what the filters have just become.
+        with menu.container(gap="xxsmall"):
+            pages.show_menu(by_name, study)
+    if pages.find_page(page.title).of_accuracies:
         picker.warn_of_data()
     page.run()
 finally:

@@ -20,7 +20,9 @@ import streamlit as st
 
 from resnest_bench import records
 from resnest_bench.comparisons.differences import Differences, compute_differences, find_trainings
+from resnest_bench.comparisons.head_to_head import HeadToHead, Network
 from resnest_bench.comparisons.latency_ratios import latency_ratios as compute_latency_ratios
+from resnest_bench.comparisons.latency_ratios import ratios_by_batch as compute_ratios
 from resnest_bench.comparisons.scores import SCORE_COLUMNS
 from resnest_bench.digests import json_digest
 from resnest_bench.frames.fresh import keep_counted
@@ -36,6 +38,7 @@ from resnest_bench.live.from_files import (
 )
 from resnest_bench.paths import Experiment, Job, StudyPaths
 from resnest_bench.records import Record
+from resnest_bench.report.head_to_head import compare_two as make_head_to_head
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.specs.scores import metric_column
@@ -43,8 +46,10 @@ from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.status.scan import scan_records
 from resnest_bench.tables.axes import Axis, list_axes
+from resnest_bench.tables.latencies import latencies_table
 from resnest_bench.tables.points import points_frame
 from resnest_bench.tables.selection import Experiments, list_experiments
+from resnest_bench.tables.values import name_devices
 
 MAX_STUDIES = 20
 MAX_RECORDS = 400
@@ -335,3 +340,45 @@ def effects(loaded: Loaded) -> FactorEffects | str:
 def claims(loaded: Loaded) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A row for each claim, and one for each comparison. Reads the few records that they need."""
     return loaded.results.claim_tables
+
+
+@keep
+def compare_two(loaded: Loaded, one: Network, other: Network) -> HeadToHead:
+    """Two networks head to head. Reads their records, and those of the table that has the pair."""
+    return make_head_to_head(loaded.results, one, other)
+
+
+@keep
+def ratios_by_batch(
+    loaded: Loaded, place: Experiment, one: str, other: str, device: str | None
+) -> pd.DataFrame:
+    """The ratio of two latencies at each batch size, on one device or on all."""
+    return compute_ratios(loaded.study, *_on(loaded, device), place, (one, other))
+
+
+@keep
+def latencies(
+    loaded: Loaded, place: Experiment, names: tuple[str, ...], device: str | None
+) -> pd.DataFrame:
+    """The latency of each network, the fastest first, on one device or on all."""
+    floor = noise_floor(loaded, place, device)
+    return latencies_table(*_on(loaded, device), place, names, floor)
+
+
+def _on(loaded: Loaded, device: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of runs and of cells, on one device or on all."""
+    frames = loaded.runs, loaded.cells
+    if device is None:
+        return frames
+    runs, cells = (rows[name_devices(rows).eq(device)] for rows in frames)
+    return runs, cells
+
+
+def noise_floor(loaded: Loaded, place: Experiment, device: str | None = None) -> float | None:
+    """The noise floor in % of an experiment's latencies; None if it is unknown or there are several."""
+    floors = loaded.results.noise
+    own = floors[floors["dataset"].eq(place.dataset) & floors["protocol"].eq(place.recipe)]
+    if device is not None:
+        own = own[own["device"].eq(device)]
+    percents = own["floor_percent"].dropna()
+    return float(percents.iloc[0]) if len(percents) == 1 else None

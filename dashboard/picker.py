@@ -36,6 +36,11 @@ def choose_studies() -> None:
     st.session_state[CHOSEN] = [(name, studies[name], folders[name]) for name in chosen]
 
 
+def chosen_study() -> StudySpec | None:
+    """The spec of the first chosen study, before its records are read."""
+    return next((study for _, study, _ in st.session_state[CHOSEN]), None)
+
+
 def name_tab(page: str) -> None:
     """The browser's tab says which page of which study it shows: its history lists them by that."""
     studies = [_short(name) for name, _, _ in st.session_state[CHOSEN]]

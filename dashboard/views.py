@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,26 +12,26 @@ import streamlit as st
 from altair.typing import ChartType
 
 import address
+import glossary
+import selection
+from paper_menu import figure_menu, table_menu
 from resnest_bench.charts import (
     LEGEND_NAMES,
     needed_width,
-    render_png,
-    render_svg,
     split_title,
     themed,
 )
-from resnest_bench.formats import format_latex, format_probability
+from resnest_bench.formats import format_probability
 from resnest_bench.paths import Experiment
 from resnest_bench.report.captions import Caption, caption, notes
 from resnest_bench.report.tables import display_frame
 from resnest_bench.specs import StudySpec
-from resnest_bench.words import list_names
 from table_columns import config
+from texts import MAX_NAMES as MAX_NAMES
+from texts import few as few
+from texts import name_experiment as name_experiment
+from texts import plain as plain
 
-# Everything that Markdown, streamlit's directives (:red[...], :material/...:) or TeX ($...$) would
-# make of a record's text. Records come from others: no image, link or HTML of theirs is drawn.
-MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&\"'=^@/])")
-MAX_NAMES = 12
 # On a narrow screen a plot keeps the width that its names and its marks need, and scrolls by itself.
 SCROLLING = """<style>
 .st-key-{key} {{overflow-x: auto}}
@@ -41,48 +41,48 @@ MAX_ROWS = 500
 PROBABILITIES = ("front_probability", "mean_better_all")
 
 
-def plain(text: str) -> str:
-    """`text` so that Markdown shows it letter by letter, on one line."""
-    return MARKUP.sub(r"\\\1", " ".join(str(text).split()))
-
-
-def few(names: Sequence[str]) -> str:
-    """The first dozen names, and how many more there are."""
-    return list_names(map(plain, names), MAX_NAMES)
-
-
 def chart(
     drawn: ChartType,
     key: str,
     on_select: Callable[[], None] | None = None,
     selection_mode: Sequence[str] = (),
     extra_height: int = 0,
+    files: Callable[[], ChartType] | None = None,
+    head: str = "",
+    fits: bool = False,
 ) -> None:
     """A chart in the width that there is, its title above it as text, and its files to download.
 
     Text wraps on a narrow screen, where a chart's own title would be cut off. `extra_height` in pixels
-    makes room for a legend below: streamlit fits legends and axes into the chart's height.
+    makes room for a legend below: streamlit fits legends and axes into the chart's height. `files` makes
+    the chart to download where that is another one, and `head` is HTML of ours instead of the title. A chart
+    that `fits` needs no more width than a phone has.
     """
     untitled = drawn.copy(deep=False)
-    head, lines = split_title(drawn.title)
+    text, lines = split_title(drawn.title)
     untitled.title = alt.Undefined
     height = getattr(untitled, "height", None)
     if extra_height and isinstance(height, int):
         untitled = untitled.properties(height=height + extra_height)
     untitled = themed(untitled, dark=st.context.theme.type == "dark")
     with st.container(border=True):
-        left, right = st.columns([0.86, 0.14], vertical_alignment="center")
+        # A row on a phone too, where columns would be under each other.
+        row = st.container(horizontal=True, vertical_alignment="center", wrap=False)
+        left, right = row.container(), row.container(width="content")
         small = [f":small[:gray[{plain(line)}]]" for line in lines]
-        left.markdown("  \n".join([f"**{plain(head)}**", *small]))
-        corner = right.container(horizontal=True, horizontal_alignment="right")
-        with corner.popover("", icon=":material/download:", help="Download this figure"):
-            _figure_buttons(drawn, key)
+        if head:
+            left.html(head)
+        else:
+            left.markdown("  \n".join([f"**{plain(text)}**", *small]))
+        with right:
+            figure_menu(files or drawn, key)
         # A chart that says why there is nothing to draw has nothing to select either.
         modes = [mode for mode in selection_mode if mode in selections(drawn)]
         # Streamlit makes the class of a container from its key in this way.
         place = re.sub("[^a-zA-Z0-9_-]", "-", f"plot_{key}")
         with st.container(key=place):
-            st.html(SCROLLING.format(key=place, width=needed_width(drawn)))
+            if not fits:
+                st.html(SCROLLING.format(key=place, width=needed_width(drawn)))
             if on_select and modes:
                 st.altair_chart(
                     untitled, width="stretch", key=key, on_select=on_select, selection_mode=modes
@@ -107,17 +107,6 @@ def _field(drawn: Any, name: str, otherwise: Any) -> Any:
     return otherwise if value is alt.Undefined else value
 
 
-def _figure_buttons(drawn: ChartType, key: str) -> None:
-    for name, make, mime in (
-        ("SVG", lambda: render_svg(drawn), "image/svg+xml"),
-        ("PNG", lambda: render_png(drawn), "image/png"),
-    ):
-        # Drawn when asked for, with its title, as the workflow's figures are.
-        st.download_button(
-            name, make, f"{key}.{name.lower()}", mime, key=f"{key}_{name}", on_click="ignore"
-        )
-
-
 def legend_height(num_entries: int) -> int:
     """Pixels below a chart for its axis and for a legend of two columns."""
     if num_entries > LEGEND_NAMES:
@@ -131,46 +120,34 @@ def table(
     labels: dict[str, str] | None = None,
     note: str = "",
     name: str = "",
+    marks: Mapping[str, Sequence[str]] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    shown: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
     **more: Any,
 ) -> None:
-    """Unrounded values under readable headings, and the table as CSV, JSON and LaTeX.
+    """Unrounded values under readable headings, with a menu of the table's files.
 
-    `name` is the table's own key where it is not that of its files. The browser gets MAX_ROWS rows, the
-    files have all.
+    `note` is their caption. `name` is the table's own key where it is not that of its files. `marks` say
+    which value of a column is the best or tied with it, for LaTeX and Markdown; `columns` configure some
+    columns otherwise, and `shown` changes what the page shows, such as a verdict into a chip. The browser gets MAX_ROWS rows, the files have all.
     """
     if len(frame) > MAX_ROWS:
         st.caption(
             f"The first {MAX_ROWS:,} of {len(frame):,} rows; the files below contain all rows."
         )
-    shown = frame.head(MAX_ROWS)
+    rows = frame.head(MAX_ROWS)
     # A table without headings of its own is the raw one.
-    shown = with_probabilities(shown) if labels else shown
+    rows = with_probabilities(rows) if labels else rows
     st.dataframe(
-        shown,
+        shown(rows) if shown else rows,
         hide_index=True,
         key=f"{name or key}_table",
-        column_config=config(shown, labels or {}),
+        column_config={**config(rows, labels or {}), **(columns or {})},
         width="stretch",
         placeholder="–",
         **more,
     )
-    files = {
-        "CSV": (lambda: flat(frame).to_csv(index=False), "text/csv"),
-        "JSON": (lambda: frame.to_json(orient="records", indent=1), "application/json"),
-        "TeX": (lambda: format_latex(frame, note or key, key, labels), "text/x-tex"),
-    }
-    with st.container(horizontal=True):
-        for kind, (make, mime) in files.items():
-            st.download_button(
-                kind,
-                make,
-                f"{key}.{kind.lower()}",
-                mime,
-                key=f"{key}_{kind}",
-                on_click="ignore",
-                icon=":material/download:",
-                type="tertiary",
-            )
+    table_menu(frame, key, labels, note or key, marks, lambda: flat(frame).to_csv(index=False))
 
 
 def with_probabilities(frame: pd.DataFrame) -> pd.DataFrame:
@@ -186,18 +163,18 @@ def pick_row(frame: pd.DataFrame, keys: list[str], target: str, key: str, **more
     chosen elsewhere, it is therefore a new table, with that key's row selected.
     """
     now = st.session_state.get(target)
-    shown = st.session_state.setdefault(f"{key}_shown", {"turn": 0})
-    if (shown.get("keys"), shown.get("chosen")) != (keys, now):
-        shown.update(keys=keys, chosen=now, turn=shown["turn"] + 1)
-        shown["rows"] = [keys.index(now)] if now in keys[:MAX_ROWS] else []
-    name = f"{key}_{shown['turn']}"
+    last = st.session_state.setdefault(f"{key}_shown", {"turn": 0})
+    if (last.get("keys"), last.get("chosen")) != (keys, now):
+        last.update(keys=keys, chosen=now, turn=last["turn"] + 1)
+        last["rows"] = [keys.index(now)] if now in keys[:MAX_ROWS] else []
+    name = f"{key}_{last['turn']}"
     table(
         frame,
         key,
         name=name,
         on_select=partial(_take_row, f"{key}_shown", f"{name}_table", target),
         selection_mode="single-row",
-        selection_default={"selection": {"rows": shown["rows"]}},
+        selection_default={"selection": {"rows": last["rows"]}},
         **more,
     )
 
@@ -214,6 +191,14 @@ def show_caption(text: Caption) -> None:
     if text.method:
         with st.expander("How to read this"):
             st.markdown("\n".join(f"- {plain(sentence)}." for sentence in text.method))
+
+
+def how_to_read(lines: Sequence[str], terms: Sequence[str] = ()) -> None:
+    """An expander with the method, in Markdown of ours, and the glossary's entries of some terms."""
+    with st.expander("How to read this"):
+        st.markdown("\n".join(f"- {line}" for line in lines))
+        if terms:
+            glossary.show_links(terms)
 
 
 def rounded_table(name: str, frame: pd.DataFrame, study: StudySpec) -> None:
@@ -252,18 +237,10 @@ def take_part(frame: pd.DataFrame, size: int, name: str) -> pd.DataFrame:
     return frame.iloc[size * part : size * (part + 1)]
 
 
-def name_experiment(experiment: Experiment, separator: str = ", ") -> str:
-    """'train, cifar10, paper20'; of latencies, which stand apart, 'cifar10, paper'."""
-    kind, *place = experiment
-    return separator.join(place if kind == "latency" else experiment)
-
-
 def pick_experiment(label: str, options: list[Experiment], name: str) -> Experiment | None:
-    """The chosen experiment; without a widget where there is no choice."""
-    if len(options) < 2:
-        return options[0] if options else None
-    key = partial(name_experiment, separator="/")
-    return address.pick_one(label, options, name, name_experiment, key)
+    """The experiment that the sidebar has under `name`, if it is one of `options`; else the first."""
+    chosen = st.session_state.get(name)
+    return chosen if chosen in options else next(iter(options), None)
 
 
 def get_picked(names: list[str]) -> list[str]:
@@ -275,8 +252,13 @@ def get_picked(names: list[str]) -> list[str]:
 
 
 def pick_variants(names: list[str], label: str = "Variants", shown: int | None = None) -> list[str]:
-    """The variants that the reader picked on this or another page; all, or the first few, without."""
-    get_picked(names)
+    """The variants that the reader picked on this or another page; all, or the first few, without.
+
+    Of `names` only those can be picked that the filters leave, or that are picked already.
+    """
+    picked = set(get_picked(names))
+    left = set(selection.narrow(names))
+    names = [name for name in names if name in left or name in picked]
     chosen = st.multiselect(
         label,
         names,

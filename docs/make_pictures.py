@@ -21,12 +21,15 @@ HERE = Path(__file__).parent
 IMAGES = HERE / "images"
 # File: page, height of the window.
 PICTURES = {
-    "dashboard_tradeoff": ("/", 900),
+    "dashboard_answer": ("/", 900),
     "dashboard_differences": ("/differences", 900),
 }
 PAGES = [
     "",
+    "tradeoff",
+    "compare",
     "differences",
+    "compare",
     "classes",
     "claims",
     "ablation",
@@ -35,7 +38,7 @@ PAGES = [
     "transfer",
     "paper",
 ]
-PAGES += ["coverage"]
+PAGES += ["coverage", "glossary"]
 THEMES = ("light", "dark")
 # Width: height of the window, which holds the whole page.
 SIZES = {1440: 2400, 390: 3000}
@@ -105,7 +108,7 @@ def main() -> None:
         for place in PAGES:
             for width, height in SIZES.items():
                 for theme in THEMES:
-                    path = folder / f"{place or 'tradeoff'}-{width}-{theme}.png"
+                    path = folder / f"{place or 'answer'}-{width}-{theme}.png"
                     url = f"{address}/{place}?study={name}"
                     shoot(browser, url, path, (width, height), theme)
 

@@ -1,5 +1,7 @@
 """Do the claims about these networks hold, according to the records?"""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -7,12 +9,21 @@ import address
 import data
 import picker
 import views
-from resnest_bench.charts import claim_chart
+from resnest_bench.charts import claim_chart, claim_forests
+from resnest_bench.charts.forest import LOOKS, PICK, SYMBOLS
 from resnest_bench.claims.verdicts import VERDICTS
 from resnest_bench.claims.wording import figure_text
 from resnest_bench.formats import row_dicts
 from resnest_bench.report.claims import claims_caption, count_verdicts
 
+# A chip of each verdict: colours that anybody can tell apart, always with the word.
+CHIPS = st.column_config.MultiselectColumn(
+    "verdict",
+    options=list(VERDICTS),
+    color=[LOOKS[verdict][0] for verdict in VERDICTS],
+    width=120,
+)
+PILLS = {"supported": "blue", "contradicted": "orange", "undecided": "gray", "untested": "gray"}
 SNIPPET = """\
 claims:
   - name: mine-is-better
@@ -50,24 +61,60 @@ COMPARISONS = {
 }
 
 
+def count_claims(one: data.Loaded) -> dict[str, int]:
+    """How many claims have each verdict."""
+    if not one.study.claims:
+        return {}
+    counts = data.claims(one)[0]["verdict"].value_counts()
+    return {str(verdict): int(count) for verdict, count in counts.items()}
+
+
+def name_chip(counts: dict[str, int], verdict: str) -> str:
+    """'✓ supported 3' in the colour of the verdict."""
+    symbol = f":{PILLS[verdict]}[{SYMBOLS[verdict]}]"
+    return f"{symbol} {verdict} **{counts.get(verdict, 0)}**"
+
+
 def show(one: data.Loaded, wanted: list[str]) -> None:
     name = one.name.replace("/", "_")
     if not one.study.claims:
         st.info("This study has no claims.")
         return
-    claims, _ = data.claims(one)
-    counts = claims["verdict"].value_counts()
-    with st.container(horizontal=True):
-        for verdict in VERDICTS:
-            st.metric(verdict, int(counts.get(verdict, 0)))
-    views.show_caption(claims_caption(claims, one.study))
+    claims, hypotheses = data.claims(one)
     shown = claims[claims["verdict"].isin(wanted)] if wanted else claims
+    st.markdown(f"**{views.plain(count_verdicts(claims))}**")
+    for unit, drawn in claim_forests(shown, hypotheses).items():
+        key = f"forest_{unit}_{name}".replace("%", "percent")
+        views.chart(drawn, key, partial(take_claim, key), [PICK], extra_height=60)
+    missing = shown.loc[shown["estimate"].isna(), "name"].tolist()
+    if missing and len(missing) < len(shown):
+        st.caption(f"Without a measurement: {views.few(missing)}.")
+    show_table(one, claims, shown, name)
+
+
+def take_claim(key: str) -> None:
+    """A click on a row of the forest opens its claim."""
+    picked = st.session_state[key].selection.get(PICK)
+    if picked:
+        st.session_state["claim"] = picked[0]["name"]
+
+
+def show_table(one: data.Loaded, claims: pd.DataFrame, shown: pd.DataFrame, name: str) -> None:
     figures = [figure_text(row) for row in row_dicts(shown)]
     frame = shown.assign(figure=figures)[list(COLUMNS)]
     labels = {column: text for column, text in COLUMNS.items() if text}
-    key = f"claims_{name}"
-    note = f"Claims, study {one.name}: {count_verdicts(claims)}"
-    views.pick_row(frame, shown["name"].tolist(), "claim", key, labels=labels, note=note)
+    text = claims_caption(claims, one.study)
+    views.pick_row(
+        frame,
+        shown["name"].tolist(),
+        "claim",
+        f"claims_{name}",
+        labels=labels,
+        note=f"{count_verdicts(claims)}. {text}",
+        columns={"verdict": CHIPS},
+        shown=lambda rows: rows.assign(verdict=[[verdict] for verdict in rows["verdict"]]),
+    )
+    views.show_caption(text)
 
 
 def show_one(one: data.Loaded, chosen: str) -> None:
@@ -89,14 +136,11 @@ def show_one(one: data.Loaded, chosen: str) -> None:
 def show_numbers(rows: pd.DataFrame, name: str, claim: str) -> None:
     labels = {column: text for column, text in COMPARISONS.items() if text}
     kept = [c for c in COMPARISONS if c == "status" or rows[c].notna().any()]
-    views.table(rows[kept], f"comparisons_{name}", labels, claim)
+    with st.expander("Its hypotheses as a table"):
+        views.table(rows[kept], f"comparisons_{name}", labels, claim)
 
 
 st.header("Claims")
-st.caption(
-    "Do they hold? A claim is a sentence with a statistical test. The probability that any verdict on trained "
-    "networks is wrong is at most 5 %, and so is that of any verdict on latencies."
-)
 first = picker.loaded_study()
 if not any(one.study.claims for one in picker.loaded_studies()):
     st.info(
@@ -105,7 +149,15 @@ if not any(one.study.claims for one in picker.loaded_studies()):
     )
     st.code(SNIPPET, language="yaml")
     st.stop()
-wanted = address.pick_some("Verdict", VERDICTS, "verdict", placeholder="all")
+wanted = address.pick_some(
+    "Verdict",
+    VERDICTS,
+    "verdict",
+    draw=st.pills,
+    selection_mode="multi",
+    format_func=partial(name_chip, count_claims(first)),
+    label_visibility="collapsed",
+)
 overview = st.container()
 names = [claim.name for one in picker.loaded_studies() for claim in one.study.claims]
 st.subheader("One claim")

@@ -1,12 +1,16 @@
 """Is the difference real? All pairs of networks, or each against one, and what the seeds can detect."""
 
+from functools import partial
+
 import streamlit as st
 
 import address
 import data
 import picker
+import selection
 import views
 from resnest_bench.charts import effects_chart, pairs_chart, profile_chart, ranks_chart
+from resnest_bench.charts.differences import PICK
 from resnest_bench.comparisons.datasets import DatasetComparison
 from resnest_bench.comparisons.differences import (
     MAX_EVERY,
@@ -17,7 +21,9 @@ from resnest_bench.comparisons.differences import (
     name_measure,
     show_population,
 )
+from resnest_bench.comparisons.standings import BEST, MAY_BE_BEST
 from resnest_bench.paths import Experiment
+from resnest_bench.report import siunitx
 from resnest_bench.report.datasets import datasets_caption, describe_ranks
 from resnest_bench.report.differences import (
     count_significant,
@@ -30,6 +36,9 @@ from resnest_bench.report.standings import STANDINGS_CAPTION, describe_standings
 from resnest_bench.tables.selection import list_experiments
 
 EVERY = "all pairs"
+CLICKED = "clicked_pair"
+# How LaTeX and Markdown mark the best mean and those that may be the best too.
+MARKS = {BEST: siunitx.BEST, MAY_BE_BEST: siunitx.TIED}
 # The comparison reads each network's records. Of more networks only the selected ones are compared, or
 # the most accurate.
 NUM_COMPARED = 60
@@ -128,34 +137,66 @@ def show(one: data.Loaded, place: Experiment, base: str | None, chosen: list[str
     if len(names) > NUM_COMPARED:
         wanted = {base, *(chosen or data.rank_by_accuracy(one, place, names)[:NUM_COMPARED])}
         names = tuple(variant for variant in names if variant in wanted)
-    show_found(one, data.differences(one, place, names, base), name)
+    show_found(one, data.differences(one, place, names, base), name, place)
 
 
-def show_found(one: data.Loaded, found: Differences, name: str) -> None:
+def show_found(
+    one: data.Loaded, found: Differences, name: str, place: Experiment | None = None
+) -> None:
     if not len(found.pairs):
         views.chart(pairs_chart(found.pairs), f"pairs_{name}")
         for note in found.notes or ("Fewer than two networks have a result.",):
             st.caption(f"- {views.plain(note)}")
         return
     st.markdown(f"**{count_significant(found.pairs)}**. {views.plain(describe_power(found.pairs))}")
-    if text := describe_standings(found.standings, describe_population(found.pairs)):
-        st.markdown(views.plain(text))
-    views.chart(pairs_chart(found.pairs), f"pairs_{name}", extra_height=120)
-    views.show_caption(differences_caption(found, one.study))
-    show_rows(found, name)
+    if standing := describe_standings(found.standings, describe_population(found.pairs)):
+        st.markdown(views.plain(standing))
+    show_pairs(one, found, name, place)
+    text = differences_caption(found, one.study)
+    views.show_caption(text)
+    show_rows(found, name, str(text))
 
 
-def show_standings(found: Differences, name: str) -> None:
+def show_pairs(one: data.Loaded, found: Differences, name: str, place: Experiment | None) -> None:
+    """The chart of the pairs; a click on one leads to the page that compares the two."""
+    key = f"pairs_{name}"
+    drawn = pairs_chart(found.pairs, found.standings)
+    if place is None or one is not picker.loaded_study():
+        views.chart(drawn, key, extra_height=120)
+        return
+    views.chart(drawn, key, partial(take_pair, key), [PICK], extra_height=120)
+    st.caption("Click a cell to compare its two networks.")
+
+
+def take_pair(key: str) -> None:
+    """In a callback: remember the pair that was clicked. Only the page itself can lead to another one."""
+    picked = st.session_state[key].selection.get(PICK)
+    if picked:
+        st.session_state[CLICKED] = [str(value) for value in picked[0].values()]
+
+
+def follow_click(place: Experiment, several: bool) -> None:
+    """Open the page that compares the two networks of a clicked cell."""
+    names = st.session_state.pop(CLICKED, None)
+    if names and len(names) == 2:
+        keys = ["/".join([*place, name]) if several else name for name in names]
+        st.switch_page("app_pages/compare.py", query_params=selection.query(a=keys[0], b=keys[1]))
+
+
+def show_standings(found: Differences, name: str, caption: str) -> None:
     labels = {column: text for column, text in STANDINGS.items() if text}
-    views.table(found.standings[list(STANDINGS)], f"standings_{name}", labels, "Standings")
+    rows = found.standings[list(STANDINGS)]
+    marks = {"mean": [MARKS.get(standing, "") for standing in rows["standing"]]}
+    note = f"{caption} {STANDINGS_CAPTION}"
+    views.table(rows, f"standings_{name}", labels, note, marks=marks)
     st.caption(f"{STANDINGS_CAPTION}.")
 
 
-def show_rows(found: Differences, name: str) -> None:
+def show_rows(found: Differences, name: str, caption: str) -> None:
     if len(found.standings) > 1:
-        show_standings(found, name)
+        show_standings(found, name, caption)
     labels = {column: text for column, text in COLUMNS.items() if text}
-    views.table(show_population(found.pairs)[list(COLUMNS)], f"pairs_{name}", labels, "Differences")
+    views.table(show_population(found.pairs)[list(COLUMNS)], f"pairs_{name}", labels, caption)
     for note in differences_notes(found):
         st.caption(f"- {views.plain(note)}")
     measure = name_measure(found.pairs)
@@ -204,6 +245,7 @@ if not list_experiments(first.study)[0]:
     st.info("This study trains no network, so there is no accuracy to compare.")
     st.stop()
 place, base, chosen = choose(first)
+follow_click(place, len(list_experiments(first.study)[0]) > 1)
 for one in picker.side_by_side():
     show(one, place, base, chosen)
 if any(data.recipe_differences(one) for one in picker.loaded_studies()):

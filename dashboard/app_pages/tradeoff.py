@@ -9,6 +9,7 @@ import address
 import data
 import details
 import picker
+import selection
 import views
 from resnest_bench.charts import shared_domains, tradeoff_chart, trained_label
 from resnest_bench.comparisons.differences import population
@@ -19,19 +20,9 @@ from resnest_bench.stats.intervals import IMAGES
 from resnest_bench.tables.axes import Axis, default_axes
 from resnest_bench.tables.fronts import describe_front, describe_front_probabilities
 from resnest_bench.tables.points import Choice, choose_best
-from resnest_bench.tables.selection import Experiments, list_experiments
+from resnest_bench.tables.selection import Experiments
 
 PANEL = ["device", "measured_in"]
-
-
-def choose_experiments(loaded: data.Loaded) -> Experiments:
-    trained, timed = list_experiments(loaded.study)
-    left, right = st.columns(2)
-    with left:
-        training = views.pick_experiment("Trained or fine-tuned", trained, "training")
-    with right:
-        latency = views.pick_experiment("Latency of", timed, "protocol")
-    return Experiments(training, latency)
 
 
 def choose_axes(axes: dict[str, Axis], headline: str) -> tuple[Axis, Axis, bool]:
@@ -252,15 +243,18 @@ def show_beside(all_points: list[pd.DataFrame], names: list[str], x: Axis, y: Ax
 
 st.header("Trade-off")
 first = picker.loaded_study()
-chosen = choose_experiments(first)
+chosen = selection.experiments(first)
 axes = data.axes(first, chosen)
 if not axes:
     st.info(
         "No record of this study can be drawn yet. Coverage and provenance shows the status of its jobs."
     )
     st.stop()
-x, y, log = choose_axes(axes, metric_column(first.study.headline_metric))
-every = [(one, data.points(one, chosen, x, y)) for one in picker.loaded_studies()]
+x, y, log = choose_axes(axes, metric_column(selection.metric(first)))
+every = [
+    (one, selection.keep_points(one, data.points(one, chosen, x, y)))
+    for one in picker.loaded_studies()
+]
 drawable = [points.dropna(subset=["x", "y"]) for _, points in every]
 drawable = [points for points in drawable if len(points)]
 num_panels = max(len(split_panels(points)) for _, points in every)

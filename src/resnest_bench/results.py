@@ -53,7 +53,7 @@ from resnest_bench.comparisons.scores import (
     score_pairs,
     scores_table,
 )
-from resnest_bench.comparisons.standings import STANDING_COLUMNS
+from resnest_bench.comparisons.standings import STANDING_COLUMNS, Comparison
 from resnest_bench.errors import UserError
 from resnest_bench.frames.correctness import share_images
 from resnest_bench.frames.predictions import (
@@ -121,16 +121,28 @@ class StudyResults(StudyTables):
 
         Of many candidates only the first are ranked: each needs its records read.
         """
+        names = candidates[:MAX_RANKED]
+        comparison = self.find_comparison(experiment, column, names)
+        return (
+            make_frame([], STANDING_COLUMNS) if comparison is None else comparison.standings(names)
+        )
+
+    def find_comparison(
+        self, experiment: Experiment | None, column: str, candidates: Sequence[str]
+    ) -> Comparison | None:
+        """The comparison behind `rank_candidates`; None for another column, or without a value.
+
+        It has all networks of the experiment, or the first MAX_RANKED candidates of more.
+        """
         metric = next((one for one in TRAINED_METRICS if metric_column(one) == column), None)
         if experiment is None or metric is None or experiment.kind == "latency":
-            return make_frame([], STANDING_COLUMNS)
-        names = candidates[:MAX_RANKED]
+            return None
         # Of few trainings all are compared: their spreads inform each other's, as on the other pages.
         trainings = find_trainings(self.spec, experiment)
         if len(trainings.variants) > MAX_RANKED:
-            trainings = find_trainings(self.spec, experiment, names)
+            trainings = find_trainings(self.spec, experiment, candidates[:MAX_RANKED])
         found = self.compare(trainings, None, metric)
-        return found.rank(names) if found else make_frame([], STANDING_COLUMNS)
+        return found.comparison if found else None
 
     def recipe_differences(self, dataset: str | None = None) -> pd.DataFrame:
         """One row per variant and pair of recipes that train it on `dataset`, by default on each dataset.

@@ -21,8 +21,11 @@ from support.dashboard_server import dashboard_command
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
-    "": "Trade-off",
+    "": "Which network should I choose?",
+    "tradeoff": "Trade-off",
+    "compare": "Compare two",
     "differences": "Differences",
+    "compare": "Compare two",
     "classes": "Per class",
     "claims": "Claims",
     "ablation": "Ablation",
@@ -32,6 +35,7 @@ PAGES = {
     "transfer": "Transfer",
     "paper": "Paper and ours",
     "coverage": "Coverage and provenance",
+    "glossary": "Glossary",
 }
 DRAWN = '[data-testid="stVegaLiteChart"] svg.marks'
 DOTS = f"{DRAWN} .mark-symbol.role-mark path"
@@ -152,11 +156,11 @@ def test_no_page_shows_an_error(page, screenshots, study):
         assert page.locator('[data-testid="stException"]').count() == 0, name
         assert page.get_by_role("heading", name=title, exact=True).count() == 1
         assert not page.get_by_text("Traceback").count()
-        shoot(page, screenshots, f"{study.rpartition('/')[2]}_{name or 'tradeoff'}")
+        shoot(page, screenshots, f"{study.rpartition('/')[2]}_{name or 'answer'}")
 
 
 def test_a_click_on_a_point_picks_it_and_table_and_url_follow(page, screenshots):
-    open_drawn(page, "/?study=synthetic")
+    open_drawn(page, "/tradeoff?study=synthetic")
     dot = page.locator(f"{DOTS}[aria-label*='variant: B;']").first
     dot.click()
     wait_for_address(page, r"[?&]pick=B\b")
@@ -178,7 +182,7 @@ def test_a_click_on_a_claim_opens_it(page):
 
 
 def test_a_copied_link_shows_the_same(page, browser, server):
-    link = "/?study=synthetic&x=MACs+of+one+image+(million)&pick=A&pick=T"
+    link = "/tradeoff?study=synthetic&x=MACs+of+one+image+(million)&pick=A&pick=T"
     open_drawn(page, link)
     assert page.get_by_text("Test accuracy against MACs of one image").count() == 1
     wait_for_cells(page, there="A", gone="B")
@@ -188,7 +192,7 @@ def test_a_copied_link_shows_the_same(page, browser, server):
 
 
 def test_back_leads_to_the_page_before_with_its_view(page):
-    open_drawn(page, "/?study=synthetic&x=num_macs&pick=A")
+    open_drawn(page, "/tradeoff?study=synthetic&x=num_macs&pick=A")
     page.get_by_role("link", name="Claims").click()
     wait_for_address(page, r"/claims\?study=synthetic&pick=A$")
     page.get_by_role("heading", name="Claims", exact=True).wait_for()
@@ -196,23 +200,23 @@ def test_back_leads_to_the_page_before_with_its_view(page):
     page.go_back()
     page.get_by_role("heading", name="Trade-off", exact=True).wait_for()
     wait_until_done(page)
-    assert re.search(r"/\?study=synthetic&x=num_macs&pick=A$", page.url)
+    assert re.search(r"/tradeoff\?study=synthetic&x=num_macs&pick=A$", page.url)
     page.get_by_text("Test accuracy against MACs of one image").wait_for()
 
 
 def test_back_undoes_a_change(page):
-    open_drawn(page, "/?study=synthetic")
+    open_drawn(page, "/tradeoff?study=synthetic")
     choose(page, "Left is better", "Parameters (million)", r"[?&]x=num_params\b")
     wait_until_done(page)
     page.go_back()
     page.get_by_text("Test accuracy against latency").wait_for()
     wait_until_done(page)
-    assert page.url.endswith("/?study=synthetic")
+    assert page.url.endswith("/tradeoff?study=synthetic")
 
 
 def test_the_tab_names_page_and_study(page):
     open_drawn(page, "/?study=synthetic")
-    assert page.title().startswith("Trade-off · synthetic")
+    assert page.title().startswith("Answer · synthetic")
     page.get_by_role("link", name="Transfer").click()
     page.wait_for_function("document.title.startsWith('Transfer · synthetic')")
 
@@ -295,6 +299,65 @@ def test_every_plot_is_wide_enough_and_no_label_is_cut(page):
             assert not plot["cut"], name
             seen += 1
     assert seen >= 8
+
+
+SLIDER = "input[type=range]"
+BEST_LINE = ".answer-lines strong"
+
+
+def slide(page, step):
+    """Move the slider of the budget as a drag does, without letting it go."""
+    page.locator(SLIDER).evaluate(
+        "(slider, step) => { slider.value = step; slider.dispatchEvent(new Event('input')) }", step
+    )
+
+
+def test_a_budget_is_answered_without_a_round_trip(page, screenshots):
+    (subset,) = [name for name in reference_studies() if name.endswith("subset")]
+    open_drawn(page, f"/?study={subset}")
+    # The answer, its slider and the plot are on the first screen.
+    for selector in (BEST_LINE, SLIDER, DRAWN):
+        assert page.locator(selector).first.bounding_box()["y"] < 720 / 2
+    before, without_limit = page.locator(DRAWN).inner_html(), page.locator(BEST_LINE).inner_text()
+    slide(page, 0)
+    page.wait_for_function(
+        "before => document.querySelector('[data-testid=stVegaLiteChart] svg.marks').innerHTML !== before",
+        arg=before,
+    )
+    assert "within" in page.locator(BEST_LINE).inner_text() != without_limit
+    assert "limit=" not in page.url
+    # Let go, by the keyboard: the address and the leaderboard follow.
+    page.locator(SLIDER).press("ArrowRight")
+    wait_for_address(page, r"[?&]limit=latency_p50_ms(:|%3A)")
+    wait_until_done(page)
+    shoot(page, screenshots, "answer_budget")
+    told = page.locator(BEST_LINE).inner_text()
+    page.reload()
+    page.wait_for_selector(DRAWN)
+    wait_until_done(page)
+    assert page.locator(BEST_LINE).inner_text() == told
+
+
+def test_a_filter_and_a_selection_follow_to_every_page(page):
+    open_drawn(page, "/?study=synthetic&pick=A&pick=B")
+    find = page.get_by_role("textbox", name="Find networks")
+    find.fill("/^[AB]$/")
+    find.press("Enter")
+    wait_for_address(page, r"[?&]find=")
+    wait_until_done(page)
+    page.get_by_role("link", name="Training", exact=True).click()
+    wait_for_address(page, r"/training\?.*find=")
+    assert re.search(r"pick=A&pick=B", page.url)
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 844}}], indirect=True)
+def test_on_a_phone_the_answer_is_on_the_first_screen(page):
+    (subset,) = [name for name in reference_studies() if name.endswith("subset")]
+    open_drawn(page, f"/?study={subset}")
+    for selector in (".answer-lines", SLIDER):
+        box = page.locator(selector).bounding_box()
+        assert box["y"] + box["height"] < 844
+        assert box["x"] + box["width"] <= 390
 
 
 def test_a_running_study_redraws_by_itself(page, results):

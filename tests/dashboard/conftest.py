@@ -39,7 +39,7 @@ def open_page(results):
 
     def run(page: str = "tradeoff", **query: str | list[str]) -> AppTest:
         app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
-        if page != "tradeoff":
+        if page != "answer":
             app.switch_page(f"app_pages/{page}.py")
         for key, value in query.items():
             app.query_params[key] = value

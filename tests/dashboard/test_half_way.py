@@ -14,11 +14,13 @@ from support.claims_study import SOME_CLAIMS
 from support.records_factory import make_cell, make_failed_record, make_record
 
 PAGES = [
-    pytest.param("tradeoff", id="tradeoff"),
+    pytest.param("answer", id="answer"),
     *(
         pytest.param(page, id=page, marks=pytest.mark.slow)
         for page in (
+            "tradeoff",
             "differences",
+            "compare",
             "classes",
             "claims",
             "ablation",
@@ -72,7 +74,7 @@ def assert_stands(app: AppTest, state: str) -> None:
 
 
 def turn_to(app: AppTest, page: str) -> AppTest:
-    if page != "tradeoff":
+    if page != "answer":
         app.switch_page(f"app_pages/{page}.py").run()
     return app
 
@@ -90,7 +92,7 @@ def test_a_page_stands_in_every_state(open_page, results, study, page):
 def test_a_study_that_fills_record_by_record(open_page, results, study):
     """The landing page after each record, in a fixed order that mixes the kinds."""
     shutil.rmtree(study.paths(results).records)
-    app, jobs = open_page(), list(study.jobs())
+    app, jobs = open_page("answer"), list(study.jobs())
     random.Random(1).shuffle(jobs)
     for count, job in enumerate(jobs, start=1):
         write(study, results, {job: {}})
@@ -143,6 +145,6 @@ def test_a_whole_study_next_to_one_that_has_begun(open_page, results, study, sta
     begun.paths(results).root.mkdir(parents=True)
     begun.paths(results).study.write_text(dump_study(begun))
     write(begun, results, STATES[state])
-    app = open_page(study="synthetic", beside="begun")
+    app = open_page("answer", study="synthetic", beside="begun")
     for page in (value.values[0] for value in PAGES):
         assert_stands(turn_to(app, page), f"{state}, {page}")

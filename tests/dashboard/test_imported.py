@@ -9,8 +9,10 @@ from resnest_bench.specs import dump_study
 from support.imported_study import FORMS, import_text
 
 PAGES = (
+    "answer",
     "tradeoff",
     "differences",
+    "compare",
     "classes",
     "claims",
     "ablation",

@@ -14,7 +14,15 @@ from resnest_bench.charts.distillation import distillation_chart
 from resnest_bench.charts.drift import drift_chart
 from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
 from resnest_bench.charts.factors import factor_chart
+from resnest_bench.charts.fastest import fastest_chart
 from resnest_bench.charts.figures import make_figures, render_png, render_svg, write_figures
+from resnest_bench.charts.forest import claim_forests
+from resnest_bench.charts.head_to_head import (
+    gaps_chart,
+    latency_ratio_chart,
+    quadrants_chart,
+    seeds_chart,
+)
 from resnest_bench.charts.identity import LEGEND_NAMES
 from resnest_bench.charts.latency import latency_distribution_chart, latency_distribution_panels
 from resnest_bench.charts.modes import modes_chart
@@ -35,6 +43,7 @@ __all__ = [
     "ablation_chart",
     "batch_sweep_chart",
     "claim_chart",
+    "claim_forests",
     "class_differences_chart",
     "confusion_chart",
     "coverage_chart",
@@ -44,10 +53,13 @@ __all__ = [
     "drift_chart",
     "effects_chart",
     "factor_chart",
+    "fastest_chart",
     "field_title",
+    "gaps_chart",
     "headline_label",
     "latency_distribution_chart",
     "latency_distribution_panels",
+    "latency_ratio_chart",
     "make_figures",
     "modes_chart",
     "needed_width",
@@ -55,10 +67,12 @@ __all__ = [
     "pairs_chart",
     "paper_chart",
     "profile_chart",
+    "quadrants_chart",
     "ranks_chart",
     "render_png",
     "render_svg",
     "roofline_chart",
+    "seeds_chart",
     "shared_domains",
     "split_title",
     "startup_chart",

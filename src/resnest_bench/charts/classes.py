@@ -125,7 +125,9 @@ def class_differences_chart(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     )
     order = points["class"].tolist()
     x = alt.X(
-        "difference_points:Q", title=f"Recall of {ours} minus that of {base} (percentage points)"
+        "difference_points:Q",
+        title="Difference in recall (percentage points)",
+        axis=alt.Axis(tickCount=6),
     )
     y = alt.Y(
         "class:N",
@@ -140,7 +142,7 @@ def class_differences_chart(rows: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         "verdict:N",
         title=None,
         scale=alt.Scale(domain=verdicts, range=[looks[verdict] for verdict in verdicts]),
-        legend=alt.Legend(orient="top", labelLimit=0),
+        legend=alt.Legend(orient="top", labelLimit=0, columns=1),
     )
     tooltip = [
         alt.Tooltip("class:N"),

@@ -1,4 +1,4 @@
-"""Training curves: a metric over epochs, with one thin line per seed, their mean and their range."""
+"""Training curves: a metric over epochs, time or images; mean and range over seeds, and single seeds."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,13 @@ from resnest_bench.charts.style import WIDTH, join_distinct, no_data_chart, on_d
 TITLE = "Training curves"
 MAX_MARKS = 4000
 EXPERIMENT = ["kind", "dataset", "dataset_label", "recipe"]
+# What the x axis can be, with its title.
+AXES = {
+    "epoch": "Epoch",
+    "minutes": "Time, with evaluations (minutes)",
+    "images": "Training images",
+}
+AXIS_NAMES = {"epoch": "epoch", "minutes": "time", "images": "images"}
 UNITS = {"accuracy": "%", "loss": "nats", "seconds": "s", "second": "images/s"}
 
 
@@ -31,22 +38,58 @@ def training_curves_chart(
 
 
 def training_curves_panels(
-    epochs: pd.DataFrame, field: str = "test_accuracy", variants: Sequence[str] = ()
+    epochs: pd.DataFrame,
+    field: str = "test_accuracy",
+    variants: Sequence[str] = (),
+    axis: str = "epoch",
+    smoothing: int = 1,
+    on_hover: bool = False,
 ) -> list[alt.LayerChart]:
     """One chart per experiment in `epochs`, which is from `epochs_frame` or `live_epochs`.
 
-    Bold lines are means of `field` over seeds, bands their range, and thin lines single seeds.
-    Accuracies are in %. Seeds that are still running are thin lines and not in the mean. Long trainings
-    are thinned to about 4,000 points in total: every k-th epoch and the last. `variants` are all
-    variants of the study, in its order; they determine each network's appearance.
+    Bold lines are means of `field` over seeds, bands their range, and thin lines single seeds: all of
+    them or, with `on_hover`, those of the network under the mouse. Accuracies are in %. Seeds that are
+    still running are thin lines and not in the mean. Long trainings are thinned to about 4,000 points in
+    total: every k-th epoch and the last. `variants` are all variants of the study, in its order; they
+    determine each network's appearance. `axis` is one of AXES; a mean over seeds is at their mean time.
+    Of `smoothing` epochs, the last ones, each value is the mean; 1 leaves it as it is.
     """
     rows = _with_values(epochs, field)
     if not len(rows):
         return []
+    rows = _smooth(add_axes(rows), field, smoothing)
     every = -(-len(rows) // MAX_MARKS)
     groups = [group for _, group in rows.groupby(EXPERIMENT, sort=False)]
     looks = identity(variants, rows["variant"])
-    return [_panel(group, field, every, f"legend{i}", looks) for i, group in enumerate(groups)]
+    note = f"Smoothed: each value is the mean of {smoothing} epochs" if smoothing > 1 else ""
+    return [
+        _panel(group, field, every, f"legend{i}", looks, axis, on_hover, note)
+        for i, group in enumerate(groups)
+    ]
+
+
+def add_axes(epochs: pd.DataFrame) -> pd.DataFrame:
+    """`epochs` with `minutes` and `images` since the start of each training, at the end of each epoch."""
+    seed = [epochs[name] for name in (*EXPERIMENT, "variant", "seed")]
+    order = epochs.sort_values("epoch", kind="stable").index
+    seconds = epochs["train_seconds"].astype(float)
+    spent = seconds + epochs["evaluation_seconds"].astype(float).fillna(0.0)
+    images = (seconds * epochs["images_per_second"].astype(float)).round()
+    running = {
+        "minutes": (spent / 60).reindex(order).groupby(seed, sort=False).cumsum(),
+        "images": images.reindex(order).groupby(seed, sort=False).cumsum(),
+    }
+    return epochs.assign(**running)
+
+
+def _smooth(epochs: pd.DataFrame, field: str, smoothing: int) -> pd.DataFrame:
+    if smoothing < 2:
+        return epochs
+    ordered = epochs.sort_values("epoch", kind="stable")
+    seed = [*EXPERIMENT, "variant", "seed"]
+    means = ordered.groupby(seed, sort=False)[field].rolling(smoothing, min_periods=1).mean()
+    values = means.reset_index(level=list(range(len(seed))), drop=True)
+    return epochs.assign(**{field: values})
 
 
 def _with_values(epochs: pd.DataFrame, field: str) -> pd.DataFrame:
@@ -55,10 +98,11 @@ def _with_values(epochs: pd.DataFrame, field: str) -> pd.DataFrame:
 
 def curve_means(epochs: pd.DataFrame, field: str) -> pd.DataFrame:
     """Mean, low, high and n over seeds, per experiment, variant and epoch; accuracies in %."""
-    grouped = epochs.groupby([*EXPERIMENT, "variant", "epoch"], sort=False)[field]
-    means = grouped.agg(mean="mean", low="min", high="max", n="count").reset_index()
+    grouped = epochs.groupby([*EXPERIMENT, "variant", "epoch"], sort=False)
+    means = grouped[field].agg(mean="mean", low="min", high="max", n="count")
     means[["mean", "low", "high"]] *= _factor(field)
-    return means
+    known = [name for name in ("minutes", "images") if name in epochs]
+    return means.join(grouped[known].mean()).reset_index() if known else means.reset_index()
 
 
 def _factor(field: str) -> int:
@@ -107,7 +151,14 @@ def _epoch_axis(last: int) -> alt.Axis:
 
 
 def _panel(
-    epochs: pd.DataFrame, field: str, every: int, name: str, looks: Identity
+    epochs: pd.DataFrame,
+    field: str,
+    every: int,
+    name: str,
+    looks: Identity,
+    axis: str,
+    on_hover: bool,
+    smoothed: str,
 ) -> alt.LayerChart:
     seeds = _thinned(epochs, every).assign(value=lambda rows: rows[field] * _factor(field))
     means = _thinned(curve_means(epochs[epochs["status"] != "running"], field), every)
@@ -127,13 +178,29 @@ def _panel(
         sort=names,
         legend=network_legend(len(names), lines=True),
     )
-    x = alt.X("epoch:Q", title="Epoch", axis=_epoch_axis(int(epochs["epoch"].max())))
+    ticks = _epoch_axis(int(epochs["epoch"].max())) if axis == "epoch" else alt.Axis(tickCount=8)
+    x = alt.X(f"{axis}:Q", title=AXES[axis], axis=ticks)
+    hover = alt.selection_point(
+        name=f"hover_{name}",
+        fields=["variant"],
+        on="pointerover",
+        clear="pointerout",
+        nearest=True,
+        empty=False,
+    )
+    single = (
+        alt.when(hover)
+        .then(alt.value(0.8))
+        .when(alt.datum.status == "running")
+        .then(alt.value(0.45))
+        .otherwise(alt.value(0))
+    )
 
     def faded(opacity: float) -> ChannelOpacity:
         return alt.condition(legend, alt.value(opacity), alt.value(0.03))
 
     thin = (
-        alt.Chart(seeds[["variant", "seed", "epoch", "value", "status"]])
+        alt.Chart(seeds[list(dict.fromkeys(["variant", "seed", axis, "value", "status"]))])
         .mark_line(strokeWidth=1)
         .encode(
             x=x,
@@ -141,11 +208,11 @@ def _panel(
             color=colour,
             detail="seed:N",
             strokeDash=dash,
-            opacity=faded(0.45),
+            opacity=single if on_hover else faded(0.45),
         )
     )
     band = (
-        alt.Chart(means)
+        alt.Chart(means[[*dict.fromkeys(["variant", axis, "low", "high"])]])
         .mark_area()
         .encode(
             x=x,
@@ -156,7 +223,7 @@ def _panel(
         )
     )
     line = (
-        alt.Chart(means)
+        alt.Chart(means[[*dict.fromkeys(["variant", "epoch", axis, "mean", "low", "high", "n"])]])
         .mark_line(
             strokeWidth=2.5, point=alt.OverlayMarkDef(size=18) if len(means) <= 400 else False
         )
@@ -179,6 +246,12 @@ def _panel(
     first = epochs.iloc[0]
     head = f"{first['dataset_label']}, {first['kind']}, recipe {first['recipe']}"
     notes = [f"Thinned: one epoch in {every}, and the last"] if every > 1 else []
-    return alt.LayerChart(layer=[thin.add_params(legend), band, line]).properties(
-        title=title(head, notes), width=WIDTH, height=260
+    layers = [thin.add_params(legend), band, line]
+    if on_hover:
+        # The nearest point of a mean is what the mouse is on.
+        near = alt.Chart(means[[*dict.fromkeys(["variant", axis, "mean"])]])
+        spots = near.mark_point(size=60, opacity=0).encode(x=x, y=alt.Y("mean:Q", title=text))
+        layers.append(spots.add_params(hover))
+    return alt.LayerChart(layer=layers).properties(
+        title=title(head, [*notes, smoothed]), width=WIDTH, height=300
     )

@@ -1,6 +1,9 @@
 """Differences of variants: a matrix of all pairs, or one row per variant against one base; and effects."""
 
+from typing import Any
+
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from resnest_bench.charts.palette import CELL_TEXT, DIVERGING, GREY, PALETTE
@@ -9,6 +12,7 @@ from resnest_bench.comparisons.differences import (
     ABOVE,
     BELOW,
     NETWORKS,
+    OPPOSITE,
     UNDECIDED,
     UNTESTED,
     describe_population,
@@ -16,26 +20,28 @@ from resnest_bench.comparisons.differences import (
     name_measure,
     show_population,
 )
-from resnest_bench.formats import format_probability
+from resnest_bench.formats import format_probability, is_known, row_dicts
 from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 
-CELL, ROW_HEIGHT = 58, 30
+CELL, CELL_HEIGHT, ROW_HEIGHT = 66, 44, 30
+# Pixels from the middle of a cell to its interval.
+GLYPH_Y = 9
+# Fill of a significant cell, for a dark text.
+FILL = DIVERGING[2]
+PICK = "pick_pair"
 MAX_ROWS = 60
 VERDICTS = {ABOVE: PALETTE[2], BELOW: PALETTE[1], UNDECIDED: GREY, UNTESTED: PALETTE[4]}
 VERDICTS |= {text: VERDICTS[verdict] for verdict, text in NETWORKS.items()}
-OPPOSITE = {
-    ABOVE: BELOW,
-    BELOW: ABOVE,
-    NETWORKS[ABOVE]: NETWORKS[BELOW],
-    NETWORKS[BELOW]: NETWORKS[ABOVE],
-}
 MODEL, WELCH = "equal spreads (mixed model)", "each network's own spread (Welch)"
 
 
-def pairs_chart(pairs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
-    """All pairs as a matrix of row minus column, or one row per variant against one base.
+def pairs_chart(
+    pairs: pd.DataFrame, standings: pd.DataFrame | None = None
+) -> alt.LayerChart | alt.Chart:
+    """All pairs as a triangle, the best network first; or one row per variant against one base.
 
-    `pairs` is from `compute_differences`.
+    `pairs` is from `compute_differences`, and `standings` adds groups and ranks. A click on a cell or a row
+    selects its two networks (PICK).
     """
     head = "Is the difference real?"
     drawn = show_population(pairs[pairs["difference_points"].notna()])
@@ -43,7 +49,7 @@ def pairs_chart(pairs: pd.DataFrame) -> alt.LayerChart | alt.Chart:
         return no_data_chart(head, ["No pair has a common seed"])
     if len(drawn["base"].unique()) == 1:
         return _rows_chart(drawn)
-    return _square_chart(drawn)
+    return _triangle_chart(drawn, standings)
 
 
 def _subtitle(pairs: pd.DataFrame) -> list[str]:
@@ -55,65 +61,147 @@ def _subtitle(pairs: pd.DataFrame) -> list[str]:
     return [f"{data}, {count}, recipe {recipe}, n={seeds} seeds"]
 
 
-def _square_chart(pairs: pd.DataFrame) -> alt.LayerChart:
-    both = pd.concat([pairs, _mirrored(pairs)], ignore_index=True)
-    order = list(dict.fromkeys([*pairs["base"], *pairs["variant"]]))
-    cells = both[
-        [
-            "variant",
-            "base",
-            "difference_points",
-            "all_low_points",
-            "all_high_points",
-            "mean_better_all",
-            "all_corrected_p",
-            "n",
-            "verdict",
-        ]
-    ].assign(
-        text=[f"{value:+.1f}" for value in both["difference_points"]],
-        better=both["mean_better_all"].map(format_probability),
-    )
-    lim = max(float(pairs["difference_points"].abs().max()), 0.1)
-    x = alt.X(
-        "base:N",
-        sort=order,
-        title="base",
-        axis=alt.Axis(labelAngle=-35, labelLimit=0, labelOverlap=False),
-    )
-    y = alt.Y("variant:N", sort=order, title="variant", axis=alt.Axis(labelLimit=0))
-    colour = alt.Color(
-        "difference_points:Q",
-        title=["significant:", "points"],
-        scale=alt.Scale(domain=[-lim, 0, lim], range=DIVERGING),
-    )
-    significant = alt.datum.verdict == ABOVE
-    significant |= alt.datum.verdict == BELOW
+def _triangle_chart(pairs: pd.DataFrame, standings: pd.DataFrame | None) -> alt.LayerChart:
+    """Cells below the diagonal, the best network first: how far each column is above each row.
+
+    A cell is never blank: its number is the size, and the bar below it is the interval on one scale for all
+    cells. The diagonal has the letters of the groups and the ranks that a network may have.
+    """
+    order = _order_by_mean(pairs, standings)
+    cells = _lower_cells(pairs, order)
+    known = cells[["from", "to", "lead"]].to_numpy(dtype=float)
+    reach = float(np.nanmin(known)), float(np.nanmax(known))
+    room = max(0.08 * (reach[1] - min(reach[0], 0.0)), 0.05)
+    span = alt.Scale(domain=[min(reach[0], 0.0) - room, max(reach[1], 0.0) + room])
+    names = alt.Scale(domain=order)
+    x_axis = alt.Axis(orient="bottom", labelAngle=-35, labelLimit=0, labelOverlap=False, grid=False)
+    x = alt.X("better:N", sort=order, scale=names, title=None, axis=x_axis)
+    y_axis = alt.Axis(labelLimit=0, grid=False)
+    y = alt.Y("worse:N", sort=order, scale=names, title=None, axis=y_axis)
+    # The best first: a significant pair is the other way round only if common seeds alone say so.
+    significant = (alt.datum.verdict == ABOVE) | (alt.datum.verdict == BELOW)
     tooltip = [
-        alt.Tooltip("variant:N"),
-        alt.Tooltip("base:N"),
+        alt.Tooltip("better:N", title="network"),
+        alt.Tooltip("worse:N", title="minus"),
         alt.Tooltip("verdict:N"),
-        *_numbers(),
+        alt.Tooltip("lead:Q", title="difference (points)", format="+.2f"),
+        alt.Tooltip("low:Q", title="95 % from", format="+.2f"),
+        alt.Tooltip("high:Q", title="95 % to", format="+.2f"),
+        alt.Tooltip("chance:N", title="P(better)"),
+        alt.Tooltip("all_corrected_p:Q", title="corrected p", format=".2~g"),
+        alt.Tooltip("n:Q", title="seeds (n)"),
     ]
-    # Two layers: a cell that is not significant must not look like a small difference.
-    grid = alt.Chart(cells).encode(x=x, y=y, tooltip=tooltip)
-    plain = grid.mark_rect(fill="transparent", stroke=GREY)
-    coloured = grid.transform_filter(significant).mark_rect(stroke=GREY).encode(color=colour)
-    quiet = grid.transform_filter(~significant).mark_text(fontStyle="italic")
-    loud = grid.transform_filter(significant).mark_text(color=CELL_TEXT, fontWeight="bold")
-    side = CELL * len(order)
+    pick = alt.selection_point(name=PICK, fields=["better", "worse"], on="click", empty=False)
+    grid = alt.Chart(cells.drop(columns=["from", "to"])).encode(x=x, y=y, tooltip=tooltip)
+    fill = alt.when(significant).then(alt.value(FILL)).otherwise(alt.value("transparent"))
+    bars = cells.melt(["better", "worse", "verdict"], ["from", "to"], value_name="end").dropna()
+    offset = alt.XOffset("end:Q", scale=span)
+    layers = [
+        grid.mark_rect(
+            stroke=GREY, strokeOpacity=0.5, cursor="pointer", width=alt.ExprRef("bandwidth('x')")
+        )
+        .encode(fill=fill)
+        .add_params(pick),
+        alt.Chart(bars)
+        .mark_line(strokeWidth=2.5)
+        .encode(x=x, y=y, detail=["better:N", "worse:N"], xOffset=offset, color=_mark_colour()),
+        grid.mark_tick(orient="vertical", size=12, thickness=1, yOffset=GLYPH_Y).encode(
+            xOffset=alt.XOffsetDatum(0, scale=span), color=_mark_colour()
+        ),
+        grid.mark_point(filled=True, size=45, opacity=1, yOffset=GLYPH_Y).encode(
+            xOffset=alt.XOffset("lead:Q", scale=span), color=_mark_colour()
+        ),
+        grid.transform_filter(~significant)
+        .mark_text(fontStyle="italic", dy=-8)
+        .encode(text="text:N"),
+        grid.transform_filter(significant)
+        .mark_text(color=CELL_TEXT, fontWeight="bold", dy=-8)
+        .encode(text="text:N"),
+        alt.Chart(_diagonal(order, standings))
+        .mark_text(fontSize=11, lineBreak="\n")
+        .encode(
+            x=alt.X("name:N", sort=order, scale=names),
+            y=alt.Y("name:N", sort=order, scale=names),
+            text="text:N",
+            tooltip=[
+                alt.Tooltip("name:N", title="network"),
+                alt.Tooltip("note:N", title="standing"),
+            ],
+        ),
+    ]
+    layers[1].mark.yOffset = GLYPH_Y
     notes = [
         *_subtitle(pairs),
-        f"Row minus column in {name_measure(pairs)} (percentage points). Coloured and bold: significant at "
-        f"5 % for {describe_population(pairs)}, corrected over {len(pairs)} pairs",
+        f"Numbers: the network below minus the one on the left, in points of {name_measure(pairs)}",
+        f"Filled and bold: significant at 5 % for {describe_population(pairs)}, corrected over {len(pairs)} "
+        "pairs. Below each number: its 95 % interval, and a tick at 0",
+        "Diagonal: networks that share a letter don't differ significantly; then the ranks that are possible",
     ]
-    return alt.LayerChart(
-        layer=[plain, coloured, quiet.encode(text="text:N"), loud.encode(text="text:N")]
-    ).properties(
+    return alt.LayerChart(layer=layers).properties(
         title=title("Is the difference real? All pairs of networks", notes),
-        width=max(side, 200),
-        height=max(int(0.55 * side), 120),
+        width=max(CELL * len(order), 200),
+        height=max(CELL_HEIGHT * len(order), 120),
     )
+
+
+def _mark_colour() -> Any:
+    """Dark on the fill of a significant cell, and grey where it is legible on both pages."""
+    return (
+        alt.when((alt.datum.verdict == ABOVE) | (alt.datum.verdict == BELOW))
+        .then(alt.value(CELL_TEXT))
+        .otherwise(alt.value(GREY))
+    )
+
+
+def _order_by_mean(pairs: pd.DataFrame, standings: pd.DataFrame | None) -> list[str]:
+    """All networks of the pairs, the best mean first."""
+    names = list(dict.fromkeys([*pairs["base"], *pairs["variant"]]))
+    if standings is not None and set(names) <= set(standings["variant"]):
+        return [name for name in standings["variant"] if name in set(names)]
+    both = pd.concat([pairs, _mirrored(pairs)])
+    means = both.groupby("variant", sort=False)["difference_points"].mean()
+    return sorted(names, key=lambda name: -float(means[name]))
+
+
+def _lower_cells(pairs: pd.DataFrame, order: list[str]) -> pd.DataFrame:
+    """One row per pair: by how much `better`, which comes first in `order`, is above `worse`."""
+    place = {name: index for index, name in enumerate(order)}
+    both = pd.concat([pairs, _mirrored(pairs)], ignore_index=True)
+    upper = both["variant"].map(place) < both["base"].map(place)
+    rows = both[upper]
+    low = rows["all_low_points"].fillna(rows["networks_low_points"])
+    high = rows["all_high_points"].fillna(rows["networks_high_points"])
+    # The interval of these networks is only for a single seed.
+    single = rows["n"].eq(1) | rows["all_low_points"].notna()
+    cells = rows[["verdict", "all_corrected_p", "n"]].assign(
+        better=rows["variant"],
+        worse=rows["base"],
+        lead=rows["difference_points"].astype(float),
+        low=low.where(single).astype(float),
+        high=high.where(single).astype(float),
+        chance=rows["mean_better_all"].map(format_probability),
+        text=[f"{value:+.1f}" for value in rows["difference_points"]],
+    )
+    # A few wide intervals must not make all others look like dots: a cut one ends at the cell's border.
+    leads = cells["lead"].abs().max()
+    return cells.assign(
+        **{"from": cells["low"].clip(-leads, 1.3 * leads)},
+        to=cells["high"].clip(-leads, 1.3 * leads),
+    )
+
+
+def _diagonal(order: list[str], standings: pd.DataFrame | None) -> pd.DataFrame:
+    known = {} if standings is None else {row["variant"]: row for row in row_dicts(standings)}
+    rows = []
+    for name in order:
+        row = known.get(name, {})
+        ranks = ""
+        if is_known(row.get("rank_low")):
+            low, high = row["rank_low"], row["rank_high"]
+            ranks = f"rank {low}" if low == high else f"rank {low}–{high}"
+        text = "\n".join(filter(None, [row.get("groups") or "", ranks])) or "–"
+        rows.append({"name": name, "text": text, "note": row.get("standing") or ""})
+    return pd.DataFrame(rows)
 
 
 def _mirrored(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -124,6 +212,8 @@ def _mirrored(pairs: pd.DataFrame) -> pd.DataFrame:
         difference_points=-pairs["difference_points"],
         all_low_points=-pairs["all_high_points"],
         all_high_points=-pairs["all_low_points"],
+        networks_low_points=-pairs["networks_high_points"],
+        networks_high_points=-pairs["networks_low_points"],
         mean_better_all=1 - pairs["mean_better_all"],
         verdict=pairs["verdict"].replace(OPPOSITE),
     )
@@ -190,6 +280,8 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     dots = drawn.mark_point(size=90, filled=True, opacity=1).encode(
         x=x, y=y, color=colour, tooltip=tooltip
     )
+    pick = alt.selection_point(name=PICK, fields=["variant", "base"], on="click", empty=False)
+    dots = dots.add_params(pick)
     # Two seeds have no interval: both differences are drawn.
     ticks = alt.Chart(values).mark_tick(thickness=1.5, size=12, color=GREY)
     both = [ticks.encode(x="seed_differences_points:Q", y=y)] if len(values) else []

@@ -29,12 +29,17 @@ PLACES = (
 
 
 def place_labels(
-    xs: Sequence[float], ys: Sequence[float], texts: Sequence[str], width: float, height: float
+    xs: Sequence[float],
+    ys: Sequence[float],
+    texts: Sequence[str],
+    width: float,
+    height: float,
+    letter_width: float = LETTER_WIDTH,
 ) -> list[tuple[str, float] | None]:
     """Choose (align, dy) for each label, or None without a free position: the tooltip has the name.
 
     `xs` and `ys` are pixels from the top left of a plot of `width` x `height`. Earlier labels are placed
-    first. Text widths are estimates for 10-pixel letters.
+    first. Text widths are estimates; `letter_width` is that of 10-pixel letters.
     """
     dots = [(x - 5, y - 5, x + 5, y + 5) for x, y in zip(xs, ys, strict=True)]
     taken: list[Box] = []
@@ -43,7 +48,7 @@ def place_labels(
         others = [dot for other, dot in enumerate(dots) if other != index]
         chosen = None
         for align, dy in PLACES:
-            box = _box(x, y, LETTER_WIDTH * len(text), align, dy)
+            box = _box(x, y, letter_width * len(text), align, dy)
             inside = box[0] >= 0 and box[2] <= width and box[1] >= 0 and box[3] <= height
             if inside and not any(_overlap(box, other) for other in taken + others):
                 chosen = (align, dy)

@@ -1,5 +1,6 @@
 """Encodings that the latency charts share: rows, legends that filter, open dots for noise."""
 
+import math
 from collections.abc import Iterable
 
 import altair as alt
@@ -10,6 +11,7 @@ FADED = 0.08
 NUMBER = ",.4~r"  # four digits, never with an exponent
 LABEL_LIMIT = 0  # complete names: shortened ones could look the same
 LEGEND_ROWS = 24
+MAX_TICKS = 8
 
 
 def name_rows(field: str, names: Iterable[str]) -> alt.Y:
@@ -67,3 +69,13 @@ def picked(selection: alt.Parameter) -> ChannelOpacity:
 def open_if_noisy(fill: alt.Fill) -> ChannelFill:
     """Use `fill`, or white if the row has `noisy_rounds`."""
     return alt.when(alt.datum.noisy_rounds > 0).then(alt.value("white")).otherwise(fill)
+
+
+def ratio_ticks(low: float, high: float) -> list[float]:
+    """A handful of round ratios within the limits, evenly spread on a log scale: 0.5, 0.7, 1, 1.4, 2."""
+    steps = (1.02, 1.05, 1.1, 1.2, 1.5, 2.0, 4.0, 10.0)
+    span = math.log(high / low)
+    step = next((one for one in steps if span / math.log(one) <= MAX_TICKS), steps[-1])
+    first, last = (math.log(value) / math.log(step) for value in (low, high))
+    powers = [step**k for k in range(math.ceil(first), math.floor(last) + 1)]
+    return [float(f"{value:.2g}" if step > 1.05 else f"{value:.3g}") for value in powers]

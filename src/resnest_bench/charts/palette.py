@@ -28,6 +28,10 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [12, 4], [4, 6], [1, 4]]
 GREY = "#808080"
 # Subtitles, which are drawn only on white.
 TEXT_GREY = "#595959"
+# Verdicts on claims and differences: Okabe and Ito's blue and vermilion, and the grey of what is open. What
+# has not been tested is a hollow mark of that grey.
+BLUE, VERMILION = "#0072B2", "#D55E00"
+VERDICTS = [BLUE, VERMILION, GREY]
 # Fills of cells with a dark text, light enough for it.
 DIVERGING = ["#E69F00", "#F3F3F3", "#56B4E9"]
 CELL_TEXT = "#111111"

@@ -55,3 +55,11 @@ def tick_axis(log: bool, domain: list[float]) -> alt.Axis:
         "indexof(['1', '2', '5'], substring(replace(format(datum.value, 'e'), '.', ''), 0, 1)) >= 0"
     )
     return alt.Axis(format=NUMBER, labelExpr=f"{expression} ? datum.label : ''", labelOverlap=False)
+
+
+def axis_share(value: float, domain: list[float], log: bool) -> float:
+    """How far along its axis a value is, from 0 at the low end to 1 at the high one."""
+    low, high = domain
+    if log:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    return (value - low) / (high - low)

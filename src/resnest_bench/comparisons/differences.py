@@ -39,6 +39,13 @@ NETWORKS = {
     BELOW: "these two networks: below",
     UNDECIDED: "these two networks: not significant",
 }
+# The verdict with variant and base exchanged.
+OPPOSITE = {
+    ABOVE: BELOW,
+    BELOW: ABOVE,
+    NETWORKS[ABOVE]: NETWORKS[BELOW],
+    NETWORKS[BELOW]: NETWORKS[ABOVE],
+}
 DIFFERENCE_COLUMNS = {
     **dict.fromkeys(["metric", "verdict"], "str"),
     **PAIR_COLUMNS,

@@ -46,6 +46,32 @@ def latency_ratios(
     return make_frame(rows, RATIO_COLUMNS)
 
 
+def ratios_by_batch(
+    study: StudySpec,
+    runs: pd.DataFrame,
+    cells: pd.DataFrame,
+    experiment: Experiment,
+    pair: tuple[str, str],
+) -> pd.DataFrame:
+    """One row per batch size: `latency_ratios` of the first of two variants, with the second as the base."""
+    name, base = pair
+    own = cells[cells["variant"].isin(pair)]
+    own = own[own["dataset"].eq(experiment.dataset) & own["recipe"].eq(experiment.recipe)]
+    sizes = sorted(int(size) for size in own["batch_size"].dropna().unique())
+    # Only the noise floor needs the other networks.
+    evidence = Evidence(study, runs[runs["kind"] == "latency"], own, ())
+    rows = [
+        {
+            "variant": name,
+            "base": base,
+            "batch_size": size,
+            **_ratio(evidence, experiment, name, base, size),
+        }
+        for size in sizes
+    ]
+    return make_frame(rows, {**RATIO_COLUMNS, "batch_size": "Int64"})
+
+
 def _ratio(
     evidence: Evidence, experiment: Experiment, name: str, base: str, batch_size: int
 ) -> dict[str, Any]:

@@ -250,7 +250,7 @@ def describe_seeds(model: SeedModel, ours: int, base: int, factor: float) -> dic
     return row
 
 
-def plan_pair(estimate: MeanEstimate, index: int, num_pairs: int) -> dict[str, Any]:
+def plan_pair(estimate: MeanEstimate, index: int, num_pairs: float) -> dict[str, Any]:
     """What the seeds can detect, and the seeds of each variant that the observed difference requires.
 
     Both are for 80 % power at 5 % divided by the number of pairs: the level at which a pair is tested first,
@@ -259,7 +259,7 @@ def plan_pair(estimate: MeanEstimate, index: int, num_pairs: int) -> dict[str, A
     Args:
         estimate: with arrays as fields, one value per pair.
         index: of the pair.
-        num_pairs: in the table.
+        num_pairs: in the table, or what else the level is divided by.
 
     Returns:
         `least_detectable` in the unit of the estimate, `seeds_needed`, and `seeds_needed_low` and `_high`

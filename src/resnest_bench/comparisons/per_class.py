@@ -1,6 +1,6 @@
 """Two networks class by class, and the images that one of them gets right and the other wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,29 +46,46 @@ def class_differences(found: ClassPredictions, pairs: Sequence[tuple[str, str]])
     test images. `holm_p` is corrected over the classes of the pair. Nothing is rounded.
     """
     recalls = {name: class_measures(found.confusion(name))["recall"] for name in found.variants}
-    parts = [_pair_rows(found, recalls, *pair) for pair in pairs]
+    parts = [
+        pair_class_rows(
+            recalls,
+            found.seeds,
+            found.classes,
+            found.class_counts_K,
+            found.dataset_label,
+            *pair,
+        )
+        for pair in pairs
+    ]
     frames = [part for part in parts if len(part)]
     table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     return make_frame(table, CLASS_DIFFERENCE_COLUMNS)
 
 
-def _pair_rows(
-    found: ClassPredictions, recalls: dict[str, np.ndarray], ours: str, base: str
+def pair_class_rows(
+    recalls: Mapping[str, np.ndarray],
+    seeds_by_name: Mapping[str, Sequence[int]],
+    classes: Sequence[str],
+    counts_K: np.ndarray,
+    dataset_label: str,
+    ours: str,
+    base: str,
 ) -> pd.DataFrame:
-    seeds = [seed for seed in found.seeds[ours] if seed in found.seeds[base]]
+    """The rows of `class_differences` for one pair, from recalls (seeds, K classes) by name."""
+    seeds = [seed for seed in seeds_by_name[ours] if seed in seeds_by_name[base]]
     n = len(seeds)
     rows: dict[str, Any] = {
         "variant": ours,
         "base": base,
-        "class": list(found.classes),
-        "num_images": found.class_counts_K,
+        "class": list(classes),
+        "num_images": counts_K,
         "n": n,
-        "dataset_label": found.dataset_label,
+        "dataset_label": dataset_label,
         "status": _status(n),
     }
     if n:
         one, other = (
-            recalls[name][[found.seeds[name].index(seed) for seed in seeds]]
+            recalls[name][[list(seeds_by_name[name]).index(seed) for seed in seeds]]
             for name in (ours, base)
         )
         values_KS = 100 * (one - other).T
@@ -82,7 +99,7 @@ def _pair_rows(
             "p": p_K,
             "holm_p": holm(p_K),
         }
-    return pd.DataFrame(rows)
+    return make_frame(pd.DataFrame(rows), CLASS_DIFFERENCE_COLUMNS)
 
 
 def _status(n: int) -> str:

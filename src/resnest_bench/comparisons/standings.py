@@ -1,14 +1,16 @@
 """Where each variant of an experiment stands: may it be the best, which ranks may it have?"""
 
 import itertools
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from resnest_bench.comparisons.pairs import compare_pairs, correct_pairs
+from resnest_bench.comparisons.pairs import compare_pairs, correct_pairs, plan_pair
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.stats.power import ALPHA
@@ -90,12 +92,72 @@ class Comparison:
             )
         return make_frame(rows, STANDING_COLUMNS)
 
+    def find_best(self, subsets: Iterable[Collection[str]]) -> list[dict[str, str]]:
+        """The standing of each variant within each of many subsets, as `standings` has it, the best first.
+
+        Variants without a value are in none. All tests are made once: each of hundreds of budgets asks only
+        for other ones.
+        """
+        return [self._find_best(set(names)) for names in subsets]
+
+    def required_seeds(
+        self, one: str, other: str, num_compared: int, on_new_images: bool = True
+    ) -> int | None:
+        """Seeds of each variant with which `standings` of so many variants would separate these two.
+
+        That is with 80 % power at the level of the multiple comparison with the best: one-sided, 5 % divided
+        by the others. Without `on_new_images` it is for new seeds on these test images. None where the seeds give no spread, the means are equal or too many are required.
+        """
+        index = np.array([self.variants.index(one)]), np.array([self.variants.index(other)])
+        images = self.images_VV[index] if on_new_images else 0.0
+        found = compare_pairs(self.model, *index, images, None)
+        # A one-sided level is half of a two-sided one.
+        plan = plan_pair(found["estimate"], 0, max(num_compared - 1, 1) / 2)
+        seeds: int | None = plan.get("seeds_needed")
+        return seeds
+
+    @cached_property
+    def _above_VV(self) -> np.ndarray:
+        """(V, V): p-values that the first is above the second; NaN without a test."""
+        known = [index for index in range(len(self.variants)) if self.model.n_V[index] > 0]
+        whole_VV = np.full((len(self.variants), len(self.variants)), np.nan)
+        whole_VV[np.ix_(known, known)] = self._test(known)[0]
+        return whole_VV
+
+    def _find_best(self, names: set[str]) -> dict[str, str]:
+        sign = 1.0 if self.higher_is_better else -1.0
+        means_V = sign * self.model.means_V
+        inside = [
+            index
+            for index, name in enumerate(self.variants)
+            if name in names and not math.isnan(means_V[index])
+        ]
+        inside.sort(key=lambda index: -means_V[index])
+        if not inside:
+            return {}
+        best_p = best_p_values(self._above_VV[np.ix_(inside, inside)].T)
+        verdicts = np.where(best_p <= ALPHA, NOT_BEST, MAY_BE_BEST)
+        verdicts = np.where(np.isnan(best_p), UNTESTED, verdicts)
+        found = [self.variants[index] for index in inside]
+        return dict(zip(found, [BEST, *map(str, verdicts[1:])], strict=True))
+
     def _compare(self, known: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """(K, K) each: one-sided p-values that the first is above the second, and corrected two-sided ones."""
-        size = len(known)
-        above_KK, corrected_KK = np.full((size, size), np.nan), np.full((size, size), np.nan)
-        if size < 2:
+        above_KK, p, places = self._test(known)
+        corrected_KK = np.full(above_KK.shape, np.nan)
+        if not len(p):
             return above_KK, corrected_KK
+        i, j = places
+        correction = "holm" if self.spec.correction == "fdr" else self.spec.correction
+        corrected_KK[i, j] = corrected_KK[j, i] = correct_pairs(p, places.T.tolist(), correction)
+        return above_KK, corrected_KK
+
+    def _test(self, known: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One-sided p-values (K, K) as in `_compare`, and the two-sided ones (P,) of places (2, P)."""
+        size = len(known)
+        above_KK = np.full((size, size), np.nan)
+        if size < 2:
+            return above_KK, np.empty(0), np.empty((2, 0), int)
         places = np.array(list(itertools.combinations(range(size), 2))).T
         one, other = np.array(known)[places]
         found = compare_pairs(self.model, one, other, self.images_VV[one, other], None)
@@ -104,9 +166,7 @@ class Comparison:
         i, j = places
         above_KK[i, j] = np.where(mean > 0, p / 2, 1 - p / 2)
         above_KK[j, i] = np.where(mean > 0, 1 - p / 2, p / 2)
-        correction = "holm" if self.spec.correction == "fdr" else self.spec.correction
-        corrected_KK[i, j] = corrected_KK[j, i] = correct_pairs(p, places.T.tolist(), correction)
-        return above_KK, corrected_KK
+        return above_KK, p, places
 
 
 def list_best(standings: pd.DataFrame) -> list[str]:

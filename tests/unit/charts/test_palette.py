@@ -90,7 +90,7 @@ def test_the_formula_gives_the_known_contrasts():
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("colour", [*palette.PALETTE, palette.GREY])
+@pytest.mark.parametrize("colour", [*palette.PALETTE, palette.GREY, *palette.VERDICTS])
 def test_marks_can_be_seen_on_every_page(colour, page):
     assert contrast(colour, page) >= 3
 
@@ -103,7 +103,11 @@ def test_texts_can_be_read():
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-@pytest.mark.parametrize("colours", [palette.PALETTE, [*COLOURS.values()]], ids=["all", "coverage"])
+@pytest.mark.parametrize(
+    "colours",
+    [palette.PALETTE, [*COLOURS.values()], palette.VERDICTS],
+    ids=["all", "coverage", "verdicts"],
+)
 def test_any_two_colours_stay_apart(colours, vision):
     seen = [lab(linear(colour) @ VISIONS[vision].T) for colour in colours]
     assert min(ciede2000(a, b) for a, b in combinations(seen, 2)) >= 18
