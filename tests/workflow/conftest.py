@@ -82,7 +82,8 @@ class Workflow:
         self.warm = warm
         self.results = folder / "results" / "tiny"
         self.config = yaml.safe_load(yaml.safe_dump(TINY))
-        self.source: Path | None = None  # another copy of src/, for tests that edit the code
+        # Another copy of src/, for tests that edit the code: `warm` must have imported it.
+        self.source: Path | None = None
 
     def write(self) -> None:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
@@ -108,11 +109,11 @@ class Workflow:
     @property
     def path(self) -> str:
         own = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        return own if self.source else f"{self.warm}:{own}"
+        return f"{self.warm}:{own}"
 
     def command(self, *command, code: int | None = 0) -> subprocess.CompletedProcess:
         """A command in this folder. Snakemake too is a fork of a warm process."""
-        if command[0] == "snakemake" and not self.source and (self.warm / SNAKEMAKE).exists():
+        if command[0] == "snakemake":
             command = (self.warm / SNAKEMAKE, *command[1:])
         # Two threads on a busy machine wait for each other; one is as fast on networks this small.
         environ = dict(os.environ, PATH=self.path, OMP_NUM_THREADS="1")
