@@ -187,7 +187,10 @@ def _describe_origin(result: ClaimResult) -> str:
     n = int(measurement.estimate.num_seeds)
     stale = ["stale records"] if measurement.stale else []
     if test.metric in TRAINED_METRICS:
+        counts = measurement.side_counts
         seeds = count_noun(n, "seed")
+        if len(set(counts)) > 1:
+            seeds = f"{' and '.join(map(str, counts))} seeds"
         looks = measurement.looks
         look = [f"look {looks.taken} of {looks.planned}"] if looks else []
         num = measurement.num_images

@@ -30,7 +30,7 @@ class LatencyBlock(Spec):
     protocol: Name = Field(default="default", description="A key of protocols, or default")
     variants: VariantNames = Field(default="all", description="Names, or all")
     rounds: PositiveInt = Field(
-        default=3,
+        default=8,
         description="Number of processes that each measure every variant, in random order; intervals of "
         "latencies are over rounds",
     )
