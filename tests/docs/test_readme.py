@@ -15,7 +15,6 @@ import yaml
 
 from resnest_bench.cli.init import write_study
 from support.documents import ROOT, fences, inline_commands, shell_lines
-from support.warm import warm_command
 
 PAGES = [ROOT / name for name in ("README.md", "docs/studies.md", "docs/output.md")]
 CLI, STUDY = "tests/processes/test_commands.py", "tests/workflow/test_study.py"
@@ -88,7 +87,7 @@ def command_of_make(target):
 
 
 @pytest.mark.slow
-def test_the_demo(tmp_path, tmp_path_factory):
+def test_the_demo(tmp_path, warm):
     """`make demo`'s command on two of its networks, with one seed, one epoch and one round each.
 
     The command starts as it does for a user, and its jobs from a process that has imported torch.
@@ -101,16 +100,15 @@ def test_the_demo(tmp_path, tmp_path_factory):
     config.write_text(yaml.safe_dump(shortened(yaml.safe_load(config.read_text()))))
     words = words.replace("config/demo/config.yaml", "config/config.yaml").split()
     bin_folder = Path(sys.executable).parent
-    with warm_command(tmp_path_factory.mktemp("warm")) as warm:
-        path = f"{warm}:{bin_folder}:{os.environ['PATH']}"
-        done = subprocess.run(
-            [bin_folder / "resnest-bench", *words],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            env=dict(os.environ, PATH=path, OMP_NUM_THREADS="1"),
-        )
+    path = f"{warm}:{bin_folder}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [bin_folder / "resnest-bench", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env=dict(os.environ, PATH=path, OMP_NUM_THREADS="1"),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     for heading in ("## Ablation", "## Accuracy against latency", "## Claims"):
         assert heading in done.stdout
