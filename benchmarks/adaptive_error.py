@@ -10,7 +10,8 @@ import argparse
 import functools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,8 @@ from resnest_bench.claims.verdicts import (
 )
 from resnest_bench.specs import AdaptiveSpec
 from resnest_bench.stats.intervals import MeanEstimate, estimate_mean, two_way_interval
-from resnest_bench.stats.sequential import correct_for_looks, nominal_levels
+from resnest_bench.stats.moderated import welch_difference
+from resnest_bench.stats.sequential import allocate_seeds, correct_for_looks, nominal_levels
 
 ALPHA = 0.05
 ABOVE = (0.0, np.inf)
@@ -43,6 +45,10 @@ ABOVE = (0.0, np.inf)
 SCHEDULES = ((2, 6, 1), (2, 10, 2), (3, 9, 2), (3, 10, 1), (5, 15, 5), (5, 20, 5))
 SEED_SD_POINTS = (0.3, 1.0)
 NUM_IMAGES = 1000
+# How much two variants vary, as a multiple of one point, and how many standard errors of one seed of each
+# they are apart where there is something to find.
+SPREADS = ((1.0, 1.0), (1.0, 2.0), (1.0, 4.0))
+DISTANCE = 0.9
 # Of four equal variants: (first, second) of each pair of a claim, which says that the first is better.
 # Each is false, so that only 'supported' is wrong.
 CLAIMS = ([(0, 1)], [(2, 1)], [(3, 2)], [(1, 0), (2, 0)], [(3, 0), (3, 1), (3, 2)])
@@ -209,6 +215,81 @@ def stopping_rows(
     return tally.rows()
 
 
+def allocation_rows(
+    schedule: tuple[int, int, int],
+    spread: tuple[float, float],
+    distance: float,
+    num_studies: int,
+    rng: np.random.Generator,
+) -> list[Row]:
+    """Normal values of two variants, without an image part, by Welch's test: where do new seeds go?
+
+    `distance` is how far they are apart, in standard deviations of a difference of one seed.
+    """
+    counts = make_schedule(*schedule)
+    own, most, step = schedule
+    section = "new seeds to the noisier side"
+    tally = Tally(section, looks=f"{own} to {most} by {step}", sd=f"{spread[0]:g}, {spread[1]:g}")
+    values = rng.standard_normal((num_studies, 2, counts[-1])) * np.array(spread)[:, None]
+    values[:, 0] += distance * float(np.hypot(*spread))
+    for name in ("noisier (used)", "equal"):
+        p_for = np.stack(
+            [_welch_p(values, numbers) for numbers in _seeds_at_looks(values, counts, name)],
+            axis=-1,
+        )
+        # Of one claim, by the looks so far.
+        decided = np.stack(
+            [
+                correct_for_looks(p_for[:, : k + 1], counts, range(k + 1)) <= ALPHA
+                for k in range(len(counts))
+            ],
+            axis=1,
+        )
+        stopped = np.where(decided.any(axis=1), decided.argmax(axis=1), len(counts) - 1)
+        tally.add("found" if distance else "wrong", name, decided[:, -1])
+        if distance:
+            tally.add("mean n", name, np.array(counts)[stopped])
+    return tally.rows()
+
+
+def _seeds_at_looks(
+    values_KVS: np.ndarray, counts: tuple[int, ...], name: str
+) -> Iterator[np.ndarray]:
+    """The number of seeds of each side at each look, (studies, 2)."""
+    numbers = np.full(values_KVS.shape[:2], counts[0])
+    yield numbers
+    for planned in counts[1:]:
+        if name == "equal":
+            numbers = np.full(values_KVS.shape[:2], planned)
+        else:
+            found = [
+                allocate_seeds(
+                    [side[:n].var(ddof=1) for side, n in zip(values, own, strict=True)],
+                    own,
+                    2 * planned,
+                    counts[-1],
+                )
+                for values, own in zip(values_KVS, numbers.tolist(), strict=True)
+            ]
+            numbers = np.array(found)
+        yield numbers
+
+
+def _welch_p(values_KVS: np.ndarray, numbers_KV: np.ndarray) -> np.ndarray:
+    """The one-sided p for "the first is better" from the first seeds of each side, (studies,)."""
+    used = np.arange(values_KVS.shape[-1]) < numbers_KV[..., None]
+    mean = np.where(used, values_KVS, 0.0).sum(axis=-1) / numbers_KV
+    squares = np.where(used, values_KVS - mean[..., None], 0.0) ** 2
+    df = numbers_KV - 1
+    variance = squares.sum(axis=-1) / df
+    estimate = welch_difference(
+        mean[:, 0] - mean[:, 1], variance.T, df.T, numbers_KV.T, numbers_KV.min(axis=1), 0.0, 0.0
+    )
+    estimate = replace(estimate, num_seeds=int(numbers_KV.min()))
+    p: np.ndarray = band_p_values(estimate, *ABOVE)[0]
+    return p
+
+
 def _covers(error: MeanEstimate, confidence: float, truth: np.ndarray) -> np.ndarray:
     interval = two_way_interval(error, confidence)
     inside: np.ndarray = (interval.low <= truth) & (truth <= interval.high)
@@ -238,6 +319,12 @@ def every_part(num_studies: int) -> list[Callable[[np.random.Generator], list[Ro
             functools.partial(stopping_rows, schedule, points, 1.0, num_studies)
             for points in (0.0, 2.0, 4.0)
         ]
+    parts += [
+        functools.partial(allocation_rows, schedule, spread, distance, num_studies)
+        for schedule in SCHEDULES[2:]
+        for spread in SPREADS
+        for distance in (0.0, DISTANCE)
+    ]
     parts += [functools.partial(normal_rows, schedule, 20 * num_studies) for schedule in SCHEDULES]
     return parts
 
@@ -247,7 +334,7 @@ def markdown(rows: list[Row]) -> str:
     lines = []
     for section in dict.fromkeys(row["section"] for row in rows):
         chosen = [row for row in rows if row["section"] == section]
-        keys = [k for k in ("figure", "method", "seed_sd", "points") if k in chosen[0]]
+        keys = [k for k in ("figure", "method", "seed_sd", "sd", "points") if k in chosen[0]]
         schedules = list(dict.fromkeys(row["looks"] for row in chosen))
         lines += [
             f"### {section}",

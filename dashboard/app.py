@@ -24,6 +24,7 @@ PAGES = [
     st.Page("app_pages/ablation.py", title="Ablation", icon=":material/tune:"),
     st.Page("app_pages/training.py", title="Training", icon=":material/show_chart:"),
     st.Page("app_pages/latency.py", title="Latency", icon=":material/timer:"),
+    st.Page("app_pages/devices.py", title="Devices", icon=":material/devices:"),
     st.Page("app_pages/transfer.py", title="Transfer", icon=":material/move_down:"),
     st.Page("app_pages/paper.py", title="Paper and ours", icon=":material/balance:"),
     st.Page("app_pages/coverage.py", title="Coverage and provenance", icon=":material/fact_check:"),

@@ -9,12 +9,18 @@ import views
 from resnest_bench.charts import (
     SWEEP_FIELDS,
     batch_sweep_chart,
+    deployment_chart,
     drift_chart,
     latency_distribution_panels,
     modes_chart,
     startup_chart,
 )
 from resnest_bench.formats import row_dicts
+from resnest_bench.report.deployment import (
+    deployment_caption,
+    deployment_display,
+    deployment_notes,
+)
 from resnest_bench.tables.noise import NOISE_PARTS, describe_floor
 from resnest_bench.tables.selection import list_experiments
 
@@ -22,6 +28,7 @@ VIEWS = {
     "sweep": "Batch sweep",
     "samples": "Raw samples",
     "settings": "Settings",
+    "deployment": "Deployment modes",
     "start": "Cold start",
     "drift": "Drift",
     "ratios": "Relative to one",
@@ -136,6 +143,20 @@ def show_samples(one: data.Loaded, names: list[str], batch: int, name: str) -> N
         st.info("No record has samples at this batch size.")
 
 
+def show_deployment(one: data.Loaded, names: list[str]) -> None:
+    """What each mode of the trained networks costs in accuracy, and how much faster it is."""
+    if not one.study.deploy:
+        st.info("This study deploys nothing. To compare modes, write a `deploy:` block.")
+        return
+    table = one.results.deployment
+    chosen = table[table["variant"].isin(names)]
+    views.chart(deployment_chart(chosen, one.study.variant_names), f"deployment_{one.name}")
+    views.show_caption(deployment_caption(chosen))
+    views.table(deployment_display(chosen), f"deployment_rows_{one.name}", {}, "Deployment modes")
+    for note in deployment_notes(chosen):
+        st.caption(views.plain(note))
+
+
 st.header("Latency")
 first = picker.loaded_study()
 if not first.study.timed:
@@ -173,6 +194,9 @@ with right:
         base = address.pick_one("Relative to", timed, "base")
         batch = address.pick_one("Batch size", batches, "batch")
 for one in picker.side_by_side():
+    if view == "deployment":
+        show_deployment(one, names)
+        continue
     show_noise(one)
     if view == "ratios":
         show_ratios(one, names, base, batch)

@@ -115,7 +115,7 @@ def show_spread(one: data.Loaded, names: list[str], key: str) -> None:
 
 st.header("Training")
 first = picker.loaded_study()
-trained = first.runs[first.runs["kind"] != "latency"]
+trained = first.runs[first.runs["kind"].isin(["train", "finetune"])]
 if not len(trained):
     st.info("This study trains nothing. To add a training, write a `train:` or `finetune:` block.")
     st.stop()

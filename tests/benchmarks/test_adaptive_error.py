@@ -61,3 +61,11 @@ def test_adding_seeds_finds_more_and_intervals_cover_where_one_stops(adaptive):
     assert found["adaptive"] <= found["seeds fixed at the most"]
     assert covered["repeated (used)"] >= 0.917
     assert values(rows, "mean n")["adaptive"] < 9
+
+
+def test_new_seeds_for_the_noisier_side_find_more_early_and_err_no_more(adaptive):
+    wrong = adaptive.allocation_rows((3, 9, 2), (1.0, 4.0), 0.0, STUDIES, np.random.default_rng(4))
+    found = adaptive.allocation_rows((3, 9, 2), (1.0, 4.0), 0.9, STUDIES, np.random.default_rng(5))
+    assert all(row["value"] <= 0.05 + 3 * row["error"] for row in wrong)
+    seeds = {row["method"]: row["value"] for row in found if row["figure"] == "mean n"}
+    assert seeds["noisier (used)"] < seeds["equal"]

@@ -24,6 +24,7 @@ PAGES = [
             "ablation",
             "training",
             "latency",
+            "devices",
             "transfer",
             "paper",
             "coverage",

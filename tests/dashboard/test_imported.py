@@ -16,6 +16,7 @@ PAGES = (
     "ablation",
     "training",
     "latency",
+    "devices",
     "transfer",
     "paper",
     "coverage",

@@ -28,6 +28,7 @@ PAGES = [
     "ablation",
     "training",
     "latency",
+    "devices",
     "transfer",
     "paper",
     "coverage",

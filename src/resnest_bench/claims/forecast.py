@@ -35,6 +35,8 @@ def decision_probability(
     estimate, n = measurement.estimate, int(measurement.estimate.num_seeds)
     if n < 2 or not estimate.seed_variance > 0:
         return None
+    # Of each side on average.
+    n = max(n, looks.schedule[looks.taken - 1])
     total = looks.schedule[looks.taken]
     # The two-sided nominal level is twice that of one side.
     level = nominal_levels(looks.schedule, 2 * ALPHA / family_size)[looks.taken] / 2

@@ -211,14 +211,19 @@ class OpenClaim:
 
     def next_jobs(self) -> list[Job]:
         """All added seeds up to the next look, including those that are already requested."""
-        steps = self.limits.steps(self.own_seeds)[: self.looks.taken]
-        return self.jobs([seed for step in steps for seed in step])
+        order, num_own = self.limits.order(self.own_seeds), len(self.own_seeds)
+        counts = self.looks.next_counts
+        return [
+            place.job(seed)
+            for place, count in zip(self.places, counts, strict=True)
+            for seed in order[num_own:count]
+        ]
 
     def seeds_to_decide(self) -> int:
         """How many more seeds the observed difference requires: at least one, at most `max_seeds`."""
         limit, required = self.limits.max_seeds, self.plan.required
         total = limit if required is None or required.seeds is None else min(required.seeds, limit)
-        return max(total - int(self.measurement.estimate.num_seeds), 1)
+        return max(total - self.looks.schedule[self.looks.taken - 1], 1)
 
     def find_obstacle(self, statuses: Mapping[Job, str]) -> str:
         """Why it is not worth more seeds, or has to wait; empty without an obstacle."""

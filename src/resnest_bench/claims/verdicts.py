@@ -60,6 +60,7 @@ class Plan:
         """'about 14 seeds of each network (6 to 120)', or why no number of them is enough."""
         if self.required is None:
             return self.reason
+        timed = timed or self.test.hypothesis.metric == "latency"
         word = "rounds" if timed else "seeds of each network"
         if self.required.seeds is None:
             return f"more than {MAX_SEEDS:,} {word}"
@@ -327,6 +328,9 @@ def _demand(plan: Plan) -> float:
 def _plan_test(test: HypothesisTest, alpha: float, power: float) -> Plan:
     hypothesis, measurement = test.hypothesis, _get_measurement(test)
     estimate, n = measurement.estimate, int(measurement.estimate.num_seeds)
+    if measurement.looks:
+        # Sides may have different numbers of seeds: this is their mean.
+        n = max(n, measurement.looks.schedule[measurement.looks.taken - 1])
     limits = [limit for limit in (hypothesis.low, hypothesis.high) if math.isfinite(limit)]
     distance = min(abs(float(estimate.mean) - limit) for limit in limits)
     sd = math.sqrt(float(estimate.seed_variance) * n)

@@ -11,19 +11,19 @@ import numpy as np
 import pandas as pd
 
 from resnest_bench.comparisons.latency_evidence import LatencyEvidence
+from resnest_bench.comparisons.looks import SeedsAtLook, plan_looks
 from resnest_bench.comparisons.measurement import Measurement, NotTestable, estimate_over_rounds
 from resnest_bench.comparisons.sides import Place, locate_side
 from resnest_bench.formats import is_known
 from resnest_bench.frames.correctness import Correctness, build_correctness, share_images
 from resnest_bench.frames.predictions import NOT_KEPT
-from resnest_bench.paths import Experiment
+from resnest_bench.paths import Experiment, split_deployment
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import ClaimTest, Side, TrainedRow
-from resnest_bench.specs.looks import seeds_by_look
 from resnest_bench.specs.scores import TRAINED_METRICS, metric_column, metric_factor
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.intervals import MeanEstimate, estimate_mean
-from resnest_bench.stats.seed_model import fit_seed_model, image_variances
+from resnest_bench.stats.seed_model import PAIRED_T, fit_seed_model, image_variances
 from resnest_bench.stats.sequential import Looks
 from resnest_bench.status.outcomes import Outcome
 from resnest_bench.tables.noise import noise_floors
@@ -101,7 +101,7 @@ class Evidence:
                 return self._measure_accuracy(places)
             return self._measure_score(test.metric, places)
         if test.metric == "latency":
-            return self.measure_latency(about.latency, names, test.batch_size)
+            return self.measure_latency(about.latency, sides, test.batch_size)
         logs = [math.log(self.count(test.metric, about, name)) for name in names]
         mean = logs[0] - (logs[1] if len(logs) > 1 else 0.0)
         return Measurement(MeanEstimate(mean, 0.0, 0.0, 0), (), (), exact=True)
@@ -145,7 +145,9 @@ class Evidence:
                 records, lambda record: texts[Place.from_job(record.job.job)]
             )
             looks, seeds = self._find_looks(
-                places.values(), lambda seeds: self._estimate("accuracy", places, seeds, correct)
+                "accuracy",
+                places.values(),
+                lambda seeds: self._estimate("accuracy", places, seeds, correct),
             )
             estimate = self._estimate("accuracy", places, seeds, correct)
         except ValueError as error:
@@ -155,16 +157,21 @@ class Evidence:
             for name in names
         }
         by_seed = [
-            {seed: 100 * float(bits.mean()) for seed, bits in known[name].items() if seed in seeds}
-            for name in names
+            {seed: 100 * float(bits.mean()) for seed, bits in known[name].items() if seed in own}
+            for name, own in zip(names, seeds, strict=True)
         ]
         shared, values = _pair_by_seed(by_seed)
-        bits = [[known[name].get(seed) for seed in sorted(seeds)] for name in names]
+        every_seed = sorted(frozenset().union(*seeds))
+        bits = [
+            [known[name].get(seed) if seed in own else None for seed in every_seed]
+            for name, own in zip(names, seeds, strict=True)
+        ]
         return Measurement(
             estimate,
             shared,
             values,
             correct.bits_VSN.shape[-1],
+            side_counts=self._side_counts(by_seed),
             stale=any(map(any_stale, sides)),
             device=join_devices([row for side in sides for row in side]),
             same_predictions=len(names) == 2 and all(map(_are_alike, *bits)),
@@ -182,16 +189,20 @@ class Evidence:
                     f"{name} has no {metric}: {NOT_KEPT}, or it isn't defined for them"
                 )
         looks, seeds = self._find_looks(
-            places.values(), lambda seeds: self._estimate(metric, places, seeds)
+            metric, places.values(), lambda seeds: self._estimate(metric, places, seeds)
         )
         rows = [row for side in sides for row in side]
-        by_seed = [{k: value for k, value in known.items() if k in seeds} for known in every]
+        by_seed = [
+            {seed: value for seed, value in known.items() if seed in own}
+            for known, own in zip(every, seeds, strict=True)
+        ]
         shared, values = _pair_by_seed(by_seed)
         return Measurement(
             self._estimate(metric, places, seeds),
             shared,
             values,
             int(first_known(rows, "num_test") or 0) or None,
+            side_counts=self._side_counts(by_seed),
             stale=any(map(any_stale, sides)),
             device=join_devices(rows),
             only_seeds=True,
@@ -203,33 +214,48 @@ class Evidence:
         self,
         metric: str,
         places: Mapping[str, Place],
-        seeds: Collection[int],
+        seeds: SeedsAtLook,
         correct: Correctness | None = None,
     ) -> MeanEstimate:
-        """The mean of one side, or the difference of two, from these seeds, in the unit for readers.
+        """The mean of one side, or the difference of two, from the seeds of each, in the unit for readers.
 
         Two are compared as the study's `differences` say, with the spread of all variants of their
         experiments. With `correct` the variance from new test images is added.
         """
         names, compared = list(places), list(places.values())
+        if correct is not None and _are_modes(compared):
+            # The same weights: how networks differ says nothing about how their modes do.
+            shared = seeds[0] & seeds[1]
+            kept = [seed in shared for seed in correct.common_seeds(names)]
+            return _estimate_points(correct.differences(*names)[kept])
         if len(names) == 1:
             if correct is not None:
-                kept = [seed in seeds for seed in correct.common_seeds(names)]
+                kept = [seed in seeds[0] for seed in correct.common_seeds(names)]
                 return _estimate_points(correct.select(names[0])[kept])
             known = self._values_by_seed(compared[0], metric)
-            return estimate_over_rounds(np.array([known[s] for s in sorted(known) if s in seeds]))
+            return estimate_over_rounds(
+                np.array([known[s] for s in sorted(known) if s in seeds[0]])
+            )
         trained = self._list_trained(dict.fromkeys(place.experiment for place in compared))
+        ours, base = map(trained.index, compared)
+        # The others lend their spread: all that they have of the seeds of either side.
+        every_seed = frozenset().union(*seeds)
+        used = {ours: seeds[0], base: seeds[1]}
         values = [
-            [known.get(seed, math.nan) for seed in sorted(seeds)]
-            for known in (self._values_by_seed(place, metric) for place in trained)
+            [
+                known.get(seed, math.nan) if seed in used.get(row, every_seed) else math.nan
+                for seed in sorted(every_seed)
+            ]
+            for row, known in enumerate(self._values_by_seed(place, metric) for place in trained)
         ]
         model = fit_seed_model(np.array(values), self.study.differences.method)
         image_variance = 0.0
         if correct is not None:
-            used_VS = correct.is_trained_VS & [seed in seeds for seed in correct.seeds]
             rows = [correct.variants.index(name) for name in names]
+            used_VS = correct.is_trained_VS.copy()
+            for row, own in zip(rows, seeds, strict=True):
+                used_VS[row] &= [seed in own for seed in correct.seeds]
             image_variance = 1e4 * image_variances(correct.bits_VSN, used_VS)[rows[0], rows[1]]
-        ours, base = map(trained.index, compared)
         found = model.difference(ours, base, image_variance)
         n = int(found.num_seeds)
         if not n:
@@ -243,6 +269,11 @@ class Evidence:
             None if found.seed_df is None else float(found.seed_df),
         )
 
+    def _side_counts(self, by_seed: Sequence[Mapping[int, float]]) -> tuple[int, ...]:
+        """The seeds of each side; the paired t-test has only those that both share."""
+        paired = self.study.differences.method == PAIRED_T
+        return () if paired else tuple(map(len, by_seed))
+
     def _list_trained(self, experiments: Iterable[Experiment]) -> list[Place]:
         every = [Place(one, name) for one in experiments for name in self.study.variant_names]
         return [place for place in every if self._runs.select(*place)]
@@ -255,40 +286,45 @@ class Evidence:
 
     def _find_looks(
         self,
+        metric: str,
         places: Collection[Place],
-        estimate: Callable[[Collection[int]], MeanEstimate],
-    ) -> tuple[Looks | None, Collection[int]]:
-        """The looks at one comparison, and the seeds of the last one.
+        estimate: Callable[[SeedsAtLook], MeanEstimate],
+    ) -> tuple[Looks | None, SeedsAtLook]:
+        """The looks at one comparison, and the seeds of each side at the last one.
 
         `estimate` is that of these seeds.
         """
         every = [self._runs.select(*place) for place in places]
         if not (self.study.adaptive and all(p.experiment.kind == "train" for p in places)):
-            return None, {row["seed"] for rows in every for row in rows}
+            return None, tuple(frozenset(row["seed"] for row in rows) for rows in every)
         ended = [{r["seed"] for r in rows if r["status"] in SETTLED} for rows in every]
-        by_look = seeds_by_look(self.study, lambda seed: all(seed in each for each in ended))
+        values = [self._values_by_seed(place, metric) for place in places]
+        by_look, next_counts = plan_looks(self.study, ended, values)
         usable = [
             {row["seed"] for row in counted_rows(rows) if is_known(row["test_accuracy"])}
             for rows in every
         ]
-        if not all(seeds & by_look[-1] for seeds in usable):
+
+        def fewest(seeds: SeedsAtLook) -> int:
+            return min(len(own & known) for own, known in zip(seeds, usable, strict=True))
+
+        if not fewest(by_look[-1]):
             raise NotTestable("no common seed in the looks so far")
         estimates = {
-            number: estimate(seeds)
-            for number, seeds in enumerate(by_look)
-            if all(len(seeds & each) > 1 for each in usable)
+            number: estimate(seeds) for number, seeds in enumerate(by_look) if fewest(seeds) > 1
         }
         spread = {number: one for number, one in estimates.items() if one.seed_variance > 0}
         schedule = tuple(self.study.adaptive.schedule(len(self.study.seeds)))
-        looks = Looks(schedule, len(by_look), tuple(spread), tuple(spread.values()))
+        looks = Looks(schedule, len(by_look), tuple(spread), tuple(spread.values()), next_counts)
         return looks, by_look[-1]
 
     def _trained_rows(self, place: Place) -> list[Row]:
         experiment, name = place
         rows = self._runs.select(experiment, name)
         if not rows:
+            verb = "evaluate" if experiment.kind == "deploy" else "train"
             raise NotTestable(
-                f"this study does not train {name} with {experiment.recipe} on {experiment.dataset}"
+                f"this study does not {verb} {name} with {experiment.recipe} on {experiment.dataset}"
             )
         counted = counted_rows(rows)
         if not counted:
@@ -303,9 +339,9 @@ class Evidence:
         )
 
     def measure_latency(
-        self, experiment: Experiment | None, names: Sequence[str], batch_size: int
+        self, experiment: Experiment | None, names: Sequence[Side], batch_size: int
     ) -> Measurement:
-        """Measure log(ms) of one variant, or the log of the ratio of two, over their common rounds."""
+        """Measure log(ms) of one side, or the log of the ratio of two, over their common rounds."""
         return self._latencies.measure(experiment, names, batch_size)
 
 
@@ -319,6 +355,16 @@ def _pair_by_seed(
         sum(sign * known[seed] for sign, known in zip(signs, by_seed, strict=True))
         for seed in shared
     )
+
+
+def _are_modes(places: Sequence[Place]) -> bool:
+    """Whether two places are one network with the same weights, in two deployment modes."""
+    if len(places) != 2 or {place.experiment.kind for place in places} != {"deploy"}:
+        return False
+    weights = {
+        (p.experiment.dataset, split_deployment(p.experiment.recipe)[0], p.variant) for p in places
+    }
+    return len(weights) == 1
 
 
 def _are_alike(one: np.ndarray | None, other: np.ndarray | None) -> bool:

@@ -22,10 +22,10 @@ class Measurement:
     """A mean, or a difference of two means, over seeds or rounds.
 
     `estimate` is on the additive scale; its variances are NaN for a single seed. `seeds` are those (or the
-    rounds) that all its variants have, and `seed_values` holds the value or the difference of each. `exact` marks a count, which has no error. `same_predictions` says
-    that the variants agree on every image in every seed, `only_seeds` that new images were not considered.
-    `notes` say which seeds or rounds are missing,
-    and why. `looks` are the interim analyses of an adaptive study's training, and the other fields are
+    rounds) that all its variants have, and `seed_values` holds the value or the difference of each.
+    `side_counts` says how many seeds each side has, if they are seeds. `exact` marks a count, which has no
+    error. `same_predictions` says that the variants agree on every image in every seed, `only_seeds` that
+    new images were not considered. `notes` say which seeds or rounds are missing, and why. `looks` are the interim analyses of an adaptive study's training, and the other fields are
     those of the last one; None if the seeds are fixed. `noise` compares two latencies with the noise
     floor of their device, in words.
     """
@@ -34,6 +34,7 @@ class Measurement:
     seeds: tuple[int, ...]
     seed_values: tuple[float, ...]
     num_images: int | None = None
+    side_counts: tuple[int, ...] = ()
     stale: bool = False
     device: str | None = None
     exact: bool = False

@@ -5,7 +5,7 @@ rate: docs/decisions/011-adaptive-seeds.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -27,8 +27,13 @@ class AdaptiveSpec(Spec):
     )
     step: PositiveInt = Field(
         default=2,
-        description="Seeds added between two interim analyses of a claim. Each planned analysis costs some "
-        "power, so a few large steps are better than many small ones",
+        description="Seeds added between two interim analyses of a claim, for each variant on average. Each "
+        "planned analysis costs some power, so a few large steps are better than many small ones",
+    )
+    allocation: Literal["noisier", "equal"] = Field(
+        default="noisier",
+        description="Of two variants that are compared, noisier adds more seeds to the one that varies more; "
+        "equal adds the same to both, as the paired t-test always does",
     )
     budget_seeds: PositiveInt | None = Field(
         default=None, description="Most added trainings over all variants; null: no limit"
@@ -69,11 +74,14 @@ class AdaptiveSpec(Spec):
         """Return the numbers of seeds at which claims are tested, from the study's own number up."""
         return (*range(num_own, self.max_seeds, self.step), self.max_seeds)
 
-    def steps(self, own: Sequence[int]) -> list[tuple[int, ...]]:
-        """Return the seeds that each look after the first adds: the smallest numbers that aren't used."""
+    def order(self, own: Sequence[int]) -> tuple[int, ...]:
+        """Return the seeds that a variant can have, in the order in which it gets them.
+
+        After the study's own they are the smallest numbers that aren't used.
+        """
         taken, wanted = set(own), self.max_seeds - len(own)
         more = [seed for seed in range(self.max_seeds + len(own)) if seed not in taken][:wanted]
-        return [tuple(more[i : i + self.step]) for i in range(0, wanted, self.step)]
+        return (*own, *more)
 
 
 class Extendable(Spec):

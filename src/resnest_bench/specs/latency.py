@@ -8,7 +8,17 @@ from resnest_bench.specs.base import CountInt, NonNegativeFloat, PositiveFloat, 
 
 Precision = Literal["fp32", "tf32", "bf16"]
 Layout = Literal["contiguous", "channels_last"]
-Mode = Literal["eager", "folded", "compiled", "cudagraph", "onnxruntime"]
+Mode = Literal[
+    "eager",
+    "folded",
+    "compiled",
+    "cudagraph",
+    "onnxruntime",
+    "onnxruntime-int8",
+    "openvino",
+    "openvino-int8",
+    "executorch",
+]
 
 
 class LatencySpec(Spec):
@@ -26,19 +36,24 @@ class LatencySpec(Spec):
     modes: tuple[Mode, ...] = Field(
         default=("eager",),
         description="How the network is called. folded: eager, with batch norm in the weights before "
-        "it; compiled: torch.compile; cudagraph: a replayed CUDA graph; onnxruntime: ONNX Runtime, on "
-        "only the CPU in fp32, and once for all layouts",
+        "it; compiled: torch.compile; cudagraph: a replayed CUDA graph; onnxruntime, openvino, "
+        "executorch: these runtimes, only on the CPU in fp32, and once for all layouts; -int8: with static "
+        "quantisation. openvino and executorch need the extras of these names",
     )
-    min_samples: PositiveInt = Field(default=30, description="Least number of timed calls per cell")
+    # Rounds differ far more than calls within one: short cells leave time for more rounds
+    # (docs/decisions/006-rounds-of-latency.md).
+    min_samples: PositiveInt = Field(default=10, description="Least number of timed calls per cell")
     min_seconds: NonNegativeFloat = Field(
-        default=2.0, description="Least time of measurement per cell"
+        default=0.5, description="Least time of measurement per cell"
     )
     max_seconds: PositiveFloat = Field(
         default=60.0,
         description="A cell stops after this time even with fewer than min_samples, but not with fewer than 5",
     )
     warmup_calls: CountInt = Field(default=5, description="Least number of untimed calls")
-    warmup_seconds: NonNegativeFloat = Field(default=0.5, description="Least time of untimed calls")
+    warmup_seconds: NonNegativeFloat = Field(
+        default=0.25, description="Least time of untimed calls"
+    )
     paper_batch_size: PositiveInt | None = Field(
         default=256, description="Batch size of the paper's time per image; null: not measured"
     )

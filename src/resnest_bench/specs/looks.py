@@ -5,7 +5,7 @@ doesn't follow from the one before, such as one for older claims, is ignored, an
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -37,7 +37,7 @@ class ClaimAtLook(Spec):
     name: Name
     verdict: str
     comparison: str | None = Field(description="The one that the verdict hangs on")
-    num_seeds: CountInt | None = Field(description="Of that comparison")
+    num_seeds: CountInt | None = Field(description="Of that comparison, on the side that has fewer")
     look: CountInt | None = Field(
         description="Of the looks planned, the first is 1; null: fixed seeds"
     )
@@ -126,7 +126,7 @@ def extended(study: StudySpec, looks: Sequence[Look]) -> StudySpec:
     if study.adaptive is None:
         return study
     trained = {_place(job) for job in study.jobs() if job.kind == "train"}
-    allowed = [seed for step in study.adaptive.steps(study.seeds) for seed in step]
+    allowed = study.adaptive.order(study.seeds)[len(study.seeds) :]
     jobs = [job for look in looks for job in look.jobs if _place(job) in trained]
     asked = {(*_place(job), job.seed) for job in with_teachers(study, jobs)}
     for place in sorted(trained):
@@ -162,16 +162,3 @@ def study_with_looks(study: StudySpec, paths: StudyPaths, before: int | None = N
 def planned_looks(study: StudySpec) -> int:
     """Return K, the number of planned looks: 1 if seeds are fixed."""
     return len(study.adaptive.schedule(len(study.seeds))) if study.adaptive else 1
-
-
-def seeds_by_look(study: StudySpec, is_settled: Callable[[int], bool]) -> list[set[int]]:
-    """The seeds of each look taken: the study's own, then each whole step whose trainings ended.
-
-    A step under way is no look: at which number of seeds one looks must not depend on the moment.
-    """
-    found = [set(study.seeds)]
-    for step in study.adaptive.steps(study.seeds) if study.adaptive else []:
-        if not all(map(is_settled, step)):
-            break
-        found.append(found[-1] | set(step))
-    return found

@@ -27,7 +27,7 @@ class Looks:
     """The interim analyses of one comparison: `taken` of those planned at `schedule` seeds.
 
     `estimates` are those of the looks that had a spread to test with, and `numbers` say which looks these
-    are, from 0.
+    are, from 0. `next_counts` says how many seeds each side has at the next look; it is empty after the last.
 
     >>> looks = Looks(schedule=(3, 5, 7, 9), taken=1, numbers=(), estimates=())
     >>> round(looks.confidence, 4), round(Looks((3, 5, 7, 9), 4, (), ()).confidence, 4)
@@ -38,6 +38,7 @@ class Looks:
     taken: int
     numbers: tuple[int, ...]
     estimates: tuple[MeanEstimate, ...]
+    next_counts: tuple[int, ...] = ()
 
     @property
     def planned(self) -> int:
@@ -56,6 +57,51 @@ class Looks:
     def last_share(self) -> float:
         """The share of the level that the last look planned has, to plan the seeds of a comparison."""
         return nominal_levels(self.schedule, 2 * ALPHA)[-1] / (2 * ALPHA)
+
+
+# An accident of three seeds must not send all new ones to one side: this many degrees of freedom of the
+# spread that all sides share are added to each. benchmarks/adaptive_error.py compares other numbers.
+SHARED_DF = 2
+
+
+def allocate_seeds(
+    variances: Array | Sequence[float], counts: Sequence[int], total: int, most: int
+) -> tuple[int, ...]:
+    """Give new seeds to the sides of a comparison, more of them to the side that varies more.
+
+    One seed after the other goes where it lowers the sum of v_i / n_i, the variance of the difference, the
+    most (Neyman's allocation in whole numbers). v_i is the side's variance with `SHARED_DF` degrees of
+    freedom of the sides' pooled variance. The means play no part, so that a test at the new numbers of
+    seeds stays valid, apart from what the choice itself owes to the spread.
+
+    Args:
+        variances: of each side over its seeds; NaN for a side without one, which counts as the pooled one.
+        counts: the number of seeds of each side.
+        total: the number of seeds of all sides together that are wanted.
+        most: the largest number for any side.
+
+    Returns:
+        The new number of seeds of each side, never below `counts`.
+
+    Raises:
+        ValueError: if `total` is more than `most` for each side.
+
+    >>> allocate_seeds([1.0, 1.0], (3, 3), 10, most=9), allocate_seeds([9.0, 1.0], (3, 3), 10, most=9)
+    ((5, 5), (6, 4))
+    >>> allocate_seeds([100.0, 0.01], (3, 3), 14, most=9)
+    (9, 5)
+    """
+    if total > most * len(counts):
+        raise ValueError(f"{total} seeds don't fit {len(counts)} sides of at most {most}")
+    n = np.array(counts)
+    given = np.asarray(variances, dtype=float)
+    df = np.where(np.isnan(given), 0, n - 1)
+    pooled = float(np.average(np.nan_to_num(given), weights=df)) if df.sum() else 1.0
+    # Without any spread every side is alike.
+    weights = (df * np.nan_to_num(given) + SHARED_DF * pooled) / (df + SHARED_DF) if pooled else 1.0
+    for _ in range(total - int(n.sum())):
+        n[np.argmax(np.where(n < most, weights / (n * (n + 1)), -1.0))] += 1
+    return tuple(n.tolist())
 
 
 @functools.lru_cache(maxsize=256)

@@ -34,8 +34,8 @@ def requested_jobs(
     place = (kind, dataset, recipe, variant)
     if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.own_jobs()):
         raise UserError(f"study {study.study!r} has no job {jobs[0]}: see `resnest-bench plan`")
-    added = study.adaptive.steps(study.seeds) if study.adaptive and kind == "train" else []
-    allowed = [*study.seeds, *(seed for step in added for seed in step)]
+    adaptive = study.adaptive if kind == "train" else None
+    allowed = adaptive.order(study.seeds) if adaptive else study.seeds
     for job in jobs:
         if job.seed not in allowed:
             raise UserError(

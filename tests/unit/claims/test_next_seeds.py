@@ -43,7 +43,9 @@ def place(variant, seed):
 
 
 def build_study(*claims, **block):
-    return claims_study(*claims, adaptive={"max_seeds": 9, "step": 2, **block})
+    """Both sides of a comparison get the same seeds, unless a test is about just that."""
+    block = {"max_seeds": 9, "step": 2, "allocation": "equal", **block}
+    return claims_study(*claims, adaptive=block)
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def test_each_recipe_that_a_claim_compares_gets_its_seeds(unclear):
     quick = CONFIG["recipes"]["quick"]
     study = claims_study(
         claim("greater", name="gain", a=sides[:1], b=sides[1:]),
-        adaptive={"max_seeds": 9, "step": 2},
+        adaptive={"max_seeds": 9, "step": 2, "allocation": "equal"},
         recipes={**CONFIG["recipes"], "taught": {**quick, "epochs": 3}},
         train=[{"dataset": "low", "recipe": recipe} for recipe in ("quick", "taught")],
     )
@@ -78,7 +80,7 @@ def taught_study(**block):
     sides = [{"variant": "A", "recipe": recipe} for recipe in ("taught", "quick")]
     return claims_study(
         claim("greater", name="gain", a=sides[:1], b=sides[1:]),
-        adaptive={"max_seeds": 9, "step": 2, **block},
+        adaptive={"max_seeds": 9, "step": 2, "allocation": "equal", **block},
         recipes={
             **CONFIG["recipes"],
             "taught": {**quick, "teacher": {"train": "low/quick", "variant": "T"}},
@@ -142,6 +144,14 @@ def test_an_undecided_claim_gets_the_next_step_of_both_variants(unclear):
     assert seeds_wanted(fields) == {("A", (5, 6)), ("B", (5, 6))}
     assert fields["stop"] == ""
     assert by_name(fields)["clear"].reason == "decided: supported"
+
+
+def test_the_noisier_side_gets_the_seeds(unclear):
+    """A has the same accuracy in each seed, B another one in each."""
+    study = build_study(BETTER, allocation="noisier")
+    fields = decision(study, trained(study, unclear))
+    assert seeds_wanted(fields) == {("B", (5, 6, 7, 8))}
+    assert by_name(fields)["better"].reason == "gets seeds 5, 6, 7, 8 of B"
 
 
 def test_where_all_are_decided_it_stops(unclear):
@@ -314,6 +324,21 @@ def test_looks_follow_each_other_until_the_claim_is_decided(written):
     assert table.loc["better", "n"] == 9
     assert tuple(table.loc["better", ["look", "num_looks"]]) == (3, 3)
     assert "look 3 of 3" in table.loc["better", "explanation"]
+
+
+def test_looks_at_the_noisier_side_follow_each_other(written):
+    """With nine seeds of B and five of A the claim is decided, where equal steps take nine of both."""
+    study, paths = written
+    block = study.adaptive.model_copy(update={"allocation": "noisier"})
+    study = study.model_copy(update={"adaptive": block})
+    first = take(study, paths, 0)
+    assert [(seeds.variant, seeds.seeds) for seeds in first.wanted] == [("B", (5, 6, 7, 8))]
+    train_asked(study, paths, first, difference=1.0)
+    second = take(study, paths, 1)
+    better = {claim.name: claim for claim in second.claims}["better"]
+    assert (better.verdict, better.look, better.num_seeds) == ("supported", 2, 5)
+    table = build_claims_table(study, paths).set_index("name")
+    assert "9 and 5 seeds" in table.loc["better", "explanation"]
 
 
 def build_claims_table(study, paths):

@@ -18,7 +18,7 @@ from resnest_bench.planning.latencies import (
 from resnest_bench.specs import LatencySpec
 from support.records_factory import make_study
 
-SPEC = LatencySpec()
+SPEC = LatencySpec(min_samples=30, min_seconds=2, warmup_seconds=0.5)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,8 @@ def test_a_cell_takes_what_its_protocol_asks_for(call, warm_up, samples):
 
 
 def test_a_record_is_its_cells_its_reference_and_the_papers_batches():
-    spec = LatencySpec(batch_sizes=(1, 3), paper_batch_size=5, paper_batches=2)
+    changes = {"batch_sizes": (1, 3), "paper_batch_size": 5, "paper_batches": 2}
+    spec = SPEC.model_copy(update=changes)
     calls = {Setting("fp32", "channels_last", "eager"): CallTime(one=0.1, further=0.05)}
     # Calls of 0.1, 0.2 and 0.3 s; the reference's of 0.01 s.
     cells = (0.1 + 0.5 + 3.0) + (0.2 + 1.0 + 6.0)

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from resnest_bench.specs.looks import planned_looks, seeds_by_look
+from resnest_bench.specs.looks import planned_looks
 from resnest_bench.stats.intervals import MeanEstimate, two_way_interval
 from resnest_bench.stats.sequential import (
+    SHARED_DF,
     Looks,
+    allocate_seeds,
     combine_looks,
     correct_for_looks,
     nominal_levels,
@@ -27,15 +29,29 @@ def test_looks_planned_are_one_more_than_steps():
     assert planned_looks(adaptive(max_seeds=10)) == 4
 
 
-def test_a_step_under_way_is_no_look():
-    study = adaptive(max_seeds=10)
-    own = {0, 1, 2, 3, 4}
-    assert seeds_by_look(study, lambda seed: seed < 5) == [own]
-    assert seeds_by_look(study, lambda seed: seed != 6) == [own]
-    assert seeds_by_look(study, lambda seed: seed < 8) == [own, own | {5, 6}]
-    # Of the steps after one that is not whole nothing is taken.
-    assert seeds_by_look(study, lambda seed: seed in {7, 8}) == [own]
-    assert [len(s) for s in seeds_by_look(study, lambda seed: True)] == [5, 7, 9, 10]
+def test_new_seeds_go_where_they_lower_the_error_most():
+    """By trying all ways to share them out."""
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        variances, counts = rng.exponential(size=2), rng.integers(2, 6, size=2)
+        most, more = 9, int(rng.integers(1, 6))
+        df = counts - 1
+        pooled = (variances * df).sum() / df.sum()
+        weights = (variances * df + SHARED_DF * pooled) / (df + SHARED_DF)
+        ways = [(counts[0] + k, counts[1] + more - k) for k in range(more + 1)]
+        errors = [(weights / way).sum() for way in ways if max(way) <= most]
+        new = allocate_seeds(variances, counts, int(counts.sum()) + more, most)
+        assert sum(new) == counts.sum() + more
+        assert (weights / new).sum() == pytest.approx(min(errors))
+
+
+def test_sides_without_a_spread_get_the_same():
+    assert allocate_seeds([np.nan, np.nan], (1, 1), 6, most=5) == (3, 3)
+    assert allocate_seeds([0.0, 0.0], (3, 3), 10, most=9) == (5, 5)
+    # The one that can't be told counts as the other.
+    assert allocate_seeds([4.0, np.nan], (3, 3), 10, most=9) == (5, 5)
+    with pytest.raises(ValueError, match="don't fit"):
+        allocate_seeds([1.0, 1.0], (3, 3), 19, most=9)
 
 
 def test_the_levels_of_the_looks_add_up_and_rise():
