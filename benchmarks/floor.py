@@ -249,7 +249,7 @@ def main() -> None:
         device = stack.enter_context(leased_device(given.device))
         stack.enter_context(precision(recipe.precision))
         stack.enter_context(tuned_convolutions(device))
-        allocator = "keeps memory" if device.type == "cpu" and keep_memory() else None
+        allocator = keep_memory() if device.type == "cpu" else None
         told = header(device, allocator) | {"precision": recipe.precision}
         dtype, sizes = DTYPES[recipe.precision], SIZES[device.type]
         before = measure_ceilings(device, dtype, sizes)

@@ -226,7 +226,7 @@ def test_the_program_prints_and_writes(floor, monkeypatch, tmp_path, capsys):
         str(out),
     ]
     monkeypatch.setattr(sys, "argv", command)
-    monkeypatch.setattr(floor, "keep_memory", lambda: False)
+    monkeypatch.setattr(floor, "keep_memory", lambda: None)
     monkeypatch.setattr(floor, "CEILING_SECONDS", 0.0)
     monkeypatch.setitem(floor.SIZES, "cpu", floor.Sizes(16, (1, 4, 8), 1024))
     floor.main()

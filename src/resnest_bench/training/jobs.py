@@ -315,7 +315,7 @@ def run_job(
     jobs = requested_jobs(study, kind, dataset, recipe, variant, seeds)
     check_recipe(spec, device)
     files.check_writable(paths.root)
-    allocator = "keeps memory" if device.type == "cpu" and keep_memory() else None
+    allocator = keep_memory() if device.type == "cpu" else None
     start = time.perf_counter()
     done: list[Record] = []
     with precision(spec.precision), tuned_convolutions(device), terminal_bars() as bars:
