@@ -25,7 +25,6 @@ PAGES = {
     "tradeoff": "Trade-off",
     "compare": "Compare two",
     "differences": "Differences",
-    "compare": "Compare two",
     "classes": "Per class",
     "claims": "Claims",
     "ablation": "Ablation",
