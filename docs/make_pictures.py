@@ -29,7 +29,6 @@ PAGES = [
     "tradeoff",
     "compare",
     "differences",
-    "compare",
     "classes",
     "claims",
     "ablation",

@@ -35,6 +35,7 @@ from resnest_bench.report.head_to_head import (
     describe_pair,
     describe_ratio,
     explain_pair,
+    open_images,
     spec_table,
 )
 from resnest_bench.tables.headline import metric_words
@@ -221,11 +222,15 @@ def show_disputed(
     if not len(table):
         return
     assert found.one.experiment, "networks with images are trained"
-    prepared = thumbnails.open_test_images(one, found.one.experiment.dataset, images.fingerprint)
+    prepared = open_images(one.results, found.one.experiment.dataset, images.fingerprint)
     first = table.head(NUM_PICTURES)
     numbers = [int(index) for index in first["image"]]
     if prepared is not None:
-        thumbnails.show(prepared, numbers, [describe_image(row) for row in row_dicts(first)])
+        thumbnails.show(
+            [prepared.test.image(index) for index in numbers],
+            [f"test image {index}" for index in numbers],
+            [describe_image(row) for row in row_dicts(first)],
+        )
     else:
         st.caption(
             f"Test images {', '.join(map(str, numbers))}: the prepared data isn't on this machine, so they "
