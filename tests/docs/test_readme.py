@@ -41,6 +41,7 @@ RUN_BY = {
     "resnest-bench tables --study results/<study>/study.json": f"{STUDY}::test_tables_from_whatever_is_there",
     "resnest-bench export results/<study>": f"{CLI}::test_export_writes_one_file_and_says_which",
     "resnest-bench track results/mine --to wandb": "tests/unit/cli/test_track.py::test_wandb_offline",
+    "resnest-bench predict mine NETWORK images/": "tests/unit/usage/test_predict.py::test_a_folder_becomes_a_csv",
     "resnest-bench doctor": f"{CLI}::test_doctor_says_what_to_do",
     "resnest-bench describe": f"{CLI}::test_describe_as_a_table_says_what_is_counted",
     "snakemake --cores 1 --report report.html": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
