@@ -106,5 +106,5 @@ def deployment_notes(table: pd.DataFrame) -> list[str]:
             modes = ", ".join(dict.fromkeys(rows["mode"]))
             names = ", ".join(dict.fromkeys(rows["variant"]))
             place = f"{names} in {modes}: "
-            notes.append(f"{place}{text.replace(place, '')}")
+            notes.append(f"{place}{str(text).replace(place, '')}")
     return notes
