@@ -111,6 +111,7 @@ def _make_run(content: bytes) -> Run:
         assert program
         logits_BK = method.execute([torch.from_numpy(images_BCHW)])[0]
         # The program's own memory is overwritten by the next call.
-        return np.array(logits_BK)
+        logits: np.ndarray = logits_BK.numpy().copy()
+        return logits
 
     return run

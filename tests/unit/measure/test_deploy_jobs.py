@@ -200,5 +200,9 @@ def test_a_block_that_can_not_be_run(change, message):
 def test_the_training_keeps_its_weights(trained):
     study, _ = trained
     assert study.keeps_weights(Job("train", "digits", "r", "A", 0))
-    without = study_from_config({**CONFIG, "deploy": [], "claims": []}, "test")
+    train = [{**CONFIG["train"][0], "keep_weights": False}]
+    assert study_from_config({**CONFIG, "train": train}, "test").keeps_weights(
+        Job("train", "digits", "r", "A", 0)
+    )
+    without = study_from_config({**CONFIG, "train": train, "deploy": [], "claims": []}, "test")
     assert not without.keeps_weights(Job("train", "digits", "r", "A", 0))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from resnest_bench.deploy import problems
 from resnest_bench.deploy.problems import NotAvailableError
 from resnest_bench.device import environment
 from resnest_bench.measure import deployment
@@ -142,8 +143,8 @@ def test_what_is_not_available_says_the_rule(precision, mode, device, reason):
 
 def test_missing_packages_are_named(monkeypatch):
     missing = {"onnxscript", "onnxruntime"}
-    monkeypatch.setattr(deployment, "find_spec", lambda name: None if name in missing else name)
-    with pytest.raises(NotAvailableError, match="missing: install onnxscript onnxruntime"):
+    monkeypatch.setattr(problems, "find_spec", lambda name: None if name in missing else name)
+    with pytest.raises(NotAvailableError, match="needs onnxscript and onnxruntime: pip install"):
         check_available(Setting("fp32", "contiguous", "onnxruntime"), CPU)
 
 

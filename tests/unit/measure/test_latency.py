@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from resnest_bench.deploy import problems
 from resnest_bench.errors import UserError
 from resnest_bench.measure import deployment, latency
 from resnest_bench.measure.evaluation import Evaluator
@@ -282,12 +283,12 @@ def test_peak_memory_is_that_of_the_mode_alone(monkeypatch):
 
 
 def test_without_onnxruntime_the_row_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(deployment, "find_spec", lambda name: None)
+    monkeypatch.setattr(problems, "find_spec", lambda name: None)
     seen = latency.measure_latency(SMALL, 10, 32, with_modes("eager", "onnxruntime"), CPU)
     assert [c.mode for c in seen.cells] == ["eager"]
     (missing,) = seen.unavailable
     assert missing.batch_size is None
-    assert missing.reason.endswith("install onnx onnxscript onnxruntime")
+    assert "onnx and onnxscript and onnxruntime: pip install" in missing.reason
 
 
 def test_an_error_of_any_kind_costs_one_cell(monkeypatch):
