@@ -6,11 +6,16 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # Processes for the tests: as many as there are cores.
 WORKERS ?= auto
+# 2/4: the second of four parts of the tests that take about equally long. For `test` and `coverage`.
+SHARD  ?=
 STAMP  := $(VENV)/.installed
+# A file of tests stays in one process: its tests share what they have made.
+PYTEST := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+SHARD_OPTION := $(if $(SHARD),--shard $(SHARD))
 DEMO   := $(BIN)/resnest-bench run --study config/demo/config.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-unit fuzz dashboard check lint docs types coverage format lock pictures generated clean
+.PHONY: help env demo test test-unit durations fuzz dashboard check lint docs types coverage format lock pictures generated clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,13 +36,16 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP) ## Run the whole study on embedded images and print its tables
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(DEMO)
 
-# A file of tests stays in one process: its tests share what they have made.
-test: $(STAMP) ## Run every test (RESNEST_BENCH_TEST_DATA names a folder with more images)
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
-	@$(MAKE) --no-print-directory check
+# Style and types come first: they take a minute or two, and the tests many.
+test: $(STAMP) ## Check style and types, then run every test (RESNEST_BENCH_TEST_DATA names a folder with more images)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types
+	$(PYTEST) $(SHARD_OPTION)
 
 test-unit: $(STAMP) ## Run the tests without trainings, browsers and workflows: minutes
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(PYTEST) -m "not slow"
+
+durations: $(STAMP) ## Run every test, and store how long each file takes: for the order and the shards
+	$(PYTEST) --store-durations
 
 fuzz: $(STAMP) ## Try some 30,000 generated inputs
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=full
@@ -54,10 +62,11 @@ types: $(STAMP) ## Check the types
 	$(BIN)/mypy
 
 coverage: $(STAMP) ## Run every test, and say which lines of src/ none has run
-	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+	$(PYTEST) $(SHARD_OPTION) --cov --cov-report=term:skip-covered $(COVERAGE)
 
-lint: $(STAMP) ## Check style and imports: ruff, import-linter, snakefmt, snakemake --lint
+lint: $(STAMP) ## Check style, spelling and imports: ruff, codespell, import-linter, snakefmt, snakemake --lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/codespell $$(git ls-files '*.py' '*.md' '*.smk' '*.yaml' '*.yml' '*.toml' ':!results/reference')
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/snakefmt --check workflow
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint

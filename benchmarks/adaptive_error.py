@@ -282,12 +282,17 @@ def _welch_p(values_KVS: np.ndarray, numbers_KV: np.ndarray) -> np.ndarray:
     squares = np.where(used, values_KVS - mean[..., None], 0.0) ** 2
     df = numbers_KV - 1
     variance = squares.sum(axis=-1) / df
+    (v_one, v_other), (df_one, df_other), (n_one, n_other) = variance.T, df.T, numbers_KV.T
     estimate = welch_difference(
-        mean[:, 0] - mean[:, 1], variance.T, df.T, numbers_KV.T, numbers_KV.min(axis=1), 0.0, 0.0
+        mean[:, 0] - mean[:, 1],
+        (v_one, v_other),
+        (df_one, df_other),
+        (n_one, n_other),
+        numbers_KV.min(axis=1),
+        0.0,
+        0.0,
     )
-    estimate = replace(estimate, num_seeds=int(numbers_KV.min()))
-    p: np.ndarray = band_p_values(estimate, *ABOVE)[0]
-    return p
+    return np.asarray(band_p_values(replace(estimate, num_seeds=int(numbers_KV.min())), *ABOVE)[0])
 
 
 def _covers(error: MeanEstimate, confidence: float, truth: np.ndarray) -> np.ndarray:

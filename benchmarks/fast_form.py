@@ -2,8 +2,8 @@
 
     python benchmarks/fast_form.py --variants ResNeSt-14-2s1x64d,ResNet-18 --precision fp32
 
-The forms add up from left to right: the plain network, another memory layout, convolutions of a single
-pixel as matrix products, split attention in one pass. All with SGD in one kernel and kept memory.
+The forms add up from left to right: the plain network, another memory layout, convolutions of small
+maps as matrix products, split attention in one pass. All with SGD in one kernel and kept memory.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from resnest_bench.training.execution import Execution
 from resnest_bench.training.optimizer import build_optimizer
 from resnest_bench.training.step import TrainStep
 
-FORMS = ("plain", "channels_last", "+ centre taps", "+ one-pass attention")
+FORMS = ("plain", "channels_last", "+ matrix products", "+ one-pass attention")
 DEFAULT = "ResNeSt-14-2s1x64d,ResNeSt-14-1s1x64d,ResNet-14-0s1x64d,ResNet-18,EfficientNet-b0"
 IMAGE_SIZE, NUM_CLASSES, UNTIMED = 32, 10, 3
 
@@ -46,7 +46,7 @@ def in_form(model: nn.Module, form: str) -> nn.Module:
         to_channels_last(model)
     if form.startswith("+"):
         optimize_for_training(model)
-    if form == "+ centre taps":
+    if form == "+ matrix products":
         fast: list[nn.Module] = [m for m in model.modules() if type(m) is OnePassSplitAttn]
         for module in fast:
             module.__class__ = SplitAttn
@@ -95,7 +95,7 @@ def main() -> None:
     asked = parser.parse_args()
     recipe = RECIPES["paper20"].model_copy(update={"precision": asked.precision})
     with leased_device(asked.device) as device:
-        kept = "keeps memory" if device.type == "cpu" and keep_memory() else None
+        kept = keep_memory() if device.type == "cpu" else None
         told = header(device, kept)
         seen = {
             variant.name: measure(variant, recipe, device, asked.steps)

@@ -35,16 +35,15 @@ from reporting import (
     header_lines,
     markdown,
     synchronise,
-    to_channels_last,
     write_json,
 )
 from torch import Tensor, nn
-from torch.nn import functional
 from work import Work, training_work
 
 from resnest_bench.device.allocator import keep_memory, release_memory
 from resnest_bench.device.environment import precision, tuned_convolutions
 from resnest_bench.device.lease import DEVICE_KINDS, leased_device
+from resnest_bench.measure.ceilings import Sizes, conv_flops, copy_bytes, matmul_flops
 from resnest_bench.models import build_model
 from resnest_bench.specs import RECIPES, RecipeSpec, VariantSpec
 from resnest_bench.training.execution import Execution, choose
@@ -53,19 +52,10 @@ from resnest_bench.training.step import make_step, probe_step_maker, set_train_m
 IMAGE_SIZE, NUM_CLASSES = 32, 10
 NUM_WARMUP = 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-# Long enough for a clock to rise, and often enough that one repetition is undisturbed.
-CEILING_SECONDS, CEILING_REPEATS = 1.5, 5
+# Long enough for a clock to rise, and for a repetition that is undisturbed.
+CEILING_SECONDS = 1.5
 
 Batch = tuple[Tensor, Tensor]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Of the work that finds a device's ceilings: larger than any cache, shorter than a second."""
-
-    matmul: int  # side of both matrices
-    conv: tuple[int, int, int]  # images, channels, side in pixels
-    copy_bytes: int
 
 
 SIZES = {
@@ -156,43 +146,13 @@ def time_action(action: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def best_rate(action: Callable[[], object], amount: float, device: torch.device) -> float:
-    """`amount` a second in the fastest of several repetitions; the first is not counted."""
-    action()
-    seconds: list[float] = []
-    while sum(seconds) < CEILING_SECONDS or len(seconds) < CEILING_REPEATS:
-        seconds.append(time_action(action, device))
-    return amount / min(seconds)
-
-
 def measure_ceilings(device: torch.device, dtype: torch.dtype, sizes: Sizes) -> Ceilings:
     with torch.no_grad():
         return Ceilings(
-            matmul_flops=_matmul_flops(device, dtype, sizes.matmul),
-            conv_flops=_conv_flops(device, dtype, *sizes.conv),
-            copy_bytes=_copy_bytes(device, sizes.copy_bytes),
+            matmul_flops=matmul_flops(device, dtype, sizes.matmul, CEILING_SECONDS),
+            conv_flops=conv_flops(device, dtype, *sizes.conv, CEILING_SECONDS),
+            copy_bytes=copy_bytes(device, sizes.copy_bytes, CEILING_SECONDS),
         )
-
-
-def _matmul_flops(device: torch.device, dtype: torch.dtype, side: int) -> float:
-    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-    return best_rate(lambda: a @ b, 2 * side**3, device)
-
-
-def _conv_flops(
-    device: torch.device, dtype: torch.dtype, num_images: int, channels: int, side: int
-) -> float:
-    """Without padding, so that every tap is one that is needed."""
-    conv = to_channels_last(nn.Conv2d(channels, channels, 3, bias=False).to(device, dtype))
-    x_BCHW = torch.randn(num_images, channels, side, side, device=device).to(dtype)
-    x_BCHW = x_BCHW.contiguous(memory_format=torch.channels_last)
-    flops = 2 * num_images * channels**2 * 9 * (side - 2) ** 2
-    return best_rate(lambda: functional.conv2d(x_BCHW, conv.weight), flops, device)
-
-
-def _copy_bytes(device: torch.device, size: int) -> float:
-    source, target = (torch.ones(size, dtype=torch.uint8, device=device) for _ in range(2))
-    return best_rate(lambda: target.copy_(source), 2 * size, device)
 
 
 def time_steps(step: Callable[[], None], num_steps: int, device: torch.device) -> list[float]:
@@ -289,7 +249,7 @@ def main() -> None:
         device = stack.enter_context(leased_device(given.device))
         stack.enter_context(precision(recipe.precision))
         stack.enter_context(tuned_convolutions(device))
-        allocator = "keeps memory" if device.type == "cpu" and keep_memory() else None
+        allocator = keep_memory() if device.type == "cpu" else None
         told = header(device, allocator) | {"precision": recipe.precision}
         dtype, sizes = DTYPES[recipe.precision], SIZES[device.type]
         before = measure_ceilings(device, dtype, sizes)

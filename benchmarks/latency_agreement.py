@@ -29,6 +29,7 @@ from torch.utils.benchmark import Timer
 
 from resnest_bench.device.environment import precision
 from resnest_bench.device.lease import DEVICE_KINDS, leased_device
+from resnest_bench.measure.ceilings import synchronise
 from resnest_bench.measure.deployment import (
     MODES,
     Call,
@@ -37,7 +38,7 @@ from resnest_bench.measure.deployment import (
     list_settings,
     make_input,
 )
-from resnest_bench.measure.latency import sample, synchronise, timed_ms, warm_up
+from resnest_bench.measure.latency import sample, timed_ms, warm_up
 from resnest_bench.models import build_model
 from resnest_bench.records.metrics import summarise_samples
 from resnest_bench.specs import PROTOCOLS, VariantSpec

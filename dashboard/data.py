@@ -46,8 +46,10 @@ from resnest_bench.stats.mixed_model import FactorEffects
 from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.status.scan import scan_records
 from resnest_bench.tables.axes import Axis, list_axes
+from resnest_bench.tables.latencies import latencies_table
 from resnest_bench.tables.points import points_frame
 from resnest_bench.tables.selection import Experiments, list_experiments
+from resnest_bench.tables.values import name_devices
 
 MAX_STUDIES = 20
 MAX_RECORDS = 400
@@ -347,6 +349,36 @@ def compare_two(loaded: Loaded, one: Network, other: Network) -> HeadToHead:
 
 
 @keep
-def ratios_by_batch(loaded: Loaded, place: Experiment, one: str, other: str) -> pd.DataFrame:
-    """The ratio of two latencies at each batch size."""
-    return compute_ratios(loaded.study, loaded.runs, loaded.cells, place, (one, other))
+def ratios_by_batch(
+    loaded: Loaded, place: Experiment, one: str, other: str, device: str | None
+) -> pd.DataFrame:
+    """The ratio of two latencies at each batch size, on one device or on all."""
+    return compute_ratios(loaded.study, *_on(loaded, device), place, (one, other))
+
+
+@keep
+def latencies(
+    loaded: Loaded, place: Experiment, names: tuple[str, ...], device: str | None
+) -> pd.DataFrame:
+    """The latency of each network, the fastest first, on one device or on all."""
+    floor = noise_floor(loaded, place, device)
+    return latencies_table(*_on(loaded, device), place, names, floor)
+
+
+def _on(loaded: Loaded, device: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of runs and of cells, on one device or on all."""
+    frames = loaded.runs, loaded.cells
+    if device is None:
+        return frames
+    runs, cells = (rows[name_devices(rows).eq(device)] for rows in frames)
+    return runs, cells
+
+
+def noise_floor(loaded: Loaded, place: Experiment, device: str | None = None) -> float | None:
+    """The noise floor in % of an experiment's latencies; None if it is unknown or there are several."""
+    floors = loaded.results.noise
+    own = floors[floors["dataset"].eq(place.dataset) & floors["protocol"].eq(place.recipe)]
+    if device is not None:
+        own = own[own["device"].eq(device)]
+    percents = own["floor_percent"].dropna()
+    return float(percents.iloc[0]) if len(percents) == 1 else None

@@ -75,6 +75,7 @@ GROUPS: Mapping[str, tuple[Page, ...]] = {
         Page("ablation", "Ablation", "tune", _has_no_ablation),
         Page("training", "Training", "show_chart", _trains_nothing),
         Page("latency", "Latency", "timer", _times_nothing, of_accuracies=False),
+        Page("devices", "Devices", "devices", _times_nothing, of_accuracies=False),
         Page("transfer", "Transfer", "move_down", _transfers_nothing),
     ),
     "Trust": (

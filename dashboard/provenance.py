@@ -12,6 +12,7 @@ import data
 import views
 from resnest_bench.paths import Job
 from resnest_bench.records import Record
+from resnest_bench.records.elsewhere import MeasuredElsewhere
 from resnest_bench.records.imports import UNKNOWN, ImportedResults
 from resnest_bench.records.observations import DatasetIdentity
 
@@ -46,7 +47,7 @@ def show(loaded: data.Loaded, job: Job) -> None:
     head = f"{views.plain(str(job))}: **{views.plain(outcome.status)}**"
     st.markdown(head + (f" ({views.plain(outcome.reason)})" if outcome.reason else ""))
     if loaded.study.is_imported(job):
-        st.caption("Imported from elsewhere: nothing here can run it again.")
+        st.caption("Imported, or made by `resnest-bench evaluate`: no run makes it again.")
     else:
         st.caption("Run this job again:")
         st.code(rerun_command(loaded, job), language="sh", wrap_lines=True)
@@ -82,6 +83,8 @@ def list_facts(record: Record) -> pd.DataFrame:
     environment = record.environment.model_dump() if record.environment else {}
     versions = environment.pop("versions", {})
     facts = {} if record.imported is None else _describe_import(record.imported)
+    if record.elsewhere is not None:
+        facts |= _describe_elsewhere(record.elsewhere)
     facts |= {
         "started": record.started_at,
         "finished": record.finished_at,
@@ -105,6 +108,18 @@ def list_facts(record: Record) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _describe_elsewhere(elsewhere: MeasuredElsewhere) -> dict[str, object]:
+    return {
+        "imported from": elsewhere.file,
+        "SHA-256 of the file": elsewhere.sha256,
+        "imported": elsewhere.imported_at,
+        "bundle": elsewhere.bundle,
+        "network's file": elsewhere.onnx_sha256,
+        "weights": elsewhere.weights,
+        **elsewhere.facts,
+    }
+
+
 def _describe_import(imported: ImportedResults) -> dict[str, object]:
     facts: dict[str, object] = {}
     for number, source in enumerate(imported.sources, start=1):
@@ -114,6 +129,14 @@ def _describe_import(imported: ImportedResults) -> dict[str, object]:
             f"its SHA-256{which}": source.sha256,
             f"imported{which}": source.imported_at,
             f"columns{which}": "; ".join(f"{k}: {v}" for k, v in source.columns.items()),
+        }
+    if imported.evaluation:
+        seen = imported.evaluation
+        facts |= {
+            "evaluated network": str(seen.trained.job),
+            "SHA-256 of its weights": seen.weights_sha256,
+            "code digest of the evaluation": seen.code_digest,
+            "evaluated": seen.evaluated_at,
         }
     return facts | {
         "run": imported.run,

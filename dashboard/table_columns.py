@@ -5,7 +5,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from resnest_bench.records.metrics import CELL_METRICS, METRICS
+from resnest_bench.records.cell_metrics import CELL_METRICS
+from resnest_bench.records.metrics import METRICS
 
 # (ending of the column's name, unit in the heading, number format)
 BY_ENDING = (

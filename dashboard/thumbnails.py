@@ -6,29 +6,19 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-import data
 import texts
-from resnest_bench.data.prepared import PreparedDataset
-from resnest_bench.report.head_to_head import open_images
 
 SIDE = 72
-PER_ROW = 12
 # The whole wraps on a narrow screen; a picture keeps its size.
 WIDTH = 84
 
 
-def open_test_images(loaded: data.Loaded, dataset: str, fingerprint: str) -> PreparedDataset | None:
-    """The prepared data of these test images; None where it isn't here."""
-    return open_images(loaded.results, dataset, fingerprint)
-
-
-def show(prepared: PreparedDataset, images: list[int], captions: list[str]) -> None:
-    """The test images by number, each with a caption."""
-    pictures = [thumbnail(prepared.test.image(index)) for index in images]
+def show(pixels: list[np.ndarray], alternatives: list[str], captions: list[str]) -> None:
+    """Images (H, W, C) as uint8, each with a caption and a text for those who don't see it."""
     st.image(
-        pictures,
+        [thumbnail(pixels_HWC) for pixels_HWC in pixels],
         caption=[texts.plain(text) for text in captions],
-        alt=[f"test image {index}: {text}" for index, text in zip(images, captions, strict=True)],
+        alt=alternatives,
         width=WIDTH,
     )
 

@@ -1,5 +1,6 @@
 """Fixtures that more than one folder of tests uses."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from support.chromium import CHROMIUM, QUIET
+from support.durations import Stopwatch, choose_shard, name_file, read_durations
+from support.sharing import in_parallel, shared
+from support.warm import start_server
 
 # Whoever starts the tests in the background, as `make test &` in a script, has them ignore Ctrl-C, and all
 # processes that they start. What a signal does is what some of them are about.
@@ -42,30 +46,47 @@ def screenshots(tmp_path_factory) -> Path:
     return folder
 
 
-# The files that take longest, the longest first. Processes of pytest-xdist that get them last would work
-# on while the others have nothing to do. (Makefile: --no-loadscope-reorder keeps this order.)
-LONGEST = (
-    "docs/test_tutorial.py",
-    "slurm/test_cluster.py",
-    "unit/training/test_step.py",
-    "browser/test_dashboard.py",
-    "workflow/test_study.py",
-    "unit/training/test_optimizer.py",
-    "faults/test_kill.py",
-    "workflow/test_transfer.py",
-    "workflow/test_preflight.py",
-    "faults/test_workflow.py",
-    "workflow/test_live.py",
-    "processes/test_warm_starts.py",
-    "workflow/test_installed.py",
-    "workflow/test_adaptive.py",
-    "workflow/test_spread.py",
-    "docs/test_readme.py",
-)
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory) -> Path:
+    """For the front of PATH: commands that need not import torch each (support/warm.py)."""
+    # With pytest-xdist the process that made us ends last. Else we do.
+    owner = os.getppid() if in_parallel() else os.getpid()
+    return shared(tmp_path_factory, "warm", lambda folder: start_server(folder, owner))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, then the others in their order."""
-    here = Path(__file__).parent
-    rank = {here / name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--store-durations",
+        action="store_true",
+        help="write how long each file of tests took into tests/durations.json",
+    )
+    parser.addoption(
+        "--shard",
+        metavar="N/OF",
+        help="run every file of tests in exactly one of OF shards that take about equally long",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files first: a process that got one last would work on while the others had nothing to do.
+
+    (Makefile: --no-loadscope-reorder keeps this order.)
+    """
+    durations = read_durations()
+    files = dict.fromkeys(name_file(item.path) for item in items)
+    if shard := config.getoption("--shard"):
+        kept = choose_shard(list(files), durations, shard)
+        left_out = [item for item in items if name_file(item.path) not in kept]
+        items[:] = [item for item in items if name_file(item.path) in kept]
+        config.hook.pytest_deselected(items=left_out)
+    items.sort(key=lambda item: -durations.get(name_file(item.path), 0.0))
+
+
+def pytest_collection_finish() -> None:
+    # Else each collection of garbage, of which each training makes one, looks through all the tests.
+    gc.freeze()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--store-durations") and not in_parallel():
+        config.pluginmanager.register(Stopwatch())

@@ -35,6 +35,7 @@ from resnest_bench.report.head_to_head import (
     describe_pair,
     describe_ratio,
     explain_pair,
+    open_images,
     spec_table,
 )
 from resnest_bench.tables.headline import metric_words
@@ -171,7 +172,7 @@ def find_ratios(one: data.Loaded, networks: tuple[Network, Network]) -> pd.DataF
     names = [network.variant for network in networks]
     if place is None or names[0] == names[1]:
         return pd.DataFrame()
-    return data.ratios_by_batch(one, place, names[0], names[1])
+    return data.ratios_by_batch(one, place, names[0], names[1], selection.device())
 
 
 def show_ratios(one: data.Loaded, found: HeadToHead, ratios: pd.DataFrame, name: str) -> None:
@@ -182,10 +183,7 @@ def show_ratios(one: data.Loaded, found: HeadToHead, ratios: pd.DataFrame, name:
     if place is None:
         st.caption("This study measures no latency.")
         return
-    floors = one.results.noise
-    own = floors[floors["dataset"].eq(place.dataset) & floors["protocol"].eq(place.recipe)]
-    percents = own["floor_percent"].dropna()
-    floor = float(percents.iloc[0]) if len(percents) == 1 else None
+    floor = data.noise_floor(one, place, selection.device())
     names = found.one.variant, found.other.variant
     views.chart(latency_ratio_chart(ratios, names, floor), f"ratio_{name}", extra_height=50)
 
@@ -224,11 +222,15 @@ def show_disputed(
     if not len(table):
         return
     assert found.one.experiment, "networks with images are trained"
-    prepared = thumbnails.open_test_images(one, found.one.experiment.dataset, images.fingerprint)
+    prepared = open_images(one.results, found.one.experiment.dataset, images.fingerprint)
     first = table.head(NUM_PICTURES)
     numbers = [int(index) for index in first["image"]]
     if prepared is not None:
-        thumbnails.show(prepared, numbers, [describe_image(row) for row in row_dicts(first)])
+        thumbnails.show(
+            [prepared.test.image(index) for index in numbers],
+            [f"test image {index}" for index in numbers],
+            [describe_image(row) for row in row_dicts(first)],
+        )
     else:
         st.caption(
             f"Test images {', '.join(map(str, numbers))}: the prepared data isn't on this machine, so they "

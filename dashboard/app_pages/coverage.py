@@ -12,7 +12,7 @@ import views
 from resnest_bench.charts import coverage_chart
 from resnest_bench.status.outcomes import STATUSES
 
-KINDS = ["train", "latency", "finetune"]
+KINDS = ["train", "latency", "finetune", "deploy"]
 COLUMNS = [
     "kind",
     "dataset",

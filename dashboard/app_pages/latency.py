@@ -1,27 +1,41 @@
-"""How stable are the latencies, and how do they depend on batch size, setting and cold start?"""
+"""Which network is the fastest, how stable are latencies, and how do they depend on batch size, setting and cold start?"""
+
+from typing import Any
 
 import streamlit as st
 
 import address
 import data
 import picker
+import selection
 import views
 from resnest_bench.charts import (
     SWEEP_FIELDS,
     batch_sweep_chart,
+    deployment_chart,
     drift_chart,
+    fastest_chart,
     latency_distribution_panels,
     modes_chart,
     startup_chart,
 )
 from resnest_bench.formats import row_dicts
+from resnest_bench.report import siunitx
+from resnest_bench.report.deployment import (
+    deployment_caption,
+    deployment_display,
+    deployment_notes,
+)
+from resnest_bench.report.latencies import describe_fastest
 from resnest_bench.tables.noise import NOISE_PARTS, describe_floor
 from resnest_bench.tables.selection import list_experiments
 
 VIEWS = {
+    "fastest": "Which is fastest",
     "sweep": "Batch sweep",
     "samples": "Raw samples",
     "settings": "Settings",
+    "deployment": "Deployment modes",
     "start": "Cold start",
     "drift": "Drift",
     "ratios": "Relative to one",
@@ -73,6 +87,47 @@ RATIO_LABELS = {
     "noise": "compared with the noise floor",
     "device": "on",
 }
+
+
+FASTEST_LABELS = {
+    "variant": "variant",
+    "latency_p50_ms": "p50 (ms)",
+    "latency_low_ms": "95 % from",
+    "latency_high_ms": "95 % to",
+    "latency_rounds": "n (rounds)",
+    "relative_to_fastest": "times the fastest",
+    "in_noise": "within the noise floor",
+    "latency_batch_size": "batch size",
+    "latency_setting": "setting",
+    "latency_device": "on",
+    "status": "status",
+}
+
+
+def show_fastest(one: data.Loaded) -> None:
+    """The latency of each network with its interval, next to the noise floor."""
+    place, device = selection.latency(one), selection.device()
+    if place is None:
+        st.caption("This study measures no latency.")
+        return
+    name = one.name.replace("/", "_")
+    # All of them: the fastest could be any.
+    names = selection.selected(one) or selection.names(one)
+    table = data.latencies(one, place, tuple(names), device)
+    floor = data.noise_floor(one, place, device)
+    text = describe_fastest(table, floor)
+    if text:
+        st.markdown(f"#### {views.plain(text)}")
+    views.chart(fastest_chart(table, floor), f"fastest_{name}", extra_height=90)
+    marks = {"latency_p50_ms": [mark_row(row) for row in row_dicts(table)]}
+    rows = table[list(FASTEST_LABELS)]
+    views.table(rows, f"fastest_{name}", FASTEST_LABELS, f"Latencies. {text}", marks=marks)
+
+
+def mark_row(row: dict[str, Any]) -> str:
+    if row["relative_to_fastest"] == 1:
+        return siunitx.BEST
+    return siunitx.TIED if row["in_noise"] is True else ""
 
 
 def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int) -> None:
@@ -136,6 +191,20 @@ def show_samples(one: data.Loaded, names: list[str], batch: int, name: str) -> N
         st.info("No record has samples at this batch size.")
 
 
+def show_deployment(one: data.Loaded, names: list[str]) -> None:
+    """What each mode of the trained networks costs in accuracy, and how much faster it is."""
+    if not one.study.deploy:
+        st.info("This study deploys nothing. To compare modes, write a `deploy:` block.")
+        return
+    table = one.results.deployment
+    chosen = table[table["variant"].isin(names)]
+    views.chart(deployment_chart(chosen, one.study.variant_names), f"deployment_{one.name}")
+    views.show_caption(deployment_caption(chosen))
+    views.table(deployment_display(chosen), f"deployment_rows_{one.name}", {}, "Deployment modes")
+    for note in deployment_notes(chosen):
+        st.caption(views.plain(note))
+
+
 st.header("Latency")
 first = picker.loaded_study()
 if not first.study.timed:
@@ -173,6 +242,13 @@ with right:
         base = address.pick_one("Relative to", timed, "base")
         batch = address.pick_one("Batch size", batches, "batch")
 for one in picker.side_by_side():
+    if view == "fastest":
+        show_fastest(one)
+        show_noise(one)
+        continue
+    if view == "deployment":
+        show_deployment(one, names)
+        continue
     show_noise(one)
     if view == "ratios":
         show_ratios(one, names, base, batch)

@@ -9,6 +9,7 @@ import picker
 import table_columns
 import views
 from resnest_bench.charts import field_title, training_curves_panels
+from resnest_bench.charts.curves import AXES, AXIS_NAMES
 from resnest_bench.frames.live import trainings_frame
 from resnest_bench.report.stability import (
     SEEDS_OR_IMAGES,
@@ -27,6 +28,8 @@ FIELDS = [
     "learning_rate",
 ]
 NUM_SHOWN = 8
+# Epochs of which each value is the mean.
+SMOOTHING = [1, 3, 5, 10]
 MAX_READ = 500
 EXPERIMENT = ["kind", "dataset", "recipe"]
 BEGUN = {
@@ -68,7 +71,7 @@ def costs(one: data.Loaded, names: list[str]) -> pd.DataFrame:
     return means.reset_index()[list(COSTS)]
 
 
-def show(one: data.Loaded, field: str, names: list[str]) -> None:
+def show(one: data.Loaded, field: str, names: list[str], axis: str, smoothing: int) -> None:
     name = one.name.replace("/", "_")
     if one.trainings:
         st.markdown("**Started, without a record yet**")
@@ -77,7 +80,9 @@ def show(one: data.Loaded, field: str, names: list[str]) -> None:
         st.dataframe(frame, hide_index=True, key=f"running_{name}", column_config=columns)
     epochs = one.epochs
     epochs = epochs[epochs["variant"].isin(names)]
-    panels = training_curves_panels(epochs, field, one.study.variant_names)
+    panels = training_curves_panels(
+        epochs, field, one.study.variant_names, axis, smoothing, on_hover=True
+    )
     for index, panel in enumerate(panels):
         views.chart(panel, f"curves_{name}_{index}", extra_height=views.legend_height(len(names)))
     if not panels:
@@ -115,7 +120,7 @@ def show_spread(one: data.Loaded, names: list[str], key: str) -> None:
 
 st.header("Training")
 first = picker.loaded_study()
-trained = first.runs[first.runs["kind"] != "latency"]
+trained = first.runs[first.runs["kind"].isin(["train", "finetune"])]
 if not len(trained):
     st.info("This study trains nothing. To add a training, write a `train:` or `finetune:` block.")
     st.stop()
@@ -125,8 +130,27 @@ with left:
     field = address.pick_one("Show", known or FIELDS, "curve", field_title)
 with right:
     names = views.pick_variants(list(dict.fromkeys(trained["variant"])), shown=NUM_SHOWN)
+left, right = st.columns([1, 2], vertical_alignment="bottom")
+with left:
+    axis = address.pick_one(
+        "Against",
+        list(AXES),
+        "axis",
+        AXIS_NAMES.__getitem__,
+        draw=st.segmented_control,
+        required=True,
+    )
+with right:
+    smoothing = address.pick_one(
+        "Smoothing",
+        SMOOTHING,
+        "smoothing",
+        lambda count: "off" if count == 1 else f"{count} epochs",
+        draw=st.segmented_control,
+        required=True,
+    )
 st.caption(
-    "Bold: mean over seeds. Band: lowest to highest seed. Thin: single seeds. Click the legend to filter."
+    "Line: mean over seeds. Band: lowest to highest seed. Point at a line to see its single seeds."
 )
 for one in picker.side_by_side():
-    show(one, field, names)
+    show(one, field, names, axis, smoothing)

@@ -18,6 +18,7 @@ ENTRY_MODULES = {
     "data": ("data.sources",),
     "train": ("training",),
     "finetune": ("training",),
+    "deploy": ("measure.deploy_jobs",),
     "latency": ("measure.latency", "measure.complexity"),
     "tables": ("frames", "tables", "comparisons", "claims", "report"),
     "figures": ("charts",),

@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 from pydantic_core import PydanticUndefined
 
 from resnest_bench import files, records
+from resnest_bench.comparisons.deployment import DEPLOYMENT_TEXTS
+from resnest_bench.comparisons.device_ranking import NETWORK_TEXTS, RANKING_TEXTS
 from resnest_bench.comparisons.variance import COMPONENT_TEXTS, SEEDS_OR_IMAGES_TEXTS
 from resnest_bench.frames.columns import columns_page, describe_column
 from resnest_bench.specs import (
@@ -43,9 +45,11 @@ from resnest_bench.specs import (
 from resnest_bench.specs.base import Spec
 from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
 from resnest_bench.specs.claims import TESTS, ClaimTest, TrainedRow
+from resnest_bench.specs.deploy import DeployBlock
 from resnest_bench.specs.optimizers import OPTIMIZERS, Sgd
 from resnest_bench.specs.recipes import TeacherSpec
 from resnest_bench.specs.tables import TableSpec, TablesSpec, TransferSpec
+from resnest_bench.tables.roofline import ROOFLINE_TEXTS
 from resnest_bench.tables.stability import STABILITY_TEXTS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -60,6 +64,11 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ("`latency`: a list of", LatencyBlock, ""),
     ("`finetune`: a list of", FinetuneBlock, ""),
     ("`finetune[].weights`: variant to", WeightsSpec, ""),
+    (
+        "`deploy`: a list of",
+        DeployBlock,
+        "[docs/methods.md](../docs/methods.md#deployment-modes) says how modes are compared.",
+    ),
     ("`tables`", TablesSpec, ""),
     ("`tables.ablation`, `tables.tradeoff`", TableSpec, ""),
     ("`tables.transfer`", TransferSpec, ""),
@@ -107,9 +116,10 @@ SECTIONS: list[tuple[str, type[Spec], str]] = [
     ),
     ("`claims.yaml`: `test`, of any `kind`", ClaimTest, ""),
     (
-        "`claims.yaml`: `a`, `b` or one of `variants`, where recipes are compared",
+        "`claims.yaml`: `a`, `b` or one of `variants`, where recipes or deployment modes are compared",
         TrainedRow,
-        "Instead of the name of a variant, for a measure of a trained network.",
+        "Instead of the name of a variant: with recipe, for a measure of a trained network; with mode, for a "
+        "latency too.",
     ),
     *((f"`claims.yaml`: `test`, `kind: {kind}`", test, "") for kind, test in TESTS.items()),
 ]
@@ -124,6 +134,10 @@ JOB_TEXTS = {
     **{name: describe_column(name) for name in ("dataset", "dataset_label", "recipe", "variant")},
 }
 SPREAD_COLUMNS = {
+    "deployment": (
+        "`deployment.csv`: one row per deployed variant and mode ([method](methods.md#deployment-modes)).",
+        DEPLOYMENT_TEXTS,
+    ),
     "stability": (
         "`stability.csv`: one row per trained variant of each experiment "
         "([method](methods.md#failed-trainings)).",
@@ -138,6 +152,19 @@ SPREAD_COLUMNS = {
         "`seeds_or_images.csv`: one row per trained variant of each experiment "
         "([method](methods.md#more-seeds-or-more-test-images)).",
         {**JOB_TEXTS, **SEEDS_OR_IMAGES_TEXTS},
+    ),
+    "device_ranking": (
+        "`device_ranking.csv`: one row per pair of devices and batch size ([method](methods.md#two-devices)).",
+        RANKING_TEXTS,
+    ),
+    "device_networks": (
+        "`device_networks.csv`: one row per network on each pair of devices.",
+        NETWORK_TEXTS,
+    ),
+    "roofline": (
+        "`roofline.csv`: one row per network, device, setting and batch size "
+        "([method](methods.md#what-bounds-a-latency)).",
+        ROOFLINE_TEXTS,
     ),
 }
 

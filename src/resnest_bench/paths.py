@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-KINDS = ("train", "latency", "finetune")
+KINDS = ("train", "latency", "finetune", "deploy")
+# Those that train a network.
+TRAINING_KINDS = ("train", "finetune")
 
 # A name becomes a folder, a Snakemake wildcard and a URL parameter.
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9_+-]|\.(?!\.))*$"
@@ -34,12 +36,24 @@ class Experiment(NamedTuple):
     recipe: str
 
 
+def name_deployment(recipe: str, mode: str) -> str:
+    """Return the `recipe` of a deployment's job: 'quick+onnxruntime-int8'."""
+    return f"{recipe}+{mode}"
+
+
+def split_deployment(name: str) -> tuple[str, str]:
+    """Return recipe and mode of a `name_deployment`. A mode has no '+'."""
+    recipe, _, mode = name.rpartition("+")
+    return recipe, mode
+
+
 @dataclass(frozen=True, order=True)
 class Job:
     """The identity of a record. Raises ValueError for an unknown kind or an unsafe name.
 
-    `recipe` is the training recipe, or the protocol of a latency measurement. `seed` is the random seed,
-    or the round of a latency measurement.
+    `recipe` is the training recipe, or the protocol of a latency measurement; of a deployment it is
+    `name_deployment` of the recipe and the mode. `seed` is the random seed, or the round of a latency
+    measurement.
     """
 
     kind: str
@@ -160,8 +174,10 @@ class StudyPaths:
         return self.logs / "weights" / f"{hub}.log"
 
     def weights(self, job: Job) -> Path:
-        """Final weights, which are kept only if a fine-tuning starts from them."""
-        name = f"seed-{job.seed}.safetensors"
+        """Final weights of a training or fine-tuning."""
+        # Both can have one recipe on one dataset.
+        kind = "finetune-" if job.kind == "finetune" else ""
+        name = f"{kind}seed-{job.seed}.safetensors"
         return self.root / "weights" / job.dataset / job.recipe / job.variant / name
 
     def checkpoint(self, spec_digest: str, seed: int) -> Path:

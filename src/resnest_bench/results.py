@@ -21,6 +21,7 @@ from resnest_bench.claims.tables import claim_tables
 from resnest_bench.claims.verdicts import claim_jobs
 from resnest_bench.comparisons.accuracies import ACCURACY_COLUMNS
 from resnest_bench.comparisons.datasets import RANK_COLUMNS, DatasetComparison, compare_datasets
+from resnest_bench.comparisons.deployment import deployment_jobs, deployment_table
 from resnest_bench.comparisons.differences import (
     DIFFERENCE_COLUMNS,
     Differences,
@@ -314,6 +315,15 @@ class StudyResults(StudyTables):
         """One row per claim, and one row per hypothesis of a claim."""
         job_outcomes = self.read_outcomes(claim_jobs(self.spec))
         return claim_tables(self.spec, self.runs, self.cells, job_outcomes)
+
+    @cached_property
+    def deployment(self) -> pd.DataFrame:
+        """One row per deployed variant and mode: accuracy against eager mode, latency, size.
+
+        Columns: `deployment_table`. Empty for a study without a deploy block.
+        """
+        job_outcomes = self.read_outcomes(deployment_jobs(self.spec))
+        return deployment_table(self.spec, self.runs, self.cells, job_outcomes)
 
     @cached_property
     def _predicted(self) -> dict[Trainings, ClassPredictions]:

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from resnest_bench.comparisons.device_ranking import DeviceRankings, compare_devices
 from resnest_bench.comparisons.differences import difference_jobs, find_trainings
 from resnest_bench.comparisons.factors import factor_table
 from resnest_bench.comparisons.variance import components_table, seeds_or_images_table
@@ -17,6 +18,7 @@ from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.tables.distillation import distillation_table
 from resnest_bench.tables.noise import noise_table
 from resnest_bench.tables.paper_comparison import paper_table
+from resnest_bench.tables.roofline import roofline_table
 from resnest_bench.tables.selection import list_experiments
 from resnest_bench.tables.stability import add_seed_flags, stability_table
 from resnest_bench.tables.variants import (
@@ -140,6 +142,16 @@ class StudyTables:
     def noise(self) -> pd.DataFrame:
         """The noise floor of latencies by device and protocol: how much one network's latency varies."""
         return noise_table(self.runs)
+
+    @cached_property
+    def device_rankings(self) -> DeviceRankings:
+        """The networks ranked by latency on each two devices that have measured them; may be empty."""
+        return compare_devices(self.spec, self.runs, self.cells)
+
+    @cached_property
+    def roofline(self) -> pd.DataFrame:
+        """What each latency is bound by: arithmetic, memory or overhead; empty without ceilings."""
+        return roofline_table(self.runs, self.cells)
 
     @cached_property
     def factors(self) -> pd.DataFrame:

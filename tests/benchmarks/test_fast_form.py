@@ -5,7 +5,7 @@ import torch
 from timm.layers import SplitAttn
 
 from resnest_bench.models import build_model
-from resnest_bench.models.fast import CentreTapConv2d, OnePassSplitAttn
+from resnest_bench.models.fast import MatrixConv2d, OnePassSplitAttn
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_the_forms_add_up(fast_form, benchmark_module):
         last = copied.layer1[0].conv2.conv.weight.is_contiguous(memory_format=torch.channels_last)
         kinds[form] = (
             last,
-            CentreTapConv2d in types,
+            MatrixConv2d in types,
             OnePassSplitAttn in types,
             SplitAttn in types,
         )

@@ -30,6 +30,7 @@ PAGES = {
     "ablation": "Ablation",
     "training": "Training",
     "latency": "Latency",
+    "devices": "Devices",
     "transfer": "Transfer",
     "paper": "Paper and ours",
     "coverage": "Coverage and provenance",

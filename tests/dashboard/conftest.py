@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from support import records_factory
+from support.apptest import skip_component_scan
 from support.claims_study import SOME_CLAIMS
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +19,7 @@ def results(tmp_path, monkeypatch):
     # `streamlit run` puts the script's folder on the path; AppTest does not.
     monkeypatch.syspath_prepend(str(ROOT / "dashboard"))
     monkeypatch.setenv("RESNEST_BENCH_RESULTS", str(tmp_path / "results"))
+    skip_component_scan(monkeypatch)
     # Tests change files faster than people do.
     monkeypatch.setattr("data.FRESH_SECONDS", -1.0)
     st.cache_resource.clear()

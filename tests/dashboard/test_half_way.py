@@ -20,11 +20,13 @@ PAGES = [
         for page in (
             "tradeoff",
             "differences",
+            "compare",
             "classes",
             "claims",
             "ablation",
             "training",
             "latency",
+            "devices",
             "transfer",
             "paper",
             "coverage",

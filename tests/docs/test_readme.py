@@ -15,7 +15,6 @@ import yaml
 
 from resnest_bench.cli.init import write_study
 from support.documents import ROOT, fences, inline_commands, shell_lines
-from support.warm import warm_command
 
 PAGES = [ROOT / name for name in ("README.md", "docs/studies.md", "docs/output.md")]
 CLI, STUDY = "tests/processes/test_commands.py", "tests/workflow/test_study.py"
@@ -42,6 +41,7 @@ RUN_BY = {
     "resnest-bench tables --study results/<study>/study.json": f"{STUDY}::test_tables_from_whatever_is_there",
     "resnest-bench export results/<study>": f"{CLI}::test_export_writes_one_file_and_says_which",
     "resnest-bench track results/mine --to wandb": "tests/unit/cli/test_track.py::test_wandb_offline",
+    "resnest-bench predict mine NETWORK images/": "tests/unit/usage/test_predict.py::test_a_folder_becomes_a_csv",
     "resnest-bench doctor": f"{CLI}::test_doctor_says_what_to_do",
     "resnest-bench describe": f"{CLI}::test_describe_as_a_table_says_what_is_counted",
     "snakemake --cores 1 --report report.html": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
@@ -88,7 +88,7 @@ def command_of_make(target):
 
 
 @pytest.mark.slow
-def test_the_demo(tmp_path, tmp_path_factory):
+def test_the_demo(tmp_path, warm):
     """`make demo`'s command on two of its networks, with one seed, one epoch and one round each.
 
     The command starts as it does for a user, and its jobs from a process that has imported torch.
@@ -101,16 +101,15 @@ def test_the_demo(tmp_path, tmp_path_factory):
     config.write_text(yaml.safe_dump(shortened(yaml.safe_load(config.read_text()))))
     words = words.replace("config/demo/config.yaml", "config/config.yaml").split()
     bin_folder = Path(sys.executable).parent
-    with warm_command(tmp_path_factory.mktemp("warm")) as warm:
-        path = f"{warm}:{bin_folder}:{os.environ['PATH']}"
-        done = subprocess.run(
-            [bin_folder / "resnest-bench", *words],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            env=dict(os.environ, PATH=path, OMP_NUM_THREADS="1"),
-        )
+    path = f"{warm}:{bin_folder}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [bin_folder / "resnest-bench", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env=dict(os.environ, PATH=path, OMP_NUM_THREADS="1"),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     for heading in ("## Ablation", "## Accuracy against latency", "## Claims"):
         assert heading in done.stdout

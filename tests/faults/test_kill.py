@@ -18,7 +18,7 @@ from support.faults_study import TABLES, TRAIN, read_records, write_config
 from support.jobs import wait_for
 from support.records_factory import make_study, write_study
 
-KILLS = 30
+KILLS = 12
 
 
 def check_nothing_half(results):
@@ -92,7 +92,7 @@ def test_tables_killed_at_random_are_the_old_or_the_new_ones(jobs, tmp_path):
         assert found.keys() == new.keys()
         assert all(found[name] in (old[name], new[name]) for name in found)
         seen.add(sum(found[name] == new[name] for name in found))
-        if index % 5 == 0:
+        if index % 4 == 0:
             jobs.run(*TABLES, folder=tmp_path)
             assert list_files(paths.tables) == new
     assert len(seen) > 1, "all kills came before the first table or after the last"

@@ -25,15 +25,16 @@ HOSTILE = "a b'c $(touch x)"
 
 @pytest.fixture
 def start(source):
-    def start_with(folder, config, *more):
-        return snakemake(source, folder, config, *more)
+    def start_with(folder, config, *more, jobs=None):
+        return snakemake(source, folder, config, *more, jobs=jobs)
 
     return start_with
 
 
-def snakemake(source, folder, config, *more):
-    """The README's command, the leader of a session of its own."""
+def snakemake(source, folder, config, *more, jobs=None):
+    """The README's command, the leader of a session of its own. Its jobs are the commands in `jobs`."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{jobs}:{path}" if jobs else path
     environ = dict(os.environ, PATH=path, PYTHONPATH=str(source), OMP_NUM_THREADS="1")
     command = [
         "snakemake",
@@ -72,8 +73,8 @@ def wait_until(true, process):
         time.sleep(0.01)
 
 
-def test_two_at_once_in_a_folder_whose_name_is_a_command(start, tmp_path):
-    """Every rule runs there; of two `snakemake` the second is told, and changes nothing."""
+def test_two_at_once_in_a_folder_whose_name_is_a_command(start, warm, tmp_path):
+    """Every rule runs there, whatever starts its job; of two `snakemake` the second is told, and changes nothing."""
     folder = tmp_path / HOSTILE
     data = folder / 'data "of" mine; touch y'
     config = copy.deepcopy(CONFIG) | {"seeds": [0], "data_dir": str(data)}
@@ -94,7 +95,7 @@ def test_two_at_once_in_a_folder_whose_name_is_a_command(start, tmp_path):
     file = folder / "my config's $(touch z).yaml"
     file.write_text(yaml.safe_dump(config))
 
-    first = start(folder, file)
+    first = start(folder, file, jobs=warm)
     wait_until(lambda: any((folder / ".snakemake/locks").glob("*")), first)
     second = finished(start(folder, file), code=1)
     assert "--unlock" in second

@@ -9,6 +9,7 @@ import streamlit as st
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
+from support.apptest import skip_component_scan
 from support.claims_study import SOME_CLAIMS
 from support.fuzzing import TEXTS, fuzzed
 from support.records_factory import make_study, write_study
@@ -130,6 +131,7 @@ def results(tmp_path_factory):
     write_study(study, study.paths(folder))
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "dashboard"))
+        skip_component_scan(patch)
         patch.setenv("RESNEST_BENCH_RESULTS", str(folder))
         st.cache_resource.clear()
         st.cache_data.clear()

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from resnest_bench.cli.app import app
 from support.records_factory import make_study, write_study
-from support.warm import warm_command
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).parent / "resnest-bench"
@@ -36,21 +35,19 @@ SUBCOMMANDS = [
 
 
 def run(*args, cwd=ROOT, command=None):
-    command = command or warm[0]
+    command = command or started[0]
     return subprocess.run(
         [command, *map(str, args)], cwd=cwd, capture_output=True, text=True, timeout=300
     )
 
 
-warm: list[Path] = []
+started: list[Path] = []
 
 
-@pytest.fixture(scope="module", autouse=True)
-def start_warm(tmp_path_factory):
+@pytest.fixture(autouse=True)
+def start_warm(warm):
     """Forks of a process that has imported torch: a start takes tenths of a second."""
-    with warm_command(tmp_path_factory.mktemp("warm")) as folder:
-        warm[:] = [folder / "resnest-bench"]
-        yield
+    started[:] = [warm / "resnest-bench"]
 
 
 @pytest.fixture

@@ -38,9 +38,12 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_hub() -> Iterator[http.server.ThreadingHTTPServer]:
-    """The hub, until the block ends. `asked` lists what was downloaded, `heads` every question."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+def serve_hub(port: int = 0) -> Iterator[http.server.ThreadingHTTPServer]:
+    """The hub, until the block ends. `asked` lists what was downloaded, `heads` every question.
+
+    At `port` of this machine; 0 is any that is free.
+    """
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Hub)
     server.address = f"http://127.0.0.1:{server.server_address[1]}"
     server.asked, server.heads = [], []
     server.content = save(timm.create_model(MODEL).state_dict())

@@ -4,6 +4,7 @@ One line of JSON on standard input is a request, one line on standard output its
 computes anything itself, so that no thread is lost by forking.
 """
 
+import gc
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.preload import preload
 
 preload()
+gc.freeze()
 
 
 def start(arguments: list[str], folder: str, output: str, inject: str | None) -> int:

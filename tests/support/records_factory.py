@@ -235,6 +235,16 @@ def make_latency_record(
         "num_macs": 5_000_000,
         "num_activations": 40_000,
         "uncounted_operators": {"aten::relu": 3},
+        "num_operators": 20,
+        "ceilings": [
+            {
+                "runtime": "torch",
+                "precision": "fp32",
+                "flops_per_second": 2e10,
+                "bytes_per_second": 4e9,
+                "operator_ms": 0.01,
+            }
+        ],
         "build_ms": 10.0,
         "cold_start_ms": 80.0,
         "first_call_ms": 60.0,

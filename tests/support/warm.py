@@ -1,4 +1,4 @@
-"""`resnest-bench` from a process that has imported everything: a job of a test's workflow starts at once.
+"""`resnest-bench` and `snakemake` from a process that has imported everything: both start at once.
 
 A workflow starts a process for each job, and each imports torch: seconds, for a job of tenths. Here one
 server imports it, and forks for each command. The command sees the caller's arguments, folder,
@@ -6,6 +6,7 @@ environment, standard streams and signals. What a start itself does is for the o
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -17,6 +18,8 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import psutil
 
 # Without site-packages a Python starts in hundredths of a second.
 CLIENT = """#!{python} -IS
@@ -38,36 +41,59 @@ sys.exit(code)
 """
 
 
+# A test that ends a whole session with a signal needs the real one: a fork is of the server's session.
+SNAKEMAKE = Path("starts") / "snakemake"
+
+
 @contextlib.contextmanager
-def warm_command(folder: Path, **variables: str) -> Iterator[Path]:
+def warm_command(folder: Path, *, package: bool = True, **variables: str) -> Iterator[Path]:
     """A folder for the front of PATH, whose `resnest-bench` is a fork of a warm process.
 
-    `variables` are added to its environment when it starts.
+    So is its `starts/snakemake`, which nobody finds on the PATH. Without `package` there is only that,
+    in a process that has not imported resnest_bench. `variables` are added to the server's environment.
     """
-    place = folder / "socket"
-    client = folder / "resnest-bench"
-    client.write_text(CLIENT.format(python=sys.executable, socket=str(place)))
-    client.chmod(client.stat().st_mode | stat.S_IXUSR)
-    environ = dict(os.environ, OMP_NUM_THREADS="1", **variables)
-    server = subprocess.Popen([sys.executable, __file__, str(place)], env=environ)
+    server = start_server(folder, os.getpid(), package=package, **variables)
     try:
-        while not place.exists():
-            assert server.poll() is None, "the server died"
-            time.sleep(0.05)
         yield folder
     finally:
         server.kill()
         server.wait()
 
 
-def serve(place: str) -> None:
-    """Fork for each connection to the socket `place`; its child runs the command."""
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-    from support.preload import preload
+def start_server(
+    folder: Path, owner: int, *, package: bool = True, **variables: str
+) -> subprocess.Popen:
+    """As `warm_command`, until the process `owner` ends."""
+    place = folder / "socket"
+    clients = [folder / SNAKEMAKE, *([folder / "resnest-bench"] if package else [])]
+    for client in clients:
+        client.parent.mkdir(exist_ok=True)
+        client.write_text(CLIENT.format(python=sys.executable, socket=str(place)))
+        client.chmod(client.stat().st_mode | stat.S_IXUSR)
+    environ = dict(os.environ, OMP_NUM_THREADS="1", **variables)
+    more = ["package"] if package else []
+    command = [sys.executable, __file__, str(place), str(owner), *more]
+    server = subprocess.Popen(command, env=environ)
+    while not place.exists():
+        assert server.poll() is None, "the server died"
+        time.sleep(0.05)
+    return server
 
-    preload()
-    for name in ("altair", "resnest_bench.charts", "resnest_bench.export"):
+
+def serve(place: str, owner: int, package: bool) -> None:
+    """Fork for each connection to the socket `place`; its child runs the command."""
+    for name in ("snakemake.cli", "snakemake.executors.local", "snakemake.report"):
         importlib.import_module(name)
+    if package:
+        sys.path.insert(0, str(Path(__file__).parents[1]))
+        from support.preload import preload
+
+        preload()
+        for name in ("altair", "resnest_bench.charts", "resnest_bench.export"):
+            importlib.import_module(name)
+    # What is there now is not looked through again by each child's collections of garbage.
+    gc.collect()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
         # Who finds the socket may connect at once.
@@ -75,9 +101,8 @@ def serve(place: str) -> None:
         listener.listen(64)
         os.rename(f"{place}.new", place)
         # Tests that were killed can't end it.
-        parent = os.getppid()
-        listener.settimeout(5)
-        while os.getppid() == parent:
+        listener.settimeout(1)
+        while psutil.pid_exists(owner):
             try:
                 link, _ = listener.accept()
             except TimeoutError:
@@ -117,7 +142,10 @@ def run(argv: list[str], cwd: str, environ: dict[str, str], group: int, fds: lis
         os.environ.clear()
         os.environ.update(environ)
         sys.argv = argv
-        from resnest_bench.cli import main
+        if Path(argv[0]).name == "snakemake":
+            from snakemake.cli import main
+        else:
+            from resnest_bench.cli import main
 
         main()
         code = 0
@@ -135,4 +163,4 @@ def run(argv: list[str], cwd: str, environ: dict[str, str], group: int, fds: lis
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[2]), package="package" in sys.argv[3:])

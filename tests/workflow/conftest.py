@@ -1,5 +1,6 @@
 """Runs the real workflow, in a folder of its own, on a study that takes seconds."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.warm import warm_command
+from support.sharing import shared
+from support.warm import SNAKEMAKE
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,7 +82,8 @@ class Workflow:
         self.warm = warm
         self.results = folder / "results" / "tiny"
         self.config = yaml.safe_load(yaml.safe_dump(TINY))
-        self.source: Path | None = None  # another copy of src/, for tests that edit the code
+        # Another copy of src/, for tests that edit the code: `warm` must have imported it.
+        self.source: Path | None = None
 
     def write(self) -> None:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config))
@@ -106,9 +109,12 @@ class Workflow:
     @property
     def path(self) -> str:
         own = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        return own if self.source else f"{self.warm}:{own}"
+        return f"{self.warm}:{own}"
 
     def command(self, *command, code: int | None = 0) -> subprocess.CompletedProcess:
+        """A command in this folder. Snakemake too is a fork of a warm process."""
+        if command[0] == "snakemake":
+            command = (self.warm / SNAKEMAKE, *command[1:])
         # Two threads on a busy machine wait for each other; one is as fast on networks this small.
         environ = dict(os.environ, PATH=self.path, OMP_NUM_THREADS="1")
         if self.source:
@@ -131,17 +137,16 @@ class Workflow:
 
 
 @pytest.fixture(scope="session")
-def warm(tmp_path_factory):
-    """For the front of PATH: jobs that need not import torch each."""
-    with warm_command(tmp_path_factory.mktemp("warm")) as folder:
-        yield folder
-
-
-@pytest.fixture(scope="session")
 def finished(tmp_path_factory, warm):
     """The tiny study, run once; tests copy it."""
-    workflow = Workflow(tmp_path_factory.mktemp("finished"), warm)
-    workflow.output = workflow.run()
+
+    def make(folder):
+        done = Workflow(folder, warm).run()
+        (folder / "output.json").write_text(json.dumps([done.stdout, done.stderr]))
+
+    workflow = Workflow(shared(tmp_path_factory, "finished", make), warm)
+    output, errors = json.loads((workflow.folder / "output.json").read_text())
+    workflow.output = subprocess.CompletedProcess([], 0, output, errors)
     return workflow
 
 

@@ -75,8 +75,8 @@ def test_a_user_reads_a_line_for_each_job_and_no_rule_bodies(finished):
 
 
 @pytest.mark.parametrize("option", ["--verbose", "--logger-resnest-bench-style=snakemake"])
-def test_snakemakes_own_log_is_an_option(finished, option):
-    done = finished.run("--force", "figures", option, code=None)
+def test_snakemakes_own_log_is_an_option(workflow, option):
+    done = workflow.run("--force", "figures", option, code=None)
     assert "rule figures:" in done.stderr
 
 

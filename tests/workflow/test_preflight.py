@@ -1,7 +1,7 @@
 """What comes from the internet comes before any job, and by no job. The internet is a local server."""
 
 import hashlib
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,23 +9,43 @@ import pytest
 from resnest_bench import records
 from resnest_bench.paths import Job, StudyPaths
 from support.hub import FILE, MODEL, NAME, address_of_nobody, serve_hub
+from support.warm import warm_command
 
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def address():
+    """Where the hub of each test is. Where it has none, nobody listens there."""
+    return address_of_nobody()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("hub") / "cache"
+
+
+@pytest.fixture(scope="module")
+def downloading(address, cache, tmp_path_factory):
+    """A warm process with that hub: huggingface_hub reads its variables when it is imported."""
+    variables = {"HF_ENDPOINT": address, "HF_HOME": str(cache)}
+    with warm_command(tmp_path_factory.mktemp("warm"), **variables) as folder:
+        yield folder
+
+
 @pytest.fixture
-def hub(tmp_path, monkeypatch):
-    with serve_hub() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.address)
-        monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+def hub(address):
+    with serve_hub(int(address.rpartition(":")[2])) as server:
         yield server
 
 
 @pytest.fixture
-def tuned(fresh):
+def tuned(fresh, address, cache, downloading, monkeypatch):
     """The tiny study, with a fine-tuning from weights of the hub."""
-    # huggingface_hub reads HF_ENDPOINT when it is imported: a warm process has another hub.
-    fresh.warm = Path(sys.executable).parent
+    shutil.rmtree(cache, ignore_errors=True)
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    monkeypatch.setenv("HF_HOME", str(cache))
+    fresh.warm = downloading
     fresh.config["variants"].append({"name": "C", "family": "timm", "model": MODEL})
     fresh.config["finetune"][0]["weights"] = {"C": {"hub": NAME}}
     fresh.config |= {"latency": [], "tables": {}, "claims": [], "seeds": [0]}
@@ -70,11 +90,9 @@ def test_a_hub_without_the_file_stops_nothing_but_its_fine_tuning(tuned, hub):
     assert output.index(f"FAILED fetch {NAME}") < output.index("start  train A on low")
 
 
-def test_a_hub_out_of_reach_stops_nothing_but_its_fine_tuning(tuned, hub, monkeypatch):
-    nobody = address_of_nobody()
-    monkeypatch.setenv("HF_ENDPOINT", nobody)
+def test_a_hub_out_of_reach_stops_nothing_but_its_fine_tuning(tuned, address):
     check_all_but_the_fine_tuning(
-        tuned, NAME, nobody, "file:", "resnest-bench weights", "data/weights"
+        tuned, NAME, address, "file:", "resnest-bench weights", "data/weights"
     )
 
 

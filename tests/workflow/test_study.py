@@ -10,6 +10,7 @@ import pytest
 
 from resnest_bench import records
 from resnest_bench.specs import load_study
+from support.warm import warm_command
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -97,13 +98,21 @@ def test_editing_a_source_reruns_its_fine_tuning(workflow):
     assert jobs_planned(workflow) == {"train B", "latency B", "finetune B", "tables", "figures"}
 
 
-@pytest.fixture
-def edited(workflow):
-    """A workflow whose training code has changed since its records were made."""
-    workflow.source = workflow.folder / "src"
-    shutil.copytree(ROOT / "src", workflow.source)
-    file = workflow.source / "resnest_bench/training/schedules.py"
+@pytest.fixture(scope="module")
+def new_code(tmp_path_factory):
+    """(a copy of src/ whose training code has changed, commands that run it)."""
+    folder = tmp_path_factory.mktemp("new")
+    source = shutil.copytree(ROOT / "src", folder / "src")
+    file = source / "resnest_bench/training/schedules.py"
     file.write_text(file.read_text() + "\n\nNEW_CODE = 1\n")
+    with warm_command(folder, PYTHONPATH=str(source)) as warm:
+        yield source, warm
+
+
+@pytest.fixture
+def edited(workflow, new_code):
+    """A workflow whose training code has changed since its records were made."""
+    workflow.source, workflow.warm = new_code
     return workflow
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from support.warm import SNAKEMAKE, warm_command
+
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 # The package is installed as a folder on the path: without that folder it is not there.
@@ -18,25 +20,33 @@ STUDIES = [
 ]
 
 
-@pytest.fixture
-def without(tmp_path):
-    """Run snakemake in a copy of what the catalogue clones, without the package or with it."""
+@pytest.fixture(scope="module")
+def hidden(tmp_path_factory):
+    """For PYTHONPATH: a Python that starts with it has no resnest_bench."""
+    folder = tmp_path_factory.mktemp("hidden")
+    (folder / "sitecustomize.py").write_text(HIDE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A copy of what the catalogue clones."""
+    folder = tmp_path_factory.mktemp("clone")
     for name in ("workflow", "config", "environment.yml"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, tmp_path / name)
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    (hidden / "sitecustomize.py").write_text(HIDE)
+        copy(ROOT / name, folder / name)
+    return folder
 
-    def run(*words, package=False):
+
+def starts(warm, **variables):
+    """Run snakemake in a folder, each time a fork of a process that has imported it."""
+
+    def run(folder, *words):
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        environ = dict(os.environ, PATH=path)
-        if not package:
-            environ["PYTHONPATH"] = str(hidden)
         return subprocess.run(
-            ["snakemake", *words],
-            cwd=tmp_path,
-            env=environ,
+            [warm / SNAKEMAKE, *words],
+            cwd=folder,
+            env=dict(os.environ, PATH=path, **variables),
             capture_output=True,
             text=True,
             timeout=300,
@@ -45,11 +55,23 @@ def without(tmp_path):
     return run
 
 
-def test_it_is_really_hidden(tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(HIDE)
+@pytest.fixture(scope="module")
+def without(tmp_path_factory, hidden):
+    """Snakemake without the package."""
+    variables = {"PYTHONPATH": str(hidden)}
+    with warm_command(tmp_path_factory.mktemp("without"), package=False, **variables) as folder:
+        yield starts(folder, **variables)
+
+
+@pytest.fixture
+def with_package(warm):
+    return starts(warm)
+
+
+def test_it_is_really_hidden(hidden, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", "import resnest_bench"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(hidden)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -57,8 +79,8 @@ def test_it_is_really_hidden(tmp_path):
     assert "ModuleNotFoundError" in done.stderr
 
 
-def test_it_lints(without):
-    done = without("--lint")
+def test_it_lints(without, clone):
+    done = without(clone, "--lint")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -75,17 +97,17 @@ def edges(graph):
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_its_graph_is_that_of_the_package(without, study):
+def test_its_graph_is_that_of_the_package(without, with_package, clone, study):
     command = ("--rulegraph", "mermaid-js", "--configfile", f"{study}/config.yaml")
-    alone, ours = without(*command), without(*command, package=True)
+    alone, ours = without(clone, *command), with_package(clone, *command)
     assert alone.returncode == 0, alone.stderr
     assert edges(alone.stdout) == edges(ours.stdout)
     assert ("tables", "figures") in edges(alone.stdout)
 
 
-def test_a_run_says_how_to_install_before_any_rule(without, tmp_path):
-    done = without("--cores", "1")
+def test_a_run_says_how_to_install_before_any_rule(without, clone):
+    done = without(clone, "--cores", "1")
     assert done.returncode != 0
     assert "make env" in done.stdout + done.stderr
-    assert not (tmp_path / "data").exists()
-    assert not (tmp_path / "results").exists()
+    assert not (clone / "data").exists()
+    assert not (clone / "results").exists()

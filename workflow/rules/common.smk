@@ -79,7 +79,13 @@ def match_any(names):
 
 wildcard_constraints:
     dataset=match_any(STUDY.own_datasets),
-    recipe=match_any({*STUDY.all_recipes, *STUDY.all_protocols}),
+    recipe=match_any(
+        {
+            *STUDY.all_recipes,
+            *STUDY.all_protocols,
+            *(job.recipe for job in STUDY.own_jobs() if job.kind == "deploy"),
+        }
+    ),
     variant=match_any(variant.name for variant in STUDY.own_variants),
     hub=match_any(HUB_NAMES),
     digest="[0-9a-f]{12}",
@@ -220,6 +226,12 @@ def finetune_sources(wildcards):
         STUDY.source_job(make_job("finetune", wildcards, seed)) for seed in STUDY.seeds
     ]
     return [str(PATHS.record(source)) for source in sources if source]
+
+
+def deploy_sources(wildcards):
+    """Records of the trainings whose weights a deployment takes."""
+    jobs = [make_job("deploy", wildcards, seed) for seed in STUDY.seeds]
+    return [str(PATHS.record(STUDY.source_job(job))) for job in jobs]
 
 
 def teachers(wildcards):

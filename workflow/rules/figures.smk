@@ -8,6 +8,7 @@ FIGURES = [
     *(["training_curves"] if STUDY.train or STUDY.finetune else []),
     *(["confusion"] if STUDY.trained or STUDY.finetune else []),
     *(["latency_distribution"] if STUDY.timed else []),
+    *(["deployment"] if STUDY.deploy and STUDY.timed else []),
     *(["transfer"] if STUDY.finetune else []),
     *(["distillation"] if any(STUDY.teacher_job(job) for job in STUDY.jobs()) else []),
 ]
@@ -37,7 +38,7 @@ rule figures:
         spec=STUDY.digest,
         code=[
             code_digest(kind)
-            for kind in ("figures", "tables", "train", "finetune", "latency")
+            for kind in ("figures", "tables", "train", "finetune", "latency", "deploy")
         ],
     shell:
         "resnest-bench figures --study {params.study:q} > {log:q} 2>&1"

@@ -49,7 +49,7 @@ class StudyPaths:
 
 
 def find_block(entry):
-    """A block of train, latency or finetune, with what the config may leave out."""
+    """A block of train, latency, finetune or deploy, with what the config may leave out."""
     block = {
         "kind": "train",
         "variants": "all",
@@ -58,6 +58,7 @@ def find_block(entry):
         "weights": {},
         **entry,
     }
+    block.setdefault("modes", ["onnxruntime", "onnxruntime-int8"])
     block.setdefault("recipes", ["paper_finetune", "head_only", "from_scratch"])
     nothing = {"hub": None, "train": None, "file": None}
     block["weights"] = {
@@ -93,6 +94,7 @@ class StandInStudy:
         self.train = list(map(find_block, config.get("train", [])))
         self.latency = list(map(find_block, config.get("latency", [])))
         self.finetune = list(map(find_block, config.get("finetune", [])))
+        self.deploy = list(map(find_block, config.get("deploy", [])))
         imported = list(map(find_block, read_list(config.get("imported", []))))
         kinds = {kind: [b for b in imported if b.kind == kind] for kind in KINDS}
         self.trained = self.train + kinds["train"]
@@ -148,6 +150,13 @@ class StandInStudy:
                 for name in block.weights
                 for seed in self.seeds
             ),
+            *(
+                Job("deploy", block.dataset, f"{block.recipe}+{mode}", name, seed)
+                for block in self.deploy
+                for mode in dict.fromkeys(["eager", *block.modes])
+                for name in self.names_in(block)
+                for seed in self.seeds
+            ),
         ]
 
     def weights(self, job):
@@ -157,6 +166,9 @@ class StandInStudy:
                 return block.weights.get(job.variant)
 
     def source_job(self, job):
+        if job.kind == "deploy":
+            recipe = job.recipe.rpartition("+")[0]
+            return Job("train", job.dataset, recipe, job.variant, job.seed)
         weights = self.weights(job)
         if weights and weights.train:
             return Job("train", *weights.train.split("/"), job.variant, job.seed)
@@ -167,7 +179,7 @@ class StandInStudy:
             teacher = SimpleNamespace(**asked)
             return Job("train", *teacher.train.split("/"), teacher.variant, job.seed)
 
-    def keeps_weights(self, job):
+    def requires_weights(self, job):
         return False
 
 

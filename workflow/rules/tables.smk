@@ -41,6 +41,9 @@ rule tables:
     params:
         study=STUDY_FILE,
         spec=STUDY.digest,
-        code=[code_digest(kind) for kind in ("tables", "train", "finetune", "latency")],
+        code=[
+            code_digest(kind)
+            for kind in ("tables", "train", "finetune", "latency", "deploy")
+        ],
     shell:
         "resnest-bench tables --study {params.study:q} > {log:q} 2>&1"

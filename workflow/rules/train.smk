@@ -21,7 +21,7 @@ rule train:
         runtime=720,
     params:
         study=STUDY_FILE,
-        keep=lambda wildcards: STUDY.keeps_weights(make_job("train", wildcards)),
+        keep=lambda wildcards: STUDY.requires_weights(make_job("train", wildcards)),
     shell:
         logged(
             "resnest-bench train --study {params.study:q} --dataset {wildcards.dataset:q} --recipe {wildcards.recipe:q}"

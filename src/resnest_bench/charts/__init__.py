@@ -7,11 +7,14 @@ from resnest_bench.charts.coverage import coverage_chart
 from resnest_bench.charts.curves import field_title, training_curves_chart, training_curves_panels
 from resnest_bench.charts.data_labels import headline_label, trained_label
 from resnest_bench.charts.datasets import profile_chart, ranks_chart
+from resnest_bench.charts.deployment import deployment_chart
+from resnest_bench.charts.device_ranking import device_ranking_chart
 from resnest_bench.charts.differences import effects_chart, pairs_chart
 from resnest_bench.charts.distillation import distillation_chart
 from resnest_bench.charts.drift import drift_chart
 from resnest_bench.charts.factors import TITLES as FACTOR_TITLES
 from resnest_bench.charts.factors import factor_chart
+from resnest_bench.charts.fastest import fastest_chart
 from resnest_bench.charts.figures import make_figures, render_png, render_svg, write_figures
 from resnest_bench.charts.forest import claim_forests
 from resnest_bench.charts.head_to_head import (
@@ -25,6 +28,7 @@ from resnest_bench.charts.latency import latency_distribution_chart, latency_dis
 from resnest_bench.charts.modes import modes_chart
 from resnest_bench.charts.paper import paper_chart
 from resnest_bench.charts.plane_axes import shared_domains
+from resnest_bench.charts.roofline import roofline_chart
 from resnest_bench.charts.startup import startup_chart
 from resnest_bench.charts.style import no_data_chart, split_title, themed
 from resnest_bench.charts.sweep import SWEEP_FIELDS, batch_sweep_chart
@@ -43,10 +47,13 @@ __all__ = [
     "class_differences_chart",
     "confusion_chart",
     "coverage_chart",
+    "deployment_chart",
+    "device_ranking_chart",
     "distillation_chart",
     "drift_chart",
     "effects_chart",
     "factor_chart",
+    "fastest_chart",
     "field_title",
     "gaps_chart",
     "headline_label",
@@ -64,6 +71,7 @@ __all__ = [
     "ranks_chart",
     "render_png",
     "render_svg",
+    "roofline_chart",
     "seeds_chart",
     "shared_domains",
     "split_title",

@@ -78,7 +78,8 @@ def _triangle_chart(pairs: pd.DataFrame, standings: pd.DataFrame | None) -> alt.
     x = alt.X("better:N", sort=order, scale=names, title=None, axis=x_axis)
     y_axis = alt.Axis(labelLimit=0, grid=False)
     y = alt.Y("worse:N", sort=order, scale=names, title=None, axis=y_axis)
-    significant = alt.datum.verdict == ABOVE
+    # The best first: a significant pair is the other way round only if common seeds alone say so.
+    significant = (alt.datum.verdict == ABOVE) | (alt.datum.verdict == BELOW)
     tooltip = [
         alt.Tooltip("better:N", title="network"),
         alt.Tooltip("worse:N", title="minus"),
@@ -146,7 +147,9 @@ def _triangle_chart(pairs: pd.DataFrame, standings: pd.DataFrame | None) -> alt.
 def _mark_colour() -> Any:
     """Dark on the fill of a significant cell, and grey where it is legible on both pages."""
     return (
-        alt.when(alt.datum.verdict == ABOVE).then(alt.value(CELL_TEXT)).otherwise(alt.value(GREY))
+        alt.when((alt.datum.verdict == ABOVE) | (alt.datum.verdict == BELOW))
+        .then(alt.value(CELL_TEXT))
+        .otherwise(alt.value(GREY))
     )
 
 

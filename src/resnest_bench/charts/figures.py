@@ -11,6 +11,7 @@ from resnest_bench.charts.ablation import ablation_chart
 from resnest_bench.charts.classes import confusion_chart
 from resnest_bench.charts.curves import training_curves_chart
 from resnest_bench.charts.data_labels import headline_label
+from resnest_bench.charts.deployment import deployment_chart
 from resnest_bench.charts.distillation import distillation_chart
 from resnest_bench.charts.latency import latency_distribution_chart
 from resnest_bench.charts.tradeoff import tradeoff_chart
@@ -40,6 +41,7 @@ def make_figures(
         ),
         "confusion": lambda: _confusion(results),
         "latency_distribution": lambda: latency_distribution_chart(results.samples()),
+        "deployment": lambda: deployment_chart(results.deployment, results.spec.variant_names),
         "transfer": lambda: transfer_chart(results.transfer),
         "distillation": lambda: distillation_chart(results.distillation),
     }
@@ -74,6 +76,7 @@ def _possible(study: StudySpec) -> list[str]:
         "training_curves": study.train or study.finetune,
         "confusion": study.trained or study.finetune,
         "latency_distribution": study.timed,
+        "deployment": study.deploy and study.timed,
         "transfer": study.finetune,
         "distillation": any(study.teacher_job(job) for job in study.jobs()),
     }

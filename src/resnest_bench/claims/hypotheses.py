@@ -18,11 +18,13 @@ from resnest_bench.formats import format_significant
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import (
     AtEqualTest,
+    ClaimMetric,
     ClaimTest,
     EquivalentTest,
     GreaterTest,
     MonotoneTest,
     OrderedTest,
+    SavesTest,
     Side,
     WithinTest,
 )
@@ -42,12 +44,20 @@ ALIKE = "every {} has the same value, so the spread is unknown"
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """The first variant (minus the second, if there is one) is between `low` and `high`."""
+    """The first variant (minus the second, if there is one) is between `low` and `high`.
+
+    `metric` is given where the hypotheses of a claim are about different ones.
+    """
 
     text: str
     variants: tuple[Side, ...]
     low: float = 0.0
     high: float = math.inf
+    metric: ClaimMetric | None = None
+
+    def narrow(self, test: ClaimTest) -> ClaimTest:
+        """The claim's test about the metric of this hypothesis."""
+        return test if self.metric is None else test.model_copy(update={"metric": self.metric})
 
 
 @dataclass(frozen=True)
@@ -92,11 +102,22 @@ def _list_hypotheses(test: ClaimTest, study: StudySpec, about: Experiments) -> I
         half = _half_band(test)
         text = f"{test.a} = {test.b} ± {_format_margin(test)}"
         yield Hypothesis(text, (test.a, test.b), -half, half)
+    elif isinstance(test, SavesTest):
+        yield from _list_savings(test)
     elif isinstance(test, WithinTest):
         half = _half_band(test)
         middle = test.value if test.metric in TRAINED_METRICS else math.log(test.value)
         text = f"{test.a} at {_format_value(test)} ± {_format_margin(test)}"
         yield Hypothesis(text, (test.a,), middle - half, middle + half)
+
+
+def _list_savings(test: SavesTest) -> Iterator[Hypothesis]:
+    """Not much worse, and much faster: latencies are logarithms, of which the ratio's is negative."""
+    sides, unit = (test.a, test.b), metric_units(test.metric)[1]
+    loss = f"{test.a} > {test.b} − {test.at_most:g} {unit}"
+    yield Hypothesis(loss, sides, -test.at_most, metric=test.metric)
+    faster = f"{test.a} at least {test.times:g} times as fast as {test.b}"
+    yield Hypothesis(faster, sides, -math.inf, -math.log(test.times), metric="latency")
 
 
 def _greater(a: Side, b: Side) -> Hypothesis:
@@ -150,7 +171,7 @@ def _test(
     hypothesis: Hypothesis, test: ClaimTest, evidence: Evidence, about: Experiments
 ) -> HypothesisTest:
     try:
-        measurement = evidence.measure(test, about, hypothesis.variants)
+        measurement = evidence.measure(hypothesis.narrow(test), about, hypothesis.variants)
         difference = _size_difference(hypothesis, test, evidence, about)
     except NotTestable as error:
         return HypothesisTest(hypothesis, reason=str(error))

@@ -148,11 +148,11 @@ def _comparison_rows(result: ClaimResult) -> list[dict[str, Any]]:
             "name": result.claim.name,
             "comparison": one.hypothesis.text,
             **dict(zip("ab", map(str, one.hypothesis.variants), strict=False)),
-            "metric": test.metric,
-            "batch_size": test.batch_size if result.timed else None,
+            "metric": (about := one.hypothesis.narrow(test)).metric,
+            "batch_size": test.batch_size if about.metric == "latency" else None,
             **claim_figure(test, one),
-            "claimed_low": shown_value(test, one.hypothesis.low),
-            "claimed_high": shown_value(test, one.hypothesis.high),
+            "claimed_low": shown_value(about, one.hypothesis.low),
+            "claimed_high": shown_value(about, one.hypothesis.high),
             **_measured_values(test, one),
             "p_for": one.p_for,
             "p_against": one.p_against,
@@ -166,7 +166,7 @@ def _comparison_rows(result: ClaimResult) -> list[dict[str, Any]]:
 
 
 def _measured_values(test: ClaimTest, hypothesis_test: HypothesisTest) -> dict[str, Any]:
-    measurement = hypothesis_test.measurement
+    test, measurement = hypothesis_test.hypothesis.narrow(test), hypothesis_test.measurement
     if measurement is None:
         return {"seeds": [], "seed_values": []}
     values = measurement.seed_values

@@ -60,6 +60,7 @@ class Plan:
         """'about 14 seeds of each network (6 to 120)', or why no number of them is enough."""
         if self.required is None:
             return self.reason
+        timed = timed or self.test.hypothesis.metric == "latency"
         word = "rounds" if timed else "seeds of each network"
         if self.required.seeds is None:
             return f"more than {MAX_SEEDS:,} {word}"

@@ -57,6 +57,7 @@ def claim_figure(test: ClaimTest, hypothesis_test: HypothesisTest | None) -> dic
     """
     if hypothesis_test is None or hypothesis_test.measurement is None:
         return {}
+    test = hypothesis_test.hypothesis.narrow(test)
     measurement = hypothesis_test.measurement
     mean = measurement.estimate.mean
     unit = claim_unit(test, hypothesis_test.hypothesis.variants)
@@ -183,7 +184,8 @@ def _describe_origin(result: ClaimResult) -> str:
     """' (CIFAR-10, 10,000 test images, 5 seeds)' or ' (3 rounds, batch size 1, on CPU NAME)'."""
     assert result.deciding_test is not None
     assert result.deciding_test.measurement is not None
-    test, measurement = result.claim.test, result.deciding_test.measurement
+    measurement = result.deciding_test.measurement
+    test = result.deciding_test.hypothesis.narrow(result.claim.test)
     n = int(measurement.estimate.num_seeds)
     stale = ["stale records"] if measurement.stale else []
     if test.metric in TRAINED_METRICS:

@@ -1,4 +1,4 @@
-"""The command line (floor 6): parse, call, write. `resnest-bench --help` lists it."""
+"""The command line (floor 7): parse, call, write. `resnest-bench --help` lists it."""
 
 import sys
 

@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from resnest_bench.cli.bundle import bundle
+from resnest_bench.cli.evaluate import evaluate
+from resnest_bench.cli.export_model import export_model
 from resnest_bench.cli.import_results import import_results
 from resnest_bench.cli.logs import start_logging
 from resnest_bench.cli.options import (
@@ -24,6 +27,7 @@ from resnest_bench.cli.options import (
     ThreadsOption,
     VariantOption,
 )
+from resnest_bench.cli.predict import predict
 from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run, status
 from resnest_bench.cli.reading import DEFAULT_RESULTS, export, figures, show, tables, track
 from resnest_bench.cli.warm_client import job_variables
@@ -42,6 +46,10 @@ app = typer.Typer(
 for command in (init, run, status, dashboard):
     app.command()(command)
 app.command(name="import")(import_results)
+for deploying in (predict, evaluate):
+    app.command()(deploying)
+app.command(name="export-model")(export_model)
+app.command()(bundle)
 
 
 @app.command()
@@ -245,6 +253,26 @@ def latency(
 
     with leased_device(device) as leased:
         run_latency_job(spec, dataset, protocol, variant, leased, results, round_number)
+
+
+@app.command()
+def deploy(
+    variant: VariantOption,
+    dataset: DatasetOption,
+    recipe: Annotated[str, typer.Option(help="RECIPE+MODE, like quick+onnxruntime-int8")],
+    study: StudyOption = DEFAULT_STUDY,
+    results: ResultsOption = DEFAULT_RESULTS,
+    device: DeviceOption = "auto",
+    log: LogOption = None,
+) -> None:
+    """Evaluate one variant's trainings in one deployment mode on all test images."""
+    start_logging(log)
+    spec = load_study(study)
+    from resnest_bench.device.lease import leased_device
+    from resnest_bench.measure.deploy_jobs import run_deploy_job
+
+    with leased_device(device) as leased:
+        run_deploy_job(spec, dataset, recipe, variant, leased, results)
 
 
 for reader in (tables, figures, show, export, track):

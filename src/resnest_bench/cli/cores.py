@@ -8,7 +8,7 @@ import torch
 from resnest_bench.cli.launch import parse_cores
 from resnest_bench.cli.todo import find_renamed, list_to_do, read_outcomes
 from resnest_bench.errors import UserError
-from resnest_bench.paths import Job
+from resnest_bench.paths import TRAINING_KINDS, Job
 from resnest_bench.planning.clock import Clock
 from resnest_bench.planning.cores import (
     Choice,
@@ -48,7 +48,7 @@ def choose_for_study(study: StudySpec, results: Path, cores: int) -> Choice:
     study = study_with_looks(study, paths)
     outcomes = read_outcomes(study, paths)
     pending = list_to_do(outcomes, find_renamed(study, paths, outcomes))
-    trainings = [job for job in pending if job.kind != "latency"]
+    trainings = [job for job in pending if job.kind in TRAINING_KINDS]
     threads = find_threads(outcome.record for outcome in outcomes if outcome.record)
     return choose_for_jobs(study, trainings, cores, threads)
 

@@ -11,6 +11,7 @@ from resnest_bench.words import count_noun
 
 if TYPE_CHECKING:
     from resnest_bench.imports.columns import Choices
+    from resnest_bench.imports.writing import Target
 
 DEFAULT_RESULTS = Path("results")
 
@@ -19,7 +20,8 @@ def import_results(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="CSV, TSV or Parquet of results, or .npz of predictions; several are joined"
+            help="CSV, TSV or Parquet of results, or .npz of predictions; several are joined. Or the .json that "
+            "a bundle's run.py has written on another device, with --into"
         ),
     ],
     name: Annotated[
@@ -119,6 +121,7 @@ def run_import(
 ) -> list[str]:
     """Read, check and write; return lines for the terminal. Raises UserError, and then nothing is written."""
     from resnest_bench.imports.assemble import make_name
+    from resnest_bench.imports.devices import is_device_file
     from resnest_bench.imports.own_images import adopt_images
     from resnest_bench.imports.reading import read_files
     from resnest_bench.imports.writing import (
@@ -129,6 +132,8 @@ def run_import(
         write_imports,
     )
 
+    if any(map(is_device_file, files)):
+        return _import_device(files, name, into, choices.device, results, dry_run)
     found = read_files(files, choices)
     if into is not None:
         target = existing_target(into, results)
@@ -143,9 +148,38 @@ def run_import(
     paths = write_imports(target, spec, found)
     count = count_noun(len(found.results), "record")
     lines += ["", f"{count} in {target.paths.root}", *map(str, paths)]
+    return [*lines, *_describe_next(target, results)]
+
+
+def _import_device(
+    files: list[Path],
+    name: str | None,
+    into: Path | None,
+    device: str | None,
+    results: Path,
+    dry_run: bool,
+) -> list[str]:
+    from resnest_bench.imports.devices import plan_device
+    from resnest_bench.imports.writing import existing_target, write_records
+
+    if len(files) > 1 or name is not None or into is None:
+        raise UserError(
+            "the results of a device are imported one file at a time into the study that its bundle was made "
+            f"of, but got {' '.join(map(str, files))}: give one file and --into CONFIG"
+        )
+    target = existing_target(into, results)
+    planned = plan_device(files[0], target, device)
+    if dry_run:
+        return [*planned.lines, "", "Nothing is written (--dry-run)."]
+    paths = write_records(target, planned.spec, planned.records)
+    count = count_noun(len(planned.records), "record")
+    lines = [*planned.lines, "", f"{count} in {target.paths.root}", *map(str, paths)]
+    return [*lines, *_describe_next(target, results)]
+
+
+def _describe_next(target: "Target", results: Path) -> list[str]:
     elsewhere = "" if results == DEFAULT_RESULTS else f" --results {results}"
     return [
-        *lines,
         "",
         "Next:",
         f"  resnest-bench show {target.paths.root}",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from resnest_bench.data.splits import batch_slices
+from resnest_bench.paths import TRAINING_KINDS
 from resnest_bench.specs import RecipeSpec, StudySpec
 
 # A fine-tuning of ten steps ends at chance level. Below about a hundred steps, momentum hardly builds up.
@@ -47,7 +48,9 @@ def find_short_training(num_train: int, recipe: RecipeSpec) -> ShortTraining | N
 
 def describe_short_trainings(study: StudySpec, num_train: Mapping[str, int]) -> list[str]:
     """Return one warning per dataset and recipe that is too short. `num_train` is images by dataset."""
-    pairs = {(job.dataset, job.recipe): None for job in study.own_jobs() if job.kind != "latency"}
+    pairs = {
+        (job.dataset, job.recipe): None for job in study.own_jobs() if job.kind in TRAINING_KINDS
+    }
     lines = []
     for dataset, recipe in pairs:
         short = dataset in num_train and find_short_training(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-from resnest_bench.paths import Experiment, Job, StudyPaths
+from resnest_bench.paths import TRAINING_KINDS, Experiment, Job, StudyPaths
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
@@ -58,9 +58,9 @@ def describe_to_do(job_outcomes: Sequence[Outcome], renamed: dict[Job, Job]) -> 
         *_describe_kept(job_outcomes),
         *_describe_renamed(renamed),
     ]
-    todo = [job for job in list_to_do(job_outcomes, renamed) if job.kind != "latency"]
+    todo = [job for job in list_to_do(job_outcomes, renamed) if job.kind in TRAINING_KINDS]
     made = (o for o in job_outcomes if o.record is None or o.record.imported is None)
-    trained = [o for o in made if o.status != "missing" and o.job.kind != "latency"]
+    trained = [o for o in made if o.status != "missing" and o.job.kind in TRAINING_KINDS]
     if not todo:
         lines.append("Nothing will be trained.")
     elif trained and not any(o.to_do for o in trained):
@@ -88,7 +88,8 @@ def _count_experiments(job_outcomes: Sequence[Outcome], renamed: dict[Job, Job])
 
 
 def _describe_imports(job_outcomes: Iterable[Outcome]) -> list[str]:
-    imported = [o.job for o in job_outcomes if o.record and o.record.imported]
+    records = (o.record for o in job_outcomes)
+    imported = [one.job for one in records if one and (one.imported or one.elsewhere)]
     if not imported:
         return []
     return [f"Imported: {count_noun(len(imported), 'record')}; nothing runs for them."]

@@ -102,6 +102,7 @@ def compare_datasets(study: StudySpec, runs: pd.DataFrame) -> DatasetComparison 
             f"{len(experiments)} data sets are too few to generalise to others: with fewer than "
             f"{FEW_DATASETS} a test of ranks finds hardly anything"
         )
+    notes += _note_further_sets(study, experiments)
     higher = METRICS[metric_column(metric)].better == "higher"
     means_DV = np.array([[values[e][name].mean() for name in names] for e in experiments])
     ranks_DV = rank_values(means_DV, higher)
@@ -112,6 +113,17 @@ def compare_datasets(study: StudySpec, runs: pd.DataFrame) -> DatasetComparison 
         tuple(experiments),
         tuple(notes),
     )
+
+
+def _note_further_sets(study: StudySpec, experiments: list[Experiment]) -> list[str]:
+    """Test sets of networks that were trained on other data: their ranks are not independent of these."""
+    shown = {experiment.dataset for experiment in experiments}
+    return [
+        f"{block.dataset} is a further test set of the networks trained on {block.trained_on}, and no independent data "
+        "set: p-values are too small"
+        for block in study.imported
+        if block.trained_on is not None and block.dataset in shown
+    ]
 
 
 def _values_by_variant(

@@ -17,7 +17,7 @@ from resnest_bench.comparisons.sides import Place, locate_side
 from resnest_bench.formats import is_known
 from resnest_bench.frames.correctness import Correctness, build_correctness, share_images
 from resnest_bench.frames.predictions import NOT_KEPT
-from resnest_bench.paths import Experiment
+from resnest_bench.paths import Experiment, split_deployment
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import ClaimTest, Side, TrainedRow
 from resnest_bench.specs.scores import TRAINED_METRICS, metric_column, metric_factor
@@ -101,7 +101,7 @@ class Evidence:
                 return self._measure_accuracy(places)
             return self._measure_score(test.metric, places)
         if test.metric == "latency":
-            return self.measure_latency(about.latency, names, test.batch_size)
+            return self.measure_latency(about.latency, sides, test.batch_size)
         logs = [math.log(self.count(test.metric, about, name)) for name in names]
         mean = logs[0] - (logs[1] if len(logs) > 1 else 0.0)
         return Measurement(MeanEstimate(mean, 0.0, 0.0, 0), (), (), exact=True)
@@ -223,6 +223,11 @@ class Evidence:
         experiments. With `correct` the variance from new test images is added.
         """
         names, compared = list(places), list(places.values())
+        if correct is not None and _are_modes(compared):
+            # The same weights: how networks differ says nothing about how their modes do.
+            shared = seeds[0] & seeds[1]
+            kept = [seed in shared for seed in correct.common_seeds(names)]
+            return _estimate_points(correct.differences(*names)[kept])
         if len(names) == 1:
             if correct is not None:
                 kept = [seed in seeds[0] for seed in correct.common_seeds(names)]
@@ -317,8 +322,9 @@ class Evidence:
         experiment, name = place
         rows = self._runs.select(experiment, name)
         if not rows:
+            verb = "evaluate" if experiment.kind == "deploy" else "train"
             raise NotTestable(
-                f"this study does not train {name} with {experiment.recipe} on {experiment.dataset}"
+                f"this study does not {verb} {name} with {experiment.recipe} on {experiment.dataset}"
             )
         counted = counted_rows(rows)
         if not counted:
@@ -333,9 +339,9 @@ class Evidence:
         )
 
     def measure_latency(
-        self, experiment: Experiment | None, names: Sequence[str], batch_size: int
+        self, experiment: Experiment | None, names: Sequence[Side], batch_size: int
     ) -> Measurement:
-        """Measure log(ms) of one variant, or the log of the ratio of two, over their common rounds."""
+        """Measure log(ms) of one side, or the log of the ratio of two, over their common rounds."""
         return self._latencies.measure(experiment, names, batch_size)
 
 
@@ -349,6 +355,16 @@ def _pair_by_seed(
         sum(sign * known[seed] for sign, known in zip(signs, by_seed, strict=True))
         for seed in shared
     )
+
+
+def _are_modes(places: Sequence[Place]) -> bool:
+    """Whether two places are one network with the same weights, in two deployment modes."""
+    if len(places) != 2 or {place.experiment.kind for place in places} != {"deploy"}:
+        return False
+    weights = {
+        (p.experiment.dataset, split_deployment(p.experiment.recipe)[0], p.variant) for p in places
+    }
+    return len(weights) == 1
 
 
 def _are_alike(one: np.ndarray | None, other: np.ndarray | None) -> bool:

@@ -1,16 +1,13 @@
 """Which test images two networks get right: both, one of them, or neither; by class and image by image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from resnest_bench.comparisons.per_class import CLASS_DIFFERENCE_COLUMNS, pair_class_rows
 from resnest_bench.frames.typed import make_frame
-
-if TYPE_CHECKING:
-    from resnest_bench.data.prepared import PreparedDataset
 
 # A table has at most as many images of each direction.
 MAX_IMAGES = 200
@@ -43,13 +40,12 @@ class ImageOutcomes:
     labels_N: np.ndarray | None = None
     predicted: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def with_labels(self, prepared: "PreparedDataset") -> "ImageOutcomes":
-        """The same with the labels of the prepared data, if they are of these images."""
-        labels_N = np.asarray(prepared.test.labels).astype(int)
-        if prepared.meta.fingerprint != self.fingerprint or len(labels_N) != self.num_images:
-            return self
-        classes = tuple(" ".join(name.split()) for name in prepared.meta.classes)
-        return replace(self, labels_N=labels_N, classes=classes)
+    def with_labels(self, labels_N: np.ndarray, classes: Sequence[str]) -> "ImageOutcomes":
+        """The same with the label of each image; raises ValueError for another number of them."""
+        if len(labels_N) != self.num_images:
+            raise ValueError(f"there are {self.num_images} images, but {len(labels_N)} labels")
+        names = tuple(" ".join(name.split()) for name in classes)
+        return replace(self, labels_N=np.asarray(labels_N).astype(int), classes=names)
 
     @property
     def names(self) -> tuple[str, str]:

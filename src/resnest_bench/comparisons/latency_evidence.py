@@ -10,9 +10,12 @@ import numpy as np
 from resnest_bench.comparisons.measurement import Measurement, NotTestable, estimate_over_rounds
 from resnest_bench.formats import is_known
 from resnest_bench.paths import Experiment
+from resnest_bench.specs.claims import Side, TrainedRow
+from resnest_bench.specs.deploy import find_cell
 from resnest_bench.tables.noise import NO_REFERENCE, FloorKey, NoiseFloor
 from resnest_bench.tables.selection import RowGroups
 from resnest_bench.tables.values import (
+    Row,
     any_stale,
     counted_rows,
     describe_setting,
@@ -41,12 +44,14 @@ class LatencyEvidence:
         self._runs, self._cells, self._floors = runs, cells, floors
 
     def measure(
-        self, experiment: Experiment | None, names: Sequence[str], batch_size: int
+        self, experiment: Experiment | None, names: Sequence[Side], batch_size: int
     ) -> Measurement:
-        """Measure log(ms) of one variant, or the log of the ratio of two, over their common rounds."""
+        """Measure log(ms) of one side, or the log of the ratio of two, over their common rounds."""
         sides = [self._find_latency(experiment, name, batch_size) for name in names]
         settings = list(dict.fromkeys(side.setting for side in sides))
-        if len(settings) > 1:
+        # Sides that name a mode are there to be compared in their own settings.
+        named = any(isinstance(name, TrainedRow) for name in names)
+        if len(settings) > 1 and not named:
             raise NotTestable(f"measured in different settings: {' and '.join(settings)}")
         shared = set.intersection(*(set(side.by_round) for side in sides))
         if not shared:
@@ -76,15 +81,15 @@ class LatencyEvidence:
             return f"the noise floor is unknown, since {floor or NO_REFERENCE}"
         return floor.describe_difference(math.exp(logs.mean()), 1.0, len(logs))
 
-    def _find_latency(self, experiment: Experiment | None, name: str, batch_size: int) -> _Side:
+    def _find_latency(self, experiment: Experiment | None, side: Side, batch_size: int) -> _Side:
+        name = side.variant if isinstance(side, TrainedRow) else side
+        mode = side.mode if isinstance(side, TrainedRow) else None
         runs, cells = (rows.select(experiment, name) for rows in (self._runs, self._cells))
         if not runs:
             raise NotTestable(f"this study does not time {name}")
         counted = {row["seed"]: row for row in counted_rows(runs)}
         timed = [cell for cell in cells if cell["seed"] in counted]
-        first = next(
-            (cell for cell in timed if is_known(cell["primary"]) and cell["primary"]), None
-        )
+        first = _find_first(timed, mode)
         comparable = [
             cell
             for cell in timed
@@ -94,10 +99,11 @@ class LatencyEvidence:
             and cell["batch_size"] == batch_size
             and describe_setting(cell) == describe_setting(first)
         ]
-        notes = tuple(f"{name}: {problem}" for problem in latency_status(runs, timed))
+        problems = latency_status(runs, [cell for cell in timed if _is_in_mode(cell, mode)])
+        notes = tuple(f"{side}: {problem}" for problem in problems)
         if first is None or not comparable:
             reasons = f" ({'; '.join(notes)})" if notes else ""
-            raise NotTestable(f"{name} has no latency at batch size {batch_size}{reasons}")
+            raise NotTestable(f"{side} has no latency at batch size {batch_size}{reasons}")
         return _Side(
             by_round={cell["seed"]: cell["p50_ms"] for cell in comparable},
             devices={number: join_devices([row]) for number, row in counted.items()},
@@ -105,3 +111,17 @@ class LatencyEvidence:
             stale=any_stale(runs),
             notes=notes,
         )
+
+
+def _is_in_mode(cell: Row, mode: str | None) -> bool:
+    """Whether a cell was measured in a deployment mode; every cell for None."""
+    return mode is None or (cell["precision"], cell["mode"]) == find_cell(mode)
+
+
+def _find_first(cells: Sequence[Row], mode: str | None) -> Row | None:
+    """The cell whose setting counts: the primary one, or the first one of a deployment mode."""
+    for cell in cells:
+        primary = is_known(cell["primary"]) and cell["primary"]
+        if (mode is None and primary) or (mode and _is_in_mode(cell, mode) and cell["available"]):
+            return cell
+    return None

@@ -14,7 +14,7 @@ from resnest_bench.comparisons.differences import (
 )
 from resnest_bench.comparisons.pairs import DEFAULT
 from resnest_bench.comparisons.scores import ScoreValues, collect_scores, compare_values
-from resnest_bench.paths import Experiment, Job
+from resnest_bench.paths import TRAINING_KINDS, Experiment, Job
 from resnest_bench.records import Record
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.differences import DifferencesSpec
@@ -51,7 +51,7 @@ def list_recipe_comparisons(study: StudySpec) -> list[RecipeComparison]:
     """
     trained: dict[str, dict[str, dict[Experiment, None]]] = {}
     for job in study.jobs():
-        if job.kind != "latency":
+        if job.kind in TRAINING_KINDS:
             by_variant = trained.setdefault(job.dataset, {})
             by_variant.setdefault(job.variant, {})[job.experiment] = None
     compared, found = study.differences.variants, []

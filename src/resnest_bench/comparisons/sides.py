@@ -1,8 +1,8 @@
-"""Which trainings a side of a claim stands for: a variant by the claim's recipe, or by one of its own."""
+"""Which trainings a side of a claim stands for: a variant by a recipe, perhaps in a deployment mode."""
 
 from typing import NamedTuple
 
-from resnest_bench.paths import Experiment, Job
+from resnest_bench.paths import Experiment, Job, name_deployment
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.claims import Side, TrainedRow
 from resnest_bench.tables.selection import Experiments
@@ -34,6 +34,11 @@ def locate_side(study: StudySpec, about: Experiments, side: Side) -> Place | Non
     if not isinstance(side, TrainedRow):
         return Place(training, side)
     dataset = training.dataset
+    if side.mode is not None:
+        recipe = name_deployment(side.recipe or training.recipe, side.mode)
+        return Place(Experiment("deploy", dataset, recipe), side.variant)
+    if side.recipe is None:
+        return Place(training, side.variant)
     tuned = any(b.dataset == dataset and side.recipe in b.recipes for b in study.finetune)
     trained = any((b.dataset, b.recipe) == (dataset, side.recipe) for b in study.trained)
     kind = "finetune" if tuned and not trained else "train"

@@ -11,7 +11,7 @@ from resnest_bench.frames.correctness import build_correctness
 from resnest_bench.frames.fresh import pick_counted
 from resnest_bench.frames.rows import RUN_COLUMNS
 from resnest_bench.frames.typed import make_frame
-from resnest_bench.paths import Experiment
+from resnest_bench.paths import TRAINING_KINDS, Experiment
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.recipes import VARY
 from resnest_bench.stats.summary import all_equal
@@ -107,7 +107,7 @@ def _recipes_that_differ_in_vary(study: StudySpec) -> list[list[Experiment]]:
     """Groups of two or more experiments on the same data whose recipes differ only in `vary`."""
     by_rest: dict[tuple, list[Experiment]] = {}
     for experiment in dict.fromkeys(job.experiment for job in study.own_jobs()):
-        if experiment.kind != "latency":
+        if experiment.kind in TRAINING_KINDS:
             rest = study.recipe(experiment.recipe).model_copy(update={"vary": VARY})
             key = (experiment.kind, experiment.dataset, rest.model_dump_json())
             by_rest.setdefault(key, []).append(experiment)

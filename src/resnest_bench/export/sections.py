@@ -34,6 +34,8 @@ from resnest_bench.export.blocks import (
 )
 from resnest_bench.export.claims import claims
 from resnest_bench.export.classes import classes
+from resnest_bench.export.deployment import deployment
+from resnest_bench.export.devices import devices
 from resnest_bench.export.differences import differences
 from resnest_bench.export.results import PageResults
 from resnest_bench.export.stability import stability
@@ -81,6 +83,8 @@ def list_sections(results: PageResults) -> list[Section]:
         training,
         stability,
         latency,
+        deployment,
+        devices,
         transfer,
         distillation,
         paper,

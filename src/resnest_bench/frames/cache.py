@@ -19,8 +19,9 @@ from pydantic import BaseModel
 
 from resnest_bench import files, records
 from resnest_bench.digests import code_digest, json_digest, uncounted_digest
+from resnest_bench.frames.cell_rows import one_line
 from resnest_bench.frames.files import parquet_bytes
-from resnest_bench.frames.rows import build_cells, build_epochs, build_runs, one_line
+from resnest_bench.frames.rows import build_cells, build_epochs, build_runs
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.outcomes import Outcome, Reader, outcomes
@@ -66,7 +67,7 @@ class _Index(BaseModel):
 
 def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, str]) -> str:
     """Digest of everything that rows depend on besides the records: study, data, code, schema."""
-    kinds = ("train", "finetune", "latency", "tables")
+    kinds = ("train", "finetune", "latency", "deploy", "tables")
     return json_digest(
         {
             "study": study.digest,
@@ -76,8 +77,30 @@ def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, s
             "fingerprints": dict(fingerprints),
             "schema_version": records.SCHEMA_VERSION,
             "is_reference": paths.is_reference,
+            # An evaluation is stale if its training was repeated.
+            "sources": stamp_evaluated(study, paths),
         }
     )
+
+
+def stamp_evaluated(study: StudySpec, paths: StudyPaths) -> Stamps:
+    """The stamps of trainings whose networks were evaluated on further test sets."""
+    evaluated = {
+        (block.trained_on, block.recipe, name, seed)
+        for block in study.imported
+        if block.trained_on is not None
+        for name, seeds in block.seeds.items()
+        for seed in seeds
+    }
+    if not evaluated:
+        return {}
+    stamps = scan_records(paths)
+    names = (
+        paths.record_name(job)
+        for job in study.own_jobs()
+        if (job.dataset, job.recipe, job.variant, job.seed) in evaluated
+    )
+    return {name: stamps[name] for name in names if name in stamps}
 
 
 def load_frames(

@@ -31,7 +31,7 @@ UNITS = {
     "score": "0 to 2",
 }
 TEXTS = {
-    "kind": "train, finetune or latency",
+    "kind": "train, finetune, latency or deploy",
     "dataset": "Name of the dataset in the config",
     "dataset_label": "Label of the dataset",
     "recipe": "Name of the recipe; for a latency job, of its protocol",
@@ -86,6 +86,10 @@ TEXTS = {
     "output_error": "Largest difference between the outputs in this mode and in eager mode",
     "peak_rss_bytes": "Peak resident memory of the process, bytes",
     "reference_drift": "Relative change of the reference network's time over the job",
+    "flops_per_second": "Peak arithmetic of the device in this precision, operations/s; empty in older records",
+    "bytes_per_second": "Memory bandwidth of the device, read plus written, bytes/s",
+    "operator_ms": "Overhead of an operator in this mode's runtime, ms",
+    "num_operators": "Operators started in one call",
     "sample": "Number of the call, from 0",
     "wall_ms": "Wall-clock time of the call, ms",
     "device_ms": "Time of the call by the GPU's clock, ms",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resnest_bench.records import Record, unpack_bits
+from resnest_bench.records.deploy import DeployObservations
 from resnest_bench.records.imports import ImageResults
 from resnest_bench.records.observations import DatasetIdentity, TrainObservations
 
@@ -121,7 +122,9 @@ def _matrix(rows: dict[str, dict[int, np.ndarray]], first: Record) -> Correctnes
     return Correctness(tuple(rows), tuple(seeds), bits, is_trained, dataset.fingerprint)
 
 
-def _finished(record: Record) -> tuple[TrainObservations | ImageResults, DatasetIdentity]:
+def _finished(
+    record: Record,
+) -> tuple[TrainObservations | DeployObservations | ImageResults, DatasetIdentity]:
     """Observations and dataset of a finished training. Raises ValueError for any other record."""
     images = record.images
     if record.status == "ok" and images is None and record.imported:

@@ -17,12 +17,29 @@ def describe_source(record: Record) -> dict[str, Any]:
     if imported is None:
         return {}
     return {
-        "device_kind": UNKNOWN,
-        "device_name": _one_line(imported.device or UNKNOWN_DEVICE),
+        **_describe_device(imported),
         "num_test": data.num_test if data else imported.num_test,
         "data_fingerprint": data and data.fingerprint,
         "imported_from": _one_line(", ".join(source.file for source in imported.sources)),
         "remark": "; ".join(filter(None, [describe_chance(record), _describe_means(record)])),
+    }
+
+
+def _describe_device(imported: ImportedResults) -> dict[str, Any]:
+    """The device of an evaluation is known; of other results only what the file says of it."""
+    if imported.evaluation is None:
+        name = _one_line(imported.device or UNKNOWN_DEVICE)
+        return {"device_kind": UNKNOWN, "device_name": name}
+    seen = imported.evaluation.environment
+    return {
+        "device_kind": seen.device_kind,
+        "device_name": _one_line(seen.device_name),
+        "num_cpu_threads": seen.num_cpu_threads,
+        "torch": seen.versions.get("torch"),
+        "git_commit": seen.git_commit,
+        "git_dirty": seen.git_dirty,
+        "code_digest": imported.evaluation.code_digest,
+        "finished_at": imported.evaluation.evaluated_at,
     }
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from resnest_bench.chance import describe_chance
+from resnest_bench.frames.cell_rows import list_cell_rows, name_axes, one_line
 from resnest_bench.frames.data_notes import NOTE_COLUMNS, describe_data
-from resnest_bench.frames.imported import describe_source, imported_cell_rows
+from resnest_bench.frames.imported import describe_source
 from resnest_bench.frames.predictions import load_predictions
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Job, StudyPaths
@@ -16,12 +17,8 @@ from resnest_bench.records import Record
 from resnest_bench.records.imports import ImportedCell
 from resnest_bench.records.metrics import (
     METRICS,
-    images_per_second,
-    primary_cell,
-    reference_drift,
-    summarise_samples,
 )
-from resnest_bench.records.observations import EpochObservation, LatencyCell, UnavailableCell
+from resnest_bench.records.observations import EpochObservation, LatencyCell
 from resnest_bench.records.predictions import Predictions
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.outcomes import Outcome, outcomes
@@ -55,6 +52,8 @@ REFERENCE_COLUMNS = [
     "reference_batch_size",
 ]
 RUN_COLUMNS = [*JOB_COLUMNS, *METRICS, *REFERENCE_COLUMNS, *ORIGIN_COLUMNS]
+# What is known of the device's ceilings in the cell's precision and mode, and the operators of a call.
+CEILING_COLUMNS = ["flops_per_second", "bytes_per_second", "operator_ms", "num_operators"]
 CELL_COLUMNS = [
     *JOB_COLUMNS,
     "batch_size",
@@ -80,6 +79,7 @@ CELL_COLUMNS = [
     "output_error",
     "peak_rss_bytes",
     "reference_drift",
+    *CEILING_COLUMNS,
     "device_kind",
     "device_name",
     "num_cpu_threads",
@@ -114,6 +114,7 @@ INTEGERS = {
     "micro_batch_size",
     "peak_memory_bytes",
     "peak_rss_bytes",
+    "num_operators",
     *(m.name for m in METRICS.values() if m.is_count),
 }
 BOOLEANS = {"git_dirty", "to_do", "available", "does_not_fit", "primary", "noisy"}
@@ -132,6 +133,7 @@ FLOATS = {
     "output_error",
     "reference_before_ms",
     "reference_after_ms",
+    *CEILING_COLUMNS,
 } - INTEGERS
 
 
@@ -192,7 +194,7 @@ def build_cells(job_outcomes: list[Outcome]) -> pd.DataFrame:
         {**_job_row(o, labels), **cell, **_origin(o.record)}
         for o in job_outcomes
         if o.job.kind == "latency"
-        for cell in _cell_rows(o)
+        for cell in list_cell_rows(o)
     ]
     return make_frame(rows, column_types(CELL_COLUMNS))
 
@@ -215,7 +217,7 @@ def build_samples(job_outcomes: list[Outcome]) -> pd.DataFrame:
     # One frame per cell: there can be a million samples, and one dict each would take a minute.
     cells = [
         pd.DataFrame(_sample_columns(cell)).assign(
-            **_job_row(o, labels), **_axes(cell), **_origin(o.record)
+            **_job_row(o, labels), **name_axes(cell), **_origin(o.record)
         )
         for o in job_outcomes
         if o.usable and o.record and (timed := o.record.latency or o.record.imported)
@@ -237,11 +239,6 @@ def _column_type(column: str) -> str:
     if column in BOOLEANS:
         return "boolean"
     return "float64" if column in FLOATS else "str"
-
-
-def one_line(text: str) -> str:
-    """Replace line ends of any kind: Vega's expressions can't contain a name with a U+2028."""
-    return " ".join(text.split())
 
 
 def _labels(job_outcomes: Iterable[Outcome]) -> dict[str, str]:
@@ -309,6 +306,7 @@ def _origin(record: Record | None) -> dict[str, Any]:
         "started_at": record.started_at,
         "finished_at": record.finished_at,
         "micro_batch_size": _micro_batch_size(record),
+        "imported_from": record.elsewhere and one_line(record.elsewhere.file),
         "remark": find_remark(record),
         **describe_data(data),
     }
@@ -335,60 +333,6 @@ def _describe_micro_batches(record: Record) -> str:
     later = [s for s in execution.shortages if (s.epoch, s.step) != (1, 1)]
     since = f" from epoch {later[0].epoch}, step {later[0].step}" if later else ""
     return f"batch norm used micro-batches of {size} images{since}, since whole batches do not fit into memory"
-
-
-def _axes(cell: LatencyCell | UnavailableCell | ImportedCell) -> dict[str, Any]:
-    return {
-        "batch_size": cell.batch_size,
-        "precision": one_line(cell.precision),
-        "layout": one_line(cell.layout),
-        "mode": one_line(cell.mode),
-    }
-
-
-def _cell_rows(outcome: Outcome) -> list[dict[str, Any]]:
-    if not outcome.usable:
-        return [{"available": False, "unavailable_reason": outcome.reason}]
-    if outcome.record and outcome.record.imported:
-        return imported_cell_rows(outcome.record.imported)
-    latency = outcome.record.latency if outcome.record else None
-    assert latency is not None, "a usable record of a latency job has one"
-    shared = {
-        "reference_drift": reference_drift(latency),
-        "peak_rss_bytes": latency.peak_rss_bytes,
-    }
-    primary = primary_cell(latency)
-    measured = [{**_cell_row(cell), "primary": cell is primary, **shared} for cell in latency.cells]
-    gaps = [{**_gap_row(cell), **shared} for cell in latency.unavailable]
-    return measured + gaps
-
-
-def _gap_row(cell: UnavailableCell) -> dict[str, Any]:
-    return {
-        **_axes(cell),
-        "available": False,
-        "unavailable_reason": cell.reason,
-        "does_not_fit": cell.does_not_fit,
-    }
-
-
-def _cell_row(cell: LatencyCell) -> dict[str, Any]:
-    summary = summarise_samples(cell.samples_ms)
-    on_device = summarise_samples(cell.device_samples_ms or ())
-    return {
-        **_axes(cell),
-        "available": True,
-        "does_not_fit": False,
-        "n": summary["n"],
-        **{f"{name}_ms": summary[name] for name in ("mean", "p50", "p90", "p99", "iqr")},
-        "noisy": summary["noisy"],
-        "ms_per_image": summary["p50"] / cell.batch_size,
-        "throughput_images_per_second": images_per_second(cell),
-        "device_p50_ms": on_device["p50"],
-        "first_call_ms": cell.first_call_ms,
-        "peak_memory_bytes": cell.peak_memory_bytes,
-        "output_error": cell.output_error,
-    }
 
 
 def _sample_columns(cell: LatencyCell | ImportedCell) -> dict[str, Any]:

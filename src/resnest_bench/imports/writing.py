@@ -1,6 +1,6 @@
 """Imported results as a study: a config, study.json, and one record for each job. All of it or nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,10 @@ from resnest_bench.specs import ImportedBlock, StudySpec, dump_study, load_study
 from resnest_bench.specs.load import study_from_config
 from resnest_bench.words import count_noun, list_names
 
-HEADER = "# Written by `resnest-bench import`: which results from elsewhere this study has (docs/import.md).\n"
+HEADER = (
+    "# Written by `resnest-bench import` and `evaluate`: results from elsewhere (docs/import.md), and of further\n"
+    "# test sets (docs/deploy.md).\n"
+)
 SMALLEST = 1e-30
 
 
@@ -161,6 +164,29 @@ def write_imports(target: Target, spec: StudySpec, found: Imports) -> list[Path]
             written.append(path)
             records.write(path, record)
         texts = _config_texts(target, spec, found)
+    except BaseException:
+        _remove(written, target)
+        raise
+    return _write_config(target, texts, written)
+
+
+def write_records(target: Target, spec: StudySpec, made: Mapping[Job, Record]) -> list[Path]:
+    """As `write_imports`, of whole records for an existing study."""
+    written: list[Path] = []
+    try:
+        for job, record in made.items():
+            written.append(target.paths.record(job))
+            records.write(written[-1], record)
+        texts = _config_texts(target, spec)
+    except BaseException:
+        _remove(written, target)
+        raise
+    return _write_config(target, texts, written)
+
+
+def _write_config(target: Target, texts: Mapping[Path, str], written: list[Path]) -> list[Path]:
+    """Write the config's files, or leave them as they are and remove the records."""
+    try:
         before = {path: path.read_bytes() if path.exists() else None for path in texts}
     except BaseException:
         _remove(written, target)
@@ -179,22 +205,30 @@ def write_imports(target: Target, spec: StudySpec, found: Imports) -> list[Path]
     return [path for path in texts if path != target.paths.study]
 
 
-def _config_texts(target: Target, spec: StudySpec, found: Imports) -> dict[Path, str]:
-    blocks = [_plain(block) for block in spec.imported]
-    sheet = HEADER + yaml.safe_dump(blocks, sort_keys=False, default_flow_style=None, width=120)
-    texts = {target.sheet: sheet}
-    if target.spec is None:
+def _config_texts(target: Target, spec: StudySpec, found: Imports | None = None) -> dict[Path, str]:
+    texts = {target.sheet: dump_sheet(spec.imported)}
+    if target.spec is None and found is not None:
         texts[target.config] = _config_text(_new_config(target, found), spec, found)
     else:
         text = target.config.read_text(encoding="utf-8")
         if "imported" not in read_yaml(target.config):
-            line = yaml.safe_dump({"imported": target.sheet.as_posix()}).strip()
-            texts[target.config] = _append(target.config, text, line)
+            texts[target.config] = append_line(target.config, text, describe_line(target.sheet))
     texts[target.paths.study] = dump_study(spec)
     return texts
 
 
-def _append(config: Path, text: str, line: str) -> str:
+def describe_line(sheet: Path) -> str:
+    """The line of a config that names the list of imported results."""
+    return str(yaml.safe_dump({"imported": sheet.as_posix()}).strip())
+
+
+def dump_sheet(blocks: Iterable[ImportedBlock]) -> str:
+    """The YAML list of blocks that a config's `imported` names."""
+    plain = [_plain(block) for block in blocks]
+    return HEADER + yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=120)
+
+
+def append_line(config: Path, text: str, line: str) -> str:
     """The config with one more key. Raises UserError where that needs an editor."""
     longer = f"{text.rstrip()}\n\n{HEADER}{line}\n"
     try:

@@ -14,6 +14,7 @@ TITLES = {
     "train": "train {variant} on {dataset} ({recipe})",
     "train_more": "train {variant} on {dataset} ({recipe}), seed {seed}",
     "finetune": "finetune {variant} on {dataset} ({recipe})",
+    "deploy": "deploy {variant} on {dataset} ({recipe})",
     "latency": "latency {variant} on {dataset}, round {round}",
 }
 # These only collect the files of other rules: they are not shown.

@@ -85,13 +85,15 @@ class Complexity:
     """The size of a network, and its cost for one image in evaluation mode.
 
     `uncounted` has the number of calls of each operator that computes without being counted in `num_macs`
-    (norms, activation functions, pooling, sums), so that no cost is hidden.
+    (norms, activation functions, pooling, sums), so that no cost is hidden. `num_operators` is the number
+    of operators that compute, counted or not.
     """
 
     num_params: int
     num_macs: int
     num_activations: int
     uncounted: dict[str, int]
+    num_operators: int
 
 
 def attention_flops(query: Tensor, key: Tensor, value: Tensor) -> int:
@@ -123,6 +125,7 @@ class _OperatorCounter(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]  # not annotated in torch
         self.num_flops = 0
         self.num_activations = 0
+        self.num_counted = 0
         self.uncounted: Counter[str] = Counter()
 
     def __torch_dispatch__(
@@ -140,6 +143,7 @@ class _OperatorCounter(TorchDispatchMode):
         return out
 
     def _count(self, packet: Any, args: tuple, kwargs: dict[str, Any], out: Any) -> None:
+        self.num_counted += packet in ATTENTION_OPERATORS or packet in flop_registry
         if packet in ATTENTION_OPERATORS:
             self.num_flops += attention_flops(*args[:3])
         elif packet in flop_registry:
@@ -183,4 +187,5 @@ def complexity(model: nn.Module, image_size: int, in_chans: int = 3) -> Complexi
         num_macs=counter.num_flops // 2,
         num_activations=counter.num_activations,
         uncounted=dict(sorted(counter.uncounted.items())),
+        num_operators=counter.num_counted + counter.uncounted.total(),
     )

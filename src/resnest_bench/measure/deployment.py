@@ -6,28 +6,25 @@ first call is compared with that of the network in eager mode. docs/methods.md d
 """
 
 import copy
-import io
 import math
-import warnings
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import product
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from resnest_bench.deploy.formats import FILE_MODES, write_mode
+from resnest_bench.deploy.problems import NotAvailableError
 from resnest_bench.device.graphs import Capture, capture_cuda_graph
 from resnest_bench.measure.folding import fold_norms
 from resnest_bench.specs import LatencySpec
 
 Output = Tensor | np.ndarray
 Call = Callable[[], Output]
-
-# The packages that the exporter and the runtime need. `make env` installs them.
-ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 # Tolerances for the relative error of a mode's logits, ||mode - eager|| / ||eager||. Sums in another order, and
 # fused operators that round once instead of twice, change the result by about the unit roundoff (2^-8 in
@@ -36,10 +33,6 @@ ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 # The tolerance is about four times that in bf16, a bit more than an eighth of bf16's in tf32, and larger in
 # fp32, for algorithms like Winograd's that sum differently. A wrong network has an error of about 1.
 TOLERANCES = {"fp32": 1e-4, "tf32": 1e-2, "bf16": 5e-2}
-
-
-class NotAvailableError(RuntimeError):
-    """A setting can't be measured here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +50,11 @@ class Setting:
 def list_settings(spec: LatencySpec) -> list[Setting]:
     """Return every combination of the protocol's precisions, layouts and modes, without duplicates.
 
-    ONNX Runtime only takes contiguous images, and chooses its own layout internally, so it is measured
+    Other runtimes only take contiguous images, and choose their own layout internally, so they are measured
     in only one layout.
     """
     every = [
-        Setting(precision, "contiguous" if mode == "onnxruntime" else layout, mode)
+        Setting(precision, "contiguous" if mode in FILE_MODES else layout, mode)
         for precision, layout, mode in product(spec.precisions, spec.layouts, spec.modes)
     ]
     return list(dict.fromkeys(every))
@@ -73,19 +66,18 @@ def check_available(setting: Setting, device: torch.device) -> None:
         raise NotAvailableError("tf32 needs an NVIDIA GPU")
     if device.type != "cuda" and setting.mode == "cudagraph":
         raise NotAvailableError("CUDA graphs need an NVIDIA GPU")
-    if setting.mode == "onnxruntime":
-        _check_onnxruntime(setting, device)
+    if setting.mode in FILE_MODES:
+        _check_file_mode(setting, device)
 
 
-def _check_onnxruntime(setting: Setting, device: torch.device) -> None:
+def _check_file_mode(setting: Setting, device: torch.device) -> None:
     if device.type != "cpu":
-        raise NotAvailableError("ONNX Runtime is measured only on the CPU: use --device cpu")
+        label = FILE_MODES[setting.mode].format.label
+        raise NotAvailableError(f"{label} is measured only on the CPU: use --device cpu")
     if setting.precision != "fp32":
-        raise NotAvailableError("ONNX Runtime is measured only in fp32")
-    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
-    if missing:
-        names = " ".join(missing)
-        raise NotAvailableError(f"ONNX Runtime's packages are missing: install {names}")
+        label = FILE_MODES[setting.mode].format.label
+        raise NotAvailableError(f"{label} is measured only in fp32, or in its own int8 mode")
+    FILE_MODES[setting.mode].check_available()
 
 
 def make_input(
@@ -160,35 +152,26 @@ def cudagraph(
     return capture(eager(network, image))
 
 
-def onnxruntime(network: nn.Module, image: Tensor) -> Call:
-    """Export to ONNX Runtime on the CPU, for this batch size only. Input and output are numpy arrays."""
-    session = _onnx_session(_onnx_file(network, image))
-    inputs = {session.get_inputs()[0].name: image.numpy()}
-    return lambda: session.run(None, inputs)[0]
+def open_files(
+    mode: str, network: nn.Module, image: Tensor, calibration_NCHW: np.ndarray | None = None
+) -> tuple[Call, int]:
+    """Return the call of a mode of FILE_MODES for the batch size of `image`, and the bytes of its files.
+
+    Images and logits are numpy arrays. int8 without `calibration_NCHW` is calibrated on `image`: enough
+    for a latency, which doesn't depend on the values.
+    """
+    images_BCHW = image.numpy()
+    calibration_NCHW = images_BCHW if calibration_NCHW is None else calibration_NCHW
+    with tempfile.TemporaryDirectory() as folder:
+        files = write_mode(mode, network, image, Path(folder), calibration_NCHW)
+        num_bytes = sum(file.stat().st_size for file in files)
+        run = FILE_MODES[mode].format.load(files[0], torch.get_num_threads())
+    return lambda: run(images_BCHW), num_bytes
 
 
-def _onnx_file(network: nn.Module, image: Tensor) -> bytes:
-    with warnings.catch_warnings():
-        # The exporter warns about its own internals.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(network, (image,), dynamo=True, verbose=False)
-    file = io.BytesIO()
-    assert program is not None, "the dynamo exporter returns a program"
-    # The annotation is too narrow: `save` also takes a file object.
-    program.save(file)  # type: ignore[arg-type]
-    return file.getvalue()
-
-
-def _onnx_session(file: bytes) -> Any:
-    """A session with torch's number of threads, one operator at a time, and all graph optimisations."""
-    import onnxruntime as runtime  # an optional dependency
-
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.inter_op_num_threads = 1
-    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    return runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+def _run_files(mode: str) -> Callable[[nn.Module, Tensor], Call]:
+    """The function of a mode of FILE_MODES, as MODES has them."""
+    return lambda network, image: open_files(mode, network, image)[0]
 
 
 MODES: dict[str, Callable[[nn.Module, Tensor], Call]] = {
@@ -196,7 +179,7 @@ MODES: dict[str, Callable[[nn.Module, Tensor], Call]] = {
     "folded": folded,
     "compiled": compiled,
     "cudagraph": cudagraph,
-    "onnxruntime": onnxruntime,
+    **{mode: _run_files(mode) for mode in FILE_MODES},
 }
 
 
@@ -211,9 +194,15 @@ def relative_error(output: Output, expected: Output) -> float:
     return difference / norm
 
 
-def checked_error(output: Output, expected: Output, precision: str) -> float:
-    """Return `relative_error`. Raises NotAvailableError if it exceeds the precision's tolerance."""
+def checked_error(output: Output, expected: Output, precision: str, mode: str = "eager") -> float:
+    """Return `relative_error`. Raises NotAvailableError if it exceeds the precision's tolerance.
+
+    In int8 rounding is the point, and what it costs is measured as accuracy (`measure.deploy_jobs`): such a
+    mode has no tolerance.
+    """
     error, limit = relative_error(output, expected), TOLERANCES[precision]
+    if mode in FILE_MODES and FILE_MODES[mode].int8:
+        return error
     # Written so that NaN fails too.
     if not error <= limit:
         raise NotAvailableError(

@@ -69,7 +69,7 @@ class Evaluator:
         loss_sum = None
         try:
             for images_BCHW, labels_B in batches:
-                logits_BK = self._logits(images_BCHW)
+                logits_BK = self.logits(images_BCHW)
                 loss = functional.cross_entropy(logits_BK, labels_B, reduction="sum")
                 loss_sum = loss if loss_sum is None else loss_sum + loss
                 answers.append(logits_BK.argmax(dim=1))
@@ -90,8 +90,9 @@ class Evaluator:
             torch.cat(logs).cpu().numpy() if logs else None,
         )
 
-    def _logits(self, images_BCHW: Tensor) -> Tensor:
-        """Logits (B, K) in float32, of as many images at once as fit."""
+    @torch.no_grad()
+    def logits(self, images_BCHW: Tensor) -> Tensor:
+        """Logits (B, K) in float32, of as many images at once as fit. The model's mode is left alone."""
         while True:
             parts = images_BCHW.split(self.at_once or len(images_BCHW))
             try:

@@ -16,14 +16,15 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from resnest_bench.deploy.problems import NotAvailableError
 from resnest_bench.device.environment import device_state, precision
 from resnest_bench.device.memory import free_memory, gib, is_out_of_memory, memory_bytes
 from resnest_bench.errors import UserError, first_line
+from resnest_bench.measure.ceilings import synchronise, try_ceilings
 from resnest_bench.measure.complexity import complexity
 from resnest_bench.measure.deployment import (
     MODES,
     Call,
-    NotAvailableError,
     Output,
     Setting,
     check_available,
@@ -55,12 +56,6 @@ class Samples:
 
     wall_ms: list[float]
     device_ms: list[float] | None
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait until the device has finished all its work."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def timed_ms(call: Callable[[], object], device: torch.device) -> float:
@@ -166,7 +161,7 @@ def measure_cell(
     first_peak, error = peak_memory(device), None
     if setting.mode != "eager":
         # The comparison comes after the first call, which must not profit from it, and before the warm-up.
-        error = checked_error(output, network(image), setting.precision)
+        error = checked_error(output, network(image), setting.precision, setting.mode)
     peak_memory(device)
     num_warmup = warm_up(call, device, spec)
     samples = sample(call, device, spec)
@@ -185,7 +180,7 @@ def measure_cell(
     )
 
 
-def _describe_error(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """The type and the first line of an error, for a row of the table."""
     known = isinstance(error, NotAvailableError)
     return str(error) if known else f"{type(error).__name__}: {first_line(error)}"[:300]
@@ -196,11 +191,11 @@ def make_unavailable_cell(
 ) -> UnavailableCell:
     """Return the row of a setting that could not be measured because of `error`."""
     if not is_out_of_memory(error):
-        return UnavailableCell(batch_size=batch, reason=_describe_error(error), **vars(setting))
+        return UnavailableCell(batch_size=batch, reason=describe_error(error), **vars(setting))
     memory = memory_bytes(device)
     return UnavailableCell(
         batch_size=batch,
-        reason=f"does not fit into {gib(memory)}: {_describe_error(error)}"[:300],
+        reason=f"does not fit into {gib(memory)}: {describe_error(error)}"[:300],
         does_not_fit=True,
         memory_bytes=memory,
         **vars(setting),
@@ -304,7 +299,7 @@ def try_paper_timing(*args: Any) -> tuple[PaperTiming | None, bool]:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        text = _describe_error(error)
+        text = describe_error(error)
         log.warning("no measurement as in the paper, since its batch does not fit: %s", text)
     return None, True
 
@@ -346,14 +341,14 @@ def measure_latency(
         if is_out_of_memory(error):
             raise UserError(
                 f"{variant.name} does not fit into {gib(memory_bytes(device))}, even with one image of "
-                f"{image_size}x{image_size} ({_describe_error(error)}): free the device's memory "
+                f"{image_size}x{image_size} ({describe_error(error)}): free the device's memory "
                 "(`resnest-bench doctor`), or use a device with more memory"
             ) from error
         # It raises a better message if the network rejects the size.
         check_image(variant, image_size, in_chans)
         raise UserError(
             f"{variant.name} cannot take an image of {image_size}x{image_size} "
-            f"({_describe_error(error)}): choose another image_size or variant"
+            f"({describe_error(error)}): choose another image_size or variant"
         ) from error
     cold_ms = (time.perf_counter() - start) * MS
 
@@ -381,6 +376,8 @@ def measure_latency(
         num_macs=counts.num_macs,
         num_activations=counts.num_activations,
         uncounted_operators=counts.uncounted,
+        num_operators=counts.num_operators,
+        ceilings=try_ceilings(device, spec.precisions),
         build_ms=build_ms,
         cold_start_ms=cold_ms,
         first_call_ms=first_ms,

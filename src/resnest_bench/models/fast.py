@@ -13,19 +13,41 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+# Above that, oneDNN's 1x1 convolution is as fast as a matrix product (docs/performance.md).
+MATRIX_PIXELS = 16
 
-class CentreTapConv2d(nn.Conv2d):
-    """A convolution that is computed as a matrix product if its input is a single pixel.
 
-    Networks for 224x224 images reduce 32x32 images to 1x1 in their last stage. There, only the centre tap
-    of a k x k kernel meets the image, and the others meet padding: one of 9 (3x3) or of 25 (5x5) products
-    is needed, and the gradient of all other taps is zero. On larger maps, it is `nn.Conv2d`.
+class MatrixConv2d(nn.Conv2d):
+    """A convolution that is computed as a matrix product on small maps. On others, it is `nn.Conv2d`.
+
+    Networks for 224x224 images reduce 32x32 images to 2x2 and 1x1 in their last stages.
+
+    - On a single pixel, only the centre tap of a k x k kernel meets the image, and the others meet padding: one
+      of 9 (3x3) or of 25 (5x5) products is needed, and the gradient of all other taps is zero.
+    - On a map where every output pixel meets every input pixel (3x3 on 2x2, 5x5 on 3x3), it is a dense layer
+      from all input pixels to all output pixels, without padding.
+    - A 1x1 kernel is the same matrix for each pixel.
+
+    The last two are for CPUs in channels_last: there oneDNN needs several times as long for the gradient of the
+    weights of such a small map as for the product.
     """
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        if x_BCHW.shape[-2:] != (1, 1):
+        if x_BCHW.shape[-2:] == (1, 1):
+            return self._single_pixel(x_BCHW)
+        if not _is_cpu_channels_last(x_BCHW):
             return super().forward(x_BCHW)
-        x_BC = x_BCHW.flatten(1)
+        if self.kernel_size == (1, 1):
+            down, right = self.stride
+            x_BChw = x_BCHW[..., ::down, ::right]
+            if self.groups == 1 and x_BChw.shape[-2:].numel() <= MATRIX_PIXELS:
+                return self._pixel_by_pixel(x_BChw)
+        elif self.weight.shape[1] > 1 and self._connects_all(x_BCHW.shape[-2:]):
+            return self._all_pixels(x_BCHW)
+        return super().forward(x_BCHW)
+
+    def _single_pixel(self, x_BC11: Tensor) -> Tensor:
+        x_BC = x_BC11.flatten(1)
         row, column = (size // 2 for size in self.kernel_size)
         weight_OI = self.weight[:, :, row, column]
         if self.groups == 1:
@@ -35,6 +57,60 @@ class CentreTapConv2d(nn.Conv2d):
             if self.bias is not None:
                 out_BO = out_BO + self.bias.to(out_BO.dtype)
         return out_BO[:, :, None, None]
+
+    def _pixel_by_pixel(self, x_BCHW: Tensor) -> Tensor:
+        out_BHWO = functional.linear(x_BCHW.permute(0, 2, 3, 1), self.weight[:, :, 0, 0], self.bias)
+        return out_BHWO.permute(0, 3, 1, 2)
+
+    def _connects_all(self, map_size: torch.Size) -> bool:
+        """Return whether every output pixel meets every input pixel."""
+        return self.dilation == (1, 1) and all(
+            num <= pad + 1 for num, pad in zip(map_size, _paddings(self), strict=True)
+        )
+
+    def _all_pixels(self, x_BCHW: Tensor) -> Tensor:
+        """A dense layer from P input pixels to Q output pixels for each of G groups."""
+        groups, (num_out, num_in) = self.groups, self.weight.shape[:2]
+        shape, taps = self._taps(x_BCHW.shape[-2:])
+        num_P, num_Q = x_BCHW.shape[-2:].numel(), shape.numel()
+        weight_TOI = self.weight.permute(2, 3, 0, 1).reshape(-1, num_out, num_in)
+        index = torch.tensor(taps)
+        weight_QPGOI = weight_TOI.index_select(0, index).reshape(num_Q, num_P, groups, -1, num_in)
+        # Rows are (Q, O), columns (P, I).
+        weight_GYX = weight_QPGOI.permute(2, 0, 3, 1, 4).reshape(groups, -1, num_P * num_in)
+        x_BPGI = x_BCHW.permute(0, 2, 3, 1).reshape(-1, num_P, groups, num_in)
+        x_GBX = x_BPGI.permute(2, 0, 1, 3).reshape(groups, -1, num_P * num_in)
+        out_GBY = torch.bmm(x_GBX, weight_GYX.transpose(1, 2))
+        out_BQGO = out_GBY.reshape(groups, -1, num_Q, num_out // groups).permute(1, 2, 0, 3)
+        out_BHWO = out_BQGO.reshape(-1, *shape, num_out)
+        if self.bias is not None:
+            out_BHWO = out_BHWO + self.bias.to(out_BHWO.dtype)
+        return out_BHWO.permute(0, 3, 1, 2)
+
+    def _taps(self, map_size: torch.Size) -> tuple[torch.Size, list[int]]:
+        """Return the output's size, and the tap between each output and each input pixel, (Q, P) flat."""
+        height, width = map_size
+        (down, right), (above, left) = self.stride, _paddings(self)
+        rows, columns = range(0, height, down), range(0, width, right)
+        taps = [
+            (y - row + above) * self.kernel_size[1] + x - column + left
+            for row in rows
+            for column in columns
+            for y in range(height)
+            for x in range(width)
+        ]
+        return torch.Size((len(rows), len(columns))), taps
+
+
+def _is_cpu_channels_last(x_BCHW: Tensor) -> bool:
+    return x_BCHW.device.type == "cpu" and x_BCHW.is_contiguous(memory_format=torch.channels_last)
+
+
+def _paddings(conv: nn.Conv2d) -> tuple[int, int]:
+    """Return the rows and columns of padding: `optimize_for_training` leaves out "same" and "valid"."""
+    assert not isinstance(conv.padding, str)
+    above, left = conv.padding
+    return above, left
 
 
 # With fewer input channels, oneDNN's kernel for the gradient of the weights writes past its buffer, in
@@ -84,7 +160,7 @@ def _grouped_linear(x_BC: Tensor, weight_OI: Tensor, groups: int) -> Tensor:
 
 
 def _meets_its_centre(conv: nn.Conv2d) -> bool:
-    """Return whether the output for a 1x1 map is the input times the centre tap of the kernel."""
+    """Return whether its kernel is centred: the output for a 1x1 map is the input times the centre tap."""
     if conv.padding_mode != "zeros" or isinstance(conv.padding, str):
         return False
     return all(
@@ -157,7 +233,7 @@ def optimize_for_training(model: nn.Module, compiled: bool = False) -> nn.Module
         if _can_be_sliced(module):
             module.__class__ = StridedPointConv2d
         elif type(module) is nn.Conv2d and _meets_its_centre(module):
-            module.__class__ = CentreTapConv2d
+            module.__class__ = MatrixConv2d
         elif type(module) is SplitAttn and module.radix > 1 and not compiled:
             module.__class__ = OnePassSplitAttn
     return model

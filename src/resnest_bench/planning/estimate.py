@@ -25,6 +25,7 @@ from resnest_bench.planning.latencies import (
 from resnest_bench.planning.trainings import TrainingSpeed, measure_training
 from resnest_bench.prices import GroupPrice, StudyPrices
 from resnest_bench.specs import RecipeSpec, StudySpec
+from resnest_bench.specs.deployments import find_source
 
 # The workflow's jobs after the last record, each in its own process: tables and figures.
 NUM_CLOSING_JOBS = 2
@@ -51,6 +52,7 @@ DECIDES_SPEED = (
     "cutmix_alpha",
 )
 ONE_CORE = CoreUse(1, 1)
+TAKES_ALL_CORES = ("latency", "deploy")
 Tell = Callable[[str], None]
 
 
@@ -93,7 +95,7 @@ class Estimate:
         start_seconds: to start one process.
         share: the share of the processor that the measurements got, from 0 to 1.
         unpriced: what is not included, and why.
-        side_by_side: number of trainings at a time; a latency always runs by itself.
+        side_by_side: number of trainings at a time; a latency or a deployment runs by itself.
     """
 
     prices: dict[Group, Price] = field(default_factory=dict)
@@ -106,7 +108,7 @@ class Estimate:
     def seconds(self, kind: str) -> float:
         """Wall-clock seconds of all jobs of `kind` that have a price."""
         total = sum(p.seconds for group, p in self.prices.items() if group.kind == kind)
-        return total if kind == "latency" else total / self.side_by_side
+        return total if kind in TAKES_ALL_CORES else total / self.side_by_side
 
     @property
     def data_seconds(self) -> float:
@@ -168,6 +170,8 @@ class Pricer:
         if group.kind == "latency":
             seconds = self._price_latency(group, data)
             return Price(len(jobs), len(jobs), seconds, start)
+        if group.kind == "deploy":
+            return self._price_deployment(jobs, data, start)
         recipe = self.study.recipe(group.recipe)
         speed = self._training_speed(group, recipe, data)
         if (teacher := self.study.teacher_job(jobs[0])) is not None:
@@ -176,6 +180,14 @@ class Pricer:
             speed = replace(speed, train_image=speed.train_image + forward.test_image)
         seconds = speed.seconds_per_record(recipe, data)
         return Price(len(jobs), 1, seconds, start + speed.probe, speed.num_params)
+
+    def _price_deployment(self, jobs: Sequence[Job], data: DatasetFacts, start: float) -> Price:
+        """The evaluation in torch, as after a training: what a mode makes of it is not known before."""
+        source = find_source(jobs[0])
+        group = Group(source.kind, source.dataset, source.recipe, source.variant)
+        speed = self._training_speed(group, self.study.recipe(source.recipe), data)
+        seconds = speed.build + data.num_test * speed.test_image
+        return Price(len(jobs), 1, seconds, start, speed.num_params)
 
     def _training_speed(
         self, group: Group, recipe: RecipeSpec, data: DatasetFacts
@@ -238,7 +250,7 @@ def estimate_study(
     for number, (group, members) in enumerate(groups.items(), 1):
         if group.dataset in estimate.datasets:
             tell(f"timing {number} of {len(groups)}: {group}")
-            clock.use_threads(cores if group.kind == "latency" else core_use.threads)
+            clock.use_threads(cores if group.kind in TAKES_ALL_CORES else core_use.threads)
             _price_group(estimate, pricer, group, members)
     _note_unpriced(study, estimate)
     estimate.share = clock.share
@@ -264,6 +276,9 @@ def _note_unpriced(study: StudySpec, estimate: Estimate) -> None:
     for name, facts in estimate.datasets.items():
         if facts.prepare_seconds is None:
             estimate.unpriced[f"data {name}"] = "its download and preparation can't be timed"
+    if any(group.kind == "deploy" for group in estimate.prices):
+        reason = "compilation, export and quantisation are not timed"
+        estimate.unpriced["the start of the deployment modes"] = reason
     for recipe in dict.fromkeys(g.recipe for g in estimate.prices if g.kind == "latency"):
         if modes := list_slow_modes(study.protocol(recipe)):
             reason = "compilation and export are not timed"

@@ -8,9 +8,10 @@ import timm
 import torch
 from torch import nn
 
+from resnest_bench.deploy.formats import FILE_MODES
+from resnest_bench.deploy.problems import NotAvailableError
 from resnest_bench.device.environment import precision
 from resnest_bench.measure.deployment import (
-    NotAvailableError,
     Setting,
     check_available,
     in_setting,
@@ -24,7 +25,7 @@ from resnest_bench.specs import LatencySpec, VariantSpec
 
 SEVERAL = 8
 # The first call in these modes is not timed, since a compiler takes a minute.
-SLOW_TO_START = ("compiled", "onnxruntime")
+SLOW_TO_START = ("compiled", *FILE_MODES)
 
 
 @dataclass(frozen=True)

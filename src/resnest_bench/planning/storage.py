@@ -88,7 +88,7 @@ def list_needs(
     kept = sum(
         sizes[group]
         for group, members in group_jobs(jobs).items()
-        if group in sizes and group.kind == "train"
+        if group in sizes
         for job in members
         if study.keeps_weights(job)
     )

@@ -8,7 +8,7 @@ from tabulate import tabulate
 from resnest_bench.planning.estimate import Estimate
 from resnest_bench.planning.storage import Download, Need, list_shortages
 
-KINDS = ("train", "finetune", "latency")
+KINDS = ("train", "finetune", "deploy", "latency")
 # The smallest and largest ratio of actual to estimated time that benchmarks/prices.py has measured. A test
 # compares them with the table in docs/performance.md.
 SEEN_ERRORS: tuple[float, float] | None = (1.07, 1.34)

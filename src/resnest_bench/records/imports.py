@@ -6,7 +6,9 @@ from pydantic import Field
 
 from resnest_bench.records.observations import (
     Count,
+    Environment,
     Finite,
+    JobIdentity,
     NonNegative,
     Positive,
     PredictionsObservation,
@@ -56,8 +58,18 @@ class ImportedSource(RecordModel):
     )
 
 
+class EvaluationSource(RecordModel):
+    """What was evaluated: the network that a training of this study ended with."""
+
+    trained: JobIdentity = Field(description="The training or fine-tuning")
+    weights_sha256: str = Field(description="Of its final weights, as its own record names them")
+    code_digest: str
+    environment: Environment
+    evaluated_at: Time = Field(description="UTC, ISO 8601")
+
+
 class ImportedResults(RecordModel):
-    """Results that this program has not made. Nothing is filled in: what the file does not say is unknown."""
+    """Results that no training of this study has made. Nothing is filled in: what is not said is unknown."""
 
     sources: list[ImportedSource] = Field(min_length=1)
     run: str | None = Field(
@@ -72,3 +84,7 @@ class ImportedResults(RecordModel):
     images: ImageResults | None = Field(default=None, description="Null: no result for each image")
     cells: list[ImportedCell] = Field(default=[], description="Of a latency: one per batch size")
     unknown: list[str] = Field(description="What the file does not say, in words")
+    evaluation: EvaluationSource | None = Field(
+        default=None,
+        description="Of a network of this study on another test set; null: results from elsewhere",
+    )

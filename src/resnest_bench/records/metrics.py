@@ -29,6 +29,7 @@ from resnest_bench.records.scores import (
 NOISY_IQR_SHARE = 0.10
 TRAINED = ("train", "finetune")
 TIMED = ("latency",)
+EVALUATED = (*TRAINED, "deploy")
 Timed = LatencyObservations | ImportedResults
 COUNT_UNITS = frozenset({"parameters", "multiply-accumulates", "elements", "bytes"})
 
@@ -149,6 +150,21 @@ def _last_epoch(field: str) -> Callable[[Record], float | None]:
     return lambda r: getattr(r.train.epochs[-1], field) if r.train and r.train.epochs else None
 
 
+def _test_accuracy(record: Record) -> float | None:
+    deployed = record.deploy
+    if deployed is None:
+        return _last_epoch("test_accuracy")(record)
+    return float(unpack_bits(deployed.test_correct, deployed.num_test).mean())
+
+
+def _test_loss(record: Record) -> float | None:
+    return record.deploy.test_loss if record.deploy else _last_epoch("test_loss")(record)
+
+
+def _deploy(field: str) -> Callable[[Record], float | None]:
+    return lambda r: getattr(r.deploy, field) if r.deploy else None
+
+
 def _over_epochs(
     combine: Callable[[list[float]], Any], value: Callable[[EpochObservation], float]
 ) -> Callable[[Record], float | None]:
@@ -212,7 +228,7 @@ def _peak_memory(latency: LatencyObservations) -> int | None:
 
 
 def _num_params(record: Record) -> int | None:
-    observed = record.train or record.latency
+    observed = record.train or record.latency or record.deploy
     return observed.num_params if observed else None
 
 
@@ -223,7 +239,7 @@ def _score(
     better: Literal["higher", "lower"],
     score: Callable[[Predictions], float | None],
 ) -> Metric:
-    return Metric(name, unit, label, better, TRAINED, score=score)
+    return Metric(name, unit, label, better, EVALUATED, score=score)
 
 
 _ENTRIES = (
@@ -232,8 +248,8 @@ _ENTRIES = (
         "fraction",
         "Test accuracy",
         "higher",
-        TRAINED,
-        _last_epoch("test_accuracy"),
+        EVALUATED,
+        _test_accuracy,
     ),
     Metric(
         "train_accuracy",
@@ -256,8 +272,8 @@ _ENTRIES = (
         "nats",
         "Test loss",
         "lower",
-        TRAINED,
-        _last_epoch("test_loss"),
+        EVALUATED,
+        _test_loss,
     ),
     _score("balanced_accuracy", "fraction", "Balanced accuracy", "higher", balanced_accuracy),
     _score("macro_f1", "fraction", "Macro F1", "higher", macro_f1),
@@ -293,7 +309,8 @@ _ENTRIES = (
         TRAINED,
         _train("wall_seconds"),
     ),
-    Metric("num_params", "parameters", "Parameters", "lower", (*TRAINED, *TIMED), _num_params),
+    Metric("file_bytes", "bytes", "Size on disk", "lower", ("deploy",), _deploy("file_bytes")),
+    Metric("num_params", "parameters", "Parameters", "lower", (*EVALUATED, *TIMED), _num_params),
     Metric(
         "num_macs",
         "multiply-accumulates",
@@ -370,29 +387,3 @@ _ENTRIES = (
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
 # Metrics that need the file of predictions, which older records don't have.
 SCORES = tuple(metric.name for metric in _ENTRIES if metric.score)
-
-
-@dataclass(frozen=True)
-class CellMetric:
-    """One value of a latency cell, a column of `frames.rows.cells_frame`. Attributes as in `Metric`."""
-
-    name: str
-    unit: str
-    label: str
-    better: Literal["higher", "lower"] | None
-
-
-_CELL_ENTRIES = (
-    CellMetric("p50_ms", "ms", "Latency, p50", "lower"),
-    CellMetric("p90_ms", "ms", "Latency, p90", "lower"),
-    CellMetric("p99_ms", "ms", "Latency, p99", "lower"),
-    CellMetric("mean_ms", "ms", "Latency, mean", "lower"),
-    CellMetric("iqr_ms", "ms", "Latency, interquartile range", "lower"),
-    CellMetric("device_p50_ms", "ms", "Latency by the device's clock, p50", "lower"),
-    CellMetric("ms_per_image", "ms", "Time per image", "lower"),
-    CellMetric("throughput_images_per_second", "images/s", "Throughput", "higher"),
-    CellMetric("first_call_ms", "ms", "First call", "lower"),
-    CellMetric("peak_memory_bytes", "bytes", "Peak GPU memory", "lower"),
-)
-
-CELL_METRICS: dict[str, CellMetric] = {metric.name: metric for metric in _CELL_ENTRIES}

@@ -7,13 +7,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from resnest_bench.json_values import MAX_INT
 from resnest_bench.paths import Job
+from resnest_bench.records.ceilings import Ceilings
 
 # About the range of float32, so that sums and squares are finite in float64.
 MAX_FLOAT = 3.5e38
-SIZE_ARGS = (
-    "Arguments that were set for the image size, in addition to the variant's own, since the network "
-    "was designed for another size"
-)
+SIZE_ARGS = "Arguments set for the image size, since the network was designed for another one"
 Finite = Annotated[float, Field(ge=-MAX_FLOAT, le=MAX_FLOAT, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, le=MAX_FLOAT, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -34,9 +32,9 @@ class RecordModel(BaseModel):
 
 
 class JobIdentity(RecordModel):
-    kind: Literal["train", "latency", "finetune"]
+    kind: Literal["train", "latency", "finetune", "deploy"]
     dataset: str
-    recipe: str = Field(description="Training recipe, or the protocol of a latency")
+    recipe: str = Field(description="Training recipe, protocol of a latency, or RECIPE+MODE")
     variant: str
     seed: Count = Field(description="Random seed, or the round of a latency measurement")
 
@@ -166,8 +164,7 @@ class WeightsObservation(RecordModel):
         default=[], description="Tensors of the file that are not part of the network"
     )
     converted: list[str] = Field(
-        default=[],
-        description="First convolutions that were made for RGB, and converted to the dataset's channels",
+        default=[], description="First convolutions converted from RGB to the dataset's channels"
     )
 
 
@@ -221,8 +218,8 @@ class ExecutionObservation(RecordModel):
     )
     micro_batch_size: Positive | None = Field(
         default=None,
-        description="Images at a time at the end, if whole batches did not fit into memory: gradients "
-        "were accumulated over the batch, but batch norm saw only these images. Null: whole batches",
+        description="Images at a time at the end, if whole batches did not fit into memory; batch norm "
+        "saw only these. Null: whole batches",
     )
     num_threads: Positive | None = Field(
         default=None,
@@ -239,9 +236,7 @@ class PredictionsObservation(RecordModel):
 
     format: Literal[1]
     sha256: str
-    all_classes: bool = Field(
-        description="Whether it holds the probability of every class; else a few figures per image"
-    )
+    all_classes: bool = Field(description="Whether it has the probability of every class")
 
 
 class TrainObservations(RecordModel):
@@ -356,6 +351,12 @@ class LatencyObservations(RecordModel):
         "(older records, whose uncounted_operators include conv2d and linear)"
     )
     uncounted_operators: dict[str, Count] = Field(description="Operator to number of calls")
+    num_operators: Count | None = Field(
+        default=None, description="Operators started in one call; null in older records"
+    )
+    ceilings: list[Ceilings] = Field(
+        default=[], description="What the device reached in this job; empty in older records"
+    )
     build_ms: NonNegative
     cold_start_ms: NonNegative = Field(
         description="From the start of building the model to its first output, at batch 1"
@@ -365,8 +366,7 @@ class LatencyObservations(RecordModel):
     unavailable: list[UnavailableCell]
     paper: PaperTiming | None
     paper_does_not_fit: bool = Field(
-        default=False,
-        description="Memory ran out at the batch size of `paper`, which is null",
+        default=False, description="Memory ran out at the batch size of `paper`, which is null"
     )
     reference: ReferenceTiming
     peak_rss_bytes: Count = Field(description="Of the whole process, over all cells")

@@ -17,6 +17,8 @@ from resnest_bench.errors import UserError, first_problem
 from resnest_bench.files import strict_json, write_text
 from resnest_bench.json_values import check_json_value
 from resnest_bench.paths import Job
+from resnest_bench.records.deploy import DeployObservations
+from resnest_bench.records.elsewhere import MeasuredElsewhere
 from resnest_bench.records.imports import ImageResults, ImportedResults
 from resnest_bench.records.observations import (
     DatasetIdentity,
@@ -30,6 +32,8 @@ from resnest_bench.records.observations import (
 )
 
 SCHEMA_VERSION: Final = 1
+# The fields with observations. That of fine-tunings is `train` too.
+PARTS = ("train", "latency", "deploy")
 # Half of a surrogate pair, or NUL. Only if the text contains one, all values must be checked for it.
 ODD_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
@@ -51,14 +55,20 @@ class Record(RecordModel):
     )
     started_at: Time | None = Field(description="UTC, ISO 8601; null in an imported record")
     finished_at: Time | None = Field(description="UTC, ISO 8601; null in an imported record")
+    deploy: DeployObservations | None = Field(
+        default=None, description="Of a trained network in one deployment mode; null for other jobs"
+    )
     imported: ImportedResults | None = Field(
         default=None, description="Results from elsewhere; null: this program made the record"
     )
+    elsewhere: MeasuredElsewhere | None = Field(
+        default=None, description="A bundle's results from another device; null: measured by a job"
+    )
 
     @property
-    def images(self) -> TrainObservations | ImageResults | None:
+    def images(self) -> TrainObservations | DeployObservations | ImageResults | None:
         """Which test images the network classifies correctly, where that is known."""
-        return self.train or (self.imported.images if self.imported else None)
+        return self.train or self.deploy or (self.imported.images if self.imported else None)
 
     @property
     def is_trained(self) -> bool:
@@ -127,6 +137,8 @@ def _find_inconsistency(record: Record, expected: Job | None) -> str | None:
         return f"job: {error}"
     if expected is not None and job != expected:
         return f"job is {job}, but the path is that of {expected}: it was moved or renamed"
+    if record.elsewhere and (record.imported or job.kind != "latency"):
+        return "elsewhere must be null, unless the record is a latency that a bundle measured"
     if record.imported:
         return _imported_problem(record, record.imported)
     if record.environment is None or record.started_at is None or record.finished_at is None:
@@ -137,21 +149,32 @@ def _find_inconsistency(record: Record, expected: Job | None) -> str | None:
         return _failed_problem(record)
     if record.failure:
         return "failure must be null if status is 'ok'"
-    wanted, other = ("latency", "train") if job.kind == "latency" else ("train", "latency")
+    wanted = job.kind if job.kind in PARTS else "train"
     if getattr(record, wanted) is None:
         return f"{wanted} must hold observations if status is 'ok', but is null"
-    if getattr(record, other) is not None:
-        return f"{other} must be null if the job's kind is {job.kind}"
+    for other in PARTS:
+        if other != wanted and getattr(record, other) is not None:
+            return f"{other} must be null if the job's kind is {job.kind}"
+    if record.deploy is not None:
+        return _deploy_problem(record.deploy) or _classes_problem(record.deploy, record.dataset)
     if record.train is None:
         return None
     return _training_problem(record.train) or _classes_problem(record.train, record.dataset)
 
 
+def _deploy_problem(deploy: DeployObservations) -> str | None:
+    try:
+        unpack_bits(deploy.test_correct, deploy.num_test)
+    except ValueError as error:
+        return f"deploy.test_correct: {error}"
+    return None
+
+
 def _failed_problem(record: Record) -> str | None:
     if not record.failure:
         return "failure must give a reason if status is 'failed'"
-    if record.train or record.latency:
-        return "train and latency must be null if status is 'failed'"
+    if record.train or record.latency or record.deploy:
+        return "train, latency and deploy must be null if status is 'failed'"
     return None
 
 
@@ -164,8 +187,9 @@ def _training_problem(train: TrainObservations) -> str | None:
 
 
 def _imported_problem(record: Record, imported: ImportedResults) -> str | None:
-    if record.status != "ok" or record.train or record.latency or record.environment:
-        return "an imported record has status 'ok', and null for train, latency and environment"
+    own = record.train or record.latency or record.deploy or record.environment
+    if record.status != "ok" or own:
+        return "an imported record has status 'ok', and null for what a job of ours observes"
     if any(not cell.samples_ms and not cell.statistics_ms for cell in imported.cells):
         return "imported.cells must each have samples_ms or statistics_ms"
     images = imported.images
@@ -181,10 +205,12 @@ def _imported_problem(record: Record, imported: ImportedResults) -> str | None:
 
 
 def _classes_problem(
-    train: TrainObservations | ImageResults, dataset: DatasetIdentity | None
+    train: TrainObservations | DeployObservations | ImageResults, dataset: DatasetIdentity | None
 ) -> str | None:
     """Whether counts per class, if stored, match the classes and the number of test images."""
-    part = "train" if isinstance(train, TrainObservations) else "imported.images"
+    part = {TrainObservations: "train", DeployObservations: "deploy"}.get(
+        type(train), "imported.images"
+    )
     counts = {
         f"{part}.test_predictions_per_class": train.test_predictions_per_class,
         "dataset.test_images_per_class": dataset.test_images_per_class if dataset else [],

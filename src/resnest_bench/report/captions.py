@@ -143,10 +143,17 @@ def _describe_recipe(study: StudySpec, name: str) -> str:
 def _describe_moment(table: pd.DataFrame, study: StudySpec) -> str:
     """When accuracies were measured, and which come from elsewhere."""
     shown = {(row["dataset"], row["recipe"], row["variant"]) for row in row_dicts(table)}
-    foreign = {(j.dataset, j.recipe, j.variant) for j in study.imported_jobs() if j.kind == "train"}
+    trained_on = {block.dataset: block.trained_on for block in study.imported if block.trained_on}
+    foreign = {
+        (j.dataset, j.recipe, j.variant)
+        for j in study.imported_jobs()
+        if j.kind == "train" and j.dataset not in trained_on
+    }
     foreign &= shown
     if not foreign:
-        return ", after the last epoch"
+        sources = {trained_on[dataset] for dataset, *_ in shown if dataset in trained_on}
+        names = list_names(sorted(sources), 10)
+        return ", after the last epoch" + (f" on {names}, whose weights these are" if names else "")
     names = list_names(sorted(name for *_, name in foreign), 10)
     if foreign == shown:
         return ", imported from elsewhere and not measured here"

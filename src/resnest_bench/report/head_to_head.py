@@ -99,7 +99,9 @@ def _add_labels(results: StudyResults, one: Network, images: ImageOutcomes) -> I
     if images.labels_N is not None or one.experiment is None:
         return images
     prepared = open_images(results, one.experiment.dataset, images.fingerprint)
-    return images if prepared is None else images.with_labels(prepared)
+    if prepared is None or len(prepared.test) != images.num_images:
+        return images
+    return images.with_labels(prepared.test.labels, prepared.meta.classes)
 
 
 def _name_obstacle(one: Network, other: Network) -> str:

@@ -30,6 +30,8 @@ from resnest_bench.paths import StudyPaths
 from resnest_bench.report.captions import TITLES, caption, notes
 from resnest_bench.report.claims import claims_summary, write_claims
 from resnest_bench.report.datasets import write_dataset_ranks
+from resnest_bench.report.deployment import deployment_markdown, write_deployment
+from resnest_bench.report.devices import write_devices
 from resnest_bench.report.differences import differences_summary, write_differences
 from resnest_bench.report.per_class import write_per_class
 from resnest_bench.report.stability import write_spread
@@ -63,7 +65,9 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
         written += write_claims(results)
     written += write_differences(results)
     written += write_dataset_ranks(results)
+    written += write_deployment(results)
     written += write_per_class(results)
+    written += write_devices(results)
     written += write_spread(results)
     shown = {"runs": results.runs, "latency_cells": results.cells, "epochs": results.epochs}
     shown |= _comparisons(results)
@@ -120,6 +124,8 @@ def summary_text(study: StudySpec, paths: StudyPaths) -> str:
     differences = results.main_differences
     if differences and len(differences.pairs):
         parts.append(differences_summary(differences))
+    if study.deploy:
+        parts.append(deployment_markdown(results.deployment))
     if study.claims:
         parts.append(claims_summary(results.claims()))
     unlisted = _count_unlisted(results.frames.unlisted)

@@ -9,26 +9,42 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from resnest_bench.specs.base import Name, PositiveFloat, PositiveInt, Spec, VariantNames
-from resnest_bench.specs.scores import SHARES, TRAINED_METRICS, TrainedMetric
+from resnest_bench.specs.deploy import DeployMode
+from resnest_bench.specs.scores import LOWER_IS_BETTER, SHARES, TRAINED_METRICS, TrainedMetric
 
 ClaimMetric = Literal[TrainedMetric, "latency", "params", "macs"]
 
 
 class TrainedRow(Spec):
-    """A variant as one recipe trains it, where a claim compares recipes."""
+    """A variant as one recipe trains it or in one deployment mode, where a claim compares these."""
 
     variant: Name = Field(description="Name of the variant")
-    recipe: Name = Field(
+    recipe: Name | None = Field(
+        default=None,
         description="Of a train or finetune block with the claim's dataset. A name alone stands for the "
-        "claim's recipe"
+        "claim's recipe",
+    )
+    mode: DeployMode | None = Field(
+        default=None,
+        description="Of a deploy block with the claim's dataset and recipe; for a latency, of the protocol. "
+        "null: as trained, and the protocol's first mode",
     )
 
+    @model_validator(mode="after")
+    def _says_more(self) -> "TrainedRow":
+        if self.recipe is None and self.mode is None:
+            raise ValueError(
+                f"give recipe or mode next to variant, or write the name {self.variant!r} alone"
+            )
+        return self
+
     def __str__(self) -> str:
-        return f"{self.variant} by {self.recipe}"
+        by = f" by {self.recipe}" if self.recipe else ""
+        return f"{self.variant}{by}" + (f" in {self.mode}" if self.mode else "")
 
 
 # Where an error is, pydantic names them too.
-SIDE_TAGS = ("variant's name", "variant and recipe")
+SIDE_TAGS = ("variant's name", "variant and recipe or mode")
 
 
 def _side_kind(value: Any) -> str:
@@ -41,7 +57,7 @@ Side = Annotated[
     Discriminator(_side_kind),
 ]
 Sides = Annotated[tuple[Side, ...], Field(min_length=1)]
-OR_ROW = "or {variant: NAME, recipe: RECIPE}"
+OR_ROW = "or {variant: NAME, recipe: RECIPE, mode: MODE}"
 MARGIN = (
     "of an accuracy or another share in percentage points, of nll, brier_score and cohen_kappa in their "
     "own unit, else a fraction: 0.1 is 10 %"
@@ -70,7 +86,8 @@ class ClaimTest(Spec):
     @property
     def recipes_named(self) -> tuple[str, ...]:
         """The recipes of single sides."""
-        return tuple(side.recipe for side in self.sides if isinstance(side, TrainedRow))
+        rows = (side for side in self.sides if isinstance(side, TrainedRow))
+        return tuple(row.recipe for row in rows if row.recipe is not None)
 
     @model_validator(mode="after")
     def _recipe_decides(self) -> "ClaimTest":
@@ -206,8 +223,49 @@ class MonotoneTest(ClaimTest):
         return () if self.variants == "all" else self.variants
 
 
+class SavesTest(ClaimTest):
+    """One side loses at most so much of a measure, and is at least so many times as fast as the other.
+
+    Both must hold: the p-value is the larger of the two (an intersection-union test).
+    """
+
+    kind: Literal["saves"]
+    metric: TrainedMetric = Field(
+        default="accuracy", description="The measure of trained networks that may be lost"
+    )
+    a: Side = Field(description=f"The faster side: name of a variant {OR_ROW}")
+    b: Side = Field(description="What it is compared with, in the same form")
+    at_most: PositiveFloat = Field(
+        description="Largest loss of the measure; of an accuracy or another share in percentage points, "
+        "else in its own unit"
+    )
+    times: PositiveFloat = Field(
+        description="How many times as fast at least: b's latency divided by a's, like 1.5"
+    )
+
+    @model_validator(mode="after")
+    def _two_sides(self) -> "SavesTest":
+        if self.a == self.b:
+            raise ValueError(f"a and b must differ, but both are {str(self.a)!r}")
+        if self.metric in LOWER_IS_BETTER:
+            raise ValueError(
+                f"metric must be one of which more is better, but is {self.metric!r}: take accuracy"
+            )
+        return self
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        return (self.a, self.b)
+
+
 AnyTest = Annotated[
-    GreaterTest | OrderedTest | AtEqualTest | EquivalentTest | WithinTest | MonotoneTest,
+    GreaterTest
+    | OrderedTest
+    | AtEqualTest
+    | EquivalentTest
+    | WithinTest
+    | MonotoneTest
+    | SavesTest,
     Field(discriminator="kind"),
 ]
 TESTS: dict[str, type[ClaimTest]] = {
@@ -217,6 +275,7 @@ TESTS: dict[str, type[ClaimTest]] = {
     "equivalent": EquivalentTest,
     "within": WithinTest,
     "monotone": MonotoneTest,
+    "saves": SavesTest,
 }
 
 

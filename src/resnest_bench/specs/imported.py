@@ -1,7 +1,7 @@
-"""Results from elsewhere as part of a study (floor 1): their networks, data and jobs."""
+"""Results from elsewhere, or of further test sets, as part of a study (floor 1): networks, data and jobs."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -21,8 +21,8 @@ class WithImports(Extendable):
     datasets: dict[Name, DatasetSpec]
     imported: tuple[ImportedBlock, ...] = Field(
         default=(),
-        description="Path of the YAML list that `resnest-bench import` writes, or the list itself: results "
-        "from elsewhere (docs/import.md)",
+        description="Path of the YAML list that `resnest-bench import` and `evaluate` write, or the list itself: "
+        "results from elsewhere (docs/import.md) and of further test sets (docs/deploy.md)",
     )
 
     @model_validator(mode="before")
@@ -75,9 +75,9 @@ class WithImports(Extendable):
         return list(self._imported_jobs)
 
     @functools.cached_property
-    def _imported_jobs(self) -> dict[Job, None]:
+    def _imported_jobs(self) -> dict[Job, ImportedBlock]:
         return {
-            Job(block.kind, block.dataset, block.recipe, variant, seed): None
+            Job(block.kind, block.dataset, block.recipe, variant, seed): block
             for block in self.imported
             for variant, seeds in block.seeds.items()
             for seed in seeds
@@ -86,6 +86,11 @@ class WithImports(Extendable):
     def is_imported(self, job: Job) -> bool:
         """Whether the job's record was imported."""
         return job in self._imported_jobs
+
+    def device_protocol(self, job: Job) -> str | None:
+        """The protocol of a latency that a bundle measured on another device; None for any other job."""
+        block = self._imported_jobs.get(job)
+        return block.own_protocol if block else None
 
     @functools.cached_property
     def imported_experiments(self) -> tuple[Experiment, ...]:
@@ -115,13 +120,20 @@ def check_imports(
     variants: Mapping[str, VariantSpec],
     datasets: Mapping[str, DatasetSpec],
     own: Mapping[str, str],
+    trained: Collection[tuple[str, str, str]],
     is_adaptive: bool,
+    protocols: Collection[str],
 ) -> None:
     """Raise ValueError where imported results and what a study runs are mixed up.
 
-    `own` maps the place of each block that runs something to its dataset.
+    `own` maps the place of each block that runs something to its dataset. `trained` has (dataset, recipe,
+    variant) of every training and fine-tuning of the study. A bundle's latencies are of the study's own
+    networks, by one of its `protocols`, and need no seeds.
     """
-    if is_adaptive and blocks:
+    for index, block in enumerate(blocks):
+        if block.own_protocol is not None:
+            check_known(f"imported[{index}].own_protocol", block.own_protocol, protocols)
+    if is_adaptive and any(block.own_protocol is None for block in blocks):
         raise ValueError(
             "adaptive: no seeds can be added to imported results: remove adaptive, or imported"
         )
@@ -132,9 +144,32 @@ def check_imports(
                 "needs some: describe the data under datasets, or remove the block"
             )
     for index, block in enumerate(blocks):
-        for name in block.seeds:
+        if block.trained_on is not None:
+            _check_evaluated(f"imported[{index}]", block, datasets, trained)
+            continue
+        for name in block.seeds if block.own_protocol is None else ():
             if not isinstance(variants[name], ImportedVariant):
                 raise ValueError(
                     f"imported[{index}].seeds: {name} must be of family imported, but is of family "
                     f"{variants[name].family}: import the results under another name"
                 )
+
+
+def _check_evaluated(
+    where: str,
+    block: ImportedBlock,
+    datasets: Mapping[str, DatasetSpec],
+    trained: Collection[tuple[str, str, str]],
+) -> None:
+    """Raise ValueError unless these are networks of the study, on data that no training of it uses."""
+    if not isinstance(datasets[block.dataset], ImportedDataset):
+        raise ValueError(
+            f"{where}.dataset: {block.dataset} must be a further test set, but is data of this study: give the test set "
+            "another name"
+        )
+    for name in block.seeds:
+        if block.kind != "train" or (block.trained_on, block.recipe, name) not in trained:
+            raise ValueError(
+                f"{where}.seeds: {name} must be trained by this study on {block.trained_on} by {block.recipe}, but is "
+                "not: remove it here, or train it"
+            )

@@ -8,7 +8,17 @@ from resnest_bench.specs.base import CountInt, NonNegativeFloat, PositiveFloat, 
 
 Precision = Literal["fp32", "tf32", "bf16"]
 Layout = Literal["contiguous", "channels_last"]
-Mode = Literal["eager", "folded", "compiled", "cudagraph", "onnxruntime"]
+Mode = Literal[
+    "eager",
+    "folded",
+    "compiled",
+    "cudagraph",
+    "onnxruntime",
+    "onnxruntime-int8",
+    "openvino",
+    "openvino-int8",
+    "executorch",
+]
 
 
 class LatencySpec(Spec):
@@ -26,8 +36,9 @@ class LatencySpec(Spec):
     modes: tuple[Mode, ...] = Field(
         default=("eager",),
         description="How the network is called. folded: eager, with batch norm in the weights before "
-        "it; compiled: torch.compile; cudagraph: a replayed CUDA graph; onnxruntime: ONNX Runtime, on "
-        "only the CPU in fp32, and once for all layouts",
+        "it; compiled: torch.compile; cudagraph: a replayed CUDA graph; onnxruntime, openvino, "
+        "executorch: these runtimes, only on the CPU in fp32, and once for all layouts; -int8: with static "
+        "quantisation. openvino and executorch need the extras of these names",
     )
     # Rounds differ far more than calls within one: short cells leave time for more rounds
     # (docs/decisions/006-rounds-of-latency.md).

@@ -10,6 +10,8 @@ Share = Literal[
 HeadlineMetric = Literal["accuracy", "balanced_accuracy", "macro_f1", "top5_accuracy", "roc_auc"]
 TrainedMetric = Literal[Share, "cohen_kappa", "nll", "brier_score"]
 
+# The others are better the higher they are.
+LOWER_IS_BETTER = ("calibration_error", "nll", "brier_score")
 SHARES: tuple[str, ...] = get_args(Share)
 TRAINED_METRICS: tuple[str, ...] = get_args(TrainedMetric)
 # Names in METRICS, if they are different.

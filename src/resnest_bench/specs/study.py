@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from resnest_bench.digests import json_digest
-from resnest_bench.paths import DataPaths, Job, StudyPaths
+from resnest_bench.paths import TRAINING_KINDS, DataPaths, Job, StudyPaths
 from resnest_bench.specs.adaptive import AdaptiveSpec, check_adaptive
 from resnest_bench.specs.base import (
     CountInt,
@@ -17,9 +17,25 @@ from resnest_bench.specs.base import (
     VariantNames,
     check_known,
 )
-from resnest_bench.specs.blocks import FinetuneBlock, ImportedBlock, LatencyBlock, TrainBlock
+from resnest_bench.specs.blocks import (
+    FinetuneBlock,
+    ImportedBlock,
+    LatencyBlock,
+    TrainBlock,
+    asks_for_weights,
+    is_source,
+    list_trained,
+)
 from resnest_bench.specs.claims import ClaimSpec
 from resnest_bench.specs.data import DatasetSpec, WeightsSpec, expand_path
+from resnest_bench.specs.deploy import DeployBlock
+from resnest_bench.specs.deployments import (
+    check_deploy,
+    describe_deployment,
+    find_source,
+    is_deployed,
+    list_deployments,
+)
 from resnest_bench.specs.differences import DifferencesSpec
 from resnest_bench.specs.imported import WithImports, check_imports, check_runnable
 from resnest_bench.specs.latency import LatencySpec
@@ -27,7 +43,7 @@ from resnest_bench.specs.ready_recipes import RECIPES
 from resnest_bench.specs.recipes import RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
 from resnest_bench.specs.tables import TablesSpec, check_tables
-from resnest_bench.specs.trainings import check_tags, check_teacher
+from resnest_bench.specs.trainings import check_finetune, check_tags, check_teacher, is_teacher
 from resnest_bench.specs.variants import VariantSpec
 
 MAX_JOBS = 200_000
@@ -58,6 +74,9 @@ class StudySpec(WithImports):
     train: tuple[TrainBlock, ...] = Field(default=(), description="Training experiments")
     latency: tuple[LatencyBlock, ...] = Field(default=(), description="Latency experiments")
     finetune: tuple[FinetuneBlock, ...] = Field(default=(), description="Transfer experiments")
+    deploy: tuple[DeployBlock, ...] = Field(
+        default=(), description="Deployment modes of trained networks"
+    )
     tables: TablesSpec = Field(default=TablesSpec(), description="Which rows the tables show")
     headline_metric: HeadlineMetric = Field(
         default="accuracy",
@@ -107,11 +126,9 @@ class StudySpec(WithImports):
     @field_validator("claims")
     @classmethod
     def _distinct_claims(cls, claims: tuple[ClaimSpec, ...]) -> tuple[ClaimSpec, ...]:
-        seen: set[str] = set()
-        for claim in claims:
-            if claim.name in seen:
-                raise ValueError(f"two claims are named {claim.name!r}: rename one of them")
-            seen.add(claim.name)
+        names = [claim.name for claim in claims]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"two claims are named {repeated[0]!r}: rename one of them")
         return claims
 
     @field_validator("recipes")
@@ -131,12 +148,16 @@ class StudySpec(WithImports):
             if isinstance(block, LatencyBlock):
                 check_known(f"{where}.protocol", block.protocol, self.all_protocols)
             if isinstance(block, FinetuneBlock):
-                self._check_finetune(where, block)
+                check_finetune(where, block, self.all_recipes, self._trained, self._variants)
+            elif isinstance(block, DeployBlock):
+                check_deploy(where, block, self._trained)
             elif block.variants != "all":
                 for name in block.variants:
                     check_runnable(f"{where}.variants", name, self._variants)
         own = {f"{field}[{index}]": block.dataset for field, index, block in self._blocks()}
-        check_imports(self.imported, self._variants, self.datasets, own, bool(self.adaptive))
+        trained = list_trained(self.train, self.finetune, self._names("all"))
+        known = self._variants, self.datasets, own, trained, bool(self.adaptive)
+        check_imports(self.imported, *known, self.all_protocols)
         self._check_jobs()
         check_tables(
             self.tables,
@@ -150,42 +171,22 @@ class StudySpec(WithImports):
         return self
 
     def _blocks(self) -> Iterable[tuple[str, int, Any]]:
-        for field in ("train", "latency", "finetune"):
+        for field in ("train", "latency", "finetune", "deploy"):
             for index, block in enumerate(getattr(self, field)):
                 yield field, index, block
 
-    def _check_finetune(self, where: str, block: FinetuneBlock) -> None:
-        for name in block.recipes:
-            check_known(f"{where}.recipes", name, self.all_recipes)
-            if self.recipe(name).teacher is not None:
-                raise ValueError(
-                    f"{where}: recipe {name!r} has a teacher, which is for train blocks: its images are "
-                    "normalised as the dataset's, those of a fine-tuning as the pretrained network's"
-                )
-        trained = {(j.dataset, j.recipe, j.variant) for j in self._train_jobs()}
-        for name, weights in block.weights.items():
-            check_runnable(f"{where}.weights", name, self._variants)
-            if weights.train and (*weights.train.split("/"), name) not in trained:
-                raise ValueError(
-                    f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
-                    "one, or name another source"
-                )
-
     def _check_jobs(self) -> None:
-        # Not per seed, since there can be billions by mistake.
-        trained = {
-            (block.dataset, block.recipe, name)
-            for block in self.train
-            for name in self._names(block.variants)
-        }
         for block in self.train:
             if self.recipe(block.recipe).init != "scratch":
                 raise ValueError(
                     f"train: recipe {block.recipe!r} starts from weights: use it in a finetune block"
                 )
             check_tags(self._variants[name] for name in self._names(block.variants))
-            check_teacher(block, trained, self._variants, self.datasets, self.all_recipes)
-        self._check_channels()
+            check_teacher(block, self._trained, self._variants, self.datasets, self.all_recipes)
+        pairs = [(block.dataset, block.recipe) for block in self.train]
+        pairs += [(block.dataset, name) for block in self.finetune for name in block.recipes]
+        for dataset, recipe in pairs:
+            check_channels(dataset, self.dataset(dataset).num_channels, recipe, self.recipe(recipe))
         if (number := self._num_jobs()) > MAX_JOBS:
             raise ValueError(
                 f"a study has at most {MAX_JOBS:,} jobs, but this one has {number:,}: make several "
@@ -200,19 +201,14 @@ class StudySpec(WithImports):
                 raise ValueError(f"two blocks ask for {job}: remove it from one of them")
             seen.add(job)
 
-    def _check_channels(self) -> None:
-        pairs = [(block.dataset, block.recipe) for block in self.train]
-        pairs += [(block.dataset, name) for block in self.finetune for name in block.recipes]
-        for dataset, recipe in pairs:
-            check_channels(dataset, self.dataset(dataset).num_channels, recipe, self.recipe(recipe))
-
     def _num_jobs(self) -> int:
         """Count the jobs without creating them, since there can be billions by mistake."""
         seeds = len(self.seeds)
         trained = sum(len(self._names(block.variants)) * seeds for block in self.train)
         timed = sum(len(self._names(block.variants)) * block.rounds for block in self.latency)
         tuned = sum(len(block.recipes) * len(block.weights) * seeds for block in self.finetune)
-        return trained + timed + tuned + len(self.imported_jobs())
+        deployed = len(list_deployments(self.deploy, self._trained, (0,))) * seeds
+        return trained + timed + tuned + deployed + len(self.imported_jobs())
 
     def __copy__(self) -> "StudySpec":
         copied = super().__copy__()
@@ -226,6 +222,12 @@ class StudySpec(WithImports):
         return {variant.name: variant for variant in self.variants}
 
     @functools.cached_property
+    def _trained(self) -> dict[tuple[str, str, str], None]:
+        """(dataset, recipe, variant) of all trainings. Not per seed: there can be billions by mistake."""
+        every = ((block, name) for block in self.train for name in self._names(block.variants))
+        return {(block.dataset, block.recipe, name): None for block, name in every}
+
+    @functools.cached_property
     def _dumps(self) -> dict[tuple[str, str], dict[str, Any]]:
         """('variant', NAME) and the like to its JSON values, as far as `_dump` was asked for them."""
         return {}
@@ -233,6 +235,7 @@ class StudySpec(WithImports):
     @functools.cached_property
     def _jobs(self) -> tuple[Job, ...]:
         own = (*self._train_jobs(), *self._latency_jobs(), *self._finetune_jobs())
+        own = (*own, *list_deployments(self.deploy, self._trained, self.seeds))
         return (*own, *self.imported_jobs())
 
     @functools.cached_property
@@ -328,7 +331,9 @@ class StudySpec(WithImports):
         return block.weights[job.variant]
 
     def source_job(self, job: Job) -> Job | None:
-        """Return the training of this study whose weights a fine-tuning starts from, if any."""
+        """Return the training of this study whose weights a fine-tuning or a deployment takes, if any."""
+        if job.kind == "deploy":
+            return find_source(job)
         weights = self.weights(job)
         if weights is None or weights.train is None:
             return None
@@ -336,58 +341,47 @@ class StudySpec(WithImports):
         return Job("train", dataset, recipe, job.variant, job.seed)
 
     def keeps_weights(self, job: Job) -> bool:
-        """Return whether a training keeps its weights: by config, or for a fine-tuning or a student."""
-        asked = any(
-            block.keep_weights and (block.dataset, block.recipe) == (job.dataset, job.recipe)
-            for block in self.train
-        )
-        return (
-            asked
-            or self._is_teacher(job)
-            or any(
-                weights.train == f"{job.dataset}/{job.recipe}" and name == job.variant
-                for block in self.finetune
-                for name, weights in block.weights.items()
-            )
-        )
+        """Return whether a training or fine-tuning writes its final weights."""
+        asked = not self.is_imported(job) and asks_for_weights(job, self.train, self.finetune)
+        return self.requires_weights(job) or asked is not False
+
+    def requires_weights(self, job: Job) -> bool:
+        """Return whether a training without weights is repeated: by config, or since another job needs them."""
+        asked = asks_for_weights(job, self.train, self.finetune)
+        recipes = (self.recipe(block.recipe) for block in self.train)
+        needed = asked or is_teacher(job, recipes) or is_source(job, self.finetune)
+        deployed = any(is_deployed(block, job) for block in self.deploy)
+        return job.kind == "train" and bool(needed or deployed)
 
     def teacher_job(self, job: Job) -> Job | None:
         """Return the teacher's training with the same seed; None without distillation."""
-        own = job.kind != "latency" and not self.is_imported(job)
+        own = job.kind in TRAINING_KINDS and not self.is_imported(job)
         teacher = self.recipe(job.recipe).teacher if own else None
         if teacher is None:
             return None
         dataset, recipe = teacher.train.split("/")
         return Job("train", dataset, recipe, teacher.variant, job.seed)
 
-    def _is_teacher(self, job: Job) -> bool:
-        teachers = (self.recipe(block.recipe).teacher for block in self.train)
-        return any(
-            teacher is not None
-            and (teacher.train, teacher.variant) == (f"{job.dataset}/{job.recipe}", job.variant)
-            for teacher in teachers
-        )
-
     def job_spec(self, job: Job) -> dict[str, Any]:
-        """Return everything except the seed that affects a job's result, as stored in its record.
-
-        Don't change the values, which are shared between jobs.
-        """
+        """Return all but the seed that affects a result, as a record has it. Jobs share the values."""
         spec: dict[str, Any] = {
             "variant": self._dump("variant", job.variant),
             "dataset": self._dump("dataset", job.dataset),
         }
-        if self.is_imported(job):
+        own_protocol = self.device_protocol(job)
+        if self.is_imported(job) and own_protocol is None:
             return {**spec, "protocol" if job.kind == "latency" else "recipe": {"name": job.recipe}}
         if job.kind == "latency":
-            return {**spec, "protocol": self._dump("protocol", job.recipe)}
+            return {**spec, "protocol": self._dump("protocol", own_protocol or job.recipe)}
+        if job.kind == "deploy":
+            source_spec = self.job_spec(find_source(job))
+            return {**spec, **describe_deployment(self.deploy, job), "source": source_spec}
         spec["recipe"] = self._dump("recipe", job.recipe)
         if (teacher := self.teacher_job(job)) is not None:
             spec["teacher"] = self.job_spec(teacher)
         if job.kind == "finetune":
-            weights = self.weights(job)
+            weights, source = self.weights(job), self.source_job(job)
             spec["weights"] = weights and weights.as_dict()
-            source = self.source_job(job)
             spec["source"] = source and self.job_spec(source)
         return spec
 

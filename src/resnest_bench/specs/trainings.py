@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from resnest_bench.paths import Job
 from resnest_bench.specs.base import check_known
-from resnest_bench.specs.blocks import TrainBlock
+from resnest_bench.specs.blocks import FinetuneBlock, TrainBlock
+from resnest_bench.specs.imported import check_runnable
 from resnest_bench.specs.recipes import RecipeSpec
 from resnest_bench.specs.variants import TimmVariant, VariantSpec
 
@@ -58,3 +60,40 @@ def check_teacher(
             raise ValueError(f"{where} is taught by its own student: {' by '.join(chain)}")
         next_teacher = recipes[following].teacher
         following = next_teacher.train.split("/")[1] if next_teacher else None
+
+
+def check_finetune(
+    where: str,
+    block: FinetuneBlock,
+    recipes: Mapping[str, RecipeSpec],
+    trained: Collection[tuple[str, str, str]],
+    variants: Mapping[str, VariantSpec],
+) -> None:
+    """Check that a finetune block's recipes and weights exist. Raises UserError or ValueError.
+
+    `trained` as in `check_teacher`.
+    """
+    for name in block.recipes:
+        check_known(f"{where}.recipes", name, recipes)
+        if recipes[name].teacher is not None:
+            raise ValueError(
+                f"{where}: recipe {name!r} has a teacher, which is for train blocks: its images are "
+                "normalised as the dataset's, those of a fine-tuning as the pretrained network's"
+            )
+    for name, weights in block.weights.items():
+        check_runnable(f"{where}.weights", name, variants)
+        if weights.train and (*weights.train.split("/"), name) not in trained:
+            raise ValueError(
+                f"{where}.weights.{name}: no train block trains {name} on {weights.train}: add "
+                "one, or name another source"
+            )
+
+
+def is_teacher(job: Job, recipes: Iterable[RecipeSpec]) -> bool:
+    """Return whether a training by one of these recipes has the network of this training as its teacher."""
+    teachers = (recipe.teacher for recipe in recipes)
+    return any(
+        teacher is not None
+        and (teacher.train, teacher.variant) == (f"{job.dataset}/{job.recipe}", job.variant)
+        for teacher in teachers
+    )

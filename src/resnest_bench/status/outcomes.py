@@ -12,6 +12,7 @@ from resnest_bench.digests import code_digest
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.records import Record
+from resnest_bench.records.imports import EvaluationSource
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.changes import find_change
 from resnest_bench.status.fingerprints import name_weights
@@ -20,7 +21,9 @@ from resnest_bench.status.scan import scan_records
 STATUSES = ("ok", "stale", "failed", "missing", "invalid")
 NO_RECORD = "no record yet"
 NOT_IMPORTED = "its imported record is gone: import it again"
+MEASURE_AGAIN = " (measure it there with a new bundle)"
 CODE_CHANGED = "code changed since"
+TRAINED_AGAIN = "its network was trained again: evaluate it again"
 Reader = Callable[[Path, Job], Record]
 
 
@@ -80,7 +83,7 @@ def judge(
     """Return the outcome of one job. Arguments as in `outcomes`."""
     path = paths.record(job)
     if study.is_imported(job):
-        return _judge_imported(study, job, path, read)
+        return _judge_imported(study, paths, job, read)
     if not path.exists():
         return Outcome(job, path, "missing", NO_RECORD, None, to_do=True)
     try:
@@ -96,7 +99,7 @@ def judge(
     code_changed = not paths.is_reference and record.code_digest != code_digest(job.kind)
     stale = changed or (CODE_CHANGED if code_changed else "")
     # A training made by an older version of the code is kept, unless the study says otherwise.
-    follows_code = job.kind == "latency" or study.rerun_on_code_change
+    follows_code = job.kind in ("latency", "deploy") or study.rerun_on_code_change
     to_do = bool(changed) or (code_changed and follows_code)
     if record.status == "failed":
         reason = _failure_reason(record) + (f" (stale: {stale})" if stale else "")
@@ -104,8 +107,13 @@ def judge(
     return Outcome(job, path, "stale" if stale else "ok", stale, record, to_do)
 
 
-def _judge_imported(study: StudySpec, job: Job, path: Path, read: Reader) -> Outcome:
-    """Nothing here can make the record again, and no code or data of ours made it: it is never stale."""
+def _judge_imported(study: StudySpec, paths: StudyPaths, job: Job, read: Reader) -> Outcome:
+    """No run makes the record again. Results from elsewhere are never stale.
+
+    An evaluation is stale if its network was trained again, and the latency of a bundle if its network
+    has changed since.
+    """
+    path = paths.record(job)
     if not path.exists():
         return Outcome(job, path, "missing", NOT_IMPORTED, None)
     try:
@@ -115,9 +123,31 @@ def _judge_imported(study: StudySpec, job: Job, path: Path, read: Reader) -> Out
     except OSError as error:
         reason = f"record {path} cannot be read: {error.strerror}"
         return Outcome(job, path, "invalid", reason, None)
-    if record.imported is None:
+    if record.imported is None and record.elsewhere is None:
         return Outcome(job, path, "invalid", f"record {path} is not an imported one", None)
-    return Outcome(job, path, "ok", "", _relabel(study, job, record))
+    record = _relabel(study, job, record)
+    if record.elsewhere is not None:
+        # The networks of a bundle are the study's own, and can change.
+        change = find_change(record.spec, study.job_spec(job))
+        stale = f"spec changed: {change}{MEASURE_AGAIN}" if change else ""
+    else:
+        assert record.imported is not None
+        stale = _find_retraining(paths, record.imported.evaluation, read)
+    return Outcome(job, path, "stale" if stale else "ok", stale, record)
+
+
+def _find_retraining(paths: StudyPaths, evaluated: EvaluationSource | None, read: Reader) -> str:
+    """Why the network that was evaluated is not the study's any more; '' if it is."""
+    if evaluated is None:
+        return ""
+    try:
+        job = evaluated.trained.job
+        record = read(paths.record(job), job)
+    except (ValueError, OSError):
+        # Only its evaluation may have been copied here.
+        return ""
+    now = record.train and record.train.final_weights_sha256
+    return "" if now == evaluated.weights_sha256 else TRAINED_AGAIN
 
 
 def _relabel(study: StudySpec, job: Job, record: Record) -> Record:

@@ -6,7 +6,8 @@ from typing import Literal
 
 import pandas as pd
 
-from resnest_bench.records.metrics import CELL_METRICS, METRICS, TRAINED, CellMetric, Metric
+from resnest_bench.records.cell_metrics import CELL_METRICS, CellMetric
+from resnest_bench.records.metrics import METRICS, TRAINED, Metric
 from resnest_bench.stats.summary import FRACTION, POSITIVE, UNBOUNDED, Bounds
 
 # Unit in the records to unit for readers: (text, factor).

@@ -316,9 +316,10 @@ def _timing_differences(entry: _PrintedNetwork) -> list[str]:
         re.search(rf"\b{paper_values.DEVICE}\b", name) for name in counted["device_name"].dropna()
     ):
         differs.append(f"on {join_devices(counted)}, not on a {paper_values.DEVICE}")
-    batch_size = study.protocol(chosen.recipe).paper_batch_size
-    if batch_size != BATCH_SIZE:
-        differs.append(f"batch size {batch_size} instead of {BATCH_SIZE}")
+    # Imported latencies, like those of another device, have no protocol of this name.
+    protocol = study.all_protocols.get(chosen.recipe)
+    if protocol and protocol.paper_batch_size != BATCH_SIZE:
+        differs.append(f"batch size {protocol.paper_batch_size} instead of {BATCH_SIZE}")
     side = known_side(study.dataset(chosen.dataset))
     if side is not None and side != SIDE:
         differs.append(f"images of {side} pixels instead of {SIDE}")

@@ -10,6 +10,7 @@ import pandas as pd
 from resnest_bench.formats import row_dicts
 from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.frames.predictions import NOT_KEPT
+from resnest_bench.paths import TRAINING_KINDS
 from resnest_bench.records.metrics import SCORES
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.scores import metric_column
@@ -131,7 +132,7 @@ _Side = tuple[pd.DataFrame, list[str], Axis]
 def _side(axis: Axis, runs: pd.DataFrame, cells: pd.DataFrame) -> _Side:
     """The rows of one axis and their keys: variant and, for a time, also device and setting."""
     if axis.source == "training":
-        rows = keep_counted(runs[runs["kind"] != "latency"], ["variant"])
+        rows = keep_counted(runs[runs["kind"].isin(TRAINING_KINDS)], ["variant"])
         return rows, ["variant"], axis
     if axis.source == "latency":
         rows = keep_counted(runs[runs["kind"] == "latency"], ["variant"])
@@ -216,7 +217,7 @@ def _facts(runs: pd.DataFrame) -> pd.DataFrame:
     by_variant = runs.groupby("variant", sort=False)
     memory = by_variant["peak_memory_bytes"].max().astype(float)
     memory = memory.fillna(by_variant["peak_rss_bytes"].max().astype(float)) / 2**20
-    trained = runs[(runs["kind"] != "latency") & runs["device_kind"].notna()]
+    trained = runs[(runs["kind"].isin(TRAINING_KINDS)) & runs["device_kind"].notna()]
     used = trained[["variant", *DEVICE]].drop_duplicates()
     devices = name_devices(used).groupby(used["variant"]).agg(" and ".join)
     return (
@@ -244,7 +245,7 @@ def _statuses(runs: pd.DataFrame) -> Mapping[str, str]:
 
 
 def _status(rows: list[dict[str, Any]]) -> str:
-    trained = [row for row in rows if row["kind"] != "latency"]
+    trained = [row for row in rows if row["kind"] in TRAINING_KINDS]
     parts = training_status(trained) if trained else []
     parts += [
         f"latency round {row['seed']} {row['status']}: {row['reason']}"

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from resnest_bench.formats import row_dicts
-from resnest_bench.paths import Experiment
+from resnest_bench.paths import TRAINING_KINDS, Experiment
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.tables import TableSpec
 
@@ -79,7 +79,7 @@ def list_experiments(study: StudySpec) -> tuple[list[Experiment], list[Experimen
     Those of the study's trade-off table come first.
     """
     every = list(dict.fromkeys(job.experiment for job in study.jobs()))
-    trained = [one for one in every if one.kind != "latency"]
+    trained = [one for one in every if one.kind in TRAINING_KINDS]
     timed = [one for one in every if one.kind == "latency"]
     if study.tables.tradeoff:
         chosen = select(study, study.tables.tradeoff)

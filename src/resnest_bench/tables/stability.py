@@ -10,7 +10,7 @@ from resnest_bench.chance import is_chance_remark
 from resnest_bench.formats import is_known
 from resnest_bench.frames.rows import RUN_COLUMNS
 from resnest_bench.frames.typed import make_frame
-from resnest_bench.paths import Experiment
+from resnest_bench.paths import TRAINING_KINDS, Experiment
 from resnest_bench.specs import StudySpec
 from resnest_bench.stats.failures import interquartile_mean, typical_spread
 from resnest_bench.tables.seed_flags import SeedFlags, describe_flags, flag_seeds
@@ -75,7 +75,7 @@ def stability_table(study: StudySpec, runs: pd.DataFrame, epochs: pd.DataFrame) 
     row_groups = RowGroups(runs, RUN_COLUMNS)
     optimism = _measure_optimism(epochs)
     trained = dict.fromkeys(
-        (job.experiment, job.variant) for job in study.jobs() if job.kind != "latency"
+        (job.experiment, job.variant) for job in study.jobs() if job.kind in TRAINING_KINDS
     )
     order = {experiment: place for place, experiment in enumerate(list_experiments(study)[0])}
     groups = sorted(trained, key=lambda group: order[group[0]])

@@ -27,8 +27,10 @@ def adopt_record(study: StudySpec, paths: StudyPaths, job: Job, fingerprint: str
     found = find_renamed_record(study, paths, job, fingerprint, code)
     if found is None or not _starts_alike(study, paths, job, found.record):
         return None
-    if job.kind == "train" and study.keeps_weights(job) and not _copy_weights(found, paths, job):
-        return None
+    if study.keeps_weights(job):
+        copied = _copy_weights(found, paths, job)
+        if not copied and study.requires_weights(job):
+            return None
     copy_predictions(found.paths.predictions(found.was), paths.predictions(job), found.record)
     log.info("%s: the same as %s in %s: using its record", job, found.was, found.paths.root)
     return found.record

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from resnest_bench import records
 from resnest_bench.data.batches import BatchLoader
 from resnest_bench.data.splits import choose_for_init
 from resnest_bench.errors import UserError
+from resnest_bench.measure.trained import load_trained_weights
 from resnest_bench.models import build_model, fit_to_image, head_module, input_stats
 from resnest_bench.models.airbench import WhiteningConv2d
 from resnest_bench.models.image_size import show_args
@@ -27,31 +27,6 @@ log = logging.getLogger(__name__)
 # As the original code of the one layer that needs them.
 INIT_IMAGES = 5_000
 INIT_BATCH_SIZE = 250
-
-
-class SourceFailedError(RuntimeError):
-    """The training that provides initial weights or a teacher has failed."""
-
-
-def _trained_weights(source: Job, paths: StudyPaths) -> tuple[dict, WeightsObservation]:
-    record = records.read(paths.record(source), source)
-    if record.status == "failed":
-        assert record.failure is not None, "`read` takes no other"
-        raise SourceFailedError(f"its source failed: {source}: {record.failure.reason}")
-    assert record.train is not None, "`read` takes no other"
-    path, wanted = paths.weights(source), record.train.final_weights_sha256
-    if not path.exists() or wanted is None:
-        raise UserError(
-            f"the weights of {source} are not at {path}: delete {paths.record(source)} and run the "
-            "workflow again, which trains them"
-        )
-    came = file_sha256(path)
-    if came != wanted:
-        raise UserError(
-            f"{path} must have SHA-256 {wanted}, which its record names, but has {came}: delete "
-            f"{paths.record(source)} and run the workflow again"
-        )
-    return load_weights_file(path), WeightsObservation(source=f"train {source}", sha256=came)
 
 
 def _fetched_weights(hub: str, path: Path) -> tuple[dict, WeightsObservation]:
@@ -93,7 +68,7 @@ def load_initial(
         return _read_file(path, weights.key)
     source = study.source_job(job)
     assert source is not None, "its weights come from a training"
-    return _trained_weights(source, paths)
+    return load_trained_weights(source, paths)
 
 
 def build_initial(
@@ -158,7 +133,7 @@ def build_teacher(
     variant, _ = fit_to_image(study.variant(source.variant), image_size)
     model = build_model(variant, num_classes, in_chans=in_chans)
     # Also load its head: `apply_weights` would keep a new one, for fine-tuning.
-    state, seen = _trained_weights(source, paths)
+    state, seen = load_trained_weights(source, paths)
     model.load_state_dict(state)
     return model.eval().requires_grad_(False), seen
 

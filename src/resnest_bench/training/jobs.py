@@ -21,6 +21,7 @@ from resnest_bench.device.threads import count_threads, keep_threads
 from resnest_bench.digests import code_digest, json_digest
 from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.identity import dataset_identity, now
+from resnest_bench.measure.trained import SourceFailedError
 from resnest_bench.models import fit_to_image
 from resnest_bench.models.weights import file_sha256, save_weights
 from resnest_bench.paths import Job, StudyPaths
@@ -44,7 +45,6 @@ from resnest_bench.training.checkpoints import Checkpoint
 from resnest_bench.training.ending import keep_predictions, observe_training, warn_of_chance
 from resnest_bench.training.execution import Execution, choose, decided, keep, probe_batch
 from resnest_bench.training.initial import (
-    SourceFailedError,
     build_initial,
     build_teacher,
     expected_stats,
@@ -159,7 +159,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
         step, batches, job.seed, checkpoint, reporter, _make_progress_writer(context, job)
     )
     sha256 = None
-    if job.kind == "train" and study.keeps_weights(job):
+    if study.keeps_weights(job):
         sha256 = save_weights(context.paths.weights(job), step.final_model)
     execution = seen.model_copy(
         update={
@@ -287,7 +287,7 @@ def _can_be_taken(context: Context, job: Job, record: Record) -> bool:
 
 def _has_weights(context: Context, job: Job, record: Record) -> bool:
     """Return whether the weights that a training has to keep exist and match its record."""
-    if job.kind != "train" or record.status == "failed" or not context.study.keeps_weights(job):
+    if record.status == "failed" or not context.study.requires_weights(job):
         return True
     path = context.paths.weights(job)
     wanted = record.train.final_weights_sha256 if record.train else None
@@ -315,7 +315,7 @@ def run_job(
     jobs = requested_jobs(study, kind, dataset, recipe, variant, seeds)
     check_recipe(spec, device)
     files.check_writable(paths.root)
-    allocator = "keeps memory" if device.type == "cpu" and keep_memory() else None
+    allocator = keep_memory() if device.type == "cpu" else None
     start = time.perf_counter()
     done: list[Record] = []
     with precision(spec.precision), tuned_convolutions(device), terminal_bars() as bars:

@@ -1,6 +1,5 @@
 import numpy as np
 import pandas as pd
-import pytest
 
 from resnest_bench.charts import effects_chart, pairs_chart, render_svg
 from resnest_bench.charts.differences import MODEL, WELCH
@@ -45,16 +44,38 @@ def mark_data(spec, mark):
     return pd.DataFrame(spec["datasets"][layer.get("data", spec.get("data"))["name"]])
 
 
-def test_the_square_shows_each_pair_from_both_sides():
+def test_the_triangle_shows_each_pair_once_and_the_best_first():
+    # Of A, B and C, B is 2.5 above A and 2.25 above C, which is 0.25 above A.
     spec = pairs_chart(EVERY).to_dict()
-    cells = mark_data(spec, "rect").set_index(["variant", "base"])
-    assert len(cells) == 6
-    assert cells.loc[("B", "A"), "text"] == "+2.5"
-    assert cells.loc[("A", "B"), "text"] == "-2.5"
-    assert cells.loc[("A", "B"), "verdict"] == "below"
-    # The interval turns with the sides: 1.5 to 3.5 becomes -3.5 to -1.5.
-    assert cells.loc[("A", "B"), ["all_low_points", "all_high_points"]].tolist() == [-3.5, -1.5]
-    assert cells.loc[("A", "B"), "mean_better_all"] == pytest.approx(0.1)
+    cells = mark_data(spec, "rect").set_index(["better", "worse"])
+    assert cells["lead"].to_dict() == {("B", "A"): 2.5, ("C", "A"): 0.25, ("B", "C"): 2.25}
+    assert cells.loc[("B", "C"), "text"] == "+2.2"
+    assert cells.loc[("B", "C"), "verdict"] == "above"
+    # The interval turns with the sides: -3.25 to -1.25 becomes 1.25 to 3.25.
+    assert cells.loc[("B", "C"), ["low", "high"]].tolist() == [1.25, 3.25]
+    order = spec["layer"][0]["encoding"]["y"]["sort"]
+    assert order == ["B", "C", "A"]
+
+
+def test_no_cell_is_blank_and_the_diagonal_has_groups_and_ranks():
+    standings = pd.DataFrame(
+        {
+            "variant": ["B", "C", "A"],
+            "groups": ["a", "b", "b"],
+            "rank_low": [1, 2, 2],
+            "rank_high": [1, 3, 3],
+            "standing": ["best mean", "not the best", "not the best"],
+        }
+    )
+    spec = pairs_chart(EVERY, standings).to_dict()
+    texts = [part for part in spec["layer"] if part["mark"]["type"] == "text"]
+    filters = [part["transform"][0]["filter"] for part in texts if "transform" in part]
+    # What one layer of numbers leaves out, the other one has.
+    assert len(filters) == 2
+    assert str(filters[1]) in str(filters[0])
+    last = texts[-1]
+    diagonal = pd.DataFrame(spec["datasets"][last["data"]["name"]])
+    assert diagonal["text"].tolist() == ["a\nrank 1", "b\nrank 2–3", "b\nrank 2–3"]
 
 
 def test_another_measure_is_named_with_its_population():
@@ -71,16 +92,14 @@ def test_another_measure_is_named_with_its_population():
     assert "new test images" not in text
 
 
-def test_only_what_is_significant_is_coloured():
+def test_only_what_is_significant_is_filled():
     spec = pairs_chart(EVERY).to_dict()
-    coloured = [part for part in spec["layer"] if "color" in part["encoding"]]
-    assert len(coloured) == 1
-    assert coloured[0]["mark"]["type"] == "rect"
-    condition = str(coloured[0]["transform"][0]["filter"])
-    assert "above" in condition
-    assert "below" in condition
-    assert "not told" not in condition
-    assert "21" not in str(spec["title"])
+    fill = spec["layer"][0]["encoding"]["fill"]
+    assert fill["value"] == "transparent"
+    condition = str(fill["condition"])
+    assert "'above'" in condition
+    assert "'below'" in condition
+    assert "not significant" not in condition
     assert "over 3 pairs" in " ".join(spec["title"]["subtitle"])
 
 

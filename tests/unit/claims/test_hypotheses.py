@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from resnest_bench.claims.hypotheses import band_p_values
+from resnest_bench.errors import UserError
 from resnest_bench.stats.intervals import MeanEstimate
 from support.claims_study import claim, claims_study, make_results
 
@@ -85,3 +86,29 @@ def test_what_is_asked(made, text, low, high):
     (comparison,) = result.tests
     assert comparison.hypothesis.text == text
     assert (comparison.hypothesis.low, comparison.hypothesis.high) == pytest.approx((low, high))
+
+
+def test_savings_are_a_loss_below_and_a_ratio_above_a_limit():
+    made = claim("saves", a="A", b="B", at_most=0.5, times=1.5)
+    (result,) = make_results(claims_study(made), {})
+    loss, faster = (one.hypothesis for one in result.tests)
+    assert (loss.text, loss.low, loss.high) == ("A > B − 0.5 points", -0.5, math.inf)
+    assert faster.text == "A at least 1.5 times as fast as B"
+    # A's latency divided by B's is below 1/1.5, as a logarithm.
+    assert (faster.low, faster.high) == (-math.inf, pytest.approx(-math.log(1.5)))
+    assert (loss.metric, faster.metric) == ("accuracy", "latency")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"b": "A"}, "must differ"),
+        ({"metric": "nll"}, "more is better"),
+        ({"a": {"variant": "A"}}, "give recipe or mode"),
+        ({"a": {"variant": "A", "mode": "int4"}}, "mode"),
+        ({"times": 0}, "times"),
+    ],
+)
+def test_savings_that_make_no_sense(change, message):
+    with pytest.raises(UserError, match=message):
+        claims_study(claim("saves", **{"a": "A", "b": "B", "at_most": 1, "times": 2, **change}))

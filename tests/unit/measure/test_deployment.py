@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from resnest_bench.deploy.problems import NotAvailableError
 from resnest_bench.device import environment
 from resnest_bench.measure import deployment
 from resnest_bench.measure.deployment import (
     MODES,
-    NotAvailableError,
     Setting,
     check_available,
     checked_error,
@@ -98,22 +98,6 @@ def test_a_mode_on_a_gpu(mode, precision):
 def test_without_a_norm_there_is_nothing_to_fold():
     with pytest.raises(NotAvailableError, match="no batch norm follows"):
         MODES["folded"](nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), images())
-
-
-def test_onnxruntime_has_torchs_threads_and_every_optimisation(monkeypatch):
-    runtime = pytest.importorskip("onnxruntime")
-    seen = []
-
-    def session(file, options, providers):
-        seen.append((options, providers))
-
-    monkeypatch.setattr(runtime, "InferenceSession", session)
-    deployment._onnx_session(b"")
-    ((options, providers),) = seen
-    assert options.intra_op_num_threads == torch.get_num_threads()
-    assert options.inter_op_num_threads == 1
-    assert options.graph_optimization_level == runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    assert providers == ["CPUExecutionProvider"]
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ from torch import nn
 
 from resnest_bench.models import build_model, may_crash, optimize_for_training
 from resnest_bench.models.fast import (
-    CentreTapConv2d,
+    MatrixConv2d,
     OnePassSplitAttn,
     StridedPointConv2d,
     WeightedSplits,
@@ -47,6 +47,9 @@ def assert_same(ours, theirs):
 
 CONVS = {
     "1x1": {"kernel_size": 1},
+    "1x1 stride 2": {"kernel_size": 1, "stride": 2},
+    "1x1 with bias": {"kernel_size": 1, "bias": True, "out_channels": 12},
+    "5x5 stride 2": {"kernel_size": 5, "padding": 2, "stride": 2, "out_channels": 12},
     "3x3": {"kernel_size": 3, "padding": 1},
     "3x3 stride 2": {"kernel_size": 3, "padding": 1, "stride": 2},
     "3x3 dilated": {"kernel_size": 3, "padding": 2, "dilation": 2},
@@ -64,13 +67,14 @@ CONVS = {
 }
 
 
-@pytest.mark.parametrize("side", [1, 2, 5])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (2, 3), (1, 3), (3, 3), (5, 5)])
 @pytest.mark.parametrize("options", CONVS.values(), ids=CONVS)
-def test_a_convolution_of_a_single_pixel_is_its_centre_tap(options, side):
+def test_a_convolution_of_a_small_map_is_a_matrix_product(options, size, layout):
     conv = nn.Conv2d(8, **{"out_channels": 8, "bias": False, **options}).double()
     fast = optimize_for_training(nn.Sequential(copy.deepcopy(conv)))
-    assert type(fast[0]) is CentreTapConv2d
-    x = torch.randn(3, 8, side, side, dtype=torch.float64)
+    assert type(fast[0]) is MatrixConv2d
+    x = torch.randn(3, 8, *size, dtype=torch.float64).contiguous(memory_format=layout)
     assert_same(outputs_and_gradients(fast, x), outputs_and_gradients(nn.Sequential(conv), x))
 
 
@@ -122,7 +126,7 @@ def test_whole_networks_agree_in_output_gradients_and_statistics(name):
     model = build_model(STUDY.variant(name), 10, dropout=0.2).double()
     model = model.to(memory_format=torch.channels_last)
     fast = optimize_for_training(copy.deepcopy(model))
-    assert any(isinstance(m, CentreTapConv2d) for m in fast.modules())
+    assert any(isinstance(m, MatrixConv2d) for m in fast.modules())
     assert list(fast.state_dict()) == list(model.state_dict())
     x = torch.randn(8, 3, 32, 32, dtype=torch.float64)
     ours, theirs = (outputs_and_gradients(m, x) for m in (fast, model))
@@ -143,7 +147,7 @@ def test_what_is_compiled_keeps_timms_block():
         build_model(STUDY.variant("ResNeSt-14-2s1x64d"), 10), compiled=True
     )
     assert not any(isinstance(m, OnePassSplitAttn) for m in model.modules())
-    assert any(isinstance(m, CentreTapConv2d) for m in model.modules())
+    assert any(isinstance(m, MatrixConv2d) for m in model.modules())
 
 
 def test_bf16_stays_bf16_under_autocast():
@@ -171,7 +175,7 @@ def test_only_convolutions_that_may_crash_are_changed_and_those_left_are_named()
     class Own(nn.Conv2d):
         pass
 
-    assert type(optimize_for_training(nn.Sequential(nn.Conv2d(8, 8, 1, 2)))[0]) is CentreTapConv2d
+    assert type(optimize_for_training(nn.Sequential(nn.Conv2d(8, 8, 1, 2)))[0]) is MatrixConv2d
     assert not may_crash(nn.Sequential(nn.Conv2d(3, 4, 1, 2)))
     assert not may_crash(optimize_for_training(nn.Sequential(nn.Conv2d(3, 4, 1, 2))))
     assert may_crash(nn.Sequential(Own(3, 4, 1, 2)))

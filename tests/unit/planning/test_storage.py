@@ -60,10 +60,10 @@ def test_arrays_kept_weights_and_the_largest_checkpoint_are_written(tmp_path):
     }
     facts = {"low": DatasetFacts(1, 1, 8, 2, (8, 8), prepare_seconds=1.0, prepare_bytes=777)}
     needs = list_needs(study, tmp_path, study.jobs(), Estimate(prices, facts))
-    # A fine-tuning starts from A's three seeds, and none from T's. A checkpoint has momenta too.
+    # Of all three seeds. A checkpoint has momenta too.
     assert {need.what: need.num_bytes for need in needs} == {
         "prepared images": 777,
-        "kept weights": 3 * 4 * 1000,
+        "kept weights": 3 * 4 * (1000 + 5000),
         "checkpoints": 2 * 4 * 5000,
     }
 

@@ -53,10 +53,21 @@ def test_a_fine_tuning_starts_from_the_same_seed_and_variant(config):
     assert study.weights(Job("finetune", "half", "from_scratch", "A", 1)) is None
 
 
-def test_weights_are_kept_where_a_fine_tuning_needs_them(config):
+@pytest.mark.parametrize(
+    ("keep_weights", "kept", "required"),
+    [(None, "AB", "A"), (True, "AB", "AB"), (False, "A", "A")],
+)
+def test_weights_are_required_where_a_fine_tuning_needs_them(config, keep_weights, kept, required):
+    config["train"][0]["keep_weights"] = keep_weights
     study = study_from_config(config, "c")
-    assert study.keeps_weights(Job("train", "digits", "smoke", "A", 0))
-    assert not study.keeps_weights(Job("train", "digits", "smoke", "B", 0))
+    for name in "AB":
+        job = Job("train", "digits", "smoke", name, 0)
+        assert study.keeps_weights(job) == (name in kept)
+        assert study.requires_weights(job) == (name in required)
+    tuned = Job("finetune", "half", "from_scratch", "A", 0)
+    assert study.keeps_weights(tuned)
+    assert not study.requires_weights(tuned)
+    assert not study.keeps_weights(Job("latency", "digits", "default", "B", 0))
 
 
 def test_a_job_spec_holds_its_own_row_and_no_other(config):
@@ -129,8 +140,8 @@ def test_a_student_has_the_teacher_of_its_own_seed(taught):
     assert study.teacher_job(student) == teacher
     assert study.teacher_job(teacher) is None
     assert study.teacher_job(Job("latency", "digits", "default", "B", 0)) is None
-    assert study.keeps_weights(teacher)
-    assert not study.keeps_weights(student)
+    assert study.requires_weights(teacher)
+    assert not study.requires_weights(student)
     assert study.job_spec(student)["teacher"] == study.job_spec(teacher)
     assert "teacher" not in study.job_spec(teacher)
 

@@ -1,7 +1,8 @@
 import pytest
 
 from resnest_bench.frames.rows import cells_frame, collect
-from resnest_bench.records.metrics import CELL_METRICS, METRICS
+from resnest_bench.records.cell_metrics import CELL_METRICS
+from resnest_bench.records.metrics import METRICS
 from resnest_bench.tables.axes import default_axes, list_axes, metric_axis
 
 

@@ -81,18 +81,17 @@ def plain_losses(model, num_steps, batch=32):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["A", "B"])
-def test_the_fast_path_follows_the_plain_one_over_200_steps(name):
+def test_the_fast_path_follows_the_plain_one_over_60_steps():
     """In fp32, whose rounding every step amplifies: the first two losses agree to 0.1 %.
 
     Later ones part no further than those of the plain loop do when its memory layout is all that
     changes (five times that, since both are one draw of a rounding), and by 0.1 nats at most, of a
     loss that falls from 1.2.
     """
-    model = build(name)
-    plain = plain_losses(copy.deepcopy(model), 200)
-    other_layout = plain_losses(copy.deepcopy(model).to(memory_format=torch.channels_last), 200)
-    fast = run(make_step(model, RECIPE, CPU, Execution("channels_last", "eager")), 200)
+    model = build()
+    plain = plain_losses(copy.deepcopy(model), 60)
+    other_layout = plain_losses(copy.deepcopy(model).to(memory_format=torch.channels_last), 60)
+    fast = run(make_step(model, RECIPE, CPU, Execution("channels_last", "eager")), 60)
     assert plain[0] > 0.9
     assert plain[-10:].mean() < 0.05, "it learned"
     torch.testing.assert_close(fast[:2], plain[:2], rtol=1e-3, atol=1e-3)
@@ -100,13 +99,14 @@ def test_the_fast_path_follows_the_plain_one_over_200_steps(name):
     assert (fast - plain).abs().max() < min(5 * rounding + 1e-3, 0.1)
 
 
-def test_in_double_precision_the_fast_path_is_the_plain_one():
-    model = build().double()
-    plain = plain_losses(copy.deepcopy(model), 20)
+@pytest.mark.parametrize("name", ["A", "B"])
+def test_in_double_precision_the_fast_path_is_the_plain_one(name):
+    model = build(name).double()
+    plain = plain_losses(copy.deepcopy(model), 10)
     step = make_step(model, RECIPE, CPU, Execution("channels_last", "eager"))
     images, labels = digits()
     step.model.train()
-    for index in range(20):
+    for index in range(10):
         chosen = torch.arange(32 * index, 32 * (index + 1)) % len(labels)
         step.sums.reset()
         step(images[chosen].double(), labels[chosen], learning_rate(index, 50, RECIPE), index)
@@ -198,7 +198,9 @@ def test_a_probe_leaves_the_model_alone():
 
 @pytest.mark.slow
 def test_a_compiled_step_follows_the_eager_one():
-    model = build("B")
+    # One stage: what is compiled is one kernel for each kind of layer, however many there are.
+    torch.manual_seed(0)
+    model = build_model(VARIANTS["B"].model_copy(update={"layers": [1]}), 3, dropout=0.2)
     compiled = make_step(copy.deepcopy(model), RECIPE, CPU, Execution("channels_last", "compiled"))
     eager = make_step(model, RECIPE, CPU, Execution("channels_last", "eager"))
     # Without dropout, whose masks a compiler draws in its own way.
