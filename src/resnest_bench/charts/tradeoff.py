@@ -98,6 +98,7 @@ def tradeoff_chart(
     shown = _with_texts(points[drawn])
     plane = _Plane(x, y, log_x, log_y, *(domains or shared_domains([shown], x, y, log_x, log_y)))
     plane.looks = identity(variants, shown["variant"])
+    plane.num_networks = shown["variant"].nunique()
     # The bars of hundreds of networks would hide the dots, so only those of the front and of picked ones
     # are drawn.
     barred = shown if len(shown) <= MANY else shown[shown["front"] | shown["variant"].isin(picked)]
@@ -198,7 +199,7 @@ class _Plane:
         self.x = alt.X("x:Q", scale=scales[0], title=titles[0], axis=ticks[0])
         self.y = alt.Y("y:Q", scale=scales[1], title=titles[1], axis=ticks[1])
         self.titles = titles
-        self.looks = Identity(())
+        self.looks, self.num_networks = Identity(()), 0
 
     def front(self, points: pd.DataFrame) -> alt.Chart:
         # The best y up to an x is constant until the next point of the front.
@@ -314,7 +315,8 @@ class _Plane:
     def by_network(self, points: pd.DataFrame) -> dict[str, Any]:
         """Encodings of colour, stroke, fill and shape, with one legend."""
         names = [name for name in self.looks.looks if (points["variant"] == name).any()]
-        return self.looks.encodings(names, network_legend(len(names)))
+        # The names of a crowd's front, which alone has bars, would leave no room for the plot.
+        return self.looks.encodings(names, network_legend(self.num_networks))
 
     def labels(self, points: pd.DataFrame) -> alt.Chart:
         rows = points.sort_values(["front", "y"], ascending=[False, False], kind="stable")
