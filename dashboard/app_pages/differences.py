@@ -34,6 +34,7 @@ from resnest_bench.report.differences import (
 from resnest_bench.report.effects import effects_caption, effects_notes
 from resnest_bench.report.standings import STANDINGS_CAPTION, describe_standings
 from resnest_bench.tables.selection import list_experiments
+from resnest_bench.words import count_noun
 
 EVERY = "all pairs"
 CLICKED = "clicked_pair"
@@ -196,7 +197,8 @@ def show_rows(found: Differences, name: str, caption: str) -> None:
     if len(found.standings) > 1:
         show_standings(found, name, caption)
     labels = {column: text for column, text in COLUMNS.items() if text}
-    views.table(show_population(found.pairs)[list(COLUMNS)], f"pairs_{name}", labels, caption)
+    with st.expander(f"{count_noun(len(found.pairs), 'pair')} as a table"):
+        views.table(show_population(found.pairs)[list(COLUMNS)], f"pairs_{name}", labels, caption)
     for note in differences_notes(found):
         st.caption(f"- {views.plain(note)}")
     measure = name_measure(found.pairs)

@@ -180,6 +180,37 @@ def test_a_click_on_a_claim_opens_it(page):
     page.locator("strong", has_text="It is said that alike").wait_for()
 
 
+def test_a_click_on_a_cell_compares_its_two_networks(page, screenshots):
+    """One click from all pairs to two networks, and one to exchange them."""
+    open_drawn(page, "/differences?study=synthetic&training=train%2Flow%2Fquick")
+    page.locator(f"{DRAWN} .mark-rect path[aria-label*='network: T; minus: B;']").first.click()
+    wait_for_address(page, r"/compare\?.*a=[^&]*T&b=[^&]*B\b")
+    page.get_by_role("heading", name="Compare two", exact=True).wait_for()
+    wait_until_done(page)
+    # T has 80 % and B 70 %, in every seed.
+    page.get_by_text("10.00 points").first.wait_for()
+    page.get_by_test_id("stMain").get_by_role("button", name="swap_horiz").click()
+    wait_for_address(page, r"a=[^&]*B&b=[^&]*T\b")
+    shoot(page, screenshots, "compare")
+
+
+def test_a_menu_leads_to_the_files_for_a_paper(page, tmp_path):
+    """Open the menu, choose a width, take the file; and copy the table."""
+    open_drawn(page, "/differences?study=synthetic")
+    page.locator("[class*='st-key-figure_pairs_synthetic_menu'] button").first.click()
+    page.get_by_role("radio", name="6.9 in, two columns").click()
+    wait_until_done(page)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="SVG", exact=True).click()
+    assert waiting.value.suggested_filename == "figure_pairs_synthetic_6.9in.svg"
+    waiting.value.save_as(tmp_path / "figure.svg")
+    assert 'width="6.9in"' in (tmp_path / "figure.svg").read_text()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy Markdown").click()
+    page.get_by_text("Copied").wait_for()
+    assert "study=synthetic" in page.evaluate("navigator.clipboard.readText()")
+
+
 def test_a_copied_link_shows_the_same(page, browser, server):
     link = "/tradeoff?study=synthetic&x=MACs+of+one+image+(million)&pick=A&pick=T"
     open_drawn(page, link)

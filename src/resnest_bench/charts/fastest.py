@@ -10,7 +10,7 @@ from resnest_bench.charts.style import WIDTH, no_data_chart, title
 HEAD = "Which is the fastest?"
 MAX_ROWS = 60
 ROW_HEIGHT = 24
-FASTEST, IN_NOISE, SLOWER = "the fastest", "within the noise floor of it", "slower"
+FASTEST, IN_NOISE, SLOWER = "the fastest", "within the noise floor of it", "beyond the noise floor"
 LOOKS = {FASTEST: (BLUE, "diamond"), IN_NOISE: (PALETTE[0], "circle"), SLOWER: (GREY, "square")}
 
 
