@@ -25,7 +25,13 @@ def study(tmp_path, monkeypatch):
         claim("greater", name="clear", a=["T"], b=["A"]),
     ]
     train = [{"dataset": "low", "recipe": "quick", "variants": ["A", "B", "T"]}]
-    study = claims_study(*claims, train=train, latency=[], finetune=[], adaptive={"max_seeds": 9})
+    study = claims_study(
+        *claims,
+        train=train,
+        latency=[],
+        finetune=[],
+        adaptive={"max_seeds": 9, "allocation": "equal"},
+    )
     paths = study.paths()
     for job, record in trained(study, make_bits(DIFFERENCES, rng())).items():
         records.write(paths.record(job), record)
