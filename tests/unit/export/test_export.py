@@ -61,6 +61,7 @@ def test_a_whole_study_has_all_sections_in_order(study, paths):
         "training",
         "stability",
         "latency",
+        "devices",
         "transfer",
         "coverage",
         "files",
@@ -128,7 +129,7 @@ def test_a_study_of_latencies_alone(tmp_path):
     timed = make_study(train=[], finetune=[], tables={})
     paths = timed.paths(tmp_path)
     write_study(timed, paths)
-    assert build_page(timed, paths).sections == ["about", "latency", "coverage", "files"]
+    assert build_page(timed, paths).sections == ["about", "latency", "devices", "coverage", "files"]
 
 
 def test_the_papers_figures_stand_only_where_a_table_asks_for_them(tmp_path):

@@ -58,6 +58,8 @@ def test_all_files_are_written_and_named(study, paths):
         "latency_cells.csv",
         "epochs.csv",
         "noise.csv",
+        "roofline.csv",
+        "roofline.md",
         "factors.csv",
         "accuracies.csv",
         "standings.csv",
