@@ -57,7 +57,9 @@ def training_curves_panels(
     rows = _with_values(epochs, field)
     if not len(rows):
         return []
-    rows = _smooth(add_axes(rows), field, smoothing)
+    # Epochs of records and of a running training each start their index at 0.
+    rows = rows.reset_index(drop=True)
+    rows = _smooth(rows if axis == "epoch" else add_axes(rows), field, smoothing)
     every = -(-len(rows) // MAX_MARKS)
     groups = [group for _, group in rows.groupby(EXPERIMENT, sort=False)]
     looks = identity(variants, rows["variant"])
@@ -69,17 +71,16 @@ def training_curves_panels(
 
 
 def add_axes(epochs: pd.DataFrame) -> pd.DataFrame:
-    """`epochs` with `minutes` and `images` since the start of each training, at the end of each epoch."""
-    seed = [epochs[name] for name in (*EXPERIMENT, "variant", "seed")]
-    order = epochs.sort_values("epoch", kind="stable").index
-    seconds = epochs["train_seconds"].astype(float)
-    spent = seconds + epochs["evaluation_seconds"].astype(float).fillna(0.0)
-    images = (seconds * epochs["images_per_second"].astype(float)).round()
-    running = {
-        "minutes": (spent / 60).reindex(order).groupby(seed, sort=False).cumsum(),
-        "images": images.reindex(order).groupby(seed, sort=False).cumsum(),
-    }
-    return epochs.assign(**running)
+    """`epochs` in their order, with `minutes` and `images` since the start of each training."""
+    ordered = epochs.sort_values("epoch", kind="stable", ignore_index=True)
+    seed = [ordered[name] for name in (*EXPERIMENT, "variant", "seed")]
+    seconds = ordered["train_seconds"].astype(float)
+    spent = seconds + ordered["evaluation_seconds"].astype(float).fillna(0.0)
+    images = (seconds * ordered["images_per_second"].astype(float)).round()
+    return ordered.assign(
+        minutes=(spent / 60).groupby(seed, sort=False).cumsum(),
+        images=images.groupby(seed, sort=False).cumsum(),
+    )
 
 
 def _smooth(epochs: pd.DataFrame, field: str, smoothing: int) -> pd.DataFrame:

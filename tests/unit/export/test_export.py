@@ -67,8 +67,8 @@ def test_a_whole_study_has_all_sections_in_order(study, paths):
         "files",
     ]
     # trade-off; pairs and effects; ablation and radix; one training; sweep, samples, start, drift;
-    # transfer and its two recipes; coverage.
-    assert len(page.specs) == 1 + 2 + 2 + 1 + 4 + 3 + 1
+    # what bounds the latencies at two batch sizes; transfer and its two recipes; coverage.
+    assert len(page.specs) == 1 + 2 + 2 + 1 + 4 + 2 + 3 + 1
     assert not page.open
     targets = [a["href"] for a in page.all("a") if a["href"].startswith("#")]
     assert {f"#{key}" for key in page.sections} <= set(targets)

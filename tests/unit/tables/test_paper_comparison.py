@@ -142,7 +142,8 @@ def test_nothing_is_guessed_without_an_interval_or_a_value(study):
     assert none["status"] == "seeds 0, 1, 2 missing: no record yet"
 
 
-def test_times_by_the_papers_protocol(study):
+def test_times_by_the_papers_protocol():
+    study = paper_study(latency=[{"dataset": "cifar10", "rounds": 3}])
     # Per image: 0.2, 0.1 and 0.1 ms, so 5,000, 10,000 and 10,000 images/s.
     table = list_rows(study, latency_records(study, (512.0, 256.0, 256.0)))
     time, rate = (table.loc[("ablation", NET, what)] for what in ("ms/image", "images/s"))
