@@ -47,7 +47,7 @@ def in_step(marker: str, number: str) -> None:
 def in_evaluation(marker: str, number: str) -> None:
     from resnest_bench.measure.evaluation import Evaluator
 
-    _pause_at(Evaluator, "_logits", int(number), marker, PAUSE_SECONDS)
+    _pause_at(Evaluator, "logits", int(number), marker, PAUSE_SECONDS)
 
 
 def in_latency(marker: str, number: str) -> None:

@@ -1,8 +1,6 @@
 # Which records an adaptive study has: its own, and those that looks asked for. rules/adaptive.smk makes them.
 ADDED_SEEDS = (
-    [seed for step in STUDY.adaptive.steps(STUDY.seeds) for seed in step]
-    if STUDY.adaptive
-    else []
+    STUDY.adaptive.order(STUDY.seeds)[len(STUDY.seeds) :] if STUDY.adaptive else []
 )
 
 
