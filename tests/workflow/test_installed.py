@@ -74,7 +74,7 @@ def test_a_wheel_has_the_workflow_the_dashboard_and_the_studies(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {name.removeprefix(SHIPPED) for name in names if name.startswith(SHIPPED)}
     wanted = set().union(*map(list_files, ("workflow", "dashboard", "config")))
-    assert shipped == wanted | {"environment.yml"}
+    assert shipped == wanted | {"environment.yml", "docs/glossary.md"}
     assert "dashboard/.streamlit/config.toml" in shipped
 
 

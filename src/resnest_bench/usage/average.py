@@ -12,9 +12,8 @@ from resnest_bench.data.batches import BatchLoader
 from resnest_bench.data.prepared import PreparedDataset
 from resnest_bench.errors import UserError
 from resnest_bench.measure.evaluation import Evaluation
+from resnest_bench.training.jobs import EVALUATION_BATCH_SIZE, evaluation_batch
 from resnest_bench.usage.trained import TrainedNetwork
-
-PIXELS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,8 @@ def average_networks(
     )
     preprocessing = first.preprocessing
     stats = preprocessing.mean, preprocessing.std
-    batch = max(16, min(500, PIXELS_AT_ONCE // preprocessing.crop**2))
+    # Large batches, since each counts alike in the statistics of a batch norm.
+    batch = evaluation_batch(EVALUATION_BATCH_SIZE, preprocessing.crop)
     training = BatchLoader(data.train, data.meta, None, device, stats)
     testing = BatchLoader(data.test, data.meta, None, device, stats)
 

@@ -37,12 +37,11 @@ from resnest_bench.records.predictions import write_predictions
 from resnest_bench.specs import ImportedBlock, StudySpec, dump_study, read_yaml
 from resnest_bench.specs.load import study_from_config
 from resnest_bench.stats.summary import paired_difference
+from resnest_bench.training.jobs import evaluation_batch
 from resnest_bench.usage.labelled import TestImages
 from resnest_bench.usage.trained import TrainedNetwork
 
 log = logging.getLogger(__name__)
-
-PIXELS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +62,7 @@ def evaluate_network(
     Raises UserError if its probabilities are not finite.
     """
     side = network.preprocessing.crop
-    size = batch_size or max(16, min(500, PIXELS_AT_ONCE // side**2))
+    size = batch_size or evaluation_batch(network.recipe.batch_size, side)
 
     def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for start in range(0, len(images.images), size):

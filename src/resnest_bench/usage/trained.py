@@ -14,9 +14,9 @@ from resnest_bench.data.prepared import PreparedMeta, read_meta
 from resnest_bench.device.environment import precision
 from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.evaluation import Evaluator
+from resnest_bench.measure.trained import find_trained_weights
 from resnest_bench.models import build_model, fit_to_image
 from resnest_bench.models.weight_files import load_weights_file
-from resnest_bench.models.weights import file_sha256
 from resnest_bench.paths import TRAINING_KINDS, Experiment, Job, StudyPaths
 from resnest_bench.records import Record
 from resnest_bench.specs import RecipeSpec, StudySpec
@@ -200,7 +200,7 @@ def load_trained(
     if outcome.status == "stale":
         log.warning("%s is stale: %s", job, outcome.reason)
     meta = _read_meta(study, record)
-    path = _check_weights(study, paths, record)
+    path, _ = find_trained_weights(paths, record)
     recipe = study.recipe(job.recipe)
     variant, _ = fit_to_image(study.variant(job.variant), meta.image_size)
     options = (recipe.dropout, recipe.zero_last_gamma, meta.num_channels)
@@ -235,24 +235,3 @@ def _read_meta(study: StudySpec, record: Record) -> PreparedMeta:
             "train again"
         )
     return meta
-
-
-def _check_weights(study: StudySpec, paths: StudyPaths, record: Record) -> Path:
-    job = record.job.job
-    path, wanted = paths.weights(job), record.train and record.train.final_weights_sha256
-    again = f"delete {paths.record(job)} and run the study again, which trains it"
-    if wanted is None:
-        raise UserError(
-            f"weights must have been kept to use a network, but {job} kept none, as those before this release or "
-            f"with keep_weights: false: remove keep_weights: false if it is there, {again}"
-        )
-    if not path.exists():
-        raise UserError(
-            f"the weights of {job} must be at {path}, but are not: copy them there, or {again}"
-        )
-    came = file_sha256(path)
-    if came != wanted:
-        raise UserError(
-            f"{path} must have SHA-256 {wanted}, which its record names, but has {came}: {again}"
-        )
-    return path

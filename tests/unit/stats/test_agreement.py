@@ -25,7 +25,7 @@ def test_tau_over_draws_is_scipys_in_each_draw():
 
 def test_a_clear_reversal_is_beyond_noise_and_a_tie_is_not():
     rng = np.random.default_rng(2)
-    # Networks 2 and 3 change places on the second device; 0 and 1 are too close to be told apart.
+    # Networks 2 and 3 change places on the second device; 0 and 1 are too close to be distinguished.
     x_V, y_V = np.array([1.0, 1.001, 2.0, 4.0]), np.array([1.001, 1.0, 4.0, 2.0])
     x, y = (v + 0.05 * rng.normal(size=(2000, 4)) for v in (x_V, y_V))
     found = compare_orders(x_V, y_V, x, y)
