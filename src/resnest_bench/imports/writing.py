@@ -77,19 +77,24 @@ def existing_target(config: Path, results: Path) -> Target:
             "that you edit"
         )
     spec = load_study(config)
+    return Target(spec.study, config, find_sheet(config), spec.paths(results), spec)
+
+
+def find_sheet(config: Path) -> Path:
+    """Where a config's list of further results is, or will be. Raises UserError for a list in the config."""
     stated = read_yaml(config).get("imported")
     if stated is not None and not isinstance(stated, str):
         raise UserError(
-            f"{config}: imported must name a file for import to add to, but holds a list: move the list to a file "
-            "of its own, and write its path there"
+            f"{config}: imported must name a file to add to, but holds a list: move the list to a file of its own, and "
+            "write its path there"
         )
     sheet = Path(stated) if stated else config.with_name("imported.yaml")
     if not stated and sheet.exists():
         raise UserError(
-            f"import never overwrites a file, but {sheet} exists and {config} does not name it: add `imported: "
-            f"{sheet}` to the config, or move the file away"
+            f"no file is overwritten, but {sheet} exists and {config} does not name it: add `imported: {sheet}` to "
+            "the config, or move the file away"
         )
-    return Target(spec.study, config, sheet, spec.paths(results), spec)
+    return sheet
 
 
 def plan_study(target: Target, found: Imports) -> StudySpec:

@@ -16,7 +16,13 @@ from resnest_bench.errors import UserError
 from resnest_bench.files import write_text
 from resnest_bench.formats import row_dicts
 from resnest_bench.frames.correctness import build_correctness
-from resnest_bench.imports.writing import append_line, describe_line, dump_sheet, merge_blocks
+from resnest_bench.imports.writing import (
+    append_line,
+    describe_line,
+    dump_sheet,
+    find_sheet,
+    merge_blocks,
+)
 from resnest_bench.measure.evaluation import Evaluation
 from resnest_bench.measure.identity import now
 from resnest_bench.paths import Experiment, Job, StudyPaths, check_name
@@ -239,31 +245,12 @@ def write_evaluations(
 
 def _config_texts(study: StudySpec, paths: StudyPaths, config: Path | None) -> dict[Path, str]:
     """The list of further results, and the config with a line that names it."""
-    sheet = find_sheet(paths, config)
+    sheet = paths.root / "imported.yaml" if config is None else find_sheet(config)
     texts = {sheet: dump_sheet(study.imported)}
     if config is not None and "imported" not in read_yaml(config):
         text = config.read_text(encoding="utf-8")
         texts[config] = append_line(config, text, describe_line(sheet))
     return texts
-
-
-def find_sheet(paths: StudyPaths, config: Path | None) -> Path:
-    """Where the list of further results is: the file that the config names. Raises UserError for a list in it."""
-    if config is None:
-        return paths.root / "imported.yaml"
-    stated = read_yaml(config).get("imported")
-    if stated is not None and not isinstance(stated, str):
-        raise UserError(
-            f"{config}: imported must name a file to add to, but holds a list: move the list to a file of its own, and "
-            "write its path there"
-        )
-    sheet = Path(stated) if stated else config.with_name("imported.yaml")
-    if not stated and sheet.exists():
-        raise UserError(
-            f"no file is overwritten, but {sheet} exists and {config} does not name it: add `imported: {sheet}` to "
-            "the config, or move the file away"
-        )
-    return sheet
 
 
 def find_config(study: StudySpec, given: str) -> Path | None:
