@@ -63,7 +63,7 @@ def choose_for_jobs(
         group = groups[0]
         data = inspect_dataset(study, group.dataset, Clock(torch.device("cpu")))
         return measure_core_uses(
-            study.variant(group.variant), study.recipe(group.recipe), data, ways
+            study.variant(group.variant), study.recipe(group.recipe, group.variant), data, ways
         )
 
     try:

@@ -73,6 +73,7 @@ def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, s
             "study": study.digest,
             # An adaptive study has the jobs of its looks too.
             "jobs": [paths.record_name(job) for job in study.jobs()] if study.adaptive else None,
+            "found": study.search_choices,
             "code": [*(code_digest(kind) for kind in kinds), uncounted_digest()],
             "fingerprints": dict(fingerprints),
             "schema_version": records.SCHEMA_VERSION,

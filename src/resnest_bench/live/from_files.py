@@ -161,7 +161,7 @@ def read_trainings(
             # It has not started, or its file is from another version.
             continue
         # A training whose recipe has changed since will not be continued.
-        if progress.num_epochs == study.recipe(job.recipe).epochs:
+        if progress.num_epochs == study.recipe(job.recipe, job.variant).epochs:
             trainings.append(Training(job, progress, silent))
     return trainings
 

@@ -127,7 +127,7 @@ def open_checkpoint(context: Context, job: Job) -> Checkpoint:
 
 
 def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
-    study, recipe, device = context.study, context.study.recipe(job.recipe), context.device
+    study, recipe, device = context.study, context.study.recipe(job.recipe, job.variant), context.device
     meta = context.data.meta
     num_classes, image = len(meta.classes), (meta.image_size, meta.num_channels)
     model, initial = build_initial(study, job, context.paths, num_classes, *image)
@@ -188,7 +188,7 @@ def _choose_execution(
     context: Context, job: Job, checkpoint: Checkpoint, model: nn.Module, num_train: int
 ) -> ExecutionObservation:
     """Choose layout, mode and threads once for all seeds of this job."""
-    recipe, meta = context.study.recipe(job.recipe), context.data.meta
+    recipe, meta = context.study.recipe(job.recipe, job.variant), context.data.meta
     batch = probe_batch(recipe, meta.image_size)
     num_images = recipe.epochs * num_train * len(context.study.seeds)
 
@@ -216,7 +216,7 @@ def _make_progress_writer(context: Context, job: Job) -> Callable[[list[EpochObs
     def tell(epochs: list[EpochObservation]) -> None:
         seen = LiveProgress(
             job=JobIdentity(**vars(job)),
-            num_epochs=context.study.recipe(job.recipe).epochs,
+            num_epochs=context.study.recipe(job.recipe, job.variant).epochs,
             epochs=epochs,
             dataset_label=context.data.meta.label,
             device_kind=context.environment.device_kind,
@@ -311,7 +311,7 @@ def run_job(
     Raises UserError for anything that the user can fix. A seed that diverges is not an error: its record
     says so, and the next seed follows.
     """
-    spec, paths = study.recipe(recipe), study.paths(results)
+    spec, paths = study.recipe(recipe, variant), study.paths(results)
     jobs = requested_jobs(study, kind, dataset, recipe, variant, seeds)
     check_recipe(spec, device)
     files.check_writable(paths.root)

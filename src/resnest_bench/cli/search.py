@@ -1,0 +1,55 @@
+"""`resnest-bench search`: what a search has found, and the trials of its next round."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from resnest_bench import files
+from resnest_bench.cli.logs import start_logging
+from resnest_bench.cli.options import LogOption, ResultsOption, StudyOption
+from resnest_bench.cli.project import DEFAULT_STUDY
+from resnest_bench.cli.reading import DEFAULT_RESULTS
+from resnest_bench.errors import UserError
+from resnest_bench.paths import StudyPaths
+from resnest_bench.specs import RecipeSpec, StudySpec, VariantSpec, load_study
+
+
+def search(
+    study: StudyOption = DEFAULT_STUDY,
+    results: ResultsOption = DEFAULT_RESULTS,
+    round_number: Annotated[
+        int | None,
+        typer.Option("--round", min=0, help="Decide this round, and write it to --json"),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="With --round: the file to write")
+    ] = None,
+    log: LogOption = None,
+) -> None:
+    """Say what a study's search has found so far; with --round, which trials come next."""
+    if (round_number is None) != (json_file is None):
+        raise UserError("--round and --json go together: give both, or none")
+    start_logging(log)
+    spec = load_study(study)
+    if round_number is None or json_file is None:
+        raise NotImplementedError
+    typer.echo(write_round(spec, spec.paths(results), round_number, json_file))
+
+
+def write_round(study: StudySpec, paths: StudyPaths, number: int, file: Path) -> str:
+    """Decide a round, write it to `file`, and return it as text. Raises UserError as `decide_round`."""
+    from resnest_bench.models import check_buildable, check_image
+    from resnest_bench.planning.datasets import find_side
+    from resnest_bench.search.deciding import decide_round
+    from resnest_bench.status.fingerprints import read_fingerprints
+
+    def check(variant: VariantSpec, recipe: RecipeSpec) -> None:
+        assert study.search
+        dataset = study.search.dataset
+        check_buildable(variant)
+        check_image(variant, find_side(study, dataset), study.dataset(dataset).num_channels)
+
+    one = decide_round(study, paths, number, read_fingerprints(study), check)
+    files.write_text(file, one.model_dump_json(indent=1) + "\n")
+    return f"round {number}: {len(one.runs)} trainings; {one.stop}"
