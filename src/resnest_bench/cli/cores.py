@@ -39,7 +39,8 @@ def choose_for_run(config: Path, options: Sequence[str]) -> tuple[Choice | None,
 
 def list_rules(study: StudySpec) -> list[str]:
     """Return the names of the workflow's rules that train."""
-    return ["train", "finetune", *(["train_more"] if study.adaptive else [])]
+    more = {"train_more": study.adaptive, "trial": study.search}
+    return ["train", "finetune", *(rule for rule, used in more.items() if used)]
 
 
 def choose_for_study(study: StudySpec, results: Path, cores: int) -> Choice:
