@@ -201,17 +201,18 @@ def extend_by_search(
     jobs: list[Job] = []
     base = builder.base
     own = {search.name: base} if names else {}
-    for one in rounds if trials else ():
-        for run in one.runs:
+    for one in rounds:
+        jobs += round_jobs(study, one)
+        for run in one.runs if trials else ():
             name = search.trial_name(run.family, run.number)
             recipe = search.trials_recipe(run.epochs, base.epochs)
             built = builder.build(known[run.family, run.number], name, run.epochs)
             variants[name], recipes[recipe, name] = built
             own[recipe] = base.model_copy(update={"epochs": run.epochs})
-        jobs += round_jobs(study, one)
     return study.with_trials(
         recipes,
         jobs,
+        trials,
         variants=(*study.variants, *variants.values()),
         recipes={**study.recipes, **own},
         **_extend_blocks(study, search, names),

@@ -25,21 +25,28 @@ class WithSearch(WithImports):
     # What rounds of the search added. Neither is part of the dump or the digest.
     _own_recipes: Mapping[tuple[str, str], RecipeSpec] = PrivateAttr(default={})
     _trial_jobs: tuple[Job, ...] = PrivateAttr(default=())
+    _lists_trials: bool = PrivateAttr(default=False)
     _configured: Any = PrivateAttr(default=None)
 
     def with_trials(
-        self, own_recipes: Mapping[tuple[str, str], RecipeSpec], jobs: Sequence[Job], **fields: Any
+        self,
+        own_recipes: Mapping[tuple[str, str], RecipeSpec],
+        jobs: Sequence[Job],
+        listed: bool,
+        **fields: Any,
     ) -> Self:
         """Return this study with the networks of a search.
 
         Args:
             own_recipes: by (recipe, variant), what a variant has in place of the recipe of that name.
             jobs: of trials, which no block lists.
+            listed: whether these are among the study's `jobs()`: for what runs them, not for tables.
             fields: new values of fields of the study.
         """
         extended = self.model_copy(update=fields)
         extended._own_recipes = dict(own_recipes)
         extended._trial_jobs = tuple(jobs)
+        extended._lists_trials = listed
         extended._configured = self.as_configured
         return extended
 
@@ -60,8 +67,13 @@ class WithSearch(WithImports):
 
     @property
     def trial_jobs(self) -> tuple[Job, ...]:
-        """The trials of a search, if the study was extended by them."""
+        """The jobs of all trials so far, if the study was extended by its search."""
         return self._trial_jobs
+
+    @property
+    def listed_trials(self) -> tuple[Job, ...]:
+        """Those of `trial_jobs` that are among the study's `jobs()`."""
+        return self._trial_jobs if self._lists_trials else ()
 
 
 def check_search(

@@ -240,7 +240,7 @@ class StudySpec(WithSearch):
     def _jobs(self) -> tuple[Job, ...]:
         own = (*self._train_jobs(), *self._latency_jobs(), *self._finetune_jobs())
         own = (*own, *list_deployments(self.deploy, self._trained, self.seeds))
-        return (*own, *self.trial_jobs, *self.imported_jobs())
+        return (*own, *self.listed_trials, *self.imported_jobs())
 
     @functools.cached_property
     def digest(self) -> str:

@@ -255,7 +255,21 @@ def _run_locked(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
         failure = Failure(reason=str(error))
     if failure:
         log.error("%s failed: %s", job, failure.reason)
-    record = Record(
+    record = _make_record(context, job, observations, failure, started, num_train)
+    if not failure:
+        checkpoint.finish(record, context.paths.predictions(job))
+    return record
+
+
+def _make_record(
+    context: Context,
+    job: Job,
+    observations: TrainObservations | None,
+    failure: Failure | None,
+    started: str,
+    num_train: int,
+) -> Record:
+    return Record(
         job=JobIdentity(**vars(job)),
         status="failed" if failure else "ok",
         failure=failure,
@@ -271,9 +285,6 @@ def _run_locked(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
         started_at=started,
         finished_at=now(),
     )
-    if not failure:
-        checkpoint.finish(record, context.paths.predictions(job))
-    return record
 
 
 def _can_be_taken(context: Context, job: Job, record: Record) -> bool:
@@ -327,10 +338,31 @@ def run_job(
             try:
                 done.append(_write_seed(context, job))
             except Exception as error:
+                if job in study.listed_trials:
+                    done.append(_write_failed_trial(context, job, error))
+                    continue
                 _explain_error(context, job, error)
                 raise
     log.info("%s: %d seeds in %.1f s", variant, len(done), time.perf_counter() - start)
     return done
+
+
+def _write_failed_trial(context: Context, job: Job, error: Exception) -> Record:
+    """Write the record of a trial that can't be trained: a search goes on with the others."""
+    if isinstance(error, OSError):  # the disk is at fault, not the trial
+        raise error
+    try:
+        _explain_error(context, job, error)
+        reason = first_line(error)
+    except UserError as explained:
+        reason = first_line(explained)
+    log.error("%s failed: %s", job, reason, exc_info=error)
+    free_memory(context.device)
+    failed = _make_record(context, job, None, Failure(reason=reason), now(), len(context.data.train))
+    records.write(context.paths.record(job), failed)
+    context.paths.predictions(job).unlink(missing_ok=True)
+    context.paths.progress(job).unlink(missing_ok=True)
+    return failed
 
 
 def _explain_error(context: Context, job: Job, error: Exception) -> None:
