@@ -12,7 +12,16 @@ from resnest_bench.cli.project import DEFAULT_STUDY
 from resnest_bench.cli.reading import DEFAULT_RESULTS
 from resnest_bench.errors import UserError
 from resnest_bench.paths import StudyPaths
-from resnest_bench.specs import RecipeSpec, StudySpec, VariantSpec, load_study
+from resnest_bench.search.tables import describe_settings
+from resnest_bench.specs import (
+    RecipeSpec,
+    StudySpec,
+    VariantSpec,
+    load_study,
+    study_with_looks,
+)
+from resnest_bench.specs.rounds import SearchRound
+from resnest_bench.words import count_noun
 
 
 def search(
@@ -33,7 +42,8 @@ def search(
     start_logging(log)
     spec = load_study(study)
     if round_number is None or json_file is None:
-        raise NotImplementedError
+        typer.echo(describe_found(spec, spec.paths(results)))
+        return
     typer.echo(write_round(spec, spec.paths(results), round_number, json_file))
 
 
@@ -52,4 +62,35 @@ def write_round(study: StudySpec, paths: StudyPaths, number: int, file: Path) ->
 
     one = decide_round(study, paths, number, read_fingerprints(study), check)
     files.write_text(file, one.model_dump_json(indent=1) + "\n")
-    return f"round {number}: {len(one.runs)} trainings; {one.stop}"
+    return describe_round(study, one)
+
+
+def describe_round(study: StudySpec, one: SearchRound) -> str:
+    """Say what a round asks for, and what was used before."""
+    used = [
+        f"- {b.family}: {b.trainings:.3g} trainings, {b.minutes:.3g} minutes used" for b in one.used
+    ]
+    skipped = [
+        f"- {t.family} {t.number} ({describe_settings(t.settings)}): skipped: {t.skipped}"
+        for t in one.trials
+        if t.skipped
+    ]
+    names = [f"{f.family} trial {f.number}" for f in one.finalists]
+    following = f"Next: {count_noun(len(one.runs), 'training')}."
+    if one.stop:
+        chosen = ", ".join(names) or "none"
+        following = f"The search ends, since {one.stop}. Finalists: {chosen}."
+    head = f"Round {one.round} of the search of study {study.study!r}, from validation accuracies alone:"
+    return "\n".join([head, *used, *skipped, following])
+
+
+def describe_found(study: StudySpec, paths: StudyPaths) -> str:
+    """Return the search so far as Markdown. Raises UserError if the study has none."""
+    if study.search is None:
+        raise UserError(
+            f"study {study.study!r} has no search: give it a search block (docs/search.md)"
+        )
+    from resnest_bench.report.search import search_markdown
+    from resnest_bench.results import StudyResults
+
+    return search_markdown(StudyResults(study_with_looks(study, paths), paths))
