@@ -87,7 +87,8 @@ def finalists_display(table: pd.DataFrame) -> pd.DataFrame:
         [
             {
                 "network": row["variant"],
-                "trial": f"{row['trial']} of {row['num_trials']}",
+                "trial": str(row["trial"]),
+                "best of": str(row["num_trials"]),
                 "settings": row["settings"],
                 "selected %": _number(row["selected_percent"]),
                 "new validation %": _number(row["new_validation_percent"]),

@@ -281,7 +281,7 @@ def _confirm(
     assert search
     known = {(one.trial.family, one.trial.number): one for one in results}
     counts = {
-        family: sum(r.trial.family == family and r.accuracy is not None for r in results)
+        family: sum(r.trial.family == family and r.trainings > 0 for r in results)
         for family in search.family_names
     }
     rows = []

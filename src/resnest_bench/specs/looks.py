@@ -151,9 +151,9 @@ def with_teachers(study: StudySpec, jobs: Iterable[Job]) -> list[Job]:
     return list(found)
 
 
-def with_looks(study: StudySpec, paths: StudyPaths) -> StudySpec:
+def with_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -> StudySpec:
     """`extended` by `read_looks`. Raises UserError for a damaged file."""
-    return extended(study, read_looks(study, paths))
+    return extended(study, read_looks(study, paths, before))
 
 
 def planned_looks(study: StudySpec) -> int:

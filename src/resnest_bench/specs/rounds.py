@@ -247,9 +247,9 @@ def study_with_trials(
     return extend_by_search(study, read_rounds(study, paths, before), trials=True)
 
 
-def study_with_looks(study: StudySpec, paths: StudyPaths) -> StudySpec:
+def study_with_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -> StudySpec:
     """The study with the seeds that its looks added and the finalists of its search.
 
     Every reader of results takes it instead of the study alone. Raises UserError for a damaged file.
     """
-    return extend_by_search(with_looks(study, paths), read_rounds(study, paths))
+    return extend_by_search(with_looks(study, paths, before), read_rounds(study, paths))
