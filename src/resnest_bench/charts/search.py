@@ -19,7 +19,9 @@ SETTINGS = alt.Tooltip("settings:N")
 
 def _color(families: Sequence[str]) -> alt.Color:
     looks = identity(list(families))
-    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=300)
+    legend = alt.Legend(
+        title=None, orient="bottom", columns=2, labelLimit=300, symbolOpacity=1
+    )
     return alt.Color("family:N", scale=looks.scale("colour", list(families)), legend=legend)
 
 

@@ -33,7 +33,7 @@ from resnest_bench.cli.reading import DEFAULT_RESULTS, export, figures, show, ta
 from resnest_bench.cli.search import search
 from resnest_bench.cli.warm_client import job_variables
 from resnest_bench.errors import UserError
-from resnest_bench.specs import load_study, study_with_looks, study_with_trials
+from resnest_bench.specs import load_study, study_with_trials
 from resnest_bench.stopping import Interrupted, listening
 
 app = typer.Typer(
@@ -110,7 +110,7 @@ def plan(
     from resnest_bench.cli.plan import Resources, check_study, describe_plan
 
     check_study(spec, results)
-    extended = study_with_looks(spec, spec.paths(results))
+    extended = study_with_trials(spec, spec.paths(results))
     resources = Resources(device, cores, side_by_side, threads)
     typer.echo(describe_plan(extended, results, resources, cost, save_prices))
 

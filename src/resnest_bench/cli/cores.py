@@ -21,7 +21,7 @@ from resnest_bench.planning.cores import (
 from resnest_bench.planning.datasets import inspect_dataset
 from resnest_bench.planning.estimate import group_jobs
 from resnest_bench.planning.worker import Answer
-from resnest_bench.specs import StudySpec, load_study, study_with_looks
+from resnest_bench.specs import StudySpec, load_study, study_with_trials
 
 
 def choose_for_run(config: Path, options: Sequence[str]) -> tuple[Choice | None, list[str]]:
@@ -46,7 +46,7 @@ def list_rules(study: StudySpec) -> list[str]:
 def choose_for_study(study: StudySpec, results: Path, cores: int) -> Choice:
     """Choose how the pending trainings of a study use `cores`, by a measurement if necessary."""
     paths = study.paths(results)
-    study = study_with_looks(study, paths)
+    study = study_with_trials(study, paths)
     outcomes = read_outcomes(study, paths)
     pending = list_to_do(outcomes, find_renamed(study, paths, outcomes))
     trainings = [job for job in pending if job.kind in TRAINING_KINDS]

@@ -27,6 +27,7 @@ from resnest_bench.planning.cores import CoreUse
 from resnest_bench.planning.datasets import find_side, find_sizes, inspect_dataset
 from resnest_bench.planning.estimate import estimate_study
 from resnest_bench.planning.progress_lines import make_line_printer
+from resnest_bench.planning.searches import describe_search_plan, plan_search
 from resnest_bench.planning.storage import list_downloads, list_needs
 from resnest_bench.planning.texts import describe_disk, describe_downloads, describe_estimate
 from resnest_bench.prices import write_prices
@@ -36,6 +37,7 @@ from resnest_bench.specs import (
     describe_missing,
     local_path,
 )
+from resnest_bench.specs.rounds import read_rounds
 
 
 def check_weights(study: StudySpec, dataset: str, variant: str, weights: WeightsSpec) -> None:
@@ -112,7 +114,7 @@ def describe_plan(
     """Return the plan as text: the pending jobs, with which resources they run, and for how long.
 
     Args:
-        study: with the seeds that its looks added.
+        study: with the seeds that its looks added, and the trials of its search.
         results: folder of all studies' results.
         resources: what the jobs run with.
         cost: whether to estimate the time, which takes some measurements.
@@ -122,12 +124,16 @@ def describe_plan(
     outcomes = read_outcomes(study, paths)
     renamed = find_renamed(study, paths, outcomes)
     todo = list_to_do(outcomes, renamed)
+    # The configured study has the rounds' digest: what they added is no part of it.
+    searching = plan_search(study, read_rounds(study.as_configured, paths))
     text = [f"Study {study.study!r}", "", describe_to_do(outcomes, renamed)]
     if classes := describe_classes(study):
         text += ["", *classes]
     short = describe_short_trainings(study, _count_train_images(study))
     if short:
         text += ["", *short]
+    if search_text := describe_search_plan(study, searching):
+        text += ["", *search_text]
     if study.claims:
         text += ["", _claims_text(study)]
     if any(job.kind == "finetune" for job in todo) and (note := describe_missing_weights(study)):
@@ -135,6 +141,8 @@ def describe_plan(
     if save_prices:
         # The prices of an earlier run don't apply to this one.
         write_prices(paths.prices, None)
+    if searching:
+        todo = [*todo, *searching.jobs]
     if todo:
         text += ["", _cost_text(study, results, todo, resources, cost, save_prices)]
     return "\n".join(text)
@@ -146,10 +154,13 @@ def _claims_text(study: StudySpec) -> str:
     This is not an error, since studies may share a list of claims: such a claim stays untested.
     """
     absent = []
+    found = study.search.list_finalists() if study.search else []
+    variants = {*study.variant_names, *found}
+    recipes = {*study.all_recipes, *([study.search.name] if study.search else [])}
     for claim in study.claims:
         test = claim.test
-        names = [name for name in test.variants_named if name not in study.variant_names]
-        names += [name for name in test.recipes_named if name not in study.all_recipes]
+        names = [name for name in test.variants_named if name not in variants]
+        names += [name for name in test.recipes_named if name not in recipes]
         if names:
             absent.append(f"{claim.name} ({', '.join(names)})")
     text = f"Claims: {len(study.claims)}."

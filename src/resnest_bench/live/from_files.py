@@ -187,7 +187,8 @@ def _list_results(paths: StudyPaths, states: Iterable[JobState]) -> list[Outcome
 
 def find_log(study: StudySpec, paths: StudyPaths, job: Job) -> Path:
     """Return the log of the workflow's job that makes this record."""
-    added = job.kind == "train" and job.seed not in study.seeds
+    found = study.search is not None and job.recipe == study.search.name
+    added = job.kind == "train" and (found or job.seed not in study.seeds)
     return paths.log(job, added)
 
 

@@ -240,11 +240,12 @@ def _extend_blocks(study: StudySpec, search: SearchSpec, names: list[str]) -> di
 def study_with_trials(
     study: StudySpec, paths: StudyPaths, before: int | None = None
 ) -> StudySpec:
-    """`extend_by_search` by `read_rounds`, with the trials: what jobs and the workflow take.
+    """`study_with_looks`, with the trials among its jobs: what runs jobs, or says what will run.
 
     Raises UserError for a damaged file.
     """
-    return extend_by_search(study, read_rounds(study, paths, before), trials=True)
+    looked = with_looks(study, paths)
+    return extend_by_search(looked, read_rounds(study, paths, before), trials=True)
 
 
 def study_with_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -> StudySpec:

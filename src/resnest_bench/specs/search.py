@@ -276,6 +276,11 @@ class SearchSpec(Spec):
         """Return the name of a finalist; rank 1 is the best."""
         return f"{family}-{self.name}" + (f"-{rank}" if rank > 1 else "")
 
+    def list_finalists(self) -> list[str]:
+        """Return the names of all finalists that there can be."""
+        ranks = range(1, self.finalists + 1)
+        return [self.finalist_name(family, rank) for family in self.family_names for rank in ranks]
+
     def cohort_cost(self, num_trials: int, epochs: int) -> float:
         """Return the cost of a round's new trials with all their later trainings, in trainings of all epochs."""
         cost, reduction = 0.0, self.halving.reduction if self.halving else 1
