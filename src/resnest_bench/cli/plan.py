@@ -1,5 +1,6 @@
 """What a study will run and how long it takes, and a check for mistakes before it runs."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from resnest_bench.planning.searches import describe_search_plan, plan_search
 from resnest_bench.planning.storage import list_downloads, list_needs
 from resnest_bench.planning.texts import describe_disk, describe_downloads, describe_estimate
 from resnest_bench.prices import write_prices
+from resnest_bench.search.sampler import load_optuna
 from resnest_bench.specs import (
     StudySpec,
     WeightsSpec,
@@ -60,7 +62,9 @@ def check_study(study: StudySpec, results: Path) -> None:
     """Raise UserError for any mistake that can be found without running the study."""
     for variant in study.own_variants:
         check_buildable(variant)
-    for name, dataset in sorted({(job.variant, job.dataset) for job in study.own_jobs()}):
+    if study.search:
+        load_optuna()
+    for name, dataset in sorted({*_list_searched(study), *_list_run(study)}):
         channels = study.dataset(dataset).num_channels
         check_image(study.variant(name), find_side(study, dataset), channels)
     for block in study.finetune:
@@ -77,6 +81,16 @@ def check_study(study: StudySpec, results: Path) -> None:
         if check and not is_prepared(study, name):
             check(spec, name)
     files.check_writable(study.paths(results).root)
+
+
+def _list_run(study: StudySpec) -> Iterator[tuple[str, str]]:
+    return ((job.variant, job.dataset) for job in study.own_jobs())
+
+
+def _list_searched(study: StudySpec) -> Iterator[tuple[str, str]]:
+    """(variant, dataset) that the families of a search start from."""
+    search = study.search
+    return ((name, search.dataset) for name in search.family_names) if search else iter(())
 
 
 def _count_train_images(study: StudySpec) -> dict[str, int]:
@@ -126,7 +140,7 @@ def describe_plan(
     todo = list_to_do(outcomes, renamed)
     # The configured study has the rounds' digest: what they added is no part of it.
     searching = plan_search(study, read_rounds(study.as_configured, paths))
-    text = [f"Study {study.study!r}", "", describe_to_do(outcomes, renamed)]
+    text = [f"Study {study.study!r}", "", describe_to_do(outcomes, renamed, bool(searching))]
     if classes := describe_classes(study):
         text += ["", *classes]
     short = describe_short_trainings(study, _count_train_images(study))

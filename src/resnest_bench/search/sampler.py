@@ -20,19 +20,25 @@ from resnest_bench.specs.variants import VariantSpec
 MOST_STARTUP_TRIALS = 10
 
 
+def load_optuna() -> Any:
+    """Return the module `optuna`. Raises UserError, with the extra, if it is missing."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise UserError(
+            "a search needs Optuna, which is not installed: run `pip install 'resnest-bench[search]'`, or `pip install "
+            "optuna`"
+        ) from error
+    return optuna
+
+
 class FamilySampler:
     """Proposes settings for one family in one round. Raises UserError if Optuna is missing."""
 
     def __init__(
         self, search: SearchSpec, base: VariantSpec, number: int, past: Sequence[TrialResult], epochs: int
     ) -> None:
-        try:
-            import optuna
-        except ImportError as error:
-            raise UserError(
-                "a search needs Optuna, which is not installed: run `pip install 'resnest-bench[search]'`, or "
-                "`pip install optuna`"
-            ) from error
+        optuna = load_optuna()
         # Experimental options and steps that don't divide their range: our rules and tests know of them.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -60,6 +60,11 @@ class WithSearch(WithImports):
         return None if variant is None else self._own_recipes.get((name, variant))
 
     @property
+    def searched_recipes(self) -> list[str]:
+        """Return the name of the finalists' recipe, which exists once the search has ended."""
+        return [self.search.name] if self.search else []
+
+    @property
     def search_choices(self) -> list[Any] | None:
         """Return what a search added, as JSON values; None without."""
         recipes = sorted(self._own_recipes.items())

@@ -165,7 +165,7 @@ class StudySpec(WithSearch):
             self.differences.variants,
             self._variants,
             self.datasets,
-            {*self.all_recipes, *(one.recipe for one in self.imported_experiments)},
+            {*self.all_recipes, *self.searched_recipes, *(e.recipe for e in self.imported_experiments)},
             {*self.all_protocols, *(one.recipe for one in self.imported_experiments)},
         )
         check_adaptive(self.adaptive, self.seeds, self.claims if self.train else ())
