@@ -49,7 +49,11 @@ def show(one: data.Loaded, minutes: bool) -> None:
         return
     st.subheader("Chosen and confirmed")
     if len(found.finalists):
-        views.chart(confirmation_chart(found.finalists), f"search_confirmed_{name}", extra_height=60 + 3 * ROW_HEIGHT)
+        views.chart(
+            confirmation_chart(found.finalists),
+            f"search_confirmed_{name}",
+            extra_height=60 + 3 * ROW_HEIGHT,
+        )
     show_table(one, FINALISTS, f"search_finalists_{name}")
     if search.latency:
         front = search_front_chart(found.trials, found.finalists, families)
@@ -59,7 +63,9 @@ def show(one: data.Loaded, minutes: bool) -> None:
     views.chart(progress, f"search_progress_{name}", extra_height=height + ROW_HEIGHT)
     show_table(one, FAMILIES, f"search_families_{name}")
     if search.halving is None and len(found.curves):
-        views.chart(tuning_curve_chart(found.curves, families), f"search_curve_{name}", extra_height=height)
+        views.chart(
+            tuning_curve_chart(found.curves, families), f"search_curve_{name}", extra_height=height
+        )
         show_table(one, CURVES, f"search_curves_{name}")
     st.subheader("Trials")
     show_table(one, TRIALS, f"search_trials_{name}")
@@ -68,7 +74,9 @@ def show(one: data.Loaded, minutes: bool) -> None:
 st.header("Search")
 first = picker.loaded_study()
 if first.study.search is None:
-    st.info("This study searches for no settings. To search, write a `search:` block (docs/search.md).")
+    st.info(
+        "This study searches for no settings. To search, write a `search:` block (docs/search.md)."
+    )
     st.stop()
 minutes = address.toggle(
     "Budget in minutes",

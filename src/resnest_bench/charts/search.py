@@ -19,9 +19,7 @@ SETTINGS = alt.Tooltip("settings:N")
 
 def _color(families: Sequence[str]) -> alt.Color:
     looks = identity(list(families))
-    legend = alt.Legend(
-        title=None, orient="bottom", columns=2, labelLimit=300, symbolOpacity=1
-    )
+    legend = alt.Legend(title=None, orient="bottom", columns=2, labelLimit=300, symbolOpacity=1)
     return alt.Color("family:N", scale=looks.scale("colour", list(families)), legend=legend)
 
 
@@ -56,8 +54,10 @@ def search_progress_chart(
         alt.Tooltip("reason:N"),
     ]
     shapes = alt.Scale(domain=["all epochs", "shortened"], range=["circle", "triangle-down"])
-    shown = drawn.assign(length=drawn["status"].eq("shortened").map({True: "shortened", False: "all epochs"}))
-    several = shown["length"].nunique() > 1
+    shown = drawn.assign(
+        length=drawn["status"].eq("shortened").map({True: "shortened", False: "all epochs"})
+    )
+    several = len(set(shown["length"])) > 1
     legend = alt.Legend(title=None, orient="bottom") if several else None
     shape = alt.Shape("length:N", scale=shapes, legend=legend)
     points = alt.Chart(_plain(shown)).mark_point(filled=True, size=55, opacity=0.75)
@@ -69,7 +69,9 @@ def search_progress_chart(
     ]
     if len(failed):
         at_bottom = failed.assign(validation_accuracy_percent=lowest)
-        ticks = alt.Chart(_plain(at_bottom)).mark_point(shape="cross", size=70, angle=45, filled=True)
+        ticks = alt.Chart(_plain(at_bottom)).mark_point(
+            shape="cross", size=70, angle=45, filled=True
+        )
         layers.append(ticks.encode(x=x, y=y, color=color, tooltip=tooltip))
     notes = [
         "Lines: the best trial so far. Only images held out of the training images are compared",
@@ -80,15 +82,15 @@ def search_progress_chart(
     )
 
 
-def tuning_curve_chart(
-    curves: pd.DataFrame, families: Sequence[str]
-) -> alt.LayerChart | alt.Chart:
+def tuning_curve_chart(curves: pd.DataFrame, families: Sequence[str]) -> alt.LayerChart | alt.Chart:
     """One line per family: the expected best of n trials; band and lower line: the interval of the median.
 
     `curves` is `SearchTables.curves`.
     """
     if not len(curves):
-        return no_data_chart(CURVE, ["No curve with halving: its trials have different numbers of epochs"])
+        return no_data_chart(
+            CURVE, ["No curve with halving: its trials have different numbers of epochs"]
+        )
     color = _color(families)
     x = alt.X("n:Q", title="Trainings of the family (n)", axis=alt.Axis(tickMinStep=1))
     scale = alt.Scale(zero=False)
@@ -144,7 +146,9 @@ def confirmation_chart(finalists: pd.DataFrame) -> alt.LayerChart | alt.Chart:
     ).dropna(subset=["percent"])
     long["kind"] = long["column"].map(dict(zip(columns, KINDS, strict=True)))
     legend = alt.Legend(title=None, orient="bottom", columns=1, labelLimit=300)
-    color = alt.Color("kind:N", scale=alt.Scale(domain=KINDS, range=[VERMILION, GREY, BLUE]), legend=legend)
+    color = alt.Color(
+        "kind:N", scale=alt.Scale(domain=KINDS, range=[VERMILION, GREY, BLUE]), legend=legend
+    )
     shapes = alt.Scale(domain=KINDS, range=["diamond", "circle", "square"])
     shape = alt.Shape("kind:N", scale=shapes, legend=legend)
     x = alt.X("percent:Q", title="Accuracy (%)", scale=alt.Scale(zero=False, nice=True))
@@ -188,7 +192,9 @@ def search_front_chart(
     if not len(drawn):
         return no_data_chart(FRONT, ["Latency is no objective of this search"])
     color = _color(families)
-    x = alt.X("latency_ms:Q", title="Latency (ms)", scale=alt.Scale(type="log", nice=False, padding=20))
+    x = alt.X(
+        "latency_ms:Q", title="Latency (ms)", scale=alt.Scale(type="log", nice=False, padding=20)
+    )
     y = alt.Y("validation_accuracy_percent:Q", title="Accuracy (%)", scale=alt.Scale(zero=False))
     tooltip = [
         alt.Tooltip("family:N"),
@@ -207,11 +213,15 @@ def search_front_chart(
     confirmed = finalists.dropna(subset=["confirmed_percent", "latency_ms"])
     if len(confirmed):
         shown = confirmed.assign(validation_accuracy_percent=confirmed["confirmed_percent"])
-        mark = alt.Chart(_plain(shown)).mark_point(shape="square", filled=False, size=130, strokeWidth=2.5)
+        mark = alt.Chart(_plain(shown)).mark_point(
+            shape="square", filled=False, size=130, strokeWidth=2.5
+        )
         layers.append(mark.encode(x=x, y=y, color=color, tooltip=tooltip))
     notes = [
         "Dots: trials, validation accuracy and latency by the quick protocol. Dashed: their Pareto front",
-        "Open squares: finalists, test accuracy of new seeds and latency by the study's protocol" if len(confirmed) else "",
+        "Open squares: finalists, test accuracy of new seeds and latency by the study's protocol"
+        if len(confirmed)
+        else "",
     ]
     return alt.LayerChart(layer=layers).properties(
         title=title(FRONT, notes), width=WIDTH, height=HEIGHT
@@ -221,5 +231,7 @@ def search_front_chart(
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """Without lists, and with gaps that Vega knows."""
     kept = frame.drop(columns="confirmed_seed_percents", errors="ignore")
-    numbers = {name: "float64" for name in kept.columns if str(kept[name].dtype) in ("Int64", "Float64")}
+    numbers = {
+        name: "float64" for name in kept.columns if str(kept[name].dtype) in ("Int64", "Float64")
+    }
     return kept.astype(numbers)

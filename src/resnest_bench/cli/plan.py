@@ -170,11 +170,10 @@ def _claims_text(study: StudySpec) -> str:
     absent = []
     found = study.search.list_finalists() if study.search else []
     variants = {*study.variant_names, *found}
-    recipes = {*study.all_recipes, *([study.search.name] if study.search else [])}
     for claim in study.claims:
         test = claim.test
         names = [name for name in test.variants_named if name not in variants]
-        names += [name for name in test.recipes_named if name not in recipes]
+        names += [name for name in test.recipes_named if name not in study.known_recipes]
         if names:
             absent.append(f"{claim.name} ({', '.join(names)})")
     text = f"Claims: {len(study.claims)}."

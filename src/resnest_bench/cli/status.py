@@ -40,7 +40,9 @@ def show_status(name: str | None, results: Path) -> None:
         paths = StudyPaths(folder)
         study = study_with_trials(load_study(paths.study), paths)
         _show(console, read_status(study, paths))
-        for line in describe_search_plan(study, plan_search(study, read_rounds(study.as_configured, paths))):
+        for line in describe_search_plan(
+            study, plan_search(study, read_rounds(study.as_configured, paths))
+        ):
             console.print(Text(line), soft_wrap=True)
 
 

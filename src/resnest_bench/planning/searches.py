@@ -37,7 +37,9 @@ def plan_search(study: StudySpec, rounds: Sequence[SearchRound]) -> SearchPlan |
 
     def add(kind: str, recipe: str, family: str, count: int) -> None:
         # Seeds beyond any of the study: these jobs only have a price.
-        jobs.extend(Job(kind, search.dataset, recipe, family, 10**6 + len(jobs) + i) for i in range(count))
+        jobs.extend(
+            Job(kind, search.dataset, recipe, family, 10**6 + len(jobs) + i) for i in range(count)
+        )
 
     left = {}
     for family in search.family_names:
@@ -75,7 +77,9 @@ def describe_search_plan(study: StudySpec, plan: SearchPlan | None) -> list[str]
     )
     if plan is None:
         return [f"Search {search.name!r}: ended; its finalists are among the jobs above."]
-    unit, left = ("trainings", plan.trainings) if plan.trainings is not None else ("minutes", plan.minutes)
+    unit, left = (
+        ("trainings", plan.trainings) if plan.trainings is not None else ("minutes", plan.minutes)
+    )
     assert left is not None
     each = ", ".join(f"{family} {amount:.3g}" for family, amount in left.items())
     epochs = study.recipe(search.recipe).epochs

@@ -190,7 +190,9 @@ def curves_display(table: pd.DataFrame) -> pd.DataFrame:
 def _interval(low: Any, high: Any) -> str:
     if not is_known(low) and not is_known(high):
         return GAP
-    return f"[{_number(low) if is_known(low) else '0'}, {_number(high) if is_known(high) else 'open'}]"
+    return (
+        f"[{_number(low) if is_known(low) else '0'}, {_number(high) if is_known(high) else 'open'}]"
+    )
 
 
 def _number(value: Any) -> str:

@@ -62,8 +62,7 @@ def decide_round(
             f"has {waiting[0].reason}: run the workflow, which trains it"
         )
     steps = [
-        FamilyStep(study, family, rounds, results, number, check)
-        for family in search.family_names
+        FamilyStep(study, family, rounds, results, number, check) for family in search.family_names
     ]
     trials = [trial for step in steps for trial in step.trials]
     runs = [run for step in steps for run in step.runs]
@@ -137,7 +136,9 @@ class FamilyStep:
             assert search.budget.trainings is not None
             left = search.budget.trainings - self.used.trainings
         left -= self._cost_of_going_on(going_on)
-        fitting = (n for n in range(most, 0, -1) if search.cohort_cost(n, self.epochs) <= left + 1e-9)
+        fitting = (
+            n for n in range(most, 0, -1) if search.cohort_cost(n, self.epochs) <= left + 1e-9
+        )
         return next(fitting, 0)
 
     def _cost_of_going_on(self, going_on: Sequence[TrialRun]) -> float:
@@ -161,9 +162,7 @@ class FamilyStep:
             if ready or sampler.is_exhausted or index >= MAX_TRIALS:
                 break
             settings, noted = sampler.ask()
-            trial = Trial(
-                family=self.family, number=index, settings=settings, sampler=dict(noted)
-            )
+            trial = Trial(family=self.family, number=index, settings=settings, sampler=dict(noted))
             key = _key(settings)
             if key in known:
                 trial = self._repeat(trial, known[key], found)

@@ -64,7 +64,9 @@ def read_results(
 ) -> list[TrialResult]:
     """Return the results of all trials in the order in which they were proposed."""
     extended = extend_by_search(study, rounds, trials=True)
-    found = {one.job: one for one in outcomes(extended, paths, fingerprints, jobs=extended.trial_jobs)}
+    found = {
+        one.job: one for one in outcomes(extended, paths, fingerprints, jobs=extended.trial_jobs)
+    }
     return collect_results(study, rounds, found)
 
 
@@ -75,9 +77,7 @@ def collect_results(
     search = study.search
     assert search
     epochs = study.recipe(search.recipe).epochs
-    numbers = {
-        (trial.family, trial.number): one.round for one in rounds for trial in one.trials
-    }
+    numbers = {(trial.family, trial.number): one.round for one in rounds for trial in one.trials}
     runs: dict[tuple[str, int], list[tuple[int, Outcome]]] = {key: [] for key in numbers}
     for one in rounds:
         for run in one.runs:
@@ -117,7 +117,9 @@ def _read_trial(
         minutes += _count_minutes(record)
         last = record.train.epochs[-1].validation_accuracy if record.train else None
         if last is None:
-            failure = record.failure.reason if record.failure else "its record has no validation accuracy"
+            failure = (
+                record.failure.reason if record.failure else "its record has no validation accuracy"
+            )
             status, reason = "failed", failure
         else:
             accuracies[length] = last

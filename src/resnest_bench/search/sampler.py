@@ -14,7 +14,8 @@ from pydantic import JsonValue
 from resnest_bench.digests import json_digest
 from resnest_bench.errors import UserError
 from resnest_bench.search.results import TrialResult
-from resnest_bench.specs.search import ACCURACY, RangeSpec, SearchSpec, expand_space, list_grid
+from resnest_bench.specs.search import ACCURACY, RangeSpec, SearchSpec
+from resnest_bench.specs.search_space import expand_space, list_grid
 from resnest_bench.specs.variants import VariantSpec
 
 MOST_STARTUP_TRIALS = 10
@@ -36,7 +37,12 @@ class FamilySampler:
     """Proposes settings for one family in one round. Raises UserError if Optuna is missing."""
 
     def __init__(
-        self, search: SearchSpec, base: VariantSpec, number: int, past: Sequence[TrialResult], epochs: int
+        self,
+        search: SearchSpec,
+        base: VariantSpec,
+        number: int,
+        past: Sequence[TrialResult],
+        epochs: int,
     ) -> None:
         optuna = load_optuna()
         # Experimental options and steps that don't divide their range: our rules and tests know of them.
@@ -102,10 +108,10 @@ class FamilySampler:
         else:
             kind, values = state.COMPLETE, [result.accuracy]
             if len(self.search.objectives) == 2:
-                values = [result.accuracy, result.latency_ms]
+                values = [result.accuracy, result.latency_ms or float("inf")]
             elif result.epochs < epochs:
                 kind, steps = state.PRUNED, {result.epochs: result.accuracy}
-        noted = dict(trial.sampler)
+        noted: dict[str, Any] = dict(trial.sampler)
         if self.grid:
             noted["search_space"] = self.grid
         return self.optuna.trial.create_trial(

@@ -1,5 +1,6 @@
 """Which trials go on with more epochs, and which are confirmed. Only validation accuracies are compared."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,7 +27,7 @@ def promote(
     """
     rungs, by_number = search.rungs(epochs), {one.trial.number: one for one in results}
     found = []
-    for rung, following in zip(rungs, rungs[1:], strict=False):
+    for rung, following in itertools.pairwise(rungs):
         group = [by_number[run.number] for run in runs if run.epochs == rung]
         assert search.halving
         count = -(-len(group) // search.halving.reduction)
@@ -44,7 +45,9 @@ def find_front(results: Sequence[TrialResult]) -> list[TrialResult]:
     measured = [r for r in measured if r.status == "ok"]
     if not measured:
         return []
-    points = pd.DataFrame([(r.latency_ms, r.accuracy) for r in measured], columns=["ms", "accuracy"])
+    points = pd.DataFrame(
+        [(r.latency_ms, r.accuracy) for r in measured], columns=["ms", "accuracy"]
+    )
     best = pareto_front(points, "ms", "accuracy")
     front = [r for r, on_front in zip(measured, best, strict=True) if on_front]
     return sorted(front, key=lambda r: (r.latency_ms or 0.0, r.trial.number))
@@ -61,7 +64,7 @@ def choose_finalists(
     if search.latency:
         front = find_front(whole)[::-1]
         count = min(search.finalists, len(front))
-        places = np.linspace(0, len(front) - 1, count).round().astype(int) if count else []
+        places = np.linspace(0, len(front) - 1, count).round().astype(int)
         best = [front[place] for place in places]
     else:
         best = order_by_accuracy(whole)[: search.finalists]

@@ -109,8 +109,12 @@ class SearchTables:
 
 def no_search() -> SearchTables:
     """The empty tables of a study without a search."""
-    columns = (TRIAL_COLUMNS, FAMILY_COLUMNS, FINALIST_COLUMNS, CURVE_COLUMNS)
-    return SearchTables(*(make_frame([], one) for one in columns))
+    return SearchTables(
+        trials=make_frame([], TRIAL_COLUMNS),
+        families=make_frame([], FAMILY_COLUMNS),
+        finalists=make_frame([], FINALIST_COLUMNS),
+        curves=make_frame([], CURVE_COLUMNS),
+    )
 
 
 def make_search_tables(
@@ -338,7 +342,9 @@ def _read_confirmation(
         "gap_points": _subtract(selected, summary.mean),
         "num_test": int(usable["num_test"].iloc[0]) if len(usable) else None,
         "dataset_label": labels[0] if labels else None,
-        "status": "; ".join(f"seed {s}: {r}" for s, r in zip(bad["seed"], bad["reason"], strict=True))
+        "status": "; ".join(
+            f"seed {s}: {r}" for s, r in zip(bad["seed"], bad["reason"], strict=True)
+        )
         or "ok",
     }
 
@@ -371,5 +377,3 @@ def _mark_fronts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 for other in complete
             )
     return rows
-
-

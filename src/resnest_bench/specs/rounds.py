@@ -17,7 +17,8 @@ from resnest_bench.specs.base import CountInt, Name, NonNegativeFloat, PositiveI
 from resnest_bench.specs.blocks import TrainBlock
 from resnest_bench.specs.looks import file_digest, with_looks
 from resnest_bench.specs.recipes import RecipeSpec
-from resnest_bench.specs.search import SearchSpec, apply_settings
+from resnest_bench.specs.search import SearchSpec
+from resnest_bench.specs.search_space import apply_settings
 from resnest_bench.specs.study import StudySpec
 from resnest_bench.specs.variants import VariantSpec
 
@@ -231,15 +232,16 @@ def _extend_blocks(study: StudySpec, search: SearchSpec, names: list[str]) -> di
 
     train = tuple(map(listed, study.train))
     if names:
-        train = (*train, TrainBlock(dataset=search.dataset, recipe=search.name, variants=tuple(names)))
+        train = (
+            *train,
+            TrainBlock(dataset=search.dataset, recipe=search.name, variants=tuple(names)),
+        )
     on_data = [block for block in study.latency if block.dataset == search.dataset]
     latency = tuple(listed(b, names if b in on_data else ()) for b in study.latency)
     return {"train": train, "latency": latency}
 
 
-def study_with_trials(
-    study: StudySpec, paths: StudyPaths, before: int | None = None
-) -> StudySpec:
+def study_with_trials(study: StudySpec, paths: StudyPaths, before: int | None = None) -> StudySpec:
     """`study_with_looks`, with the trials among its jobs: what runs jobs, or says what will run.
 
     Raises UserError for a damaged file.

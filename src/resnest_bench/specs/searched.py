@@ -8,10 +8,12 @@ from pydantic import Field, PrivateAttr
 from resnest_bench.paths import Job, check_name
 from resnest_bench.specs.adaptive import AdaptiveSpec
 from resnest_bench.specs.base import check_known
+from resnest_bench.specs.data import DatasetSpec
 from resnest_bench.specs.imported import WithImports, check_runnable
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.recipes import RecipeSpec, check_channels
-from resnest_bench.specs.search import MAX_TRIALS, OneSearch, SearchSpec, check_space, list_grid
+from resnest_bench.specs.search import MAX_TRIALS, OneSearch, SearchSpec
+from resnest_bench.specs.search_space import check_space, list_grid
 from resnest_bench.specs.variants import TimmVariant, VariantSpec
 
 
@@ -60,9 +62,13 @@ class WithSearch(WithImports):
         return None if variant is None else self._own_recipes.get((name, variant))
 
     @property
-    def searched_recipes(self) -> list[str]:
-        """Return the name of the finalists' recipe, which exists once the search has ended."""
-        return [self.search.name] if self.search else []
+    def all_recipes(self) -> dict[str, RecipeSpec]:
+        raise NotImplementedError
+
+    @property
+    def known_recipes(self) -> set[str]:
+        """Return the names of all recipes, and that of the finalists, which are not there from the start."""
+        return {*self.all_recipes, *([self.search.name] if self.search else [])}
 
     @property
     def search_choices(self) -> list[Any] | None:
@@ -88,18 +94,16 @@ def check_search(
     variants: Mapping[str, VariantSpec],
     recipes: Mapping[str, RecipeSpec],
     protocols: Mapping[str, LatencySpec],
-    channels: Mapping[str, int],
+    datasets: Mapping[str, DatasetSpec],
 ) -> None:
-    """Raise ValueError or UserError unless the study can run its search.
-
-    `channels` are those of an image, by the name of each dataset that has images.
-    """
+    """Raise ValueError or UserError unless the study can run its search on one of `datasets`."""
     if search is None:
         return
-    check_known("search.dataset", search.dataset, channels)
+    check_known("search.dataset", search.dataset, datasets)
     check_known("search.recipe", search.recipe, recipes)
     _check_recipe(search, recipes)
-    check_channels(search.dataset, channels[search.dataset], search.recipe, recipes[search.recipe])
+    channels = datasets[search.dataset].num_channels
+    check_channels(search.dataset, channels, search.recipe, recipes[search.recipe])
     _check_seeds(search, seeds, adaptive)
     _check_budget(search, recipes[search.recipe].epochs)
     _check_latency(search, protocols)
@@ -122,7 +126,9 @@ def _check_recipe(search: SearchSpec, recipes: Mapping[str, RecipeSpec]) -> None
             f"search.recipe: a search trains from random weights and labels alone, but recipe {name!r} has init: "
             f"{recipe.init}{' and a teacher' if recipe.teacher else ''}: use another recipe"
         )
-    taken = [one for one in recipes if one == search.name or one.startswith(f"{search.name}-trials")]
+    taken = [
+        one for one in recipes if one == search.name or one.startswith(f"{search.name}-trials")
+    ]
     if taken:
         raise ValueError(
             f"search.name: {search.name!r} names the recipe of the finalists, but the study has a recipe {taken[0]!r}: "

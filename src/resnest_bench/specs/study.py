@@ -165,13 +165,12 @@ class StudySpec(WithSearch):
             self.differences.variants,
             self._variants,
             self.datasets,
-            {*self.all_recipes, *self.searched_recipes, *(e.recipe for e in self.imported_experiments)},
+            {*self.known_recipes, *(one.recipe for one in self.imported_experiments)},
             {*self.all_protocols, *(one.recipe for one in self.imported_experiments)},
         )
         check_adaptive(self.adaptive, self.seeds, self.claims if self.train else ())
-        channels = {name: spec.num_channels for name, spec in self.own_datasets.items()}
-        own = self._variants, self.all_recipes, self.all_protocols
-        check_search(self.search, self.seeds, self.adaptive, *own, channels)
+        named = self._variants, self.all_recipes, self.all_protocols, self.own_datasets
+        check_search(self.search, self.seeds, self.adaptive, *named)
         return self
 
     def _blocks(self) -> Iterable[tuple[str, int, Any]]:
@@ -347,7 +346,7 @@ class StudySpec(WithSearch):
 
     def keeps_weights(self, job: Job) -> bool:
         """Return whether a training or fine-tuning writes its final weights."""
-        own = not self.is_imported(job) and job not in self.trial_jobs
+        own = not (self.is_imported(job) or job in self.trial_jobs)
         asked = own and asks_for_weights(job, self.train, self.finetune)
         return self.requires_weights(job) or asked is not False
 

@@ -51,7 +51,7 @@ from resnest_bench.training.initial import (
     initialise_from_data,
 )
 from resnest_bench.training.loop import Batches, DivergedError, train_model
-from resnest_bench.training.losses import balanced_weights
+from resnest_bench.training.losses import class_weights
 from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
 from resnest_bench.training.requests import check_recipe, requested_jobs
@@ -127,7 +127,11 @@ def open_checkpoint(context: Context, job: Job) -> Checkpoint:
 
 
 def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
-    study, recipe, device = context.study, context.study.recipe(job.recipe, job.variant), context.device
+    study, recipe, device = (
+        context.study,
+        context.study.recipe(job.recipe, job.variant),
+        context.device,
+    )
     meta = context.data.meta
     num_classes, image = len(meta.classes), (meta.image_size, meta.num_channels)
     model, initial = build_initial(study, job, context.paths, num_classes, *image)
@@ -151,7 +155,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
         device,
         Execution.of(seen),
         on_smaller=on_smaller,
-        class_weights_K=_class_weights(recipe, batches),
+        class_weights_K=class_weights(recipe, batches.train_labels, batches.num_classes),
         teacher=teacher,
     )
     reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
@@ -175,13 +179,6 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     size_args = fit_to_image(study.variant(job.variant), meta.image_size)[1]
     more = {"size_args": size_args, "teacher": taught_by, "data_init": data_init}
     return seen_by.model_copy(update=more), batches
-
-
-def _class_weights(recipe: RecipeSpec, batches: Batches) -> torch.Tensor | None:
-    if recipe.class_weights == "none":
-        return None
-    labels_N = batches.train.split.labels[batches.train_indices]
-    return balanced_weights(labels_N, batches.num_classes)
 
 
 def _choose_execution(
@@ -338,7 +335,8 @@ def run_job(
             try:
                 done.append(_write_seed(context, job))
             except Exception as error:
-                if job in study.listed_trials:
+                # What a user can fix, as a full disk, is no fault of the trial.
+                if job in study.listed_trials and not isinstance(error, UserError | OSError):
                     done.append(_write_failed_trial(context, job, error))
                     continue
                 _explain_error(context, job, error)
@@ -349,20 +347,13 @@ def run_job(
 
 def _write_failed_trial(context: Context, job: Job, error: Exception) -> Record:
     """Write the record of a trial that can't be trained: a search goes on with the others."""
-    if isinstance(error, OSError):  # the disk is at fault, not the trial
-        raise error
-    try:
-        _explain_error(context, job, error)
-        reason = first_line(error)
-    except UserError as explained:
-        reason = first_line(explained)
-    log.error("%s failed: %s", job, reason, exc_info=error)
+    reason = "memory ran out: " if is_out_of_memory(error) else ""
+    failure = Failure(reason=reason + first_line(error))
+    log.error("%s failed: %s", job, failure.reason, exc_info=error)
     free_memory(context.device)
-    failed = _make_record(context, job, None, Failure(reason=reason), now(), len(context.data.train))
-    records.write(context.paths.record(job), failed)
-    context.paths.predictions(job).unlink(missing_ok=True)
-    context.paths.progress(job).unlink(missing_ok=True)
-    return failed
+    record = _make_record(context, job, None, failure, now(), len(context.data.train))
+    _write(context, job, record)
+    return record
 
 
 def _explain_error(context: Context, job: Job, error: Exception) -> None:
@@ -392,9 +383,13 @@ def _write_seed(context: Context, job: Job) -> Record:
     if current is not None:
         return current
     record = run_seed(context, job)
+    _write(context, job, record)
+    warn_of_chance(record)
+    return record
+
+
+def _write(context: Context, job: Job, record: Record) -> None:
     records.write(context.paths.record(job), record)
     if record.status == "failed":  # those of the record that this one replaces
         context.paths.predictions(job).unlink(missing_ok=True)
-    warn_of_chance(record)
     context.paths.progress(job).unlink(missing_ok=True)
-    return record

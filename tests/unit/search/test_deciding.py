@@ -83,14 +83,20 @@ def test_a_grid_is_walked_once_and_then_ends(paths):
     changes = {"sampler": "grid", "space": space, "budget": {"trainings": 20}}
     rounds = run(paths, changes)
     assert count_trained(rounds, "A") == 4
-    settings = {json.dumps(t.settings) for (family, _), t in list_trials(rounds).items() if family == "A"}
+    settings = {
+        json.dumps(t.settings) for (family, _), t in list_trials(rounds).items() if family == "A"
+    }
     assert len(settings) == 4
     assert rounds[-1].stop == EXHAUSTED
 
 
 def test_an_invalid_variant_is_skipped_counted_and_named_and_costs_nothing(paths):
     # A uniform gate weighs splits, of which radix 0 has none.
-    space = {"variant.radix": [0, 2], "variant.gate": ["attention", "uniform"], "recipe.learning_rate": RATES}
+    space = {
+        "variant.radix": [0, 2],
+        "variant.gate": ["attention", "uniform"],
+        "recipe.learning_rate": RATES,
+    }
     rounds = run(paths, {"sampler": "random", "space": space})
     skipped = [trial for trial in list_trials(rounds).values() if trial.skipped]
     assert skipped
@@ -116,14 +122,22 @@ def test_without_any_result_there_is_no_finalist(paths):
 
 
 def test_halving_goes_on_with_the_best_third(paths):
-    changes = {"halving": {"epochs": [1], "reduction": 3}, "trials_per_round": 6, "sampler": "random"}
+    changes = {
+        "halving": {"epochs": [1], "reduction": 3},
+        "trials_per_round": 6,
+        "sampler": "random",
+    }
     rounds = run(paths, changes)
     # A round of six: six quarters, then two whole trainings: 3.5 of 8; twice is 7, and the rest is for
     # one more with its whole one would take 1.25.
     assert [len(one.runs) for one in rounds[:2]] == [12, 4 + 12]
     first = [r for r in rounds[0].runs if r.family == "A"]
     longer = [r.number for r in rounds[1].runs if r.family == "A" and r.epochs == 4]
-    rates = {k[1]: t.settings["recipe.learning_rate"] for k, t in list_trials(rounds).items() if k[0] == "A"}
+    rates = {
+        k[1]: t.settings["recipe.learning_rate"]
+        for k, t in list_trials(rounds).items()
+        if k[0] == "A"
+    }
     best = sorted((r.number for r in first), key=lambda n: max(rates[n] / 0.1, 0.1 / rates[n]))[:2]
     assert sorted(longer) == sorted(best)
     used = {b.family: b.trainings for b in rounds[-1].used}
