@@ -292,11 +292,14 @@ def _markdown(one: SearchTable, table: pd.DataFrame, results: StudyResults, mark
 
 
 def write_search(results: StudyResults) -> list[Path]:
-    """Write each table that has rows as .csv (unrounded), .md and .tex; return the files."""
+    """Write finalists, families and each other table with rows as .csv (unrounded), .md and .tex.
+
+    Returns the files; none for a study without a search.
+    """
     written: list[Path] = []
     for one in SEARCH_TABLES if results.spec.search else ():
         table = one.read(results.search)
-        if not len(table):
+        if not len(table) and one not in (FINALISTS, FAMILIES):
             continue
         files = [results.paths.tables / f"{one.name}.{ending}" for ending in ("csv", "md", "tex")]
         write_csv(files[0], table)
