@@ -90,7 +90,9 @@ def test_a_search_killed_and_resumed_ends_as_one_that_was_not(searching):
     assert all(b.trainings == 2 for b in rounds[-1].used)
 
     # The finalists are ordinary trainings by the study's seed, with test images.
-    record = json.loads((searching.results / "records/train/low/tuned/B-tuned/seed-0.json").read_text())
+    record = json.loads(
+        (searching.results / "records/train/low/tuned/B-tuned/seed-0.json").read_text()
+    )
     assert record["status"] == "ok"
     finalists = pd.read_csv(searching.results / "tables/search_finalists.csv")
     assert list(finalists["variant"]) == ["A-tuned", "B-tuned"]

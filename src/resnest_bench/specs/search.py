@@ -94,8 +94,9 @@ DIMENSION_TAGS = ("choices", "range", "stages")
 def _tag_dimension(value: Any) -> str:
     if isinstance(value, dict):
         return "stages" if "per_stage" in value else "range"
-    known = {RangeSpec: "range", PerStageSpec: "stages"}
-    return known.get(type(value), "choices")
+    if isinstance(value, RangeSpec):
+        return "range"
+    return "stages" if isinstance(value, PerStageSpec) else "choices"
 
 
 Dimension = Annotated[

@@ -94,7 +94,7 @@ def test_a_network_of_the_search_needs_its_name():
         {"name": name, "family": "resnest", "layers": [1], "radix": 0, "stem": "small"}
         for name in ("A", "B", "A-tuned")
     ]
-    with pytest.raises(UserError, match="there is a variant 'A-tuned'.*another name"):
+    with pytest.raises(UserError, match=r"there is a variant 'A-tuned'.*another name"):
         search_study(variants=variants)
 
 
