@@ -2,7 +2,7 @@
 
 The expectation is that of Dodge et al., Show Your Work: Improved Reporting of Experimental Results,
 arXiv:1909.03004. Its bootstrap interval covers half of what it should with all trials
-(benchmarks/interval_coverage.py), since no resample has a better trial than the best one. So the interval
+(benchmarks/tuning_curves.py), since no resample has a better trial than the best one. So the interval
 is the exact one of the median best of n, after Lourie et al., Show Your Work with Confidence,
 arXiv:2311.09480.
 """
