@@ -61,7 +61,8 @@ class ResNet8(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def get_classifier(self) -> nn.Module:
         return self.fc
@@ -74,4 +75,5 @@ class ResNet8(nn.Module):
     def zero_last_gamma(self) -> None:
         """Start each block as its shortcut."""
         for block in self.blocks:
+            assert isinstance(block, Block)
             nn.init.zeros_(block.bn2.weight)

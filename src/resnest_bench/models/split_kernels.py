@@ -52,7 +52,9 @@ class SplitKernels(nn.Module):
 
         timm draws weights with a variance of 2 / (outputs * kernel), and one convolution has R times the outputs.
         """
-        for conv, _ in self.splits:
+        for split in self.splits:
+            conv = split.get_submodule("0")
+            assert isinstance(conv, nn.Conv2d)
             conv.weight.mul_(len(self.splits) ** -0.5)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:

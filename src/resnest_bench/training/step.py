@@ -163,7 +163,7 @@ class TrainStep:
             self.model,
             self.optimizer,
             self.average and self.average.module,
-            self.lookahead and self.lookahead.slow,
+            None if self.lookahead is None else self.lookahead.slow,
         )
 
     def finish(self) -> None:
