@@ -13,6 +13,8 @@ before.
 import torch
 from torch import Tensor, nn
 
+from resnest_bench.specs import RecipeSpec
+
 
 class Lookahead:
     """The slow weights of the trainable parameters of `model`, by name. Norm statistics are not averaged."""
@@ -33,3 +35,10 @@ class Lookahead:
         for name, slow in self.slow.items():
             slow.lerp_(self.fast[name], self.alpha)
             self.fast[name].copy_(slow)
+
+
+def make_lookahead(model: nn.Module, recipe: RecipeSpec) -> Lookahead | None:
+    """Return the slow weights of `model`, or None for a recipe without them."""
+    if not recipe.lookahead_steps:
+        return None
+    return Lookahead(model, recipe.lookahead_steps, recipe.lookahead_alpha)

@@ -29,7 +29,7 @@ from resnest_bench.training.execution import (
     prepared_network,
 )
 from resnest_bench.training.isolation import find_crash
-from resnest_bench.training.lookahead import Lookahead
+from resnest_bench.training.lookahead import make_lookahead
 from resnest_bench.training.losses import compute_loss, distillation_loss
 from resnest_bench.training.micro_batching import Undo, halve_micro_batch, split_batch
 from resnest_bench.training.optimizer import (
@@ -123,10 +123,7 @@ class TrainStep:
         if self.recipe.ema_decay:
             decay, warmup = self.recipe.ema_decay, self.recipe.ema_warmup
             self.average = ModelEmaV3(self.model, decay=decay, use_warmup=warmup)
-        self.lookahead: Lookahead | None = None
-        if self.recipe.lookahead_steps:
-            settings = self.recipe.lookahead_steps, self.recipe.lookahead_alpha
-            self.lookahead = Lookahead(self.model, *settings)
+        self.lookahead = make_lookahead(self.model, self.recipe)
         if self.class_weights_K is not None:
             self.class_weights_K = self.class_weights_K.to(self.device)
         if self.teacher is not None:
@@ -159,12 +156,8 @@ class TrainStep:
     @property
     def trained(self) -> TrainedState:
         """The state for a checkpoint."""
-        return TrainedState(
-            self.model,
-            self.optimizer,
-            self.average and self.average.module,
-            None if self.lookahead is None else self.lookahead.slow,
-        )
+        slow = None if self.lookahead is None else self.lookahead.slow
+        return TrainedState(self.model, self.optimizer, self.average and self.average.module, slow)
 
     def finish(self) -> None:
         """Call after the last update: with Lookahead, the slow weights are the result."""
