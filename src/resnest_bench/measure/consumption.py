@@ -91,7 +91,9 @@ def measure_consumption(
                     gaps.add("memory", error, **place)
             if meter:
                 try:
-                    values |= _measure_cell(network, setting, cell.batch_size, observed, spec, device, meter)
+                    values |= _measure_cell(
+                        network, setting, cell.batch_size, observed, spec, device, meter
+                    )
                 except Exception as error:
                     gaps.add("energy", error, **place)
         free_memory(device)

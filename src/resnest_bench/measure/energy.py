@@ -87,7 +87,9 @@ def open_meter(device: torch.device) -> Meter:
             monitor = ZeusMonitor(gpu_indices=gpus, cpu_indices=[] if is_gpu else None)
     # Zeus and the libraries below it raise their own exceptions.
     except Exception as error:
-        raise NotAvailableError(f"not available here: {type(error).__name__}: {first_line(error)}") from error
+        raise NotAvailableError(
+            f"not available here: {type(error).__name__}: {first_line(error)}"
+        ) from error
     if not (monitor.gpu_indices or monitor.cpu_indices or monitor.soc_is_present):
         raise NotAvailableError(
             "not available here: no energy counter that this user may read (RAPL in /sys/class/powercap, which "
@@ -115,5 +117,7 @@ def measure_energy(
     joules = meter.end()
     seconds = time.perf_counter() - start
     if not sum(joules.values()) > 0:
-        raise NotAvailableError(f"no energy counter changed in {seconds:.1f} s: raise energy_seconds")
+        raise NotAvailableError(
+            f"no energy counter changed in {seconds:.1f} s: raise energy_seconds"
+        )
     return joules, count, seconds

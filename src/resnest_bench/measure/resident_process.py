@@ -72,7 +72,7 @@ def import_torch(task: dict[str, Any]) -> Callable[[np.ndarray], object]:
     from resnest_bench.deploy.formats import FORMATS
     from resnest_bench.measure.deployment import MODES, Setting, in_setting, make_input
     from resnest_bench.models import build_model
-    from resnest_bench.specs.variants import VariantSpec  # noqa: F401 - the libraries come first
+    from resnest_bench.specs.variants import VariantSpec
 
     torch.set_num_threads(task["threads"])
 

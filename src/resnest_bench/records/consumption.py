@@ -7,7 +7,6 @@ from pydantic import Field
 from resnest_bench.records.observations import Count, NonNegative, Positive, RecordModel
 
 Quantity = Literal["memory", "energy"]
-NOT_AVAILABLE = "not available here"
 
 
 class ConsumptionCell(RecordModel):
@@ -33,6 +32,13 @@ class ConsumptionCell(RecordModel):
     seconds: NonNegative = Field(default=0, description="Time between these readings")
 
     @property
+    def added_bytes(self) -> int | None:
+        """What the network added to its process; None if the memory was not measured."""
+        if self.resident_bytes is None or self.resident_before_bytes is None:
+            return None
+        return self.resident_bytes - self.resident_before_bytes
+
+    @property
     def joules_per_image(self) -> float | None:
         """The energy of all counters together, divided by the images of all calls; None without any."""
         images = self.batch_size * self.num_calls
@@ -53,15 +59,29 @@ class Gap(RecordModel):
 class Consumption(RecordModel):
     """Memory and energy, measured after all latencies of the job."""
 
-    meter: str | None = Field(default=None, description="What read the counters: zeus and its version")
+    meter: str | None = Field(
+        default=None, description="What read the counters: zeus and its version"
+    )
     cells: list[ConsumptionCell]
-    gaps: list[Gap] = []
+    gaps: list[Gap] = Field(default=[], description="What is missing, and why")
     reference_before_joules: NonNegative | None = Field(
         default=None, description="Energy per image of the reference network, before all cells"
     )
     reference_after_joules: NonNegative | None = Field(default=None, description="After all cells")
 
-    def find(self, precision: str, layout: str, mode: str, batch_size: int) -> ConsumptionCell | None:
+    def explain(self, precision: str, layout: str, mode: str, batch_size: int) -> str:
+        """Return 'QUANTITY: REASON' for each gap of a setting, '' without any."""
+        mine = {"precision": precision, "layout": layout, "mode": mode, "batch_size": batch_size}
+        texts = [
+            f"{gap.quantity}: {gap.reason}"
+            for gap in self.gaps
+            if all(getattr(gap, name) in (None, value) for name, value in mine.items())
+        ]
+        return "; ".join(dict.fromkeys(texts))
+
+    def find(
+        self, precision: str, layout: str, mode: str, batch_size: int
+    ) -> ConsumptionCell | None:
         """Return the cell of a setting, or None."""
         wanted = (precision, layout, mode, batch_size)
         for cell in self.cells:
