@@ -34,7 +34,14 @@ def tiny():
     config = {
         "study": "tiny",
         "variants": [
-            {"name": "A", "family": "resnest", "layers": [1], "radix": 0, "stem": "small", "width": 16}
+            {
+                "name": "A",
+                "family": "resnest",
+                "layers": [1],
+                "radix": 0,
+                "stem": "small",
+                "width": 16,
+            }
         ],
         "datasets": {"digits": {"source": "digits"}},
         "latency": [{"dataset": "digits", "protocol": "default"}],
