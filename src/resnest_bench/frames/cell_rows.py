@@ -69,7 +69,7 @@ def _consumption(record: Record | None, cell: LatencyCell) -> dict[str, Any]:
         "resident_bytes": found and found.resident_bytes,
         "added_bytes": found and found.added_bytes,
         "energy_joules_per_image": found and found.joules_per_image,
-        "consumption_gap": one_line(consumed.explain(*cell_setting(cell), cell.batch_size)),
+        "consumption_gap": one_line(consumed.explain(*cell_setting(cell), cell.batch_size)) or None,
     }
 
 
