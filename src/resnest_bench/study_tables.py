@@ -17,7 +17,7 @@ from resnest_bench.specs import StudySpec
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.tables.distillation import distillation_table
-from resnest_bench.tables.noise import noise_table
+from resnest_bench.tables.noise import energy_noise_table, noise_table
 from resnest_bench.tables.paper_comparison import paper_table
 from resnest_bench.tables.roofline import roofline_table
 from resnest_bench.tables.selection import list_experiments
@@ -150,6 +150,11 @@ class StudyTables:
     def noise(self) -> pd.DataFrame:
         """The noise floor of latencies by device and protocol: how much one network's latency varies."""
         return noise_table(self.runs)
+
+    @cached_property
+    def energy_noise(self) -> pd.DataFrame:
+        """The same of energies; empty without any."""
+        return energy_noise_table(self.runs)
 
     @cached_property
     def device_rankings(self) -> DeviceRankings:

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from resnest_bench import files, records
 from resnest_bench.digests import code_digest, json_digest, uncounted_digest
 from resnest_bench.frames.cell_rows import one_line
+from resnest_bench.frames.costs import add_costs
 from resnest_bench.frames.files import parquet_bytes
 from resnest_bench.frames.rows import build_cells, build_epochs, build_runs
 from resnest_bench.paths import Job, StudyPaths
@@ -135,7 +136,7 @@ def load_frames(
     read_jobs = functools.partial(outcomes, study, paths, fingerprints, _watch(read, paths, unread))
     fresh = _read_rows(read_jobs, paths, [jobs[index] for index in changed])
     return dataclasses.replace(
-        _merge(cached, fresh, jobs, names, changed),
+        _merge(study, cached, fresh, jobs, names, changed),
         stamps={name: stamp for name, stamp in stamps.items() if name not in unread},
         unlisted=sorted(paths.root / name for name in stamps.keys() - {*names, *trials}),
     )
@@ -196,6 +197,7 @@ def _read_rows(
 
 
 def _merge(
+    study: StudySpec,
     cached: Frames,
     fresh: tuple[dict[str, pd.DataFrame], dict[str, str]],
     jobs: list[Job],
@@ -215,7 +217,7 @@ def _merge(
         frame = _splice(getattr(cached, name), new, indices, changed)
         label = frame["dataset"].map(dataset_labels).astype("str")
         frames[name] = frame.assign(dataset_label=label)
-    merged: dict[str, Any] = frames
+    merged: dict[str, Any] = frames | add_costs(study, frames["runs"], frames["cells"])
     return dataclasses.replace(cached, labels=labels, **merged)
 
 

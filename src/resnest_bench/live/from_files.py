@@ -202,6 +202,8 @@ def _list_failed(
     errors = _LoggedErrors()
     failed: dict[object, tuple[LiveJob, Outcome]] = {}
     for state in states:
+        if state.status not in ("failed", "invalid", "missing"):
+            continue
         log = find_log(study, paths, state.job)
         if state.status in ("failed", "invalid"):
             job = LiveJob(state.job.kind, str(state.job), (state.job,), log)

@@ -86,7 +86,7 @@ def _comparisons(results: StudyResults) -> dict[str, pd.DataFrame]:
     """Noise floors, differences by factor, and the paper next to ours, if the study has them."""
     made, study = {}, results.spec
     if study.timed:
-        made["noise"] = results.noise
+        made["noise"] = pd.concat([results.noise, results.energy_noise], ignore_index=True)
     if study.tables.ablation:
         made["factors"] = results.factors
     tables = (study.tables.ablation, study.tables.tradeoff, study.tables.transfer)
@@ -244,7 +244,27 @@ def _latency(row: Mapping[str, Any]) -> dict[str, str]:
         "on": kinds,
         "images/s": fastest,
         "ms/image, paper's protocol": format_significant(row["paper_ms_per_image"]),
+        **_consumption(row),
     }
+
+
+def _consumption(row: Mapping[str, Any]) -> dict[str, str]:
+    """Memory, energy and cost, where the study asks for them."""
+    cells = {}
+    if "resident_bytes" in row:
+        memory = row["resident_bytes"]
+        cells["peak memory MiB"] = f"{memory / 2**20:.0f}" if is_known(memory) else GAP
+    for name, heading, ends, values in (
+        ("energy_joules_per_image", "J/image", "energy_{}_joules", "energy_round_joules"),
+        ("cost_per_million_images", "cost of a million images", "cost_{}", "cost_round_values"),
+    ):
+        if name in row:
+            low, high = (row[ends.format(end)] for end in ("low", "high"))
+            count = row[ends.split("{")[0] + "rounds"]
+            cells[heading] = format_mean(
+                row[name], low, high, count, row[values], format_significant
+            )
+    return cells
 
 
 def _front(row: Mapping[str, Any]) -> dict[str, str]:
