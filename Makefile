@@ -77,7 +77,7 @@ format: $(STAMP) ## Format the code
 pictures: $(STAMP) ## Take the pictures in docs/images anew, with chromium
 	$(BIN)/python docs/make_pictures.py
 
-generated: $(STAMP) ## Write the schemas, config/README.md and docs/columns.md
+generated: $(STAMP) ## Write the schemas, config/README.md, docs/columns.md and docs/command-line.md
 	$(BIN)/python -m resnest_bench.generate
 
 lock: $(STAMP) ## Pin the newest versions that the ranges in pyproject.toml allow
