@@ -70,9 +70,7 @@ def test_tables_figures_export_import_and_dashboard_work(tmp_path, monkeypatch):
         ["export", str(paths.root), "--out", "page.html"],
         ["import", "theirs.csv"],
     ]
-    training = [
-        [name, "--study", file] for name in ("run", "plan", "describe", "doctor")
-    ]
+    training = [[name, "--study", file] for name in ("run", "plan", "describe", "doctor")]
     dashboard = TESTS.parent / "dashboard"
     pages = sorted(path.stem for path in (dashboard / "app_pages").glob("*.py"))
     script = SCRIPT.format(

@@ -31,7 +31,9 @@ def test_a_release_leads_to_its_host(read_metadata, monkeypatch):
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://forge.example")
     monkeypatch.setenv("GITHUB_REPOSITORY", "us/bench")
     metadata = read_metadata()
-    assert metadata["urls"]["Changelog"] == "https://forge.example/us/bench/blob/v0.2.0/CHANGELOG.md"
+    assert (
+        metadata["urls"]["Changelog"] == "https://forge.example/us/bench/blob/v0.2.0/CHANGELOG.md"
+    )
     text = metadata["readme"]["text"]
     assert "](https://forge.example/us/bench/blob/v0.2.0/docs/tutorial.md)" in text
     assert "](https://forge.example/us/bench/raw/v0.2.0/docs/images/" in text
