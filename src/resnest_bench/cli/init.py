@@ -9,6 +9,8 @@ from resnest_bench.files import write_text
 
 # A line of a config that names another file: the list of variants or of claims.
 SHEET_LINE = re.compile(r"^(variants|claims): +(\S+\.yaml)$", re.MULTILINE)
+# A variant with a network in a Python file. Such a file is copied by itself: what it imports is not.
+PYTHON_FILE = re.compile(r"\bfile: *([\w./-]+\.py)\b")
 # It points to a schema in the checkout, which the copy doesn't have.
 SCHEMA_LINE = re.compile(r"^# yaml-language-server: .*\n")
 
@@ -25,9 +27,19 @@ def study_files(like: str) -> dict[str, str]:
     config = _text(studies[like])
     sheets = {key: _text(project_root() / path) for key, path in SHEET_LINE.findall(config)}
     config = SHEET_LINE.sub(r"\1: config/\1.yaml", config)
+    code = {
+        Path(path).name: _text(project_root() / path)
+        for text in sheets.values()
+        for path in PYTHON_FILE.findall(text)
+    }
+    sheets = {
+        key: PYTHON_FILE.sub(lambda found: f"file: config/{Path(found[1]).name}", text)
+        for key, text in sheets.items()
+    }
     return {
         "config/config.yaml": config,
         **{f"config/{key}.yaml": text for key, text in sheets.items()},
+        **{f"config/{name}": text for name, text in code.items()},
     }
 
 

@@ -10,6 +10,7 @@ import timm
 import torch
 from timm.layers import SplitAttn
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from resnest_bench.models import build_model, may_crash, optimize_for_training
 from resnest_bench.models.fast import (
@@ -76,6 +77,27 @@ def test_a_convolution_of_a_small_map_is_a_matrix_product(options, size, layout)
     assert type(fast[0]) is MatrixConv2d
     x = torch.randn(3, 8, *size, dtype=torch.float64).contiguous(memory_format=layout)
     assert_same(outputs_and_gradients(fast, x), outputs_and_gradients(nn.Sequential(conv), x))
+
+
+def test_an_evaluation_copies_the_weights_of_a_strided_1x1_convolution_for_no_row_of_images():
+    # Without gradients, torch multiplies a map that can't be flattened in place row by row: 40 times as long.
+    x_BCHW = torch.randn(8, 32, 4, 4, dtype=torch.bfloat16).to(memory_format=torch.channels_last)
+    fast = optimize_for_training(nn.Sequential(nn.Conv2d(32, 16, 1, stride=2, bias=False)))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), LargestOutput() as largest:
+        fast(x_BCHW)
+    assert largest.numel <= x_BCHW.numel()
+
+
+class LargestOutput(TorchDispatchMode):
+    """Counts the elements of the largest tensor that an operator returns, a view included."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, torch.Tensor):
+            self.numel = max(self.numel, out.numel())
+        return out
 
 
 @pytest.mark.parametrize(
