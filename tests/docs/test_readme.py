@@ -27,9 +27,8 @@ RUN_BY = {
     "make env": ".ci/run",  # what `make test` needs first
     "make test": ".ci/run",
     "make dashboard": "tests/browser/test_dashboard.py::test_no_page_shows_an_error",
-    # `tests/support/wheel.py` installs without dependencies; .ci/readers installs them, without torch.
+    # The test installs no dependencies; .ci/readers does, without torch.
     "pip install '.[train]'": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
-    "pip install .": ".ci/readers",  # in CI, for each Python
     "resnest-bench init mine --like subset": "tests/unit/cli/test_init.py::test_a_copy_is_the_same_study",
     "resnest-bench init mine": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
     "cd mine": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
