@@ -1,6 +1,7 @@
 """The commands of `resnest-bench`. They import torch only where they need it, so that `--help` is fast."""
 
 import contextlib
+import importlib.metadata
 import json
 import logging
 import os
@@ -44,6 +45,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"resnest-bench {importlib.metadata.version('resnest-bench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit"
+        ),
+    ] = False,
+) -> None:
+    """Compare image classifiers: accuracy against latency, with uncertainty."""
+
 
 for command in (init, run, status, dashboard):
     app.command()(command)
