@@ -27,12 +27,14 @@ from resnest_bench.cli.options import (
     ThreadsOption,
     VariantOption,
 )
+from resnest_bench.cli.packages import explain_missing
 from resnest_bench.cli.predict import predict
 from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run, status
 from resnest_bench.cli.reading import DEFAULT_RESULTS, export, figures, show, tables, track
+from resnest_bench.cli.search import search
 from resnest_bench.cli.warm_client import job_variables
 from resnest_bench.errors import UserError
-from resnest_bench.specs import load_study, study_with_looks
+from resnest_bench.specs import load_study, study_with_trials
 from resnest_bench.stopping import Interrupted, listening
 
 app = typer.Typer(
@@ -50,6 +52,7 @@ for deploying in (predict, evaluate):
     app.command()(deploying)
 app.command(name="export-model")(export_model)
 app.command()(bundle)
+app.command()(search)
 
 
 @app.command()
@@ -108,7 +111,7 @@ def plan(
     from resnest_bench.cli.plan import Resources, check_study, describe_plan
 
     check_study(spec, results)
-    extended = study_with_looks(spec, spec.paths(results))
+    extended = study_with_trials(spec, spec.paths(results))
     resources = Resources(device, cores, side_by_side, threads)
     typer.echo(describe_plan(extended, results, resources, cost, save_prices))
 
@@ -217,6 +220,7 @@ def _run(
     # Must be set before torch is imported.
     os.environ.update(job_variables(kind))
     spec = load_study(study)
+    spec = study_with_trials(spec, spec.paths(results))
     from resnest_bench.device.lease import leased_device
     from resnest_bench.training.jobs import run_job
 
@@ -248,6 +252,7 @@ def latency(
     """Measure the latency of one variant in one round."""
     start_logging(log)
     spec = load_study(study)
+    spec = study_with_trials(spec, spec.paths(results))
     from resnest_bench.device.lease import leased_device
     from resnest_bench.measure.jobs import run_latency_job
 
@@ -296,8 +301,9 @@ def doctor(
 def main() -> None:
     """Run the command line.
 
-    A UserError prints one line to standard error and exits with code 1. A signal exits with 128 + its
-    number, after the running job has saved its state.
+    A UserError prints one line to standard error and exits with code 1, and so does a command that needs
+    an extra which is not installed. A signal exits with 128 + its number, after the running job has saved
+    its state.
     """
     try:
         with listening():
@@ -305,6 +311,10 @@ def main() -> None:
     except UserError as error:
         logging.getLogger("resnest_bench").debug("", exc_info=error)
         _fail(str(error))
+    except ModuleNotFoundError as error:
+        if not (message := explain_missing(error.name)):
+            raise
+        _fail(message)
     except OSError as error:
         # Any library can raise this, for instance if the disk is full or was removed.
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")
