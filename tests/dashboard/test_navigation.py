@@ -16,7 +16,7 @@ def modules(results):
 def test_a_page_that_the_study_can_not_fill_says_why(modules):
     pages, _ = modules
     whole = records_factory.make_study()
-    assert set(pages.list_reasons(whole)) == {"claims", "paper"}
+    assert set(pages.list_reasons(whole)) == {"claims", "paper", "search"}
     timed = records_factory.make_study(train=[], finetune=[], tables={})
     reasons = pages.list_reasons(timed)
     assert {"differences", "classes", "training", "transfer", "ablation"} <= set(reasons)

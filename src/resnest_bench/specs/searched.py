@@ -65,6 +65,11 @@ class WithSearch(WithImports):
     def all_recipes(self) -> dict[str, RecipeSpec]:
         raise NotImplementedError
 
+    def recipe(self, name: str, variant: str | None = None) -> RecipeSpec:
+        """Return a recipe; with `variant`, what a search chose for it in its place, if it did."""
+        check_known("recipe", name, self.all_recipes)
+        return self.own_recipe(name, variant) or self.all_recipes[name]
+
     @property
     def known_recipes(self) -> set[str]:
         """Return the names of all recipes, and that of the finalists, which are not there from the start."""

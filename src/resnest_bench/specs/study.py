@@ -154,17 +154,14 @@ class StudySpec(WithSearch):
         known = self._variants, self.datasets, own, trained, bool(self.adaptive)
         check_imports(self.imported, *known, self.all_protocols)
         self._check_jobs()
+        imported = {one.recipe for one in self.imported_experiments}
+        named = self.differences.variants, self._variants, self.datasets
         check_tables(
-            self.tables,
-            self.differences.variants,
-            self._variants,
-            self.datasets,
-            {*self.known_recipes, *(one.recipe for one in self.imported_experiments)},
-            {*self.all_protocols, *(one.recipe for one in self.imported_experiments)},
+            self.tables, *named, self.known_recipes | imported, imported.union(self.all_protocols)
         )
         check_adaptive(self.adaptive, self.seeds, self.claims if self.train else ())
-        named = self._variants, self.all_recipes, self.all_protocols, self.own_datasets
-        check_search(self.search, self.seeds, self.adaptive, *named)
+        things = self._variants, self.all_recipes, self.all_protocols, self.own_datasets
+        check_search(self.search, self.seeds, self.adaptive, *things)
         return self
 
     def _blocks(self) -> Iterable[tuple[str, int, Any]]:
@@ -254,11 +251,6 @@ class StudySpec(WithSearch):
     def variant(self, name: str) -> VariantSpec:
         check_known("variant", name, self._variants)
         return self._variants[name]
-
-    def recipe(self, name: str, variant: str | None = None) -> RecipeSpec:
-        """Return a recipe; with `variant`, what a search chose for it in its place, if it did."""
-        check_known("recipe", name, self.all_recipes)
-        return self.own_recipe(name, variant) or self.all_recipes[name]
 
     def protocol(self, name: str) -> LatencySpec:
         check_known("protocol", name, self.all_protocols)
@@ -383,8 +375,8 @@ class StudySpec(WithSearch):
         if job.kind == "deploy":
             source_spec = self.job_spec(find_source(job))
             return {**spec, **describe_deployment(self.deploy, job), "source": source_spec}
-        chosen = self.own_recipe(job.recipe, job.variant)
-        spec["recipe"] = chosen.as_dict() if chosen else self._dump("recipe", job.recipe)
+        own = self.own_recipe(job.recipe, job.variant)
+        spec["recipe"] = own.as_dict() if own else self._dump("recipe", job.recipe)
         if (teacher := self.teacher_job(job)) is not None:
             spec["teacher"] = self.job_spec(teacher)
         if job.kind == "finetune":
