@@ -81,7 +81,7 @@ generated: $(STAMP) ## Write the schemas, config/README.md and docs/columns.md
 	$(BIN)/python -m resnest_bench.generate
 
 lock: $(STAMP) ## Pin the newest versions that the ranges in pyproject.toml allow
-	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra tiff --extra track --extra dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra search --extra tiff --extra track --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --output-file requirements.txt
 
 clean: ## Delete what the demo and the tests made; keep .venv and downloaded data

@@ -5,6 +5,7 @@ file name (`records.read` compares the two instead).
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -88,6 +89,14 @@ def image_names_file(prepared: Path) -> Path:
     return prepared / "test_names.json"
 
 
+def group_variants(jobs: Iterable[Job]) -> dict[Experiment, tuple[str, ...]]:
+    """Return the variants of each experiment, both in the order of the jobs."""
+    found: dict[Experiment, dict[str, None]] = {}
+    for job in jobs:
+        found.setdefault(job.experiment, {})[job.variant] = None
+    return {one: tuple(names) for one, names in found.items()}
+
+
 @dataclass(frozen=True)
 class StudyPaths:
     """The files of one study under `root`, which is `results/<study>`."""
@@ -127,6 +136,14 @@ class StudyPaths:
     def look(self, number: int) -> Path:
         """The decision of look `number` (an interim analysis) of an adaptive study, counted from 0."""
         return self.looks / f"look-{number}.json"
+
+    @property
+    def search_rounds(self) -> Path:
+        return self.root / "search"
+
+    def search_round(self, number: int) -> Path:
+        """What round `number` of the study's search asks for, counted from 0."""
+        return self.search_rounds / f"round-{number}.json"
 
     def record_name(self, job: Job) -> str:
         """A record's path relative to `root`, with '/' on every system."""

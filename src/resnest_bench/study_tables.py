@@ -12,6 +12,7 @@ from resnest_bench.comparisons.variance import components_table, seeds_or_images
 from resnest_bench.frames.cache import Frames, load_frames
 from resnest_bench.frames.rows import build_samples
 from resnest_bench.paths import Experiment, Job, StudyPaths
+from resnest_bench.search.tables import SearchTables, make_search_tables
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
@@ -136,6 +137,13 @@ class StudyTables:
         every = (find_trainings(self.spec, one) for one in list_experiments(self.spec)[0])
         return seeds_or_images_table(
             (one.experiment, self.read_outcomes(difference_jobs(self.spec, one))) for one in every
+        )
+
+    @cached_property
+    def search(self) -> SearchTables:
+        """What the study's search has found: trials, families, finalists, curves; empty without one."""
+        return make_search_tables(
+            self.spec, self.paths, self.fingerprints, self.runs, self.epochs, self.cells
         )
 
     @cached_property

@@ -30,9 +30,10 @@ from resnest_bench.cli.options import (
 from resnest_bench.cli.predict import predict
 from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run, status
 from resnest_bench.cli.reading import DEFAULT_RESULTS, export, figures, show, tables, track
+from resnest_bench.cli.search import search
 from resnest_bench.cli.warm_client import job_variables
 from resnest_bench.errors import UserError
-from resnest_bench.specs import load_study, study_with_looks
+from resnest_bench.specs import load_study, study_with_trials
 from resnest_bench.stopping import Interrupted, listening
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ for deploying in (predict, evaluate):
     app.command()(deploying)
 app.command(name="export-model")(export_model)
 app.command()(bundle)
+app.command()(search)
 
 
 @app.command()
@@ -108,7 +110,7 @@ def plan(
     from resnest_bench.cli.plan import Resources, check_study, describe_plan
 
     check_study(spec, results)
-    extended = study_with_looks(spec, spec.paths(results))
+    extended = study_with_trials(spec, spec.paths(results))
     resources = Resources(device, cores, side_by_side, threads)
     typer.echo(describe_plan(extended, results, resources, cost, save_prices))
 
@@ -217,6 +219,7 @@ def _run(
     # Must be set before torch is imported.
     os.environ.update(job_variables(kind))
     spec = load_study(study)
+    spec = study_with_trials(spec, spec.paths(results))
     from resnest_bench.device.lease import leased_device
     from resnest_bench.training.jobs import run_job
 
@@ -248,6 +251,7 @@ def latency(
     """Measure the latency of one variant in one round."""
     start_logging(log)
     spec = load_study(study)
+    spec = study_with_trials(spec, spec.paths(results))
     from resnest_bench.device.lease import leased_device
     from resnest_bench.measure.jobs import run_latency_job
 

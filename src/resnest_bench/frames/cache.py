@@ -74,6 +74,7 @@ def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, s
             "study": study.digest,
             # An adaptive study has the jobs of its looks too.
             "jobs": [paths.record_name(job) for job in study.jobs()] if study.adaptive else None,
+            "found": study.search_choices,
             "code": [*(code_digest(kind) for kind in kinds), uncounted_digest()],
             "fingerprints": dict(fingerprints),
             "schema_version": records.SCHEMA_VERSION,
@@ -119,12 +120,13 @@ def load_frames(
     """
     key, jobs = frames_key(study, paths, fingerprints), study.jobs()
     names = [paths.record_name(job) for job in jobs]
+    trials = [paths.record_name(job) for job in study.trial_jobs]
     stamps = read_stamps(paths, names)
     cached = previous if previous and previous.key == key else read_frames(paths, key)
     if cached is None or len(cached.runs) != len(jobs):
         cached, changed = _empty_frames(key), list(range(len(jobs)))
     else:
-        moved = cached.runs["record"].iloc[0] != str(paths.record(jobs[0]))
+        moved = bool(jobs) and cached.runs["record"].iloc[0] != str(paths.record(jobs[0]))
         if stamps == cached.stamps and not moved:
             return cached
         changed = _find_changed(cached, names, stamps, moved)
@@ -136,7 +138,7 @@ def load_frames(
     return dataclasses.replace(
         _merge(study, cached, fresh, jobs, names, changed),
         stamps={name: stamp for name, stamp in stamps.items() if name not in unread},
-        unlisted=sorted(paths.root / name for name in stamps.keys() - set(names)),
+        unlisted=sorted(paths.root / name for name in stamps.keys() - {*names, *trials}),
     )
 
 

@@ -34,6 +34,7 @@ from resnest_bench.report.deployment import deployment_markdown, write_deploymen
 from resnest_bench.report.devices import write_devices
 from resnest_bench.report.differences import differences_summary, write_differences
 from resnest_bench.report.per_class import write_per_class
+from resnest_bench.report.search import FAMILIES, FINALISTS, search_markdown, write_search
 from resnest_bench.report.stability import write_spread
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
@@ -69,6 +70,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     written += write_per_class(results)
     written += write_devices(results)
     written += write_spread(results)
+    written += write_search(results)
     shown = {"runs": results.runs, "latency_cells": results.cells, "epochs": results.epochs}
     shown |= _comparisons(results)
     for name, frame in shown.items():
@@ -124,6 +126,8 @@ def summary_text(study: StudySpec, paths: StudyPaths) -> str:
     differences = results.main_differences
     if differences and len(differences.pairs):
         parts.append(differences_summary(differences))
+    if study.search:
+        parts.append(search_markdown(results, (FINALISTS, FAMILIES)))
     if study.deploy:
         parts.append(deployment_markdown(results.deployment))
     if study.claims:

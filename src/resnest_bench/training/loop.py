@@ -43,6 +43,12 @@ class Batches:
     test: Callable[[], Iterable[tuple[Tensor, Tensor]]]
     num_classes: int
 
+    @property
+    def train_labels(self) -> np.ndarray:
+        """The classes of the training images, (N,)."""
+        labels_N: np.ndarray = self.train.split.labels[self.train_indices]
+        return labels_N
+
 
 def derived_seed(*parts: int) -> int:
     """Derive a seed for torch from several numbers, without collisions."""

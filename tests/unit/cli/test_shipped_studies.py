@@ -63,3 +63,14 @@ def test_the_lineages_50_layers_are_alike_in_size():
     counts = [params(v) for v in study.variants if v.name.endswith("-50")]
     assert len(counts) == 5
     assert max(counts) / min(counts) < 1.15
+
+
+def test_the_search_gives_each_family_the_same_budget_and_asks_about_its_finalists(tmp_path):
+    study = load_study(ROOT / "config/search/config.yaml")
+    text = describe_plan(study, tmp_path, Resources("cpu"), cost=False)
+    assert "ResNeSt-14 20, ResNet-18 20, EfficientNet-b0 20" in text
+    assert "15 trainings confirm" in text
+    assert "Untested" not in text
+    asked = {name for claim in study.claims for name in claim.test.variants_named}
+    assert asked == {*study.search.list_finalists(), "EfficientNet-b0"}
+    assert not set(study.seeds) & {study.search.seed}
