@@ -15,7 +15,7 @@ SHARD_OPTION := $(if $(SHARD),--shard $(SHARD))
 DEMO   := $(BIN)/resnest-bench run --study config/demo/config.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-unit durations fuzz dashboard check lint docs types coverage format lock pictures generated clean
+.PHONY: help env demo test test-unit durations fuzz dashboard check lint docs types coverage format lock pictures generated site site-lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,12 +77,27 @@ format: $(STAMP) ## Format the code
 pictures: $(STAMP) ## Take the pictures in docs/images anew, with chromium
 	$(BIN)/python docs/make_pictures.py
 
-generated: $(STAMP) ## Write the schemas, config/README.md and docs/columns.md
+generated: $(STAMP) ## Write the schemas, config/README.md, docs/columns.md and docs/command-line.md
 	$(BIN)/python -m resnest_bench.generate
 
 lock: $(STAMP) ## Pin the newest versions that the ranges in pyproject.toml allow
-	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra search --extra tiff --extra track --extra dev --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --output-file requirements.txt
 
+# Its tools are in an environment of their own, so that requirements.txt stays what a study needs.
+SITE := $(VENV)/site
+
+$(SITE)/.installed: docs/requirements.txt | $(STAMP)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SITE)
+	$(BIN)/uv pip sync --quiet --python $(SITE)/bin/python --require-hashes docs/requirements.txt
+	@touch $@
+
+site: $(SITE)/.installed ## Build the docs as a site, in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
+
+site-lock: $(STAMP) ## Pin the newest versions of what `make site` needs
+	$(BIN)/uv pip compile docs/requirements.in --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --output-file docs/requirements.txt
+
 clean: ## Delete what the demo and the tests made; keep .venv and downloaded data
-	rm -rf results/demo .pytest_cache .ruff_cache .mypy_cache
+	rm -rf results/demo site .pytest_cache .ruff_cache .mypy_cache

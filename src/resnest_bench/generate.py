@@ -1,17 +1,21 @@
-"""Generates the schemas, config/README.md and docs/columns.md. Run it with `make generated`.
+"""Generates the schemas, config/README.md, docs/columns.md and docs/command-line.md. Run it with `make generated`.
 
 A test checks that the files are up to date.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import typer
 from pydantic import TypeAdapter
 from pydantic_core import PydanticUndefined
+from typer.cli import get_docs_for_click
 
 from resnest_bench import files, records
+from resnest_bench.cli.app import app
 from resnest_bench.comparisons.deployment import DEPLOYMENT_TEXTS
 from resnest_bench.comparisons.device_ranking import NETWORK_TEXTS, RANKING_TEXTS
 from resnest_bench.comparisons.variance import COMPONENT_TEXTS, SEEDS_OR_IMAGES_TEXTS
@@ -240,6 +244,21 @@ def config_readme() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def command_line_page() -> str:
+    """Return docs/command-line.md: every command with its arguments and options, as typer writes it."""
+    program = typer.main.get_command(app)
+    page = get_docs_for_click(
+        obj=program, ctx=typer.Context(program), name="resnest-bench", title="Command line"
+    )
+    fenced = re.split(r"(^```.*?^```)", page, flags=re.MULTILINE | re.DOTALL)
+    # Outside code, <study> would be an HTML tag.
+    for index in range(0, len(fenced), 2):
+        spans = re.split(r"(`[^`\n]*`)", fenced[index])
+        spans[::2] = [text.replace("<", "&lt;") for text in spans[::2]]
+        fenced[index] = "".join(spans)
+    return "".join(fenced).rstrip() + "\n"
+
+
 def generated_files() -> dict[str, str]:
     """Return the content of each generated file, by its path in the project."""
     return {
@@ -249,6 +268,7 @@ def generated_files() -> dict[str, str]:
         "workflow/schemas/record.schema.json": _dumps(records.json_schema()),
         "config/README.md": config_readme(),
         "docs/columns.md": columns_page(SPREAD_COLUMNS),
+        "docs/command-line.md": command_line_page(),
     }
 
 

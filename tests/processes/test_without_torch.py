@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from resnest_bench.cli.packages import TRAINING_PACKAGES
 from support.records_factory import make_study, write_study
 
 TESTS = Path(__file__).parents[1]
@@ -26,6 +27,20 @@ for words in {commands}:
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, (words, done.output, done.exception)
 
+# What trains says which extra it needs.
+import contextlib
+import io
+from resnest_bench.cli.app import main
+
+for words in {training}:
+    sys.argv[1:] = words
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            main()
+        except SystemExit as end:
+            assert end.code == 1, words
+    assert "pip install 'resnest-bench[train]'" in said.getvalue(), (words, said.getvalue())
+
 sys.path[:0] = [{tests!r}, {dashboard!r}]
 from streamlit.testing.v1 import AppTest
 
@@ -35,7 +50,7 @@ for name in {pages}:
     assert not page.exception, (name, page.exception)
     assert page.header, name
 """
-ABSENT = {"torch", "torchvision", "timm", "onnx", "onnxruntime", "onnxscript"}
+ABSENT = set(TRAINING_PACKAGES)
 
 
 @pytest.mark.slow
@@ -55,11 +70,13 @@ def test_tables_figures_export_import_and_dashboard_work(tmp_path, monkeypatch):
         ["export", str(paths.root), "--out", "page.html"],
         ["import", "theirs.csv"],
     ]
+    training = [[name, "--study", file] for name in ("run", "plan", "describe", "doctor")]
     dashboard = TESTS.parent / "dashboard"
     pages = sorted(path.stem for path in (dashboard / "app_pages").glob("*.py"))
     script = SCRIPT.format(
         absent=sorted(ABSENT),
         commands=commands,
+        training=training,
         tests=str(TESTS),
         dashboard=str(dashboard),
         pages=pages,

@@ -74,7 +74,8 @@ def test_environment_yml_has_the_pinned_versions():
     # conda-forge packages a post-release under the version it repairs.
     expected = {name: pins()[name].split(".post")[0] for name in conda}
     assert conda == expected
-    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = project["dependencies"] + project["optional-dependencies"]["train"]
     assert {re.split(r"[<>=]", line)[0] for line in needed} <= set(conda)
 
 

@@ -1,6 +1,7 @@
 """The commands of `resnest-bench`. They import torch only where they need it, so that `--help` is fast."""
 
 import contextlib
+import importlib.metadata
 import json
 import logging
 import os
@@ -27,6 +28,7 @@ from resnest_bench.cli.options import (
     ThreadsOption,
     VariantOption,
 )
+from resnest_bench.cli.packages import explain_missing
 from resnest_bench.cli.predict import predict
 from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run, status
 from resnest_bench.cli.reading import DEFAULT_RESULTS, export, figures, show, tables, track
@@ -43,6 +45,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"resnest-bench {importlib.metadata.version('resnest-bench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit"
+        ),
+    ] = False,
+) -> None:
+    """Compare image classifiers: accuracy against latency, with uncertainty."""
+
 
 for command in (init, run, status, dashboard):
     app.command()(command)
@@ -300,8 +321,9 @@ def doctor(
 def main() -> None:
     """Run the command line.
 
-    A UserError prints one line to standard error and exits with code 1. A signal exits with 128 + its
-    number, after the running job has saved its state.
+    A UserError prints one line to standard error and exits with code 1, and so does a command that needs
+    an extra which is not installed. A signal exits with 128 + its number, after the running job has saved
+    its state.
     """
     try:
         with listening():
@@ -309,6 +331,10 @@ def main() -> None:
     except UserError as error:
         logging.getLogger("resnest_bench").debug("", exc_info=error)
         _fail(str(error))
+    except ModuleNotFoundError as error:
+        if not (message := explain_missing(error.name)):
+            raise
+        _fail(message)
     except OSError as error:
         # Any library can raise this, for instance if the disk is full or was removed.
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}")

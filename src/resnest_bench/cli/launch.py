@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from resnest_bench.cli.packages import check_installed
 from resnest_bench.cli.shipped import dashboard_app, snakefile
 from resnest_bench.errors import UserError
 from resnest_bench.files import check_writable
@@ -103,8 +104,11 @@ def snakemake_command(
         more: further options, which come first, since they take any number of values.
 
     The resource gpu=1 is in the workflow's default profile. Raises UserError if the study doesn't exist or
-    is not valid, since Snakemake would bury the reason in its own messages.
+    is not valid, since Snakemake would bury the reason in its own messages; and if this installation only
+    reads results.
     """
+    # Jobs on other machines have a torch of their own.
+    check_installed("snakemake", *(["torch"] if runs_jobs_here(options) else []))
     if not study.is_file():
         raise UserError(
             f"there is no study {study}: name its config file with --study, or write one with "

@@ -25,7 +25,7 @@ from resnest_bench.files import write_bytes
 LABEL = "ONNX"
 # The packages that the exporter and the runtime need. `make env` installs them.
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-INSTALL = "pip install resnest-bench"
+INSTALL = "pip install 'resnest-bench[train]'"
 CALIBRATION_BATCH = 32
 
 Run = Callable[[np.ndarray], np.ndarray]

@@ -215,7 +215,15 @@ class MonotoneTest(ClaimTest):
 
     kind: Literal["monotone"]
     factor: Literal[
-        "radix", "cardinality", "width", "stem", "layers", "channels", "gate", "attention"
+        "radix",
+        "cardinality",
+        "width",
+        "stem",
+        "layers",
+        "channels",
+        "gate",
+        "kernels",
+        "attention",
     ] = Field(
         description="The factor; only variants of family resnest that differ in nothing else are compared"
     )

@@ -10,13 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from resnest_bench.digests import json_digest
 from resnest_bench.paths import TRAINING_KINDS, DataPaths, Job, StudyPaths
 from resnest_bench.specs.adaptive import AdaptiveSpec, check_adaptive
-from resnest_bench.specs.base import (
-    CountInt,
-    Name,
-    StudyName,
-    VariantNames,
-    check_known,
-)
+from resnest_bench.specs.base import CountInt, Name, StudyName, VariantNames, check_known
 from resnest_bench.specs.blocks import (
     FinetuneBlock,
     ImportedBlock,

@@ -258,6 +258,8 @@ def train_model(
                 progress.partial = None
             try:
                 trained = train_epoch(step, batches, seed, epoch, reporter, state)
+                if epoch == recipe.epochs:
+                    step.finish()
                 release_memory()
                 seen, test = observe_epoch(
                     evaluator if recipe.is_evaluated(epoch) else None,
