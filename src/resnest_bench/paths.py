@@ -5,6 +5,7 @@ file name (`records.read` compares the two instead).
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -86,6 +87,14 @@ def predictions_file(record: Path) -> Path:
 def image_names_file(prepared: Path) -> Path:
     """The names of the test images' files, in their order, next to the arrays that were made of them."""
     return prepared / "test_names.json"
+
+
+def group_variants(jobs: Iterable[Job]) -> dict[Experiment, tuple[str, ...]]:
+    """Return the variants of each experiment, both in the order of the jobs."""
+    found: dict[Experiment, dict[str, None]] = {}
+    for job in jobs:
+        found.setdefault(job.experiment, {})[job.variant] = None
+    return {one: tuple(names) for one, names in found.items()}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Memory and energy of the cells of a latency job, measured after all of its latencies.
 
 It comes after them so that neither a meter nor another process disturbs a latency, and so that a latency is the
-same with and without it. docs/decisions/024-memory-energy-cost.md says more.
+same with and without it. docs/decisions/026-memory-energy-cost.md says more.
 """
 
 import logging

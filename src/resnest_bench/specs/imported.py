@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from resnest_bench.paths import Experiment, Job
+from resnest_bench.paths import Experiment, Job, group_variants
 from resnest_bench.specs.adaptive import Extendable
 from resnest_bench.specs.base import Name, check_known
 from resnest_bench.specs.blocks import ImportedBlock
@@ -91,6 +91,11 @@ class WithImports(Extendable):
         """The protocol of a latency that a bundle measured on another device; None for any other job."""
         block = self._imported_jobs.get(job)
         return block.own_protocol if block else None
+
+    @functools.cached_property
+    def variants_by_experiment(self) -> dict[Experiment, tuple[str, ...]]:
+        """The variants of each experiment, both in the order of the jobs."""
+        return group_variants(self.jobs())
 
     @functools.cached_property
     def imported_experiments(self) -> tuple[Experiment, ...]:

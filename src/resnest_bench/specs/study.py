@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from resnest_bench.digests import json_digest
-from resnest_bench.paths import TRAINING_KINDS, DataPaths, Experiment, Job, StudyPaths
+from resnest_bench.paths import TRAINING_KINDS, DataPaths, Job, StudyPaths
 from resnest_bench.specs.adaptive import AdaptiveSpec, check_adaptive
 from resnest_bench.specs.base import CountInt, Name, StudyName, VariantNames, check_known
 from resnest_bench.specs.blocks import (
@@ -299,14 +299,6 @@ class StudySpec(WithSearch):
     def jobs(self) -> list[Job]:
         """Return every job in the order of the config: train, latency, finetune; then the imported ones."""
         return list(self._jobs)
-
-    @functools.cached_property
-    def variants_by_experiment(self) -> dict[Experiment, tuple[str, ...]]:
-        """The variants of each experiment, both in the order of the jobs."""
-        found: dict[Experiment, dict[str, None]] = {}
-        for job in self._jobs:
-            found.setdefault(job.experiment, {})[job.variant] = None
-        return {one: tuple(names) for one, names in found.items()}
 
     @property
     def trained(self) -> tuple[TrainBlock | ImportedBlock, ...]:
