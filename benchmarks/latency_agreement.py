@@ -40,7 +40,7 @@ from resnest_bench.measure.deployment import (
 )
 from resnest_bench.measure.latency import sample, timed_ms, warm_up
 from resnest_bench.models import build_model
-from resnest_bench.records.metrics import summarise_samples
+from resnest_bench.records.latencies import summarise_samples
 from resnest_bench.specs import PROTOCOLS, VariantSpec
 
 IMAGE_SIZE, NUM_CLASSES = 32, 10

@@ -175,13 +175,15 @@ def _size(path: Path) -> int:
 
 
 def read_study(folder: Path) -> StudySpec:
-    """The validated study.json, with the seeds that its looks added. Raises UserError; an error is not
+    """The validated study.json, with what its looks and its search added. Raises UserError; an error is not
     cached."""
     return _read_study(stamp(folder / "study.json"), _look_stamps(folder))
 
 
 def _look_stamps(folder: Path) -> tuple[Stamp, ...]:
-    return tuple(stamp(path) for path in sorted(StudyPaths(folder).looks.glob("look-*.json")))
+    paths = StudyPaths(folder)
+    files = [*paths.looks.glob("look-*.json"), *paths.search_rounds.glob("round-*.json")]
+    return tuple(stamp(path) for path in sorted(files))
 
 
 @st.cache_resource(max_entries=MAX_STUDIES, show_spinner=False)

@@ -21,7 +21,7 @@ from resnest_bench.frames.fresh import keep_counted
 from resnest_bench.report import siunitx
 from resnest_bench.report.answer import Answer
 from resnest_bench.tables.axes import Axis
-from resnest_bench.tables.noise import noise_floors
+from resnest_bench.tables.noise import Quantity, noise_floors
 from resnest_bench.tables.selection import Experiments
 
 MAX_ROWS = 200
@@ -68,7 +68,8 @@ def build(
     ]
     table["dot_picture"] = [_dot(word) for word in words]
     table["standing"] = words
-    floors = _noise_ratios(loaded, chosen, rows) if x is not None and x.source == "latency" else {}
+    quantity = _noise_quantity(x)
+    floors = _noise_ratios(loaded, chosen, rows, quantity) if quantity else {}
     for name, axis in (("y", y), ("x", x)):
         if axis is None:
             continue
@@ -128,11 +129,21 @@ def _values(loaded: data.Loaded, chosen: Experiments, axis: Axis) -> dict[str, l
     return {str(name): group.tolist() for name, group in values.groupby(runs["variant"])}
 
 
+def _noise_quantity(x: Axis | None) -> Quantity | None:
+    """Whose noise floor holds for an axis; None for a count, a memory and a training."""
+    if x is None or x.source != "latency":
+        return None
+    if x.column == "energy_joules_per_image":
+        return "energy"
+    # A cost is a time, multiplied by a price.
+    return "latency" if x.unit == "ms" or x.column == "cost_per_million_images" else None
+
+
 def _noise_ratios(
-    loaded: data.Loaded, chosen: Experiments, rows: pd.DataFrame
+    loaded: data.Loaded, chosen: Experiments, rows: pd.DataFrame, quantity: Quantity
 ) -> dict[tuple[str, int], float]:
     """By device and number of rounds, the ratio that noise alone hardly ever exceeds."""
-    floors = noise_floors(chosen.runs(loaded.runs, ("latency",)))
+    floors = noise_floors(chosen.runs(loaded.runs, ("latency",)), quantity)
     by_device = {device: floor for (_, _, device), floor in floors.items()}
     found = {}
     for device, rounds in {
@@ -288,7 +299,7 @@ def _config(x: Axis | None, y: Axis | None) -> dict[str, Any]:
             "x": column.NumberColumn(x.title, format="%.3g"),
             "x_picture": column.ImageColumn(
                 "95 % interval, noise floor"
-                if x.source == "latency"
+                if _noise_quantity(x)
                 else f"95 % interval, {x.repeats}s",
                 width=PICTURE[0] + 20,
             ),

@@ -41,6 +41,10 @@ def _transfers_nothing(study: StudySpec) -> str:
     return "" if study.finetune or from_teacher else "This study fine-tunes and distils nothing"
 
 
+def _searches_nothing(study: StudySpec) -> str:
+    return "" if study.search else "This study searches for no settings"
+
+
 def _has_no_ablation(study: StudySpec) -> str:
     return "" if study.tables.ablation else "This study has no ablation table in its config"
 
@@ -77,6 +81,7 @@ GROUPS: Mapping[str, tuple[Page, ...]] = {
         Page("latency", "Latency", "timer", _times_nothing, of_accuracies=False),
         Page("devices", "Devices", "devices", _times_nothing, of_accuracies=False),
         Page("transfer", "Transfer", "move_down", _transfers_nothing),
+        Page("search", "Search", "travel_explore", _searches_nothing),
     ),
     "Trust": (
         Page("claims", "Claims", "gavel", _claims_nothing),

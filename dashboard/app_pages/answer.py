@@ -35,7 +35,16 @@ from resnest_bench.tables.values import name_devices
 from resnest_bench.words import count_noun
 
 # What a budget is usually of, before other metrics that less is better of.
-FIRST = ("latency_p50_ms", "num_params", "num_macs", "peak_memory_bytes", "peak_rss_bytes")
+FIRST = (
+    "latency_p50_ms",
+    "energy_joules_per_image",
+    "cost_per_million_images",
+    "num_params",
+    "num_macs",
+    "peak_memory_bytes",
+    "resident_bytes",
+    "peak_rss_bytes",
+)
 MEASURES = {metric_column(name) for name in TRAINED_METRICS} | {"train_loss"}
 
 

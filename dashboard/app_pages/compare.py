@@ -30,7 +30,6 @@ from resnest_bench.comparisons.head_to_head import HeadToHead, Network, name_two
 from resnest_bench.comparisons.image_outcomes import MAX_IMAGES, ImageOutcomes
 from resnest_bench.formats import row_dicts
 from resnest_bench.frames.typed import make_frame
-from resnest_bench.paths import Experiment
 from resnest_bench.report.head_to_head import (
     describe_pair,
     describe_ratio,
@@ -60,14 +59,11 @@ def list_networks(one: data.Loaded) -> list[Network]:
     trained, timed = list_experiments(one.study)
     chosen = selection.training(one)
     trained.sort(key=lambda place: place != chosen)
-    jobs = dict.fromkeys((job.experiment, job.variant) for job in one.study.jobs())
-    by_place: dict[Experiment | None, list[str]] = {}
-    for place, variant in jobs:
-        by_place.setdefault(place, []).append(variant)
+    by_place = one.study.variants_by_experiment
     networks = [
         Network(name, place)
         for place in trained
-        for name in data.rank_by_accuracy(one, place, tuple(by_place[place]))
+        for name in data.rank_by_accuracy(one, place, by_place[place])
     ]
     known = {network.variant for network in networks}
     only_timed = dict.fromkeys(name for place in timed for name in by_place[place])

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 import address
@@ -60,6 +61,11 @@ COLUMNS = [
     "device_p50_ms",
     "first_call_ms",
     "peak_memory_bytes",
+    "resident_bytes",
+    "added_bytes",
+    "energy_joules_per_image",
+    "cost_per_million_images",
+    "consumption_gap",
     "output_error",
     "reference_drift",
     "device_name",
@@ -156,7 +162,7 @@ def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int) 
 
 def show_noise(one: data.Loaded) -> None:
     """Which differences between two latencies are noise, and the components of that noise."""
-    table = one.results.noise
+    table = pd.concat([one.results.noise, one.results.energy_noise], ignore_index=True)
     for row in row_dicts(table):
         st.markdown(views.plain(describe_floor(row)))
     with st.expander("Components of the noise"):

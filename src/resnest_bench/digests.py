@@ -20,7 +20,7 @@ ENTRY_MODULES = {
     "finetune": ("training",),
     "deploy": ("measure.deploy_jobs",),
     "latency": ("measure.latency", "measure.complexity"),
-    "tables": ("frames", "tables", "comparisons", "claims", "report"),
+    "tables": ("frames", "tables", "comparisons", "claims", "report", "search.tables"),
     "figures": ("charts",),
 }
 # Not part of a code digest: their effect on a job is visible in its spec or record, which are compared by

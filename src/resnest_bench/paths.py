@@ -128,6 +128,14 @@ class StudyPaths:
         """The decision of look `number` (an interim analysis) of an adaptive study, counted from 0."""
         return self.looks / f"look-{number}.json"
 
+    @property
+    def search_rounds(self) -> Path:
+        return self.root / "search"
+
+    def search_round(self, number: int) -> Path:
+        """What round `number` of the study's search asks for, counted from 0."""
+        return self.search_rounds / f"round-{number}.json"
+
     def record_name(self, job: Job) -> str:
         """A record's path relative to `root`, with '/' on every system."""
         return f"records/{job.kind}/{job.dataset}/{job.recipe}/{job.variant}/seed-{job.seed}.json"

@@ -12,11 +12,12 @@ from resnest_bench.comparisons.variance import components_table, seeds_or_images
 from resnest_bench.frames.cache import Frames, load_frames
 from resnest_bench.frames.rows import build_samples
 from resnest_bench.paths import Experiment, Job, StudyPaths
+from resnest_bench.search.tables import SearchTables, make_search_tables
 from resnest_bench.specs import StudySpec
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import Outcome, outcomes
 from resnest_bench.tables.distillation import distillation_table
-from resnest_bench.tables.noise import noise_table
+from resnest_bench.tables.noise import energy_noise_table, noise_table
 from resnest_bench.tables.paper_comparison import paper_table
 from resnest_bench.tables.roofline import roofline_table
 from resnest_bench.tables.selection import list_experiments
@@ -139,9 +140,21 @@ class StudyTables:
         )
 
     @cached_property
+    def search(self) -> SearchTables:
+        """What the study's search has found: trials, families, finalists, curves; empty without one."""
+        return make_search_tables(
+            self.spec, self.paths, self.fingerprints, self.runs, self.epochs, self.cells
+        )
+
+    @cached_property
     def noise(self) -> pd.DataFrame:
         """The noise floor of latencies by device and protocol: how much one network's latency varies."""
         return noise_table(self.runs)
+
+    @cached_property
+    def energy_noise(self) -> pd.DataFrame:
+        """The same of energies; empty without any."""
+        return energy_noise_table(self.runs)
 
     @cached_property
     def device_rankings(self) -> DeviceRankings:

@@ -32,6 +32,7 @@ PAGES = {
     "latency": "Latency",
     "devices": "Devices",
     "transfer": "Transfer",
+    "search": "Search",
     "paper": "Paper and ours",
     "coverage": "Coverage and provenance",
     "glossary": "Glossary",

@@ -28,6 +28,7 @@ PAGES = [
             "latency",
             "devices",
             "transfer",
+            "search",
             "paper",
             "coverage",
         )

@@ -13,7 +13,11 @@ from resnest_bench.cli.app import app
 from support.documents import ROOT, fences
 from support.trained_study import make_dark, train_study
 
-BLOCKS = fences(ROOT / "docs" / "deploy.md")
+BLOCKS = [
+    block
+    for block in fences(ROOT / "docs" / "deploy.md")
+    if not (block.comment or "").startswith("not run")
+]
 APPEND = re.compile(r"append: (.+)")
 
 

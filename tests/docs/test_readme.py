@@ -30,6 +30,8 @@ RUN_BY = {
     # The test installs no dependencies; .ci/readers does, without torch.
     "pip install '.[train]'": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
     "resnest-bench init mine --like subset": "tests/unit/cli/test_init.py::test_a_copy_is_the_same_study",
+    # Another study, by the same copy.
+    "resnest-bench init mine --like attention": "tests/unit/cli/test_init.py::test_a_copy_is_the_same_study",
     "resnest-bench init mine": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
     "cd mine": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
     "resnest-bench run": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
@@ -37,7 +39,9 @@ RUN_BY = {
     "source .venv/bin/activate": "docs/tutorial.md",
     "resnest-bench plan --decide": "tests/unit/cli/test_decide.py::test_it_says_why_each_claim_gets_seeds_or_none",
     "resnest-bench plan": f"{CLI}::test_plan_says_device_and_cost",  # another study
+    "resnest-bench plan --study config/attention/config.yaml --cores 2": f"{CLI}::test_plan_says_device_and_cost",
     # A study of two networks.
+    "snakemake --cores 2 --configfile config/attention/config.yaml": f"{STUDY}::test_it_makes_every_record_table_and_figure",
     "snakemake --cores 1 --resources gpu=1": f"{STUDY}::test_it_makes_every_record_table_and_figure",
     "resnest-bench tables --study results/<study>/study.json": f"{STUDY}::test_tables_from_whatever_is_there",
     "resnest-bench export results/<study>": f"{CLI}::test_export_writes_one_file_and_says_which",

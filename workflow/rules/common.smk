@@ -216,7 +216,9 @@ def records_of_config():
 
 
 def records_of_study():
-    """Input of a rule: all records, and of an adaptive study those that its looks ask for."""
+    """Input of a rule: all records, with those that looks or the rounds of a search ask for."""
+    if STUDY.search:
+        return records_with_rounds
     return records_with_looks if STUDY.adaptive else records_of_config()
 
 

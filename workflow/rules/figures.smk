@@ -10,6 +10,7 @@ FIGURES = [
     *(["latency_distribution"] if STUDY.timed else []),
     *(["deployment"] if STUDY.deploy and STUDY.timed else []),
     *(["transfer"] if STUDY.finetune else []),
+    *(["search_confirmed", "search_progress"] if STUDY.search else []),
     *(["distillation"] if any(STUDY.teacher_job(job) for job in STUDY.jobs()) else []),
 ]
 

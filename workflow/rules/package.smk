@@ -8,6 +8,13 @@ try:
     from resnest_bench.paths import DataPaths, Job
     from resnest_bench.specs import dump_study, load_study, read_yaml, study_from_config
     from resnest_bench.specs.looks import read_look
+    from resnest_bench.specs.rounds import (
+        extend_by_search,
+        read_round,
+        read_rounds,
+        round_jobs,
+        search_digest,
+    )
 
     INSTALLED = True
 except ModuleNotFoundError as error:

@@ -71,6 +71,8 @@ def find_block(entry):
 class StandInStudy:
     digest = "unknown"
     adaptive = None
+    # The networks of a search are not known before it runs.
+    search = None
     rerun_on_code_change = False
 
     def __init__(self, config):

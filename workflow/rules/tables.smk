@@ -6,6 +6,8 @@ TABLES = [
         "transfer": STUDY.finetune,
         "distillation": any(STUDY.teacher_job(job) for job in STUDY.jobs()),
         "claims": STUDY.claims,
+        "search_finalists": STUDY.search,
+        "search_families": STUDY.search,
     }.items()
     if wanted
 ]

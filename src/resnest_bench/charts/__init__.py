@@ -29,6 +29,12 @@ from resnest_bench.charts.modes import modes_chart
 from resnest_bench.charts.paper import paper_chart
 from resnest_bench.charts.plane_axes import shared_domains
 from resnest_bench.charts.roofline import roofline_chart
+from resnest_bench.charts.search import (
+    confirmation_chart,
+    search_front_chart,
+    search_progress_chart,
+    tuning_curve_chart,
+)
 from resnest_bench.charts.startup import startup_chart
 from resnest_bench.charts.style import no_data_chart, split_title, themed
 from resnest_bench.charts.sweep import SWEEP_FIELDS, batch_sweep_chart
@@ -45,6 +51,7 @@ __all__ = [
     "claim_chart",
     "claim_forests",
     "class_differences_chart",
+    "confirmation_chart",
     "confusion_chart",
     "coverage_chart",
     "deployment_chart",
@@ -72,6 +79,8 @@ __all__ = [
     "render_png",
     "render_svg",
     "roofline_chart",
+    "search_front_chart",
+    "search_progress_chart",
     "seeds_chart",
     "shared_domains",
     "split_title",
@@ -82,5 +91,6 @@ __all__ = [
     "training_curves_chart",
     "training_curves_panels",
     "transfer_chart",
+    "tuning_curve_chart",
     "write_figures",
 ]

@@ -24,6 +24,8 @@ from resnest_bench.formats import format_probability, is_known, row_dicts
 from resnest_bench.stats.mixed_model import EFFECT_COLUMNS
 
 CELL, CELL_HEIGHT, ROW_HEIGHT = 66, 44, 30
+# Rows of many networks are lower, so that the page stays below 3,000 pixels.
+FEW_ROWS, LOW_ROW = 30, 22
 # Pixels from the middle of a cell to its interval.
 GLYPH_Y = 9
 # Fill of a significant cell, for a dark text.
@@ -301,7 +303,7 @@ def _rows_chart(pairs: pd.DataFrame) -> alt.LayerChart:
     return alt.LayerChart(layer=[zero.encode(x="zero:Q"), bars, *both, dots]).properties(
         title=title(f"Is the difference real? Each network against {base}", notes),
         width=WIDTH,
-        height=max(ROW_HEIGHT * len(rows), 60),
+        height=max((ROW_HEIGHT if len(rows) <= FEW_ROWS else LOW_ROW) * len(rows), 60),
     )
 
 

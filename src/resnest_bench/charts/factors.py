@@ -15,6 +15,7 @@ TITLES = {
     "layers": "Depth",
     "channels": "Scale of all channels",
     "gate": "Weights of the splits",
+    "kernels": "Kernel size of the splits",
     "attention": "Attention at the end of each block",
 }
 AXIS = "Test accuracy, second network minus first (percentage points)"

@@ -14,6 +14,7 @@ from resnest_bench.charts.data_labels import headline_label
 from resnest_bench.charts.deployment import deployment_chart
 from resnest_bench.charts.distillation import distillation_chart
 from resnest_bench.charts.latency import latency_distribution_chart
+from resnest_bench.charts.search import confirmation_chart, search_progress_chart
 from resnest_bench.charts.tradeoff import tradeoff_chart
 from resnest_bench.charts.transfer import transfer_chart
 from resnest_bench.comparisons.differences import main_trainings
@@ -44,6 +45,8 @@ def make_figures(
         "deployment": lambda: deployment_chart(results.deployment, results.spec.variant_names),
         "transfer": lambda: transfer_chart(results.transfer),
         "distillation": lambda: distillation_chart(results.distillation),
+        "search_confirmed": lambda: confirmation_chart(results.search.finalists),
+        "search_progress": lambda: _search_progress(results),
     }
     names = [name for name in _possible(study) if only is None or name in only]
     return {name: makers[name]() for name in names}
@@ -53,6 +56,13 @@ def _accuracy_latency(results: StudyResults) -> alt.TopLevelMixin:
     study, runs = results.spec, results.runs
     points, x, y = headline_points(study, runs, results.cells)
     return tradeoff_chart(points, x, y, headline_label(study, runs), variants=study.variant_names)
+
+
+def _search_progress(results: StudyResults) -> alt.TopLevelMixin:
+    search = results.spec.search
+    assert search is not None, "the figure is of studies that search"
+    in_minutes = search.budget.minutes is not None
+    return search_progress_chart(results.search.trials, search.family_names, in_minutes)
 
 
 def _confusion(results: StudyResults) -> alt.TopLevelMixin:
@@ -79,6 +89,8 @@ def _possible(study: StudySpec) -> list[str]:
         "deployment": study.deploy and study.timed,
         "transfer": study.finetune,
         "distillation": any(study.teacher_job(job) for job in study.jobs()),
+        "search_confirmed": study.search,
+        "search_progress": study.search,
     }
     return [name for name, condition in conditions.items() if condition]
 

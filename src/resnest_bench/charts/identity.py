@@ -50,6 +50,17 @@ class Identity:
         }
 
 
+def literal_looks() -> dict[str, Any]:
+    """Encodings by the columns `colour` and `symbol`, without scale and legend, for a crowd of networks."""
+    colour: dict[str, Any] = {"shorthand": "colour:N", "scale": None, "legend": None}
+    return {
+        "color": alt.Color(**colour),
+        "stroke": alt.Stroke(**colour),
+        "fill": alt.Fill(**colour),
+        "shape": alt.Shape("symbol:N", scale=None, legend=None),
+    }
+
+
 def identity(variants: Iterable[str], drawn: Iterable[str] = ()) -> Identity:
     """The looks of a study's `variants`, in its order, and of further `drawn` names.
 

@@ -19,7 +19,7 @@ from resnest_bench.charts.rounds import (
     name_stale,
 )
 from resnest_bench.charts.style import WIDTH, no_data_chart, on_devices, title
-from resnest_bench.records.metrics import summarise_samples
+from resnest_bench.records.latencies import summarise_samples
 
 TITLE = "Latency samples"
 AXIS = "Latency (ms, log scale)"

@@ -13,7 +13,7 @@ import pandas as pd
 from resnest_bench.charts.style import join_distinct, on_devices
 from resnest_bench.frames.fresh import is_counted
 from resnest_bench.records.imports import UNKNOWN
-from resnest_bench.records.metrics import NOISY_IQR_SHARE
+from resnest_bench.records.latencies import NOISY_IQR_SHARE
 from resnest_bench.words import list_names
 
 SETTING = ["precision", "layout", "mode"]

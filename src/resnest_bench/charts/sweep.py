@@ -52,6 +52,15 @@ SWEEP_FIELDS = {
     "throughput_images_per_second": SweepField(
         "Throughput", "images/s", "Batch size divided by the median time of a call"
     ),
+    "energy_joules_per_image": SweepField(
+        "Energy per image", "J", "Energy of all counters of the device, divided by the images"
+    ),
+    "cost_per_million_images": SweepField(
+        "Cost of a million images", "at the price per hour", "Median time of a call times the price"
+    ),
+    "resident_bytes": SweepField(
+        "Peak resident memory", "MiB", "Of a process that runs only this cell", 2**20
+    ),
     "peak_memory_bytes": SweepField(
         "Peak GPU memory", "MiB", "Peak memory that torch allocated, including weights", 2**20
     ),

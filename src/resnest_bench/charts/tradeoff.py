@@ -10,11 +10,18 @@ import pandas as pd
 
 from resnest_bench.charts.cut_bars import CUT_NOTE, arrowheads, cut_bars, ends_beyond
 from resnest_bench.charts.devices import describe_devices, open_elsewhere
-from resnest_bench.charts.identity import Identity, identity, network_legend
+from resnest_bench.charts.identity import (
+    LEGEND_NAMES,
+    Identity,
+    identity,
+    literal_looks,
+    network_legend,
+)
 from resnest_bench.charts.labels import place_labels
 from resnest_bench.charts.palette import GREY, PALETTE
 from resnest_bench.charts.plane_axes import axis_title, shared_domains, tick_axis
 from resnest_bench.charts.point_sizes import size_by_params
+from resnest_bench.charts.point_tooltips import make_tooltip
 from resnest_bench.charts.style import (
     BAR_KINDS,
     BINOMIAL,
@@ -106,7 +113,8 @@ def tradeoff_chart(
     # first layer with that legend has the selection.
     legend = alt.selection_point(name="network", fields=["variant"], bind="legend")
     coloured = [*plane.intervals(barred), plane.dots(shown, interactive, picked, legend)]
-    coloured[0] = coloured[0].add_params(legend)
+    if not plane.is_crowd:
+        coloured[0] = coloured[0].add_params(legend)
     layers = [
         *plane.budget(limit),
         plane.front(shown),
@@ -201,6 +209,20 @@ class _Plane:
         self.titles = titles
         self.looks, self.num_networks = Identity(()), 0
 
+    @property
+    def is_crowd(self) -> bool:
+        """Whether there are too many networks for a legend."""
+        return self.num_networks > LEGEND_NAMES
+
+    def with_looks(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows of a crowd with their looks, which no scale says: thousands of names would take seconds."""
+        if not self.is_crowd:
+            return rows
+        looks = [self.looks.looks[name] for name in rows["variant"]]
+        return rows.assign(
+            colour=[look.colour for look in looks], symbol=[look.shape for look in looks]
+        )
+
     def front(self, points: pd.DataFrame) -> alt.Chart:
         # The best y up to an x is constant until the next point of the front.
         return (
@@ -225,7 +247,7 @@ class _Plane:
             end = alt.X2("to:Q") if name == "x" else alt.Y2("to:Q")
             encodings = self.along(name, "from") | {f"{name}2": end}
             rules.append(
-                alt.Chart(rows[["variant", "x", "y", "from", "to", f"{name}_bar"]])
+                alt.Chart(self.with_looks(rows[["variant", "x", "y", "from", "to", f"{name}_bar"]]))
                 .mark_rule(strokeWidth=1.5, clip=True)
                 .encode(
                     color=self.by_network(points)["color"],
@@ -287,9 +309,12 @@ class _Plane:
     ) -> alt.Chart:
         shown = points if len(points) <= MANY else points[CROWD]
         rows = shown.assign(picked=points["variant"].isin(picked) if picked else True)
+        rows = self.with_looks(rows)
         full = 1.0 if len(points) <= MANY else 0.6
+        # A crowd has no legend to click on.
+        named = () if self.is_crowd else (legend,)
         opacity = (
-            alt.when(legend, alt.datum.picked)
+            alt.when(*named, alt.datum.picked)
             .then(alt.value(full))
             .otherwise(alt.value(0.25 * full))
         )
@@ -309,12 +334,15 @@ class _Plane:
             shape=looks["shape"],
             size=size_by_params(points, 220 if len(points) <= MANY else 60),
             opacity=opacity,
-            tooltip=self.tooltip(crowd=not spoken),
+            tooltip=make_tooltip(*self.axes, crowd=not spoken),
         )
 
     def by_network(self, points: pd.DataFrame) -> dict[str, Any]:
         """Encodings of colour, stroke, fill and shape, with one legend."""
-        names = [name for name in self.looks.looks if (points["variant"] == name).any()]
+        if self.is_crowd:
+            return literal_looks()
+        drawn = set(points["variant"])
+        names = [name for name in self.looks.looks if name in drawn]
         # The names of a crowd's front, which alone has bars, would leave no room for the plot.
         return self.looks.encodings(names, network_legend(self.num_networks))
 
@@ -360,41 +388,7 @@ class _Plane:
             .encode(x=x, tooltip=alt.Tooltip("limit:Q", title="budget"))
         ]
 
-    def tooltip(self, crowd: bool) -> list[alt.Tooltip]:
-        x, y = self.axes
-        if crowd:
-            return [
-                alt.Tooltip("variant:N"),
-                *(_value_tooltips("y", y)[i] for i in (0, -1)),
-                *(_value_tooltips("x", x)[i] for i in (0, -1)),
-                alt.Tooltip("num_params:Q", title="parameters", format=","),
-            ]
-        return [
-            alt.Tooltip("variant:N"),
-            alt.Tooltip("setting:N"),
-            *_value_tooltips("y", y),
-            *_value_tooltips("x", x),
-            alt.Tooltip("probability:N", title="P(Pareto-optimal)"),
-            alt.Tooltip("num_params:Q", title="parameters", format=","),
-            alt.Tooltip("memory_mib:Q", title="peak memory (MiB)", format=",.0f"),
-            alt.Tooltip("noisy:N", title="noisy (IQR over 10 %)"),
-            alt.Tooltip("measured_in:N", title="measured in"),
-            alt.Tooltip("device:N", title="on"),
-            alt.Tooltip("status:N"),
-        ]
-
 
 def _barred(points: pd.DataFrame, name: str) -> pd.DataFrame:
     """Rows with an interval of `name`. A count that is the same in every seed needs none."""
     return points[points[f"{name}_low"] < points[f"{name}_high"]]
-
-
-def _value_tooltips(name: str, axis: Axis) -> list[alt.Tooltip]:
-    n = "seeds (n)" if axis.source == "training" else "rounds (n)"
-    return [
-        alt.Tooltip(f"{name}:Q", title=axis.title, format=".4~g"),
-        alt.Tooltip(f"{name}_low:Q", title="95 % from", format=".4~g"),
-        alt.Tooltip(f"{name}_high:Q", title="95 % to", format=".4~g"),
-        alt.Tooltip(f"{name}_bar:N", title="interval"),
-        alt.Tooltip(f"{name}_n:Q", title=n),
-    ]

@@ -39,7 +39,12 @@ def _find_domain(encoding: Any, channel: str) -> list[Any]:
 def _read_channel(encoding: Any, channel: str) -> dict[str, Any]:
     if not isinstance(encoding, alt.SchemaBase):
         return {}
-    options = encoding.to_dict(validate=False, ignore=["tooltip"]).get(channel, {})
+    found = getattr(encoding, channel, alt.Undefined)
+    if not isinstance(found, alt.SchemaBase):
+        return {}
+    # The whole encoding would be copied for each of its channels.
+    whole = alt.FacetedEncoding(**{channel: found})
+    options = whole.to_dict(validate=False).get(channel, {})
     return options if isinstance(options, dict) else {}
 
 

@@ -17,6 +17,7 @@ from resnest_bench.comparisons.measurement import Measurement, NotTestable
 from resnest_bench.formats import format_significant
 from resnest_bench.specs import ClaimSpec, StudySpec
 from resnest_bench.specs.claims import (
+    TIMED_METRICS,
     AtEqualTest,
     ClaimMetric,
     ClaimTest,
@@ -37,6 +38,7 @@ from resnest_bench.stats.sequential import combine_looks
 from resnest_bench.stats.summary import MIN_FOR_INTERVAL, Array
 from resnest_bench.tables.selection import Experiments
 
+TIMED_UNITS = {"latency": "ms", "energy": "J", "cost": "", "memory": "MiB"}
 ONE_SEED = "only one common seed, so the spread is unknown"
 ONE_ROUND = "only one common round, so the spread is unknown"
 ALIKE = "every {} has the same value, so the spread is unknown"
@@ -116,8 +118,10 @@ def _list_savings(test: SavesTest) -> Iterator[Hypothesis]:
     sides, unit = (test.a, test.b), metric_units(test.metric)[1]
     loss = f"{test.a} > {test.b} − {test.at_most:g} {unit}"
     yield Hypothesis(loss, sides, -test.at_most, metric=test.metric)
-    faster = f"{test.a} at least {test.times:g} times as fast as {test.b}"
-    yield Hypothesis(faster, sides, -math.inf, -math.log(test.times), metric="latency")
+    saved = f"{test.a} at least {test.times:g} times as fast as {test.b}"
+    if test.of != "latency":
+        saved = f"{test.a} takes 1/{test.times:g} of the {test.of} of {test.b} at most"
+    yield Hypothesis(saved, sides, -math.inf, -math.log(test.times), metric=test.of)
 
 
 def _greater(a: Side, b: Side) -> Hypothesis:
@@ -138,8 +142,8 @@ def _format_margin(test: EquivalentTest | WithinTest) -> str:
 def _format_value(test: WithinTest) -> str:
     if test.metric in TRAINED_METRICS:
         return f"{test.value:g} {metric_units(test.metric)[0]}"
-    if test.metric == "latency":
-        return f"{test.value:g} ms"
+    if test.metric in TIMED_UNITS:
+        return f"{test.value:g} {TIMED_UNITS[test.metric]}".rstrip()
     return f"{format_significant(test.value, 4)} {COUNT_NAMES[test.metric]}"
 
 
@@ -161,7 +165,7 @@ def _adjacent(test: MonotoneTest, study: StudySpec, about: Experiments) -> list[
 def _list_measured(test: MonotoneTest, study: StudySpec, about: Experiments) -> tuple[str, ...]:
     if test.variants != "all":
         return tuple(name for name in test.variants if name in study.variant_names)
-    timed = test.metric in ("latency", "macs") or about.training is None
+    timed = test.metric in (*TIMED_METRICS, "macs") or about.training is None
     experiment = about.latency if timed else about.training
     measured = {job.variant for job in study.jobs() if job.experiment == experiment}
     return tuple(name for name in study.variant_names if name in measured)

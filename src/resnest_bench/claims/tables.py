@@ -11,7 +11,7 @@ from resnest_bench.claims.verdicts import UNTESTED, ClaimResult, claim_results
 from resnest_bench.claims.wording import claim_figure, explain_verdict, least_margin, shown_value
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.specs import StudySpec
-from resnest_bench.specs.claims import ClaimTest, TrainedRow
+from resnest_bench.specs.claims import TIMED_METRICS, ClaimTest, TrainedRow
 from resnest_bench.stats.multiplicity import holm
 from resnest_bench.status.outcomes import Outcome
 
@@ -149,7 +149,7 @@ def _comparison_rows(result: ClaimResult) -> list[dict[str, Any]]:
             "comparison": one.hypothesis.text,
             **dict(zip("ab", map(str, one.hypothesis.variants), strict=False)),
             "metric": (about := one.hypothesis.narrow(test)).metric,
-            "batch_size": test.batch_size if about.metric == "latency" else None,
+            "batch_size": test.batch_size if about.metric in TIMED_METRICS else None,
             **claim_figure(test, one),
             "claimed_low": shown_value(about, one.hypothesis.low),
             "claimed_high": shown_value(about, one.hypothesis.high),

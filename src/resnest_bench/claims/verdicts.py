@@ -25,6 +25,7 @@ from resnest_bench.comparisons.measurement import Measurement
 from resnest_bench.comparisons.sides import Place, locate_sides
 from resnest_bench.paths import Experiment, Job
 from resnest_bench.specs import ClaimSpec, StudySpec
+from resnest_bench.specs.claims import TIMED_METRICS
 from resnest_bench.specs.scores import TRAINED_METRICS
 from resnest_bench.stats.power import (
     ALPHA,
@@ -60,7 +61,7 @@ class Plan:
         """'about 14 seeds of each network (6 to 120)', or why no number of them is enough."""
         if self.required is None:
             return self.reason
-        timed = timed or self.test.hypothesis.metric == "latency"
+        timed = timed or self.test.hypothesis.metric in TIMED_METRICS
         word = "rounds" if timed else "seeds of each network"
         if self.required.seeds is None:
             return f"more than {MAX_SEEDS:,} {word}"
@@ -96,8 +97,8 @@ class ClaimResult:
 
     @property
     def timed(self) -> bool:
-        """Whether it is about a latency: rounds, not seeds."""
-        return self.claim.test.metric == "latency"
+        """Whether it is measured in rounds, as a latency is, and not over seeds."""
+        return self.claim.test.metric in TIMED_METRICS
 
     @property
     def experiment(self) -> Experiment | None:
@@ -165,7 +166,7 @@ def claim_results(
         num_tested = int(np.sum(np.isfinite(p_for) & alike & (primary == primary[i])))
         verdict, plan = _conclude(tests, str(words[i]), num_tested)
         deciding_test = plan.test if plan else _find_deciding_test(tests, verdict)
-        experiment = about.latency if claim.test.metric == "latency" else about.training
+        experiment = about.latency if claim.test.metric in TIMED_METRICS else about.training
         label = evidence.label(experiment and experiment.dataset)
         results.append(
             ClaimResult(
@@ -209,7 +210,7 @@ def find_family(claim: ClaimSpec) -> str:
     """The claims that are corrected together; counts have no error, and no family."""
     if claim.test.metric in TRAINED_METRICS:
         return TRAINED
-    return TIMED if claim.test.metric == "latency" else COUNTED
+    return TIMED if claim.test.metric in TIMED_METRICS else COUNTED
 
 
 def decide_verdicts(

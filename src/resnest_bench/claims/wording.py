@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from resnest_bench.claims.hypotheses import HypothesisTest
+from resnest_bench.claims.hypotheses import TIMED_UNITS, HypothesisTest
 from resnest_bench.claims.verdicts import (
     CONTRADICTED,
     SUPPORTED,
@@ -16,6 +16,7 @@ from resnest_bench.claims.verdicts import (
 )
 from resnest_bench.formats import GAP, format_significant, is_known
 from resnest_bench.specs.claims import (
+    TIMED_METRICS,
     ClaimTest,
     EquivalentTest,
     MonotoneTest,
@@ -33,7 +34,7 @@ from resnest_bench.stats.summary import CONFIDENCE, MIN_FOR_INTERVAL, UNBOUNDED,
 from resnest_bench.tables.axes import metric_axis
 from resnest_bench.words import count_noun, list_names
 
-LEVEL_UNITS = {"latency": "ms", "params": "parameters", "macs": "MACs"}
+LEVEL_UNITS = {**TIMED_UNITS, "params": "parameters", "macs": "MACs"}
 COUNT_UNITS = ("parameters", "MACs")
 MAX_REASONS = 3
 
@@ -198,7 +199,7 @@ def _describe_origin(result: ClaimResult) -> str:
         num = measurement.num_images
         images = "unknown number of" if num is None else f"{num:,}"
         parts = [str(result.label), f"{images} test images", seeds, *look]
-    elif test.metric == "latency":
+    elif test.metric in TIMED_METRICS:
         device = measurement.device or "an unknown device"
         parts = [count_noun(n, "round"), f"batch size {test.batch_size}", f"on {device}"]
     else:

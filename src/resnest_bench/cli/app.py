@@ -1,6 +1,7 @@
 """The commands of `resnest-bench`. They import torch only where they need it, so that `--help` is fast."""
 
 import contextlib
+import importlib.metadata
 import json
 import logging
 import os
@@ -31,9 +32,10 @@ from resnest_bench.cli.packages import explain_missing
 from resnest_bench.cli.predict import predict
 from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run, status
 from resnest_bench.cli.reading import DEFAULT_RESULTS, export, figures, show, tables, track
+from resnest_bench.cli.search import search
 from resnest_bench.cli.warm_client import job_variables
 from resnest_bench.errors import UserError
-from resnest_bench.specs import load_study, study_with_looks
+from resnest_bench.specs import load_study, study_with_trials
 from resnest_bench.stopping import Interrupted, listening
 
 app = typer.Typer(
@@ -44,6 +46,25 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"resnest-bench {importlib.metadata.version('resnest-bench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit"
+        ),
+    ] = False,
+) -> None:
+    """Compare image classifiers: accuracy against latency, with uncertainty."""
+
+
 for command in (init, run, status, dashboard):
     app.command()(command)
 app.command(name="import")(import_results)
@@ -51,6 +72,7 @@ for deploying in (predict, evaluate):
     app.command()(deploying)
 app.command(name="export-model")(export_model)
 app.command()(bundle)
+app.command()(search)
 
 
 @app.command()
@@ -109,7 +131,7 @@ def plan(
     from resnest_bench.cli.plan import Resources, check_study, describe_plan
 
     check_study(spec, results)
-    extended = study_with_looks(spec, spec.paths(results))
+    extended = study_with_trials(spec, spec.paths(results))
     resources = Resources(device, cores, side_by_side, threads)
     typer.echo(describe_plan(extended, results, resources, cost, save_prices))
 
@@ -218,6 +240,7 @@ def _run(
     # Must be set before torch is imported.
     os.environ.update(job_variables(kind))
     spec = load_study(study)
+    spec = study_with_trials(spec, spec.paths(results))
     from resnest_bench.device.lease import leased_device
     from resnest_bench.training.jobs import run_job
 
@@ -249,6 +272,7 @@ def latency(
     """Measure the latency of one variant in one round."""
     start_logging(log)
     spec = load_study(study)
+    spec = study_with_trials(spec, spec.paths(results))
     from resnest_bench.device.lease import leased_device
     from resnest_bench.measure.jobs import run_latency_job
 

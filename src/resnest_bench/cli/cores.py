@@ -21,7 +21,7 @@ from resnest_bench.planning.cores import (
 from resnest_bench.planning.datasets import inspect_dataset
 from resnest_bench.planning.estimate import group_jobs
 from resnest_bench.planning.worker import Answer
-from resnest_bench.specs import StudySpec, load_study, study_with_looks
+from resnest_bench.specs import StudySpec, load_study, study_with_trials
 
 
 def choose_for_run(config: Path, options: Sequence[str]) -> tuple[Choice | None, list[str]]:
@@ -39,13 +39,14 @@ def choose_for_run(config: Path, options: Sequence[str]) -> tuple[Choice | None,
 
 def list_rules(study: StudySpec) -> list[str]:
     """Return the names of the workflow's rules that train."""
-    return ["train", "finetune", *(["train_more"] if study.adaptive else [])]
+    more = {"train_more": study.adaptive, "trial": study.search}
+    return ["train", "finetune", *(rule for rule, used in more.items() if used)]
 
 
 def choose_for_study(study: StudySpec, results: Path, cores: int) -> Choice:
     """Choose how the pending trainings of a study use `cores`, by a measurement if necessary."""
     paths = study.paths(results)
-    study = study_with_looks(study, paths)
+    study = study_with_trials(study, paths)
     outcomes = read_outcomes(study, paths)
     pending = list_to_do(outcomes, find_renamed(study, paths, outcomes))
     trainings = [job for job in pending if job.kind in TRAINING_KINDS]
@@ -63,7 +64,7 @@ def choose_for_jobs(
         group = groups[0]
         data = inspect_dataset(study, group.dataset, Clock(torch.device("cpu")))
         return measure_core_uses(
-            study.variant(group.variant), study.recipe(group.recipe), data, ways
+            study.variant(group.variant), study.recipe(group.recipe, group.variant), data, ways
         )
 
     try:

@@ -1,5 +1,6 @@
 """What a study will run and how long it takes, and a check for mistakes before it runs."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,15 +28,18 @@ from resnest_bench.planning.cores import CoreUse
 from resnest_bench.planning.datasets import find_side, find_sizes, inspect_dataset
 from resnest_bench.planning.estimate import estimate_study
 from resnest_bench.planning.progress_lines import make_line_printer
+from resnest_bench.planning.searches import describe_search_plan, plan_search
 from resnest_bench.planning.storage import list_downloads, list_needs
 from resnest_bench.planning.texts import describe_disk, describe_downloads, describe_estimate
 from resnest_bench.prices import write_prices
+from resnest_bench.search.sampler import load_optuna
 from resnest_bench.specs import (
     StudySpec,
     WeightsSpec,
     describe_missing,
     local_path,
 )
+from resnest_bench.specs.rounds import read_rounds
 
 
 def check_weights(study: StudySpec, dataset: str, variant: str, weights: WeightsSpec) -> None:
@@ -58,7 +62,9 @@ def check_study(study: StudySpec, results: Path) -> None:
     """Raise UserError for any mistake that can be found without running the study."""
     for variant in study.own_variants:
         check_buildable(variant)
-    for name, dataset in sorted({(job.variant, job.dataset) for job in study.own_jobs()}):
+    if study.search:
+        load_optuna()
+    for name, dataset in sorted({*_list_searched(study), *_list_run(study)}):
         channels = study.dataset(dataset).num_channels
         check_image(study.variant(name), find_side(study, dataset), channels)
     for block in study.finetune:
@@ -75,6 +81,16 @@ def check_study(study: StudySpec, results: Path) -> None:
         if check and not is_prepared(study, name):
             check(spec, name)
     files.check_writable(study.paths(results).root)
+
+
+def _list_run(study: StudySpec) -> Iterator[tuple[str, str]]:
+    return ((job.variant, job.dataset) for job in study.own_jobs())
+
+
+def _list_searched(study: StudySpec) -> Iterator[tuple[str, str]]:
+    """(variant, dataset) that the families of a search start from."""
+    search = study.search
+    return ((name, search.dataset) for name in search.family_names) if search else iter(())
 
 
 def _count_train_images(study: StudySpec) -> dict[str, int]:
@@ -112,7 +128,7 @@ def describe_plan(
     """Return the plan as text: the pending jobs, with which resources they run, and for how long.
 
     Args:
-        study: with the seeds that its looks added.
+        study: with the seeds that its looks added, and the trials of its search.
         results: folder of all studies' results.
         resources: what the jobs run with.
         cost: whether to estimate the time, which takes some measurements.
@@ -122,12 +138,16 @@ def describe_plan(
     outcomes = read_outcomes(study, paths)
     renamed = find_renamed(study, paths, outcomes)
     todo = list_to_do(outcomes, renamed)
-    text = [f"Study {study.study!r}", "", describe_to_do(outcomes, renamed)]
+    # The configured study has the rounds' digest: what they added is no part of it.
+    searching = plan_search(study, read_rounds(study.as_configured, paths))
+    text = [f"Study {study.study!r}", "", describe_to_do(outcomes, renamed, bool(searching))]
     if classes := describe_classes(study):
         text += ["", *classes]
     short = describe_short_trainings(study, _count_train_images(study))
     if short:
         text += ["", *short]
+    if search_text := describe_search_plan(study, searching):
+        text += ["", *search_text]
     if study.claims:
         text += ["", _claims_text(study)]
     if any(job.kind == "finetune" for job in todo) and (note := describe_missing_weights(study)):
@@ -135,6 +155,8 @@ def describe_plan(
     if save_prices:
         # The prices of an earlier run don't apply to this one.
         write_prices(paths.prices, None)
+    if searching:
+        todo = [*todo, *searching.jobs]
     if todo:
         text += ["", _cost_text(study, results, todo, resources, cost, save_prices)]
     return "\n".join(text)
@@ -146,10 +168,12 @@ def _claims_text(study: StudySpec) -> str:
     This is not an error, since studies may share a list of claims: such a claim stays untested.
     """
     absent = []
+    found = study.search.list_finalists() if study.search else []
+    variants = {*study.variant_names, *found}
     for claim in study.claims:
         test = claim.test
-        names = [name for name in test.variants_named if name not in study.variant_names]
-        names += [name for name in test.recipes_named if name not in study.all_recipes]
+        names = [name for name in test.variants_named if name not in variants]
+        names += [name for name in test.recipes_named if name not in study.known_recipes]
         if names:
             absent.append(f"{claim.name} ({', '.join(names)})")
     text = f"Claims: {len(study.claims)}."

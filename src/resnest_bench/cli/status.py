@@ -13,7 +13,9 @@ from resnest_bench.live.from_files import StudyStatus, read_status
 from resnest_bench.live.screen import make_view
 from resnest_bench.live.view import failed_lines, silence_text
 from resnest_bench.paths import StudyPaths
-from resnest_bench.specs import load_study, study_with_looks
+from resnest_bench.planning.searches import describe_search_plan, plan_search
+from resnest_bench.specs import load_study, study_with_trials
+from resnest_bench.specs.rounds import read_rounds
 from resnest_bench.words import list_names
 
 MAX_NAMED = 10
@@ -36,8 +38,12 @@ def show_status(name: str | None, results: Path) -> None:
         if index:
             console.print()
         paths = StudyPaths(folder)
-        study = study_with_looks(load_study(paths.study), paths)
+        study = study_with_trials(load_study(paths.study), paths)
         _show(console, read_status(study, paths))
+        for line in describe_search_plan(
+            study, plan_search(study, read_rounds(study.as_configured, paths))
+        ):
+            console.print(Text(line), soft_wrap=True)
 
 
 def list_studies(results: Path) -> list[Path]:

@@ -50,8 +50,13 @@ def list_to_do(job_outcomes: Iterable[Outcome], renamed: dict[Job, Job]) -> list
     return [o.job for o in job_outcomes if o.to_do and o.job not in renamed]
 
 
-def describe_to_do(job_outcomes: Sequence[Outcome], renamed: dict[Job, Job]) -> str:
-    """Return a table with the numbers of current, new and rerun records, and the reason for each rerun."""
+def describe_to_do(
+    job_outcomes: Sequence[Outcome], renamed: dict[Job, Job], more_follow: bool = False
+) -> str:
+    """Return a table with the numbers of current, new and rerun records, and the reason for each rerun.
+
+    `more_follow`: whether trainings follow that are no jobs yet.
+    """
     lines = [
         *_describe_imports(job_outcomes),
         *_describe_reruns(job_outcomes),
@@ -61,7 +66,7 @@ def describe_to_do(job_outcomes: Sequence[Outcome], renamed: dict[Job, Job]) -> 
     todo = [job for job in list_to_do(job_outcomes, renamed) if job.kind in TRAINING_KINDS]
     made = (o for o in job_outcomes if o.record is None or o.record.imported is None)
     trained = [o for o in made if o.status != "missing" and o.job.kind in TRAINING_KINDS]
-    if not todo:
+    if not todo and not more_follow:
         lines.append("Nothing will be trained.")
     elif trained and not any(o.to_do for o in trained):
         lines.append("Nothing will be retrained.")

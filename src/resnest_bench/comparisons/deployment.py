@@ -1,5 +1,6 @@
 """Deployment modes of trained networks: what each costs in accuracy, and how much faster it is."""
 
+import contextlib
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -23,6 +24,9 @@ ACCURACY = ("accuracy_percent", "accuracy_low_percent", "accuracy_high_percent")
 DIFFERENCE = ("difference_points", "difference_low_points", "difference_high_points")
 LATENCY = ("latency_ms", "latency_low_ms", "latency_high_ms")
 SPEEDUP = ("speedup", "speedup_low", "speedup_high")
+ENERGY = ("energy_joules", "energy_low_joules", "energy_high_joules")
+COST = ("cost", "cost_low", "cost_high")
+MEMORY = ("memory_mib", "memory_low_mib", "memory_high_mib")
 DEPLOYMENT_COLUMNS = {
     **dict.fromkeys(["dataset", "dataset_label", "recipe", "variant", "mode"], "str"),
     **dict.fromkeys(["n", "num_test"], "Int64"),
@@ -32,7 +36,7 @@ DEPLOYMENT_COLUMNS = {
     "output_error": "float64",
     "protocol": "str",
     **dict.fromkeys(["batch_size", "rounds"], "Int64"),
-    **dict.fromkeys([*LATENCY, *SPEEDUP], "float64"),
+    **dict.fromkeys([*LATENCY, *SPEEDUP, *ENERGY, *COST, *MEMORY], "float64"),
     **dict.fromkeys(["noise", "device"], "str"),
     "stale": "boolean",
     **dict.fromkeys(["accuracy_status", "latency_status"], "str"),
@@ -56,6 +60,9 @@ DEPLOYMENT_TEXTS = {
     "rounds": "Rounds of the latency",
     "latency_ms": "Latency, p50, in ms: geometric mean over rounds; `_low_` and `_high_`: 95 % interval",
     "speedup": "Eager mode's latency divided by this one's; `_low` and `_high`: 95 % interval over common rounds",
+    "energy_joules": "Energy of an image, in J: geometric mean over rounds; `_low_` and `_high_`: 95 % interval",
+    "cost": "Cost of a million images, in the currency of `tables.price_per_hour`; `_low` and `_high`: 95 % interval",
+    "memory_mib": "Peak memory, in MiB, of a process that runs the cell alone, or on a GPU what torch allocated; `_low_` and `_high_`: 95 % interval",
     "noise": "Whether the two latencies differ by more than the noise floor",
     "device": "Device of the latency",
     "stale": "Whether records are of another config, code or data",
@@ -179,6 +186,18 @@ def _describe_latency(
             row["noise"] = back.noise
     except NotTestable as error:
         row["latency_status"] = str(error)
+    return row | _describe_consumption(evidence, about.latency, sides[0], batch_size)
+
+
+def _describe_consumption(
+    evidence: Evidence, latency: Experiment, side: TrainedRow, batch_size: int
+) -> dict[str, float]:
+    """Energy, cost and memory where they are known; they are measured with the latency."""
+    row: dict[str, float] = {}
+    for metric, names in (("energy", ENERGY), ("cost", COST), ("memory", MEMORY)):
+        with contextlib.suppress(NotTestable):
+            found = evidence.measure_timed(metric, latency, (side,), batch_size)
+            row |= _take_interval(names, found, logarithms=True)
     return row
 
 

@@ -19,7 +19,7 @@ from resnest_bench.frames.correctness import Correctness, build_correctness, sha
 from resnest_bench.frames.predictions import NOT_KEPT
 from resnest_bench.paths import Experiment, split_deployment
 from resnest_bench.specs import ClaimSpec, StudySpec
-from resnest_bench.specs.claims import ClaimTest, Side, TrainedRow
+from resnest_bench.specs.claims import TIMED_METRICS, ClaimTest, Side, TrainedRow
 from resnest_bench.specs.scores import TRAINED_METRICS, metric_column, metric_factor
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.intervals import MeanEstimate, estimate_mean
@@ -82,7 +82,8 @@ class Evidence:
         self.study = study
         self._runs = RowGroups(runs, RUN_COLUMNS)
         self._cells = RowGroups(cells, CELL_COLUMNS)
-        self._latencies = LatencyEvidence(self._runs, self._cells, noise_floors(runs))
+        floors = {"latency": noise_floors(runs), "energy": noise_floors(runs, "energy")}
+        self._latencies = LatencyEvidence(self._runs, self._cells, floors)
         self._records = {outcome.job: outcome.record for outcome in job_outcomes if outcome.usable}
 
     def label(self, dataset: str | None) -> str | None:
@@ -100,8 +101,8 @@ class Evidence:
             if test.metric == "accuracy":
                 return self._measure_accuracy(places)
             return self._measure_score(test.metric, places)
-        if test.metric == "latency":
-            return self.measure_latency(about.latency, sides, test.batch_size)
+        if test.metric in TIMED_METRICS:
+            return self.measure_timed(test.metric, about.latency, sides, test.batch_size)
         logs = [math.log(self.count(test.metric, about, name)) for name in names]
         mean = logs[0] - (logs[1] if len(logs) > 1 else 0.0)
         return Measurement(MeanEstimate(mean, 0.0, 0.0, 0), (), (), exact=True)
@@ -338,11 +339,17 @@ class Evidence:
             for problem in training_status(self._runs.select(*place))
         )
 
+    def measure_timed(
+        self, metric: str, experiment: Experiment | None, names: Sequence[Side], batch_size: int
+    ) -> Measurement:
+        """Measure the log of a TimedMetric of one side, or of the ratio of two, over their common rounds."""
+        return self._latencies.measure(experiment, names, batch_size, metric)
+
     def measure_latency(
         self, experiment: Experiment | None, names: Sequence[Side], batch_size: int
     ) -> Measurement:
-        """Measure log(ms) of one side, or the log of the ratio of two, over their common rounds."""
-        return self._latencies.measure(experiment, names, batch_size)
+        """`measure_timed` of the latency, in ms."""
+        return self.measure_timed("latency", experiment, names, batch_size)
 
 
 def _pair_by_seed(

@@ -24,9 +24,19 @@ from resnest_bench.tables.values import (
     training_status,
 )
 
-FACTORS = ("radix", "cardinality", "width", "stem", "layers", "channels", "gate", "attention")
+FACTORS = (
+    "radix",
+    "cardinality",
+    "width",
+    "stem",
+    "layers",
+    "channels",
+    "gate",
+    "kernels",
+    "attention",
+)
 # Those that are spoken of only where they are not as in the paper.
-EXTRAS = ("channels", "gate", "attention")
+EXTRAS = ("channels", "gate", "kernels", "attention")
 GATES = ("uniform", "sigmoid", "attention")
 STEMS = ("conv7", "deep", "small")
 COLUMNS = {
@@ -78,6 +88,7 @@ class Network:
     dropout: float
     channels: float = 1.0
     gate: str = "attention"
+    kernels: int | tuple[int, ...] = 3
     attention: str = "none"
 
     @property
@@ -91,7 +102,7 @@ class Network:
             return f"{self.depth} {list(value)}"
         if factor == "channels":
             return f"{value:g}"
-        return stages_text(value) if factor in PER_STAGE else str(value)
+        return stages_text(value) if factor in (*PER_STAGE, "kernels") else str(value)
 
     def order(self, factor: str) -> Any:
         """The sort key for the levels of a factor."""
@@ -100,6 +111,10 @@ class Network:
             return self.depth, self.layers
         if factor in PER_STAGE:
             return (value,) * len(self.layers) if isinstance(value, int) else value
+        if factor == "kernels":
+            # The mean size first: 3, then 3-5, then 5.
+            sizes = (value,) if isinstance(value, int) else value
+            return sum(sizes) / len(sizes), sizes
         if factor == "gate":
             return GATES.index(value)
         return (value != "none", value) if factor == "attention" else value
@@ -199,6 +214,7 @@ def _network(variant: ResNestVariant, recipe_dropout: float) -> Network:
         channels=variant.channels,
         # Of one split both are the same sigmoid.
         gate="attention" if variant.gate == "sigmoid" and most_splits < 2 else variant.gate,
+        kernels=variant.kernels,
         attention=variant.attention,
     )
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -24,6 +24,27 @@ from resnest_bench.tables.values import (
 )
 
 
+class _Quantity(NamedTuple):
+    """A measured quantity: its column of `cells`, whose noise floor it has, and words for more and less of it.
+
+    Values are divided by `divisor`.
+    """
+
+    columns: tuple[str, ...]
+    floor: str | None
+    words: tuple[str, str]
+    divisor: float = 1.0
+
+
+# A cost is a time, multiplied by a price.
+QUANTITIES = {
+    "latency": _Quantity(("p50_ms",), "latency", ("slower", "faster")),
+    "energy": _Quantity(("energy_joules_per_image",), "energy", ("more", "less")),
+    "cost": _Quantity(("cost_per_million_images",), "latency", ("more", "less")),
+    "memory": _Quantity(("resident_bytes", "peak_memory_bytes"), None, ("more", "less"), 2**20),
+}
+
+
 @dataclass(frozen=True)
 class _Side:
     """One variant in one experiment: its values by round, and their origin."""
@@ -39,15 +60,22 @@ class LatencyEvidence:
     """The rows of latencies of a study, with the noise floor of each device. It raises NotTestable."""
 
     def __init__(
-        self, runs: RowGroups, cells: RowGroups, floors: Mapping[FloorKey, NoiseFloor | str]
+        self,
+        runs: RowGroups,
+        cells: RowGroups,
+        floors: Mapping[str, Mapping[FloorKey, NoiseFloor | str]],
     ) -> None:
         self._runs, self._cells, self._floors = runs, cells, floors
 
     def measure(
-        self, experiment: Experiment | None, names: Sequence[Side], batch_size: int
+        self,
+        experiment: Experiment | None,
+        names: Sequence[Side],
+        batch_size: int,
+        metric: str = "latency",
     ) -> Measurement:
-        """Measure log(ms) of one side, or the log of the ratio of two, over their common rounds."""
-        sides = [self._find_latency(experiment, name, batch_size) for name in names]
+        """Measure the log of one side, or of the ratio of two, over their common rounds; `metric` is in QUANTITIES."""
+        sides = [self._find_latency(experiment, name, batch_size, metric) for name in names]
         settings = list(dict.fromkeys(side.setting for side in sides))
         # Sides that name a mode are there to be compared in their own settings.
         named = any(isinstance(name, TrainedRow) for name in names)
@@ -69,19 +97,30 @@ class LatencyEvidence:
             stale=any(side.stale for side in sides),
             device=devices[0] if devices else None,
             notes=tuple(note for side in sides for note in side.notes),
-            noise=self._compare_with_noise(experiment, devices, values) if len(sides) > 1 else "",
+            noise=self._compare_with_noise(experiment, devices, values, QUANTITIES[metric])
+            if len(sides) > 1
+            else "",
         )
 
     def _compare_with_noise(
-        self, experiment: Experiment | None, devices: list[str], logs: np.ndarray
+        self,
+        experiment: Experiment | None,
+        devices: list[str],
+        logs: np.ndarray,
+        quantity: _Quantity,
     ) -> str:
+        if quantity.floor is None:
+            return ""
         key = (*experiment[1:], *devices) if experiment else ()
-        floor = self._floors.get(cast(FloorKey, key))
+        floor = self._floors[quantity.floor].get(cast(FloorKey, key))
         if not isinstance(floor, NoiseFloor):
             return f"the noise floor is unknown, since {floor or NO_REFERENCE}"
-        return floor.describe_difference(math.exp(logs.mean()), 1.0, len(logs))
+        return floor.describe_difference(math.exp(logs.mean()), 1.0, len(logs), quantity.words)
 
-    def _find_latency(self, experiment: Experiment | None, side: Side, batch_size: int) -> _Side:
+    def _find_latency(
+        self, experiment: Experiment | None, side: Side, batch_size: int, metric: str
+    ) -> _Side:
+        quantity = QUANTITIES[metric]
         name = side.variant if isinstance(side, TrainedRow) else side
         mode = side.mode if isinstance(side, TrainedRow) else None
         runs, cells = (rows.select(experiment, name) for rows in (self._runs, self._cells))
@@ -94,23 +133,35 @@ class LatencyEvidence:
             cell
             for cell in timed
             if first
-            and is_known(cell["p50_ms"])
-            and cell["p50_ms"] > 0
+            and _find_value(cell, quantity)
             and cell["batch_size"] == batch_size
             and describe_setting(cell) == describe_setting(first)
         ]
         problems = latency_status(runs, [cell for cell in timed if _is_in_mode(cell, mode)])
         notes = tuple(f"{side}: {problem}" for problem in problems)
         if first is None or not comparable:
-            reasons = f" ({'; '.join(notes)})" if notes else ""
-            raise NotTestable(f"{side} has no latency at batch size {batch_size}{reasons}")
+            gaps = [] if metric in ("latency", "cost") else _list_gaps(timed)
+            why = "; ".join([*notes, *gaps])
+            reasons = f" ({why})" if why else ""
+            raise NotTestable(f"{side} has no {metric} at batch size {batch_size}{reasons}")
         return _Side(
-            by_round={cell["seed"]: cell["p50_ms"] for cell in comparable},
+            by_round={cell["seed"]: _find_value(cell, quantity) for cell in comparable},
             devices={number: join_devices([row]) for number, row in counted.items()},
             setting=describe_setting(first),
             stale=any_stale(runs),
             notes=notes,
         )
+
+
+def _find_value(cell: Row, quantity: _Quantity) -> float:
+    """The first known value in the unit for readers; 0 without one."""
+    values = (cell[name] for name in quantity.columns if is_known(cell[name]))
+    return float(next(values, 0.0)) / quantity.divisor
+
+
+def _list_gaps(cells: Sequence[Row]) -> list[str]:
+    gaps = (cell["consumption_gap"] for cell in cells)
+    return list(dict.fromkeys(gap for gap in gaps if is_known(gap) and gap))
 
 
 def _is_in_mode(cell: Row, mode: str | None) -> bool:

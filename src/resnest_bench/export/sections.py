@@ -38,6 +38,7 @@ from resnest_bench.export.deployment import deployment
 from resnest_bench.export.devices import devices
 from resnest_bench.export.differences import differences
 from resnest_bench.export.results import PageResults
+from resnest_bench.export.search import search
 from resnest_bench.export.stability import stability
 from resnest_bench.formats import (
     GAP,
@@ -87,6 +88,7 @@ def list_sections(results: PageResults) -> list[Section]:
         devices,
         transfer,
         distillation,
+        search,
         paper,
         coverage,
         files,

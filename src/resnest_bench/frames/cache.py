@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from resnest_bench import files, records
 from resnest_bench.digests import code_digest, json_digest, uncounted_digest
 from resnest_bench.frames.cell_rows import one_line
+from resnest_bench.frames.costs import add_costs
 from resnest_bench.frames.files import parquet_bytes
 from resnest_bench.frames.rows import build_cells, build_epochs, build_runs
 from resnest_bench.paths import Job, StudyPaths
@@ -73,6 +74,7 @@ def frames_key(study: StudySpec, paths: StudyPaths, fingerprints: Mapping[str, s
             "study": study.digest,
             # An adaptive study has the jobs of its looks too.
             "jobs": [paths.record_name(job) for job in study.jobs()] if study.adaptive else None,
+            "found": study.search_choices,
             "code": [*(code_digest(kind) for kind in kinds), uncounted_digest()],
             "fingerprints": dict(fingerprints),
             "schema_version": records.SCHEMA_VERSION,
@@ -118,12 +120,13 @@ def load_frames(
     """
     key, jobs = frames_key(study, paths, fingerprints), study.jobs()
     names = [paths.record_name(job) for job in jobs]
+    trials = [paths.record_name(job) for job in study.trial_jobs]
     stamps = read_stamps(paths, names)
     cached = previous if previous and previous.key == key else read_frames(paths, key)
     if cached is None or len(cached.runs) != len(jobs):
         cached, changed = _empty_frames(key), list(range(len(jobs)))
     else:
-        moved = cached.runs["record"].iloc[0] != str(paths.record(jobs[0]))
+        moved = bool(jobs) and cached.runs["record"].iloc[0] != str(paths.record(jobs[0]))
         if stamps == cached.stamps and not moved:
             return cached
         changed = _find_changed(cached, names, stamps, moved)
@@ -133,9 +136,9 @@ def load_frames(
     read_jobs = functools.partial(outcomes, study, paths, fingerprints, _watch(read, paths, unread))
     fresh = _read_rows(read_jobs, paths, [jobs[index] for index in changed])
     return dataclasses.replace(
-        _merge(cached, fresh, jobs, names, changed),
+        _merge(study, cached, fresh, jobs, names, changed),
         stamps={name: stamp for name, stamp in stamps.items() if name not in unread},
-        unlisted=sorted(paths.root / name for name in stamps.keys() - set(names)),
+        unlisted=sorted(paths.root / name for name in stamps.keys() - {*names, *trials}),
     )
 
 
@@ -194,6 +197,7 @@ def _read_rows(
 
 
 def _merge(
+    study: StudySpec,
     cached: Frames,
     fresh: tuple[dict[str, pd.DataFrame], dict[str, str]],
     jobs: list[Job],
@@ -213,7 +217,7 @@ def _merge(
         frame = _splice(getattr(cached, name), new, indices, changed)
         label = frame["dataset"].map(dataset_labels).astype("str")
         frames[name] = frame.assign(dataset_label=label)
-    merged: dict[str, Any] = frames
+    merged: dict[str, Any] = frames | add_costs(study, frames["runs"], frames["cells"])
     return dataclasses.replace(cached, labels=labels, **merged)
 
 

@@ -3,14 +3,16 @@
 from typing import Any
 
 from resnest_bench.frames.imported import imported_cell_rows
+from resnest_bench.records import Record
 from resnest_bench.records.ceilings import find_ceilings
 from resnest_bench.records.imports import ImportedCell
-from resnest_bench.records.metrics import (
+from resnest_bench.records.latencies import (
+    cell_setting,
     images_per_second,
     primary_cell,
-    reference_drift,
     summarise_samples,
 )
+from resnest_bench.records.metrics import reference_drift
 from resnest_bench.records.observations import LatencyCell, UnavailableCell
 from resnest_bench.status.outcomes import Outcome
 
@@ -46,6 +48,7 @@ def list_cell_rows(outcome: Outcome) -> list[dict[str, Any]]:
     measured = [
         {
             **_cell_row(cell),
+            **_consumption(outcome.record, cell),
             "primary": cell is primary,
             **vars(find_ceilings(latency.ceilings, cell.precision, cell.mode)),
             **shared,
@@ -54,6 +57,20 @@ def list_cell_rows(outcome: Outcome) -> list[dict[str, Any]]:
     ]
     gaps = [{**_gap_row(cell), **shared} for cell in latency.unavailable]
     return measured + gaps
+
+
+def _consumption(record: Record | None, cell: LatencyCell) -> dict[str, Any]:
+    """Memory and energy of a cell; empty where the protocol doesn't ask for them."""
+    consumed = record and record.consumption
+    if not consumed:
+        return {}
+    found = consumed.find(*cell_setting(cell), cell.batch_size)
+    return {
+        "resident_bytes": found and found.resident_bytes,
+        "added_bytes": found and found.added_bytes,
+        "energy_joules_per_image": found and found.joules_per_image,
+        "consumption_gap": one_line(consumed.explain(*cell_setting(cell), cell.batch_size)) or None,
+    }
 
 
 def _gap_row(cell: UnavailableCell) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from resnest_bench.chance import describe_chance
 from resnest_bench.records import Record
 from resnest_bench.records.imports import UNKNOWN, ImportedCell, ImportedResults
-from resnest_bench.records.metrics import images_per_second, primary_cell, summarise_cell
+from resnest_bench.records.latencies import images_per_second, primary_cell, summarise_cell
 
 UNKNOWN_DEVICE = "unknown device"
 MEAN_REMARK = "the latency is the mean that the file states, not a median"

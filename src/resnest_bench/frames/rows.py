@@ -51,7 +51,9 @@ REFERENCE_COLUMNS = [
     "reference_model",
     "reference_batch_size",
 ]
-RUN_COLUMNS = [*JOB_COLUMNS, *METRICS, *REFERENCE_COLUMNS, *ORIGIN_COLUMNS]
+# Energy per image of the same network.
+ENERGY_COLUMNS = ["reference_before_joules", "reference_after_joules"]
+RUN_COLUMNS = [*JOB_COLUMNS, *METRICS, *REFERENCE_COLUMNS, *ENERGY_COLUMNS, *ORIGIN_COLUMNS]
 # What is known of the device's ceilings in the cell's precision and mode, and the operators of a call.
 CEILING_COLUMNS = ["flops_per_second", "bytes_per_second", "operator_ms", "num_operators"]
 CELL_COLUMNS = [
@@ -78,6 +80,11 @@ CELL_COLUMNS = [
     "peak_memory_bytes",
     "output_error",
     "peak_rss_bytes",
+    "resident_bytes",
+    "added_bytes",
+    "energy_joules_per_image",
+    "cost_per_million_images",
+    "consumption_gap",
     "reference_drift",
     *CEILING_COLUMNS,
     "device_kind",
@@ -114,6 +121,7 @@ INTEGERS = {
     "micro_batch_size",
     "peak_memory_bytes",
     "peak_rss_bytes",
+    "added_bytes",
     "num_operators",
     *(m.name for m in METRICS.values() if m.is_count),
 }
@@ -133,6 +141,7 @@ FLOATS = {
     "output_error",
     "reference_before_ms",
     "reference_after_ms",
+    *ENERGY_COLUMNS,
     *CEILING_COLUMNS,
 } - INTEGERS
 
@@ -283,7 +292,9 @@ def _reference(outcome: Outcome) -> dict[str, Any]:
         return {}
     medians = map(float, map(np.median, (reference.before_ms, reference.after_ms)))
     network = one_line(reference.model), reference.batch_size
-    return dict(zip(REFERENCE_COLUMNS, (*medians, *network), strict=True))
+    consumed = outcome.record.consumption
+    energy = {name: consumed and getattr(consumed, name) for name in ENERGY_COLUMNS}
+    return {**dict(zip(REFERENCE_COLUMNS, (*medians, *network), strict=True)), **energy}
 
 
 def _origin(record: Record | None) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def read_trainings(
             # It has not started, or its file is from another version.
             continue
         # A training whose recipe has changed since will not be continued.
-        if progress.num_epochs == study.recipe(job.recipe).epochs:
+        if progress.num_epochs == study.recipe(job.recipe, job.variant).epochs:
             trainings.append(Training(job, progress, silent))
     return trainings
 
@@ -187,7 +187,8 @@ def _list_results(paths: StudyPaths, states: Iterable[JobState]) -> list[Outcome
 
 def find_log(study: StudySpec, paths: StudyPaths, job: Job) -> Path:
     """Return the log of the workflow's job that makes this record."""
-    added = job.kind == "train" and job.seed not in study.seeds
+    found = study.search is not None and job.recipe == study.search.name
+    added = job.kind == "train" and (found or job.seed not in study.seeds)
     return paths.log(job, added)
 
 
@@ -201,6 +202,8 @@ def _list_failed(
     errors = _LoggedErrors()
     failed: dict[object, tuple[LiveJob, Outcome]] = {}
     for state in states:
+        if state.status not in ("failed", "invalid", "missing"):
+            continue
         log = find_log(study, paths, state.job)
         if state.status in ("failed", "invalid"):
             job = LiveJob(state.job.kind, str(state.job), (state.job,), log)

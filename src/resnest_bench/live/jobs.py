@@ -13,10 +13,15 @@ TITLES = {
     "decide": "decide on more seeds, look {look}",
     "train": "train {variant} on {dataset} ({recipe})",
     "train_more": "train {variant} on {dataset} ({recipe}), seed {seed}",
+    "propose": "decide on trials, round {number}",
+    "trial": "train {variant} on {dataset} ({recipe}), seed {seed}",
+    "time_trial": "latency {variant} on {dataset}, round {round}",
     "finetune": "finetune {variant} on {dataset} ({recipe})",
     "deploy": "deploy {variant} on {dataset} ({recipe})",
     "latency": "latency {variant} on {dataset}, round {round}",
 }
+# Rules of further seeds and networks, with one record each.
+KIND_BY_RULE = {"train_more": "train", "trial": "train", "time_trial": "latency"}
 # These only collect the files of other rules: they are not shown.
 SILENT_RULES = frozenset({"all", "all_data"})
 
@@ -35,11 +40,11 @@ def make_live_job(
 
 def _list_records(rule: str, wildcards: Mapping[str, str], study: StudySpec) -> tuple[Job, ...]:
     """The records that one job of `rule` writes; a training writes one per seed."""
-    kind = "train" if rule == "train_more" else rule
+    kind = KIND_BY_RULE.get(rule, rule)
     if kind not in KINDS:
         return ()
-    if rule in ("train_more", "latency"):
-        seeds = [int(wildcards["seed" if rule == "train_more" else "round"])]
+    if rule in KIND_BY_RULE or kind == "latency":
+        seeds = [int(wildcards["round" if kind == "latency" else "seed"])]
     else:
         seeds = list(study.seeds)
     dataset, recipe, variant = (wildcards[name] for name in ("dataset", "recipe", "variant"))

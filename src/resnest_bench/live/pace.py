@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from resnest_bench.live.snapshot import TimeLeft
 
 # These take seconds, so an estimate of the time left doesn't have to wait for them.
-SHORT_RULES = frozenset({"all", "all_data", "data", "weights", "decide", "tables", "figures"})
+SHORT_RULES = frozenset(
+    {"all", "all_data", "data", "weights", "decide", "propose", "tables", "figures"}
+)
 
 
 class Pace:

@@ -9,7 +9,8 @@ from resnest_bench import records
 from resnest_bench.errors import UserError
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.records import Record
-from resnest_bench.records.metrics import METRICS, primary_cell
+from resnest_bench.records.latencies import primary_cell
+from resnest_bench.records.metrics import METRICS
 from resnest_bench.records.progress import LiveProgress, read_progress
 
 ERROR_PREFIX = "resnest-bench: error: "

@@ -10,6 +10,7 @@ from resnest_bench.data import open_prepared
 from resnest_bench.device.environment import describe
 from resnest_bench.digests import code_digest
 from resnest_bench.errors import UserError
+from resnest_bench.measure.consumption import measure_consumption
 from resnest_bench.measure.identity import dataset_identity, now
 from resnest_bench.measure.latency import measure_latency
 from resnest_bench.paths import Job
@@ -61,6 +62,9 @@ def run_latency_job(
         device,
         data.meta.num_channels,
     )
+    consumption = measure_consumption(
+        study.variant(variant), observed, study.protocol(protocol), device
+    )
     record = Record(
         job=JobIdentity(**vars(job)),
         status="ok",
@@ -70,6 +74,7 @@ def run_latency_job(
         dataset=dataset_identity(data, len(data.train), 0),
         train=None,
         latency=observed,
+        consumption=consumption,
         environment=describe(device),
         started_at=started,
         finished_at=now(),

@@ -1,4 +1,4 @@
-"""LeNet-5, AlexNet and GoogLeNet in a form for small images.
+"""LeNet-5, AlexNet, GoogLeNet and ResNet-8 in a form for small images (`resnet8` has the last one).
 
 Papers: LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 86 (1998),
 doi:10.1109/5.726791; Krizhevsky et al., ImageNet classification with deep convolutional neural
@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from torchvision.models import GoogLeNet
 from torchvision.models.googlenet import BasicConv2d, Inception, InceptionAux
 
+from resnest_bench.models.resnet8 import ResNet8
 from resnest_bench.specs import ClassicVariant
 
 
@@ -129,6 +130,7 @@ MODELS: dict[str, Callable[[int, float, int], nn.Module]] = {
     "lenet5": lenet5,
     "alexnet": alexnet,
     "googlenet": SmallGoogLeNet,
+    "resnet8": ResNet8,
 }
 
 
@@ -139,11 +141,13 @@ def build_classic(
 
     Args:
         dropout: probability before the classifier.
-        zero_last_gamma: has no effect: there are no residual branches.
+        zero_last_gamma: of the residual branches, which resnet8 alone has.
     """
     model = MODELS[variant.model](num_classes, dropout, in_chans)
     for module in model.modules():
         if isinstance(module, BasicConv2d):
             # He et al., arXiv:1502.01852, as in timm's ResNets.
             nn.init.kaiming_normal_(module.conv.weight, mode="fan_out", nonlinearity="relu")
+    if zero_last_gamma and isinstance(model, ResNet8):
+        model.zero_last_gamma()
     return model

@@ -12,7 +12,7 @@ Origin: timm's `ResNet` and `ResNestBottleneck`. Deviations from them:
   as in arXiv:1704.04861 and its successors.
 - `attention`: a module of timm's `create_attn` after the block's last norm and before the shortcut's sum,
   where timm's ResNets have it. timm's own ResNeSt doesn't support it.
-- `gate`: other weights for the splits (`split_gates`).
+- `gate`: other weights for the splits (`split_gates`). `kernels`: other kernel sizes (`split_kernels`).
 - `stem: small`.
 - Stochastic depth is not offered: timm's block applies it after the shortcut is saved, so that
   identity blocks ignore it.
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from resnest_bench.errors import UserError
 from resnest_bench.models.split_attention import attention_width
 from resnest_bench.models.split_gates import IndependentGates, UniformSplits
+from resnest_bench.models.split_kernels import KERNEL_SIZE, scale_kernels, use_kernels
 from resnest_bench.specs import ResNestVariant
 
 PLANES = (64, 128, 256, 512)
@@ -46,7 +47,8 @@ def group_width(planes: int, width: int, cardinality: int) -> int:
 class Bottleneck(ResNestBottleneck):
     """timm's block with the paper's attention width, and optionally another gate and attention at its end.
 
-    Arguments are those of timm, and `gate` and `attention` (a name of `create_attn`, or "none").
+    Arguments are those of timm, `gate`, `kernels` (the kernel size of each split, or of all), and `attention` (a
+    name of `create_attn`, or "none").
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Bottleneck(ResNestBottleneck):
         downsample: nn.Module | None = None,
         radix: int = 1,
         gate: str = "attention",
+        kernels: int | tuple[int, ...] = KERNEL_SIZE,
         attention: str = "none",
         **options: Any,
     ) -> None:
@@ -67,7 +70,11 @@ class Bottleneck(ResNestBottleneck):
             plain = self.conv2
             assert isinstance(plain, nn.Conv2d)
             norm_layer = options.get("norm_layer", nn.BatchNorm2d)
-            self.set_submodule("conv2", _splits(plain, radix, gate, norm_layer))
+            splits = _splits(plain, radix, gate, norm_layer)
+            if kernels != KERNEL_SIZE:
+                sizes = (kernels,) * radix if isinstance(kernels, int) else kernels
+                use_kernels(splits, sizes, norm_layer)
+            self.set_submodule("conv2", splits)
             # The attention block has its own norm and activation.
             self.bn2, self.act2 = nn.Identity(), nn.Identity()
         # The name is that in timm's ResNets.
@@ -159,6 +166,7 @@ def build_resnest(
             "avd": variant.avd,
             "avd_first": variant.avd_first,
             "gate": variant.gate,
+            "kernels": variant.kernels,
             "attention": variant.attention,
         },
         **_stem_options(variant),
@@ -169,6 +177,7 @@ def build_resnest(
         net.set_submodule("maxpool", nn.Identity())
     elif variant.stem == "conv7" and variant.channels != 1:
         _use_plain_stem(net, in_chans, kernel_size=7, stride=2)
+    scale_kernels(net)
     _cut_stages(net, planes[: len(variant.layers)])
     return net
 

@@ -172,7 +172,7 @@ class Pricer:
             return Price(len(jobs), len(jobs), seconds, start)
         if group.kind == "deploy":
             return self._price_deployment(jobs, data, start)
-        recipe = self.study.recipe(group.recipe)
+        recipe = self.study.recipe(group.recipe, group.variant)
         speed = self._training_speed(group, recipe, data)
         if (teacher := self.study.teacher_job(jobs[0])) is not None:
             teacher_group = Group(teacher.kind, teacher.dataset, teacher.recipe, teacher.variant)
@@ -185,7 +185,7 @@ class Pricer:
         """The evaluation in torch, as after a training: what a mode makes of it is not known before."""
         source = find_source(jobs[0])
         group = Group(source.kind, source.dataset, source.recipe, source.variant)
-        speed = self._training_speed(group, self.study.recipe(source.recipe), data)
+        speed = self._training_speed(group, self.study.recipe(source.recipe, source.variant), data)
         seconds = speed.build + data.num_test * speed.test_image
         return Price(len(jobs), 1, seconds, start, speed.num_params)
 

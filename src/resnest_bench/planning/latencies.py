@@ -24,6 +24,8 @@ from resnest_bench.planning.clock import Clock
 from resnest_bench.specs import LatencySpec, VariantSpec
 
 SEVERAL = 8
+# A process that imports torch, builds a network and calls it; most of it is the import.
+PROCESS_SECONDS = 5.0
 # The first call in these modes is not timed, since a compiler takes a minute.
 SLOW_TO_START = ("compiled", *FILE_MODES)
 
@@ -67,6 +69,12 @@ def reference_seconds(call: float, spec: LatencySpec) -> float:
     return 2 * (warm_up_seconds(call, spec) + spec.reference_samples * call)
 
 
+def consumption_seconds(num_cells: int, spec: LatencySpec) -> float:
+    """Return the seconds of measuring memory, a process for each cell, and energy."""
+    memory = PROCESS_SECONDS * num_cells if spec.memory else 0.0
+    return memory + spec.energy_seconds * (num_cells + 2)
+
+
 def price_latency(
     calls: Mapping[Setting, CallTime], reference: float, build: float, spec: LatencySpec
 ) -> float:
@@ -88,7 +96,8 @@ def price_latency(
         setting = Setting("fp32", spec.layouts[0], "eager")
         call = calls.get(setting, next(iter(calls.values())))
         paper = (1 + spec.paper_batches) * call.seconds(spec.paper_batch_size)
-    return build + reference_seconds(reference, spec) + cells + paper
+    consumed = consumption_seconds(len(calls) * len(spec.batch_sizes), spec)
+    return build + reference_seconds(reference, spec) + cells + paper + consumed
 
 
 def measure_calls(

@@ -25,6 +25,10 @@ _CELL_ENTRIES = (
     CellMetric("throughput_images_per_second", "images/s", "Throughput", "higher"),
     CellMetric("first_call_ms", "ms", "First call", "lower"),
     CellMetric("peak_memory_bytes", "bytes", "Peak GPU memory", "lower"),
+    CellMetric("resident_bytes", "bytes", "Peak resident memory", "lower"),
+    CellMetric("added_bytes", "bytes", "Resident memory that the network adds", "lower"),
+    CellMetric("energy_joules_per_image", "J", "Energy per image", "lower"),
+    CellMetric("cost_per_million_images", "price", "Cost of a million images", "lower"),
 )
 
 CELL_METRICS: dict[str, CellMetric] = {metric.name: metric for metric in _CELL_ENTRIES}

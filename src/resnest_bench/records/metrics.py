@@ -4,16 +4,24 @@ Tables, tooltips and axis pickers use this mapping, so that a new entry appears 
 rounded.
 """
 
-import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from resnest_bench.records import Record, unpack_bits
-from resnest_bench.records.imports import ImportedCell, ImportedResults
+from resnest_bench.records.consumption import ConsumptionCell
+from resnest_bench.records.imports import ImportedResults
+from resnest_bench.records.latencies import (
+    Timed,
+    cell_setting,
+    images_per_second,
+    primary_cell,
+    summarise_cell,
+    summarise_samples,
+)
 from resnest_bench.records.observations import EpochObservation, LatencyCell, LatencyObservations
 from resnest_bench.records.predictions import Predictions
 from resnest_bench.records.scores import (
@@ -26,11 +34,9 @@ from resnest_bench.records.scores import (
     top5_accuracy,
 )
 
-NOISY_IQR_SHARE = 0.10
 TRAINED = ("train", "finetune")
 TIMED = ("latency",)
 EVALUATED = (*TRAINED, "deploy")
-Timed = LatencyObservations | ImportedResults
 COUNT_UNITS = frozenset({"parameters", "multiply-accumulates", "elements", "bytes"})
 
 
@@ -68,64 +74,6 @@ class Metric:
     def is_count(self) -> bool:
         """Whether values are integers."""
         return self.unit in COUNT_UNITS
-
-
-def summarise_samples(samples_ms: Sequence[float]) -> dict[str, Any]:
-    """Return n, mean, p50, p90, p99 and iqr (in ms) of steady-state samples, and whether they are noisy.
-
-    Percentiles are interpolated linearly between order statistics (Hyndman and Fan's type 7, numpy's
-    default). iqr is p75 - p25, and noisy means iqr > 0.10 * p50. Without samples, all values are NaN and
-    noisy is False.
-    """
-    return dict(_summary(tuple(samples_ms)))
-
-
-# Cached, since several values of the same cell are usually extracted in a row.
-@functools.lru_cache(maxsize=500)
-def _summary(samples_ms: tuple[float, ...]) -> dict[str, Any]:
-    samples = np.asarray(samples_ms, dtype=float)
-    names = ("mean", "p50", "p90", "p99", "iqr")
-    if not len(samples):
-        return {"n": 0, **dict.fromkeys(names, math.nan), "noisy": False}
-    p25, p50, p75, p90, p99 = np.percentile(samples, [25, 50, 75, 90, 99], method="linear").tolist()
-    values = (float(samples.mean()), p50, p90, p99, p75 - p25)
-    noisy = p75 - p25 > NOISY_IQR_SHARE * p50
-    return {"n": len(samples), **dict(zip(names, values, strict=True)), "noisy": noisy}
-
-
-def summarise_cell(cell: LatencyCell | ImportedCell) -> dict[str, Any]:
-    """`summarise_samples`, or what is stated instead: a mean is p50 too. A single imported sample has no spread."""
-    summary = summarise_samples(cell.samples_ms)
-    if not isinstance(cell, ImportedCell):
-        return summary
-    if len(cell.samples_ms) == 1:
-        return {**summary, **dict.fromkeys(("p90", "p99", "iqr"), math.nan)}
-    stated = {str(name): value for name, value in cell.statistics_ms.items()}
-    middle = stated.get("p50", stated.get("mean"))
-    return summary if middle is None else {**summary, "p50": middle, **stated}
-
-
-def cell_setting(cell: LatencyCell | ImportedCell) -> tuple[str, str, str]:
-    """Return precision, layout and mode of a cell: everything but its batch size."""
-    return cell.precision, cell.layout, cell.mode
-
-
-def primary_cell(latency: Timed) -> LatencyCell | ImportedCell | None:
-    """Return the cell that represents a variant: the first setting, with the smallest batch size.
-
-    Returns None if no cell could be measured. Show its batch size and setting together with its latency:
-    they differ between variants if the first ones were unavailable for some.
-    """
-    if not latency.cells:
-        return None
-    first = cell_setting(latency.cells[0])
-    return min((c for c in latency.cells if cell_setting(c) == first), key=lambda c: c.batch_size)
-
-
-def images_per_second(cell: LatencyCell | ImportedCell) -> float | None:
-    """Return the images of one call divided by the median time of a call; None if that is 0."""
-    p50 = summarise_cell(cell)["p50"]
-    return 1000 * cell.batch_size / p50 if p50 > 0 else None
 
 
 def reference_drift(latency: LatencyObservations) -> float | None:
@@ -225,6 +173,21 @@ def _peak_memory(latency: LatencyObservations) -> int | None:
         (c.peak_memory_bytes for c in latency.cells if c.peak_memory_bytes is not None),
         default=None,
     )
+
+
+def _consumed(
+    take: Callable[[ConsumptionCell], float | None],
+) -> Callable[[Record], float | None]:
+    """Of the primary cell of a latency."""
+
+    def extract(record: Record) -> float | None:
+        cell = primary_cell(record.latency) if record.latency else None
+        if cell is None or record.consumption is None:
+            return None
+        found = record.consumption.find(*cell_setting(cell), cell.batch_size)
+        return take(found) if found else None
+
+    return extract
 
 
 def _num_params(record: Record) -> int | None:
@@ -374,6 +337,24 @@ _ENTRIES = (
         _latency(reference_drift),
     ),
     Metric("peak_memory_bytes", "bytes", "Peak GPU memory", "lower", TIMED, _latency(_peak_memory)),
+    Metric(
+        "resident_bytes",
+        "bytes",
+        "Peak resident memory",
+        "lower",
+        TIMED,
+        _consumed(lambda x: x.resident_bytes),
+    ),
+    Metric(
+        "energy_joules_per_image",
+        "J",
+        "Energy per image",
+        "lower",
+        TIMED,
+        _consumed(lambda x: x.joules_per_image),
+    ),
+    # From a price, which no record has: `frames.costs` adds it.
+    Metric("cost_per_million_images", "price", "Cost of a million images", "lower", TIMED),
     Metric(
         "peak_rss_bytes",
         "bytes",

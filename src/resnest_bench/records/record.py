@@ -17,6 +17,7 @@ from resnest_bench.errors import UserError, first_problem
 from resnest_bench.files import strict_json, write_text
 from resnest_bench.json_values import check_json_value
 from resnest_bench.paths import Job
+from resnest_bench.records.consumption import Consumption
 from resnest_bench.records.deploy import DeployObservations
 from resnest_bench.records.elsewhere import MeasuredElsewhere
 from resnest_bench.records.imports import ImageResults, ImportedResults
@@ -57,6 +58,10 @@ class Record(RecordModel):
     finished_at: Time | None = Field(description="UTC, ISO 8601; null in an imported record")
     deploy: DeployObservations | None = Field(
         default=None, description="Of a trained network in one deployment mode; null for other jobs"
+    )
+    consumption: Consumption | None = Field(
+        default=None,
+        description="Memory and energy of the cells of a latency; null: the protocol doesn't ask for them",
     )
     imported: ImportedResults | None = Field(
         default=None, description="Results from elsewhere; null: this program made the record"

@@ -214,6 +214,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         + lines
         + _front_notes(table)
         + _floor_notes(table)
+        + _consumption_notes(table)
         + _differing_settings(table)
     )
 
@@ -226,6 +227,17 @@ def _front_notes(table: pd.DataFrame) -> list[str]:
     return [
         f"{_name_rows(rows, table)}: no probability of being Pareto-optimal: {reason}"
         for reason, rows in gaps.groupby("front_reason", sort=False)
+    ]
+
+
+def _consumption_notes(table: pd.DataFrame) -> list[str]:
+    """Why rows have no memory or energy, one line per reason."""
+    if "consumption_gap" not in table:
+        return []
+    gaps = table[table["consumption_gap"].notna()]
+    return [
+        f"{_name_rows(rows, table)}: no {reason}"
+        for reason, rows in gaps.groupby("consumption_gap", sort=False)
     ]
 
 

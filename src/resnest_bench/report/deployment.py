@@ -19,6 +19,12 @@ from resnest_bench.report.captions import Caption
 from resnest_bench.results import StudyResults
 
 TITLE = "Deployment modes"
+# Shown where the protocol asks for them, or the config has a price.
+CONSUMPTION = {
+    "peak memory MiB": "memory{}_mib",
+    "J/image": "energy{}_joules",
+    "cost of a million images": "cost{}",
+}
 
 
 def write_deployment(results: StudyResults) -> list[Path]:
@@ -61,6 +67,11 @@ def deployment_caption(table: pd.DataFrame) -> Caption:
 def deployment_display(table: pd.DataFrame) -> pd.DataFrame:
     """The table as rounded texts with readable headings."""
     several = len(set(table["recipe"])) > 1
+    measured = {
+        heading: name
+        for heading, name in CONSUMPTION.items()
+        if table[name.format("")].notna().any()
+    }
     rows = [
         {
             "variant": row["variant"],
@@ -75,6 +86,7 @@ def deployment_display(table: pd.DataFrame) -> pd.DataFrame:
             "size on disk MB": format_significant(
                 row["file_bytes"] / 1e6 if is_known(row["file_bytes"]) else None
             ),
+            **{heading: _format(row, name) for heading, name in measured.items()},
         }
         for row in row_dicts(table)
     ]

@@ -34,6 +34,7 @@ from resnest_bench.report.deployment import deployment_markdown, write_deploymen
 from resnest_bench.report.devices import write_devices
 from resnest_bench.report.differences import differences_summary, write_differences
 from resnest_bench.report.per_class import write_per_class
+from resnest_bench.report.search import FAMILIES, FINALISTS, search_markdown, write_search
 from resnest_bench.report.stability import write_spread
 from resnest_bench.results import StudyResults
 from resnest_bench.specs import StudySpec
@@ -69,6 +70,7 @@ def write_tables(study: StudySpec, paths: StudyPaths) -> list[Path]:
     written += write_per_class(results)
     written += write_devices(results)
     written += write_spread(results)
+    written += write_search(results)
     shown = {"runs": results.runs, "latency_cells": results.cells, "epochs": results.epochs}
     shown |= _comparisons(results)
     for name, frame in shown.items():
@@ -84,7 +86,7 @@ def _comparisons(results: StudyResults) -> dict[str, pd.DataFrame]:
     """Noise floors, differences by factor, and the paper next to ours, if the study has them."""
     made, study = {}, results.spec
     if study.timed:
-        made["noise"] = results.noise
+        made["noise"] = pd.concat([results.noise, results.energy_noise], ignore_index=True)
     if study.tables.ablation:
         made["factors"] = results.factors
     tables = (study.tables.ablation, study.tables.tradeoff, study.tables.transfer)
@@ -124,6 +126,8 @@ def summary_text(study: StudySpec, paths: StudyPaths) -> str:
     differences = results.main_differences
     if differences and len(differences.pairs):
         parts.append(differences_summary(differences))
+    if study.search:
+        parts.append(search_markdown(results, (FINALISTS, FAMILIES)))
     if study.deploy:
         parts.append(deployment_markdown(results.deployment))
     if study.claims:
@@ -240,7 +244,27 @@ def _latency(row: Mapping[str, Any]) -> dict[str, str]:
         "on": kinds,
         "images/s": fastest,
         "ms/image, paper's protocol": format_significant(row["paper_ms_per_image"]),
+        **_consumption(row),
     }
+
+
+def _consumption(row: Mapping[str, Any]) -> dict[str, str]:
+    """Memory, energy and cost, where the study asks for them."""
+    cells = {}
+    if "resident_bytes" in row:
+        memory = row["resident_bytes"]
+        cells["peak memory MiB"] = f"{memory / 2**20:.0f}" if is_known(memory) else GAP
+    for name, heading, ends, values in (
+        ("energy_joules_per_image", "J/image", "energy_{}_joules", "energy_round_joules"),
+        ("cost_per_million_images", "cost of a million images", "cost_{}", "cost_round_values"),
+    ):
+        if name in row:
+            low, high = (row[ends.format(end)] for end in ("low", "high"))
+            count = row[ends.split("{")[0] + "rounds"]
+            cells[heading] = format_mean(
+                row[name], low, high, count, row[values], format_significant
+            )
+    return cells
 
 
 def _front(row: Mapping[str, Any]) -> dict[str, str]:

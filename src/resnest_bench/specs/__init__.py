@@ -22,10 +22,12 @@ from resnest_bench.specs.data import (
 from resnest_bench.specs.images import PhotoDataset, SplitSpec
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.load import dump_study, load_study, study_from_config, variant_line
-from resnest_bench.specs.looks import Look, read_looks, study_with_looks
+from resnest_bench.specs.looks import Look, read_looks
 from resnest_bench.specs.reading import read_yaml
 from resnest_bench.specs.ready_recipes import RECIPES
 from resnest_bench.specs.recipes import RecipeSpec
+from resnest_bench.specs.rounds import study_with_looks, study_with_trials
+from resnest_bench.specs.search import SearchSpec
 from resnest_bench.specs.study import PROTOCOLS, StudySpec
 from resnest_bench.specs.variants import (
     AirbenchVariant,
@@ -59,6 +61,7 @@ __all__ = [
     "PythonVariant",
     "RecipeSpec",
     "ResNestVariant",
+    "SearchSpec",
     "SplitSpec",
     "StudySpec",
     "TableDataset",
@@ -76,5 +79,6 @@ __all__ = [
     "read_yaml",
     "study_from_config",
     "study_with_looks",
+    "study_with_trials",
     "variant_line",
 ]

@@ -4,7 +4,7 @@ A claim may name variants, data or recipes that a study lacks: then it is untest
 of claims can be used for many studies.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
@@ -12,7 +12,10 @@ from resnest_bench.specs.base import Name, PositiveFloat, PositiveInt, Spec, Var
 from resnest_bench.specs.deploy import DeployMode
 from resnest_bench.specs.scores import LOWER_IS_BETTER, SHARES, TRAINED_METRICS, TrainedMetric
 
-ClaimMetric = Literal[TrainedMetric, "latency", "params", "macs"]
+# Measured in rounds, on a device; their differences are ratios.
+TimedMetric = Literal["latency", "energy", "cost", "memory"]
+TIMED_METRICS: tuple[str, ...] = get_args(TimedMetric)
+ClaimMetric = Literal[TrainedMetric, TimedMetric, "params", "macs"]
 
 
 class TrainedRow(Spec):
@@ -69,10 +72,13 @@ class ClaimTest(Spec):
 
     metric: ClaimMetric = Field(
         description="accuracy: on the test images after the last epoch; the other measures of a trained "
-        "network too, tested over seeds alone. latency: p50 of one call, as a ratio. params, macs: as "
-        "counted, without an error"
+        "network too, tested over seeds alone. latency: p50 of one call; energy: of an "
+        "image; cost: of a million images; memory: peak; all four as ratios. params, macs: as counted, without "
+        "an error"
     )
-    batch_size: PositiveInt = Field(default=1, description="Images per call, for a latency")
+    batch_size: PositiveInt = Field(
+        default=1, description="Images per call, for a latency, energy, cost or memory"
+    )
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -187,7 +193,7 @@ class WithinTest(ClaimTest):
     kind: Literal["within"]
     a: Side = Field(description=f"Name of the variant {OR_ROW}")
     value: PositiveFloat = Field(
-        description="Accuracy or another share in %, latency in ms, nll, brier_score and cohen_kappa in "
+        description="Accuracy or another share in %, latency in ms, energy in J, memory in MiB, nll, brier_score and cohen_kappa in "
         "their own unit, else a count"
     )
     margin: PositiveFloat = Field(description=f"Largest distance from the value; {MARGIN}")
@@ -209,7 +215,15 @@ class MonotoneTest(ClaimTest):
 
     kind: Literal["monotone"]
     factor: Literal[
-        "radix", "cardinality", "width", "stem", "layers", "channels", "gate", "attention"
+        "radix",
+        "cardinality",
+        "width",
+        "stem",
+        "layers",
+        "channels",
+        "gate",
+        "kernels",
+        "attention",
     ] = Field(
         description="The factor; only variants of family resnest that differ in nothing else are compared"
     )
@@ -224,7 +238,7 @@ class MonotoneTest(ClaimTest):
 
 
 class SavesTest(ClaimTest):
-    """One side loses at most so much of a measure, and is at least so many times as fast as the other.
+    """One side loses at most so much of a measure, and takes so many times less time (or energy) than the other.
 
     Both must hold: the p-value is the larger of the two (an intersection-union test).
     """
@@ -240,8 +254,10 @@ class SavesTest(ClaimTest):
         "else in its own unit"
     )
     times: PositiveFloat = Field(
-        description="How many times as fast at least: b's latency divided by a's, like 1.5"
+        description="How many times as fast at least: b's latency divided by a's, like 1.5; or b's energy, cost "
+        "or memory divided by a's"
     )
+    of: TimedMetric = Field(default="latency", description="What is saved")
 
     @model_validator(mode="after")
     def _two_sides(self) -> "SavesTest":

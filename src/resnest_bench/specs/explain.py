@@ -13,6 +13,7 @@ from resnest_bench.errors import describe_input, describe_rule
 from resnest_bench.specs import claims, variants
 from resnest_bench.specs.base import Spec
 from resnest_bench.specs.optimizers import OPTIMIZERS
+from resnest_bench.specs.search import DIMENSION_TAGS
 from resnest_bench.specs.study import StudySpec
 
 # Similarity at which a key is probably a typo: `class_weights` is not a typo of `weights`.
@@ -27,7 +28,15 @@ SOURCES = (
     "digits",
     "imported",
 )
-TAGS = {*variants.FAMILIES, *claims.TESTS, *claims.SIDE_TAGS, *OPTIMIZERS, "sgd", *SOURCES}
+TAGS = {
+    *DIMENSION_TAGS,
+    *variants.FAMILIES,
+    *claims.TESTS,
+    *claims.SIDE_TAGS,
+    *OPTIMIZERS,
+    "sgd",
+    *SOURCES,
+}
 UNION_PARTS = ("literal", "tuple", "constrained-int")
 
 

@@ -60,6 +60,16 @@ class LatencySpec(Spec):
     paper_batches: PositiveInt = Field(
         default=10, description="Number of consecutive batches for the paper's time"
     )
+    memory: bool = Field(
+        default=False,
+        description="true: also measure the peak resident memory of each cell on a CPU, in a process that runs "
+        "it alone. On a GPU the peak is always measured",
+    )
+    energy_seconds: NonNegativeFloat = Field(
+        default=0.0,
+        description="Least time of measuring the energy of each cell, and of the reference network before and "
+        "after all of them; 0: not measured, else take 10 or more. Needs the extra `zeus`",
+    )
     reference_model: str = Field(
         default="resnet18",
         description="timm model that is timed before and after each variant, for the noise floor",

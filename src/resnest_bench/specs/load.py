@@ -75,7 +75,7 @@ def load_study(path: Path) -> StudySpec:
 
 def dump_study(spec: StudySpec) -> str:
     """Return the study as JSON with all defaults; `load_study` reads it."""
-    return json.dumps(spec.model_dump(mode="json"), indent=1) + "\n"
+    return json.dumps(spec.as_configured.model_dump(mode="json"), indent=1) + "\n"
 
 
 def variant_line(variant: variants.VariantSpec) -> str:

@@ -151,11 +151,8 @@ def with_teachers(study: StudySpec, jobs: Iterable[Job]) -> list[Job]:
     return list(found)
 
 
-def study_with_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -> StudySpec:
-    """`extended` by `read_looks`: what every reader of results takes instead of the study alone.
-
-    Raises UserError for a damaged file.
-    """
+def with_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -> StudySpec:
+    """`extended` by `read_looks`. Raises UserError for a damaged file."""
     return extended(study, read_looks(study, paths, before))
 
 

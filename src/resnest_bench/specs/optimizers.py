@@ -81,7 +81,7 @@ class Muon(OptimizerBase):
     """timm.optim.Muon: orthogonalised momentum for matrices, AdamW for the rest. Jordan et al. 2024.
 
     The kernel of a convolution is a matrix of output channels by the rest. Updates are scaled to the size of
-    AdamW's (Liu et al., arXiv:2502.16982), so that one learning rate fits both.
+    AdamW's (Liu et al., arXiv:2502.16982), unless `adjust_lr_fn` says otherwise.
     """
 
     name: Literal["muon"]
@@ -90,6 +90,19 @@ class Muon(OptimizerBase):
     ns_steps: PositiveInt = Field(default=5, description="Newton-Schulz iterations")
     betas: Betas = Field(
         default=(0.9, 0.95), description="Decay of AdamW's running means, for vectors and scalars"
+    )
+    adjust_lr_fn: Literal["match_rms_adamw", "original"] = Field(
+        default="match_rms_adamw",
+        description="Size of an update of a matrix. match_rms_adamw: that of AdamW's, so that one learning rate "
+        "fits both. original: an orthogonal matrix times the learning rate, as in its authors' code",
+    )
+    fallback_lr_scale: PositiveFloat = Field(
+        default=1.0, description="Factor of the learning rate for what AdamW updates"
+    )
+    normalize_kernels: bool = Field(
+        default=False,
+        description="Before each update, scale the kernel of each convolution to the norm sqrt(outputs). Its "
+        "size has no other effect if a norm follows: only for networks in which one always does",
     )
 
 

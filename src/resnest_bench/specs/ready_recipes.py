@@ -1,6 +1,6 @@
 """The recipes that every study can name, with their sources (floor 1)."""
 
-from resnest_bench.specs.optimizers import AdamW
+from resnest_bench.specs.optimizers import AdamW, Muon
 from resnest_bench.specs.recipes import RecipeSpec
 
 TRANSFER_BATCH_SIZE = 128
@@ -67,7 +67,7 @@ RECIPES: dict[str, RecipeSpec] = {
     # Jordan, 94% on CIFAR-10 in 3.29 seconds on a single GPU (arXiv:2404.00498), and its code
     # (KellerJordan/cifar10-airbench, legacy/airbench94.py), for the family airbench. On the mean loss of
     # 1,024 images its rate of 11.5, divided by 1 + 1 / (1 - momentum), is 1.5, and its decay 0.0153 / 11.5.
-    # Ten epochs for its 9.9; no Lookahead, and no second view of a test image (docs/methods.md).
+    # Ten epochs for its 9.9; without its Lookahead, and no second view of a test image (docs/methods.md).
     "fast": RecipeSpec(
         epochs=10,
         batch_size=1024,
@@ -83,6 +83,28 @@ RECIPES: dict[str, RecipeSpec] = {
         crop="reflect2",
         flip="alternating",
         evaluate_every=10,
+    ),
+    # The same author's later form with Muon (KellerJordan/cifar10-airbench, airbench94_muon.py): eight epochs of 25
+    # batches of 2,000, and its rate, momentum and iterations for convolutions. There, SGD trains head and
+    # biases; here Muon trains the head, and its AdamW the biases, at a tenth of the rate (our choice).
+    "fast_muon": RecipeSpec(
+        epochs=8,
+        batch_size=2000,
+        optimizer=Muon(
+            name="muon",
+            momentum=0.6,
+            ns_steps=3,
+            adjust_lr_fn="original",
+            fallback_lr_scale=0.1,
+            normalize_kernels=True,
+        ),
+        learning_rate=0.24,
+        weight_decay=0,
+        schedule="linear",
+        label_smoothing=0.2,
+        crop="reflect2",
+        flip="alternating",
+        evaluate_every=8,
     ),
     "smoke": RecipeSpec(epochs=2, batch_size=64, learning_rate=0.05),
     # The paper's transfer. It names 5e-5, with ten times that for the new head, and weight decay 1e-3;

@@ -112,6 +112,14 @@ class RecipeSpec(Spec):
     ema_warmup: bool = Field(
         default=False, description="Start the average with a low decay that rises to ema_decay"
     )
+    lookahead_steps: CountInt = Field(
+        default=0,
+        description="Lookahead: slow weights follow the trained ones after this many updates, and the trained "
+        "ones go back to them; they are what is kept at the end. 0 is off, 5 the usual number",
+    )
+    lookahead_alpha: Share = Field(
+        default=0.5, description="With lookahead_steps: the share of the way that slow weights go"
+    )
     schedule: Literal["cosine", "linear", "step", "one_cycle", "constant"] = Field(
         default="cosine",
         description="cosine and linear fall to min_learning_rate at the last step. step: times "
@@ -282,6 +290,10 @@ class RecipeSpec(Spec):
             )
         if self.ema_warmup and not self.ema_decay:
             return "ema_warmup needs an ema_decay above 0"
+        if not self.lookahead_alpha:
+            return (
+                "lookahead_alpha must be above 0: with 0 the weights never leave where they start"
+            )
         if self.random_augment and self.auto_augment != "none":
             return "random_augment and auto_augment exclude each other: set one of them"
         if not self.vary:

@@ -8,15 +8,9 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from resnest_bench.digests import json_digest
-from resnest_bench.paths import TRAINING_KINDS, DataPaths, Job, StudyPaths
+from resnest_bench.paths import TRAINING_KINDS, DataPaths, Experiment, Job, StudyPaths
 from resnest_bench.specs.adaptive import AdaptiveSpec, check_adaptive
-from resnest_bench.specs.base import (
-    CountInt,
-    Name,
-    StudyName,
-    VariantNames,
-    check_known,
-)
+from resnest_bench.specs.base import CountInt, Name, StudyName, VariantNames, check_known
 from resnest_bench.specs.blocks import (
     FinetuneBlock,
     ImportedBlock,
@@ -37,11 +31,12 @@ from resnest_bench.specs.deployments import (
     list_deployments,
 )
 from resnest_bench.specs.differences import DifferencesSpec
-from resnest_bench.specs.imported import WithImports, check_imports, check_runnable
+from resnest_bench.specs.imported import check_imports, check_runnable
 from resnest_bench.specs.latency import LatencySpec
 from resnest_bench.specs.ready_recipes import RECIPES
 from resnest_bench.specs.recipes import RecipeSpec, check_channels
 from resnest_bench.specs.scores import HeadlineMetric
+from resnest_bench.specs.searched import WithSearch, check_search
 from resnest_bench.specs.tables import TablesSpec, check_tables
 from resnest_bench.specs.trainings import check_finetune, check_tags, check_teacher, is_teacher
 from resnest_bench.specs.variants import VariantSpec
@@ -50,7 +45,7 @@ MAX_JOBS = 200_000
 PROTOCOLS: dict[str, LatencySpec] = {"default": LatencySpec()}
 
 
-class StudySpec(WithImports):
+class StudySpec(WithSearch):
     """Everything that one study runs. What to run, never how."""
 
     study: StudyName = Field(description="Results go to results/<study>/")
@@ -164,10 +159,12 @@ class StudySpec(WithImports):
             self.differences.variants,
             self._variants,
             self.datasets,
-            {*self.all_recipes, *(one.recipe for one in self.imported_experiments)},
+            {*self.known_recipes, *(one.recipe for one in self.imported_experiments)},
             {*self.all_protocols, *(one.recipe for one in self.imported_experiments)},
         )
         check_adaptive(self.adaptive, self.seeds, self.claims if self.train else ())
+        named = self._variants, self.all_recipes, self.all_protocols, self.own_datasets
+        check_search(self.search, self.seeds, self.adaptive, *named)
         return self
 
     def _blocks(self) -> Iterable[tuple[str, int, Any]]:
@@ -193,7 +190,7 @@ class StudySpec(WithImports):
                 "studies of it"
             )
         jobs = self.jobs()
-        if not jobs:
+        if not jobs and self.search is None:
             raise ValueError("nothing to do: give at least one of train, latency and finetune")
         seen: set[Job] = set()
         for job in jobs:
@@ -236,7 +233,7 @@ class StudySpec(WithImports):
     def _jobs(self) -> tuple[Job, ...]:
         own = (*self._train_jobs(), *self._latency_jobs(), *self._finetune_jobs())
         own = (*own, *list_deployments(self.deploy, self._trained, self.seeds))
-        return (*own, *self.imported_jobs())
+        return (*own, *self.listed_trials, *self.imported_jobs())
 
     @functools.cached_property
     def digest(self) -> str:
@@ -258,9 +255,10 @@ class StudySpec(WithImports):
         check_known("variant", name, self._variants)
         return self._variants[name]
 
-    def recipe(self, name: str) -> RecipeSpec:
+    def recipe(self, name: str, variant: str | None = None) -> RecipeSpec:
+        """Return a recipe; with `variant`, what a search chose for it in its place, if it did."""
         check_known("recipe", name, self.all_recipes)
-        return self.all_recipes[name]
+        return self.own_recipe(name, variant) or self.all_recipes[name]
 
     def protocol(self, name: str) -> LatencySpec:
         check_known("protocol", name, self.all_protocols)
@@ -310,6 +308,14 @@ class StudySpec(WithImports):
         """Return every job in the order of the config: train, latency, finetune; then the imported ones."""
         return list(self._jobs)
 
+    @functools.cached_property
+    def variants_by_experiment(self) -> dict[Experiment, tuple[str, ...]]:
+        """The variants of each experiment, both in the order of the jobs."""
+        found: dict[Experiment, dict[str, None]] = {}
+        for job in self._jobs:
+            found.setdefault(job.experiment, {})[job.variant] = None
+        return {one: tuple(names) for one, names in found.items()}
+
     @property
     def trained(self) -> tuple[TrainBlock | ImportedBlock, ...]:
         """The blocks of trainings, then those of imported ones."""
@@ -342,7 +348,8 @@ class StudySpec(WithImports):
 
     def keeps_weights(self, job: Job) -> bool:
         """Return whether a training or fine-tuning writes its final weights."""
-        asked = not self.is_imported(job) and asks_for_weights(job, self.train, self.finetune)
+        own = not (self.is_imported(job) or job in self.trial_jobs)
+        asked = own and asks_for_weights(job, self.train, self.finetune)
         return self.requires_weights(job) or asked is not False
 
     def requires_weights(self, job: Job) -> bool:
@@ -376,7 +383,8 @@ class StudySpec(WithImports):
         if job.kind == "deploy":
             source_spec = self.job_spec(find_source(job))
             return {**spec, **describe_deployment(self.deploy, job), "source": source_spec}
-        spec["recipe"] = self._dump("recipe", job.recipe)
+        chosen = self.own_recipe(job.recipe, job.variant)
+        spec["recipe"] = chosen.as_dict() if chosen else self._dump("recipe", job.recipe)
         if (teacher := self.teacher_job(job)) is not None:
             spec["teacher"] = self.job_spec(teacher)
         if job.kind == "finetune":

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from pydantic import Field
 
-from resnest_bench.specs.base import Name, Spec, VariantNames, check_known
+from resnest_bench.specs.base import Name, PositiveFloat, Spec, VariantNames, check_known
 
 
 class TableSpec(Spec):
@@ -32,6 +32,12 @@ class TablesSpec(Spec):
 
     ablation: TableSpec | None = Field(default=None, description="Radix, cardinality and width")
     tradeoff: TableSpec | None = Field(default=None, description="Accuracy against latency")
+    price_per_hour: PositiveFloat | dict[str, PositiveFloat] | None = Field(
+        default=None,
+        description="Of the device that latencies were measured on, in any currency, for the cost of a million "
+        "images; or a price for each protocol, where another device has one of its own "
+        "(`default+Raspberry-Pi-5`). null: adaptive.price_per_hour, if there is one",
+    )
     transfer: TransferSpec = Field(default=TransferSpec(), description="All fine-tunings")
 
 
@@ -47,6 +53,9 @@ def check_tables(
 
     `compared` are the variants whose differences are shown.
     """
+    if isinstance(tables.price_per_hour, dict):
+        for name in tables.price_per_hour:
+            check_known("tables.price_per_hour", name, protocols)
     for name in () if compared == "all" else compared:
         check_known("differences.variants", name, variants)
     for table in ("ablation", "tradeoff"):

@@ -41,6 +41,8 @@ Attention = Literal[
     "gc",
     "gca",
 ]
+# Kernel sizes of splits; 5 and 7 are a 3x3 with dilation 2 and 3.
+Kernel = Literal[3, 5, 7]
 PER_STAGE = ("radix", "cardinality", "width")
 # Of channels: 1/8 leaves a bottleneck of eight channels in the first stage.
 Scale = Annotated[Number, Field(ge=0.125, le=8)]
@@ -76,6 +78,12 @@ class ResNestVariant(VariantBase):
         default="attention",
         description="Weights of the splits. attention: softmax over the splits, as in the paper. uniform: "
         "1 / radix each, without parameters: the control. sigmoid: each split by itself",
+    )
+    kernels: Kernel | tuple[Kernel, ...] = Field(
+        default=3,
+        description="Kernel size of the splits: 3, 5 or 7, or a list with one for each split, like [3, 5]: "
+        "selective kernels. As in their paper, 5 and 7 are a 3x3 with dilation 2 and 3, without more "
+        "parameters",
     )
     attention: Attention = Field(
         default="none",
@@ -147,6 +155,28 @@ class ResNestVariant(VariantBase):
             )
         return self
 
+    @model_validator(mode="after")
+    def _kernels_fit_the_splits(self) -> "ResNestVariant":
+        if self.kernels == 3:
+            return self
+        radices = {radix for radix, *_ in self.list_stages()}
+        if isinstance(self.kernels, int):
+            if 0 in radices:
+                raise ValueError(
+                    f"kernels sets the kernel size of splits, but got {self.kernels} with radix 0, which has "
+                    "none: take radix 1 or more in every stage, or remove kernels"
+                )
+            return self
+        if radices != {len(self.kernels)}:
+            raise ValueError(
+                f"kernels is one size, or a list with one for each split, but got {list(self.kernels)} with "
+                f"radix {stages_text(self.radix)}: list as many sizes as radix, the same radix in every stage"
+            )
+        if len(set(self.kernels)) == 1:
+            # As with lists per stage: the same network has the same spec.
+            object.__setattr__(self, "kernels", self.kernels[0])
+        return self
+
     def list_stages(self) -> list[tuple[int, int, int]]:
         """Return (radix, cardinality, width) of each stage."""
         columns = []
@@ -167,6 +197,7 @@ class ResNestVariant(VariantBase):
         parts = {
             f"channels {self.channels:g}": self.channels != 1,
             f"gate {self.gate}": self.gate != "attention",
+            f"kernels {stages_text(self.kernels)}": self.kernels != 3,
             f"attention {self.attention}": self.attention != "none",
         }
         return [text for text, differs in parts.items() if differs]
@@ -234,11 +265,12 @@ class TimmVariant(VariantBase):
 
 
 class ClassicVariant(VariantBase):
-    """A network from before ResNet that timm lacks, in a form for small images."""
+    """A network for small images that timm lacks: three from before ResNet, and MLPerf Tiny's ResNet-8."""
 
     family: Literal["classic"]
-    model: Literal["lenet5", "alexnet", "googlenet"] = Field(
-        description="lenet5, alexnet or googlenet; docs/methods.md says how each differs from its paper"
+    model: Literal["lenet5", "alexnet", "googlenet", "resnet8"] = Field(
+        description="lenet5, alexnet, googlenet or resnet8; docs/methods.md says how each differs from its "
+        "source"
     )
 
     @property

@@ -191,6 +191,9 @@ def _find_input_change(
 
 
 def unlisted_records(study: StudySpec, paths: StudyPaths) -> list[Path]:
-    """Return the record files that belong to no job of the study, sorted; for example of a removed variant."""
-    expected = {paths.record_name(job) for job in study.jobs()}
+    """Return the record files that belong to no job of the study, sorted; for example of a removed variant.
+
+    Trials of a search belong to it, although tables leave them out.
+    """
+    expected = {paths.record_name(job) for job in (*study.jobs(), *study.trial_jobs)}
     return sorted(paths.root / name for name in scan_records(paths).keys() - expected)

@@ -19,6 +19,7 @@ SHOWN_UNITS = {
     "multiply-accumulates": ("million", 1e-6),
     "elements": ("million", 1e-6),
     "kappa": ("", 1.0),
+    "price": ("", 1.0),
     "score": ("", 1.0),
 }
 # Units whose values have other bounds than 0 and infinity, before `factor`.

@@ -7,7 +7,7 @@ same in every job, so any difference is noise.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ REFERENCE_COLUMNS = {
     "reference_after_ms": "after_ms",
 }
 NOISE_COLUMNS = {
-    **dict.fromkeys(["dataset", "protocol", "device", "reference_model"], "str"),
+    **dict.fromkeys(["dataset", "protocol", "device", "quantity", "reference_model"], "str"),
     **dict.fromkeys(
         ["reference_batch_size", "num_jobs", "num_rounds", "degrees_of_freedom"], "Int64"
     ),
@@ -44,6 +44,7 @@ NOISE_COLUMNS = {
     ),
     "reason": "str",
 }
+Quantity = Literal["latency", "energy"]
 NO_RECORD = "there is no record yet"
 NO_REFERENCE = "no latency job timed a reference network"
 SEVERAL = "its rounds ran on several devices"
@@ -103,13 +104,20 @@ class NoiseFloor:
         ratio = self.noise_ratio(num_rounds)
         return None if ratio is None else max(ours_ms / base_ms, base_ms / ours_ms) < ratio
 
-    def describe_difference(self, ours_ms: float, base_ms: float, num_rounds: int) -> str:
+    def describe_difference(
+        self,
+        ours_ms: float,
+        base_ms: float,
+        num_rounds: int,
+        words: tuple[str, str] = ("slower", "faster"),
+    ) -> str:
         """'1.3 % slower, below the noise floor of 2.1 %' or '... above ...', for two mean latencies.
 
-        The floor is that of the reference network; a variant with more noise has a higher one.
+        The floor is that of the reference network; a variant with more noise has a higher one. `words` are for
+        a larger and a smaller value.
         """
         change = ours_ms / base_ms - 1
-        text = f"{format_floor(abs(100 * change))} % {'slower' if change > 0 else 'faster'}"
+        text = f"{format_floor(abs(100 * change))} % {words[0] if change > 0 else words[1]}"
         percent = self.percent(num_rounds)
         if percent is None:
             return f"{text}; the noise floor is unknown, since {self.reason}"
@@ -117,17 +125,22 @@ class NoiseFloor:
         return f"{text}, {word} the noise floor of {format_floor(percent)} %"
 
 
-def reference_frame(runs: pd.DataFrame) -> pd.DataFrame:
+def reference_frame(runs: pd.DataFrame, quantity: Quantity = "latency") -> pd.DataFrame:
     """One row per latency job of `runs`: median times of the reference network before and after, in ms.
 
     Jobs without such timings, or with medians of 0, are left out. Stale jobs count only if an
     experiment has no others, as in every table. Batch size and model are those of the reference.
+    Of energy, `before_ms` and `after_ms` are joules per image.
     """
+    unit = "joules" if quantity == "energy" else "ms"
+    ends = ("before_ms", "after_ms")
+    kept = {column: name for column, name in REFERENCE_COLUMNS.items() if name not in ends}
+    kept |= {f"reference_{when}_{unit}": f"{when}_ms" for when in ("before", "after")}
     timed = runs[runs["kind"] == "latency"]
-    timed = timed[timed["reference_before_ms"].gt(0) & timed["reference_after_ms"].gt(0)]
-    counted = keep_counted(timed, ["dataset", "recipe"])
+    before, after = (timed[f"reference_{when}_{unit}"] for when in ("before", "after"))
+    counted = keep_counted(timed[before.gt(0) & after.gt(0)], ["dataset", "recipe"])
     counted = counted.assign(device=name_devices(counted).astype("str"))
-    return counted[list(REFERENCE_COLUMNS)].rename(columns=REFERENCE_COLUMNS).reset_index(drop=True)
+    return counted[list(kept)].rename(columns=kept).reset_index(drop=True)
 
 
 def noise_floor(reference: pd.DataFrame) -> NoiseFloor:
@@ -178,10 +191,13 @@ NOISE_PARTS = (
 FloorKey = tuple[str, str, str]  # dataset, protocol and device, as `name_devices` names it
 
 
-def noise_floors(runs: pd.DataFrame) -> dict[FloorKey, NoiseFloor | str]:
+def noise_floors(
+    runs: pd.DataFrame, quantity: Quantity = "latency"
+) -> dict[FloorKey, NoiseFloor | str]:
     """The floor of each dataset, protocol and device with reference timings, or why it is unknown."""
     floors: dict[FloorKey, NoiseFloor | str] = {}
-    groups = reference_frame(runs).groupby(["dataset", "protocol", "device"], sort=False)
+    reference = reference_frame(runs, quantity)
+    groups = reference.groupby(["dataset", "protocol", "device"], sort=False)
     for key, rows in groups:
         floor_key = cast(FloorKey, key)
         try:
@@ -189,6 +205,15 @@ def noise_floors(runs: pd.DataFrame) -> dict[FloorKey, NoiseFloor | str]:
         except ValueError as error:
             floors[floor_key] = str(error)
     return floors
+
+
+def energy_noise_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """As `noise_table`, of the energy per image; only where the reference network's was measured."""
+    reference, floors = reference_frame(runs, "energy"), noise_floors(runs, "energy")
+    rows = [
+        {**_noise_row(key, floor, reference), "quantity": "energy"} for key, floor in floors.items()
+    ]
+    return make_frame(rows, NOISE_COLUMNS)
 
 
 def noise_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -214,6 +239,7 @@ def _noise_row(
     key: tuple[str, str, str | None], floor: NoiseFloor | str | None, reference: pd.DataFrame
 ) -> dict[str, Any]:
     row: dict[str, Any] = dict(zip(("dataset", "protocol", "device"), key, strict=True))
+    row["quantity"] = "latency"
     if not isinstance(floor, NoiseFloor):
         return {**row, "reason": floor or (NO_REFERENCE if key[2] else NO_RECORD)}
     columns = ["dataset", "protocol", "device"]
@@ -234,7 +260,8 @@ def _noise_row(
 
 def describe_floor(row: Mapping[str, Any]) -> str:
     """A row of `noise_table` as a sentence: which differences could be noise, and on which device."""
-    where = f"Noise floor of protocol {row['protocol']} (images as in {row['dataset']})"
+    what = " of energies" if row["quantity"] == "energy" else ""
+    where = f"Noise floor{what} of protocol {row['protocol']} (images as in {row['dataset']})"
     where += f" on {row['device']}" if is_known(row["device"]) else ""
     return f"{where}: {explain_floor(row['floor_percent'], row['num_rounds'], row['reason'])}."
 

@@ -67,10 +67,12 @@ def _first_block(blocks: tuple, **values: str | None) -> Any | None:
 
 def _list_variants(study: StudySpec, chosen: Experiments) -> list[str]:
     """Variants that are trained in this experiment or, without a training, timed."""
-    jobs = study.jobs()
-    trained = {job.variant for job in jobs if job.experiment == chosen.training}
-    timed = {job.variant for job in jobs if job.experiment == chosen.latency}
-    return [name for name in study.variant_names if name in (trained or timed)]
+    every = study.variants_by_experiment
+    trained, timed = (
+        every.get(one, ()) if one else () for one in (chosen.training, chosen.latency)
+    )
+    names = set(trained or timed)
+    return [name for name in study.variant_names if name in names]
 
 
 def list_experiments(study: StudySpec) -> tuple[list[Experiment], list[Experiment]]:
@@ -78,7 +80,7 @@ def list_experiments(study: StudySpec) -> tuple[list[Experiment], list[Experimen
 
     Those of the study's trade-off table come first.
     """
-    every = list(dict.fromkeys(job.experiment for job in study.jobs()))
+    every = list(study.variants_by_experiment)
     trained = [one for one in every if one.kind in TRAINING_KINDS]
     timed = [one for one in every if one.kind == "latency"]
     if study.tables.tradeoff:

@@ -8,14 +8,19 @@ import pandas as pd
 
 from resnest_bench.chance import is_chance_remark
 from resnest_bench.formats import is_known
-from resnest_bench.frames.rows import RUN_COLUMNS
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import TRAINING_KINDS, Experiment
 from resnest_bench.specs import StudySpec
 from resnest_bench.stats.failures import interquartile_mean, typical_spread
 from resnest_bench.tables.seed_flags import SeedFlags, describe_flags, flag_seeds
 from resnest_bench.tables.selection import KEY, RowGroups, list_experiments
-from resnest_bench.tables.values import Row, accuracies_by_seed, counted_rows, first_known
+from resnest_bench.tables.values import (
+    RUN_COLUMNS,
+    Row,
+    accuracies_by_seed,
+    counted_rows,
+    first_known,
+)
 
 STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
     "mean": np.mean,

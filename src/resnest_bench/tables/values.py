@@ -42,6 +42,7 @@ RUN_COLUMNS = [
     "num_params",
     "num_macs",
     "paper_ms_per_image",
+    "cost_per_million_images",
     "reference_drift",
     "torch",
     "remark",
@@ -60,6 +61,11 @@ CELL_COLUMNS = [
     "iqr_ms",
     "noisy",
     "throughput_images_per_second",
+    "peak_memory_bytes",
+    "resident_bytes",
+    "energy_joules_per_image",
+    "cost_per_million_images",
+    "consumption_gap",
 ]
 
 
@@ -174,8 +180,30 @@ def latency_values(runs: Rows, cells: Rows) -> dict[str, Any]:
         "latency_torch": _join_distinct(row["torch"] for row in counted),
         "throughput_images_per_second": throughput,
         "throughput_batch_size": batch_size,
+        **_consumption_values(comparable, [row["cost_per_million_images"] for row in counted]),
         "paper_ms_per_image": _mean(counted, "paper_ms_per_image"),
         "reference_drift": max(_known_values(counted, "reference_drift"), key=abs, default=None),
+    }
+
+
+def _consumption_values(cells: list[Row], costs: list[Any]) -> dict[str, Any]:
+    """Energy and memory in the cells of the latency, and cost: means over rounds with their 95 % intervals."""
+    energy = summarise(_known_values(cells, "energy_joules_per_image"), POSITIVE)
+    cost = summarise([one for one in costs if is_known(one)], POSITIVE)
+    gaps = [row["consumption_gap"] for row in cells if row["consumption_gap"]]
+    return {
+        "energy_joules_per_image": energy.mean,
+        "energy_low_joules": energy.low,
+        "energy_high_joules": energy.high,
+        "energy_rounds": energy.n,
+        "energy_round_joules": list(energy.observed),
+        "cost_per_million_images": cost.mean,
+        "cost_low": cost.low,
+        "cost_high": cost.high,
+        "cost_rounds": cost.n,
+        "cost_round_values": list(cost.observed),
+        "resident_bytes": _mean(cells, "resident_bytes"),
+        "consumption_gap": _join_distinct(gaps),
     }
 
 

@@ -12,6 +12,7 @@ from resnest_bench.specs import StudySpec, VariantSpec
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.summary import paired_difference
 from resnest_bench.tables import paper_values
+from resnest_bench.tables.consumption import INTEGERS, LISTS, consumption_columns
 from resnest_bench.tables.fronts import PANEL
 from resnest_bench.tables.headline import headline_columns, headline_values
 from resnest_bench.tables.noise import NO_REFERENCE, SEVERAL, FloorKey, NoiseFloor, noise_floors
@@ -101,14 +102,14 @@ TYPES = {
         ["latency_n", "latency_rounds", "latency_batch_size", "throughput_batch_size"], "Int64"
     ),
     **dict.fromkeys(["stale", "latency_noisy", "latency_stale", "latency_does_not_fit"], "boolean"),
-    **dict.fromkeys(["front_seeds", "front_rounds"], "Int64"),
+    **dict.fromkeys(["front_seeds", "front_rounds", *INTEGERS], "Int64"),
     "front": "boolean",
     **dict.fromkeys(
         [
             "seeds",
             "seed_accuracies_percent",
             "latency_round_p50_ms",
-            "gain_seed_points",
+            *("gain_seed_points", *LISTS),
             "headline_seeds",
             "headline_seed_percent",
         ],
@@ -131,7 +132,7 @@ TEXTS = {
     "base_recipe",
     "latency_setting",
     "latency_device",
-    "latency_torch",
+    *("latency_torch", "consumption_gap"),
     "printed_params",
     "printed_device",
     "weights",
@@ -216,7 +217,7 @@ def _variants_table(
     printed: Mapping[str, paper_values.PrintedRow],
 ) -> pd.DataFrame:
     columns = [*ACCURACY_COLUMNS, *headline_columns(study)]
-    columns += LATENCY_COLUMNS if study.timed else []
+    columns += [*LATENCY_COLUMNS, *consumption_columns(study)] if study.timed else []
     if spec is None:
         return make_frame([], column_types([*columns, *LAST_COLUMNS]))
     chosen = select(study, spec)

@@ -1,7 +1,8 @@
 """The state of a training in one .safetensors file, written atomically.
 
 It is written at the end of each epoch, and when a signal interrupts one. Tensors are `model.NAME`,
-`optimizer.KEY/NAME`, `ema.NAME` for averaged weights, and `epoch.NAME` within an epoch. The observations so
+`optimizer.KEY/NAME`, `ema.NAME` for averaged weights, `slow.NAME` for
+Lookahead's, and `epoch.NAME` within an epoch. The observations so
 far are JSON in the metadata of the file. A resumed training ends bit for bit like an uninterrupted one: random
 numbers are seeded by (seed, epoch, step), except mixup's, whose generator is stored.
 """
@@ -95,11 +96,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainedState:
-    """What a training changes: network, optimizer, and averaged weights if it has them."""
+    """What a training changes: network, optimizer, and averaged weights and Lookahead's slow ones if any."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     averaged: nn.Module | None = None
+    slow: dict[str, Tensor] | None = None
 
 
 class Checkpoint:
@@ -145,6 +147,8 @@ class Checkpoint:
         tensors |= {f"optimizer.{name}": value for name, value in state.items()}
         if trained.averaged is not None:
             tensors |= {f"ema.{k}": v for k, v in trained.averaged.state_dict().items()}
+        if trained.slow is not None:
+            tensors |= {f"slow.{k}": v for k, v in trained.slow.items()}
         if progress.partial:
             tensors |= {f"epoch.{k}": v for k, v in progress.partial.tensors.items()}
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
@@ -218,10 +222,14 @@ def _restore(trained: TrainedState, tensors: dict[str, Tensor], numbers: dict[st
     # Check everything first: a partly restored model must not be trained.
     _check_shapes(state, trained.model.state_dict())
     _check_shapes(averages, averaged.state_dict() if averaged else {})
+    slow = _below("slow.", tensors)
+    _check_shapes(slow, trained.slow or {})
     restore_state(trained.model, trained.optimizer, _below("optimizer.", tensors), numbers)
     trained.model.load_state_dict(state)
     if averaged is not None:
         averaged.load_state_dict(averages)
+    for name, tensor in (trained.slow or {}).items():
+        tensor.copy_(slow[name])
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

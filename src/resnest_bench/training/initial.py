@@ -80,7 +80,7 @@ def build_initial(
     in_chans: int = 3,
 ) -> tuple[nn.Module, WeightsObservation | None]:
     """Build the network before its first step. Seed k has the same random numbers for every variant."""
-    recipe = study.recipe(job.recipe)
+    recipe = study.recipe(job.recipe, job.variant)
     variant, size_args = fit_to_image(study.variant(job.variant), image_size)
     if size_args:
         log.info("%s: set for %d pixels: %s", variant.name, image_size, show_args(size_args))

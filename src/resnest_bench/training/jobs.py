@@ -51,7 +51,7 @@ from resnest_bench.training.initial import (
     initialise_from_data,
 )
 from resnest_bench.training.loop import Batches, DivergedError, train_model
-from resnest_bench.training.losses import balanced_weights
+from resnest_bench.training.losses import class_weights
 from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
 from resnest_bench.training.requests import check_recipe, requested_jobs
@@ -127,7 +127,11 @@ def open_checkpoint(context: Context, job: Job) -> Checkpoint:
 
 
 def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
-    study, recipe, device = context.study, context.study.recipe(job.recipe), context.device
+    study, recipe, device = (
+        context.study,
+        context.study.recipe(job.recipe, job.variant),
+        context.device,
+    )
     meta = context.data.meta
     num_classes, image = len(meta.classes), (meta.image_size, meta.num_channels)
     model, initial = build_initial(study, job, context.paths, num_classes, *image)
@@ -151,7 +155,7 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
         device,
         Execution.of(seen),
         on_smaller=on_smaller,
-        class_weights_K=_class_weights(recipe, batches),
+        class_weights_K=class_weights(recipe, batches.train_labels, batches.num_classes),
         teacher=teacher,
     )
     reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
@@ -177,18 +181,11 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     return seen_by.model_copy(update=more), batches
 
 
-def _class_weights(recipe: RecipeSpec, batches: Batches) -> torch.Tensor | None:
-    if recipe.class_weights == "none":
-        return None
-    labels_N = batches.train.split.labels[batches.train_indices]
-    return balanced_weights(labels_N, batches.num_classes)
-
-
 def _choose_execution(
     context: Context, job: Job, checkpoint: Checkpoint, model: nn.Module, num_train: int
 ) -> ExecutionObservation:
     """Choose layout, mode and threads once for all seeds of this job."""
-    recipe, meta = context.study.recipe(job.recipe), context.data.meta
+    recipe, meta = context.study.recipe(job.recipe, job.variant), context.data.meta
     batch = probe_batch(recipe, meta.image_size)
     num_images = recipe.epochs * num_train * len(context.study.seeds)
 
@@ -216,7 +213,7 @@ def _make_progress_writer(context: Context, job: Job) -> Callable[[list[EpochObs
     def tell(epochs: list[EpochObservation]) -> None:
         seen = LiveProgress(
             job=JobIdentity(**vars(job)),
-            num_epochs=context.study.recipe(job.recipe).epochs,
+            num_epochs=context.study.recipe(job.recipe, job.variant).epochs,
             epochs=epochs,
             dataset_label=context.data.meta.label,
             device_kind=context.environment.device_kind,
@@ -255,7 +252,21 @@ def _run_locked(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
         failure = Failure(reason=str(error))
     if failure:
         log.error("%s failed: %s", job, failure.reason)
-    record = Record(
+    record = _make_record(context, job, observations, failure, started, num_train)
+    if not failure:
+        checkpoint.finish(record, context.paths.predictions(job))
+    return record
+
+
+def _make_record(
+    context: Context,
+    job: Job,
+    observations: TrainObservations | None,
+    failure: Failure | None,
+    started: str,
+    num_train: int,
+) -> Record:
+    return Record(
         job=JobIdentity(**vars(job)),
         status="failed" if failure else "ok",
         failure=failure,
@@ -271,9 +282,6 @@ def _run_locked(context: Context, job: Job, checkpoint: Checkpoint) -> Record:
         started_at=started,
         finished_at=now(),
     )
-    if not failure:
-        checkpoint.finish(record, context.paths.predictions(job))
-    return record
 
 
 def _can_be_taken(context: Context, job: Job, record: Record) -> bool:
@@ -311,7 +319,7 @@ def run_job(
     Raises UserError for anything that the user can fix. A seed that diverges is not an error: its record
     says so, and the next seed follows.
     """
-    spec, paths = study.recipe(recipe), study.paths(results)
+    spec, paths = study.recipe(recipe, variant), study.paths(results)
     jobs = requested_jobs(study, kind, dataset, recipe, variant, seeds)
     check_recipe(spec, device)
     files.check_writable(paths.root)
@@ -327,10 +335,25 @@ def run_job(
             try:
                 done.append(_write_seed(context, job))
             except Exception as error:
+                # What a user can fix, as a full disk, is no fault of the trial.
+                if job in study.listed_trials and not isinstance(error, UserError | OSError):
+                    done.append(_write_failed_trial(context, job, error))
+                    continue
                 _explain_error(context, job, error)
                 raise
     log.info("%s: %d seeds in %.1f s", variant, len(done), time.perf_counter() - start)
     return done
+
+
+def _write_failed_trial(context: Context, job: Job, error: Exception) -> Record:
+    """Write the record of a trial that can't be trained: a search goes on with the others."""
+    reason = "memory ran out: " if is_out_of_memory(error) else ""
+    failure = Failure(reason=reason + first_line(error))
+    log.error("%s failed: %s", job, failure.reason, exc_info=error)
+    free_memory(context.device)
+    record = _make_record(context, job, None, failure, now(), len(context.data.train))
+    _write(context, job, record)
+    return record
 
 
 def _explain_error(context: Context, job: Job, error: Exception) -> None:
@@ -360,9 +383,13 @@ def _write_seed(context: Context, job: Job) -> Record:
     if current is not None:
         return current
     record = run_seed(context, job)
+    _write(context, job, record)
+    warn_of_chance(record)
+    return record
+
+
+def _write(context: Context, job: Job, record: Record) -> None:
     records.write(context.paths.record(job), record)
     if record.status == "failed":  # those of the record that this one replaces
         context.paths.predictions(job).unlink(missing_ok=True)
-    warn_of_chance(record)
     context.paths.progress(job).unlink(missing_ok=True)
-    return record

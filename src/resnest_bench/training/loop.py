@@ -43,6 +43,12 @@ class Batches:
     test: Callable[[], Iterable[tuple[Tensor, Tensor]]]
     num_classes: int
 
+    @property
+    def train_labels(self) -> np.ndarray:
+        """The classes of the training images, (N,)."""
+        labels_N: np.ndarray = self.train.split.labels[self.train_indices]
+        return labels_N
+
 
 def derived_seed(*parts: int) -> int:
     """Derive a seed for torch from several numbers, without collisions."""
@@ -252,6 +258,8 @@ def train_model(
                 progress.partial = None
             try:
                 trained = train_epoch(step, batches, seed, epoch, reporter, state)
+                if epoch == recipe.epochs:
+                    step.finish()
                 release_memory()
                 seen, test = observe_epoch(
                     evaluator if recipe.is_evaluated(epoch) else None,

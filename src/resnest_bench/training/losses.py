@@ -38,6 +38,11 @@ def distillation_loss(logits_BK: Tensor, teacher_BK: Tensor, temperature: float)
     return divergence * temperature**2
 
 
+def class_weights(recipe: RecipeSpec, labels_N: np.ndarray, num_classes: int) -> Tensor | None:
+    """Return the recipe's weights of the classes (K,); None without any."""
+    return None if recipe.class_weights == "none" else balanced_weights(labels_N, num_classes)
+
+
 def balanced_weights(labels_N: np.ndarray, num_classes: int) -> Tensor:
     """Return N / (K n_k), where n_k of N labels are class k, like scikit-learn's `balanced`."""
     counts_K = np.bincount(labels_N, minlength=num_classes)

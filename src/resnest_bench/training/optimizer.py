@@ -98,7 +98,20 @@ def build_optimizer(
             return timm.optim.Lion(groups, lr=rate, **own)
         case "muon":
             _check_matrices(groups)
-            return timm.optim.Muon(groups, lr=rate, **own)
+            normalize = own.pop("normalize_kernels")
+            muon = timm.optim.Muon(groups, lr=rate, **own)
+            if normalize:
+                muon.register_step_pre_hook(normalize_kernels)
+            return muon
+
+
+@torch.no_grad()
+def normalize_kernels(optimizer: torch.optim.Optimizer, *_: object) -> None:
+    """Scale each trained kernel (out, in, height, width) to the norm sqrt(out), as cifar10-airbench does."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.ndim == 4:
+                parameter.mul_(len(parameter) ** 0.5 / parameter.norm())
 
 
 def _check_matrices(groups: list[dict]) -> None:

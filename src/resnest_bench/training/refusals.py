@@ -27,7 +27,7 @@ def explain_failure(
     if isinstance(error, UserError):
         return
     check_image(study.variant(job.variant), meta.image_size, meta.num_channels)
-    recipe, num_classes = study.recipe(job.recipe), len(meta.classes)
+    recipe, num_classes = study.recipe(job.recipe, job.variant), len(meta.classes)
     if recipe.layout != "channels_last":
         return
     image = (meta.image_size, meta.num_channels)

@@ -31,6 +31,8 @@ def requested_jobs(
 ) -> list[Job]:
     """Return the jobs for `run_job`. Raises UserError if the study neither has a job nor may add it."""
     jobs = [Job(kind, dataset, recipe, variant, seed) for seed in seeds or study.seeds]
+    if all(job in study.listed_trials for job in jobs):
+        return jobs
     place = (kind, dataset, recipe, variant)
     if not any((j.kind, j.dataset, j.recipe, j.variant) == place for j in study.own_jobs()):
         raise UserError(f"study {study.study!r} has no job {jobs[0]}: see `resnest-bench plan`")

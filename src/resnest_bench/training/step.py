@@ -29,6 +29,7 @@ from resnest_bench.training.execution import (
     prepared_network,
 )
 from resnest_bench.training.isolation import find_crash
+from resnest_bench.training.lookahead import make_lookahead
 from resnest_bench.training.losses import compute_loss, distillation_loss
 from resnest_bench.training.micro_batching import Undo, halve_micro_batch, split_batch
 from resnest_bench.training.optimizer import (
@@ -122,6 +123,7 @@ class TrainStep:
         if self.recipe.ema_decay:
             decay, warmup = self.recipe.ema_decay, self.recipe.ema_warmup
             self.average = ModelEmaV3(self.model, decay=decay, use_warmup=warmup)
+        self.lookahead = make_lookahead(self.model, self.recipe)
         if self.class_weights_K is not None:
             self.class_weights_K = self.class_weights_K.to(self.device)
         if self.teacher is not None:
@@ -146,13 +148,21 @@ class TrainStep:
             self._replay(images_BCHW, target, seed)
         self.sums.num_images += len(target)
         self.num_updates += 1
+        if self.lookahead is not None:
+            self.lookahead.after_update(self.num_updates)
         if self.average is not None:
             self.average.update(self.model, step=self.num_updates)
 
     @property
     def trained(self) -> TrainedState:
         """The state for a checkpoint."""
-        return TrainedState(self.model, self.optimizer, self.average and self.average.module)
+        slow = None if self.lookahead is None else self.lookahead.slow
+        return TrainedState(self.model, self.optimizer, self.average and self.average.module, slow)
+
+    def finish(self) -> None:
+        """Call after the last update: with Lookahead, the slow weights are the result."""
+        if self.lookahead is not None:
+            self.lookahead.synchronise()
 
     @property
     def final_model(self) -> nn.Module:

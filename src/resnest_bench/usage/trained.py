@@ -201,7 +201,7 @@ def load_trained(
         log.warning("%s is stale: %s", job, outcome.reason)
     meta = _read_meta(study, record)
     path, _ = find_trained_weights(paths, record)
-    recipe = study.recipe(job.recipe)
+    recipe = study.recipe(job.recipe, job.variant)
     variant, _ = fit_to_image(study.variant(job.variant), meta.image_size)
     options = (recipe.dropout, recipe.zero_last_gamma, meta.num_channels)
     model = build_model(variant, len(meta.classes), *options)

@@ -1,11 +1,14 @@
 """What is said where the extra `train` is not installed."""
 
+import importlib.metadata
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from resnest_bench.cli.app import app
 from resnest_bench.cli.packages import TRAINING_PACKAGES, check_installed, explain_missing
 from resnest_bench.errors import UserError
 
@@ -31,3 +34,9 @@ def test_a_missing_package_is_a_users_error(monkeypatch):
     monkeypatch.setattr("resnest_bench.cli.packages.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'resnest-bench\[train\]'"):
         check_installed("snakemake")
+
+
+def test_it_prints_the_version_of_its_package():
+    done = CliRunner().invoke(app, ["--version"])
+    assert done.exit_code == 0
+    assert done.output.strip() == f"resnest-bench {importlib.metadata.version('resnest-bench')}"

@@ -72,6 +72,7 @@ def test_every_key_of_a_network_is_planned_and_described(tmp_path):
         "sigmoid": {"gate": "sigmoid"},
         "half": {"channels": 0.5},
         "cbam": {"attention": "cbam"},
+        "selective": {"kernels": [3, 5]},
     }
     variants = [
         {**small, "name": "plain"},

@@ -326,6 +326,17 @@ def test_gate_attention_and_channels_are_factors_and_are_named_where_they_are_he
     ]
 
 
+def test_kernels_are_a_factor_from_small_to_large():
+    study = build_study(
+        family("fives", radix=2, kernels=5),
+        family("selective", radix=2, kernels=[3, 5]),
+        family("A", radix=2),
+    )
+    held = "depth 5, small, avg_down, avd_first, radix 2, cardinality 1, width 16"
+    wanted = ("kernels", held, ("3", "3-5", "5"), ("A", "selective", "fives"))
+    assert list_groups(study) == [wanted]
+
+
 def test_a_sigmoid_of_one_split_is_the_same_network():
     study = build_study(family("A", radix=1), family("B", radix=1, gate="sigmoid"))
     assert list_groups(study) == []

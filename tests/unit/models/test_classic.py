@@ -6,11 +6,14 @@ from torch import nn
 from torchvision.models import AlexNet, GoogLeNet_Weights
 from torchvision.models.googlenet import Inception
 
+from resnest_bench.measure.complexity import complexity
+from resnest_bench.measure.deployment import set_statistics
+from resnest_bench.measure.folding import fold_norms
 from resnest_bench.models import build_model, check_buildable, head_module, split_parameters
 from resnest_bench.models.classic import lenet5
 from resnest_bench.specs import ClassicVariant
 
-MODELS = ["lenet5", "alexnet", "googlenet"]
+MODELS = ["lenet5", "alexnet", "googlenet", "resnet8"]
 
 
 def classic(model: str, **options) -> ClassicVariant:
@@ -143,7 +146,7 @@ def test_dropout_is_the_given_one_and_acts_in_training_alone(model):
 
 
 @pytest.mark.parametrize(
-    ("model", "inputs"), [("lenet5", 84), ("alexnet", 1024), ("googlenet", 1024)]
+    ("model", "inputs"), [("lenet5", 84), ("alexnet", 1024), ("googlenet", 1024), ("resnet8", 64)]
 )
 def test_the_head_is_the_last_linear_layer(model, inputs):
     net = build(model)
@@ -161,4 +164,29 @@ def test_convolutions_before_a_relu_start_as_he_et_al_draw_them():
 
 
 def test_the_architecture_is_the_name_without_its_number():
-    assert [classic(model).architecture for model in MODELS] == ["lenet", "alexnet", "googlenet"]
+    names = ["lenet", "alexnet", "googlenet", "resnet"]
+    assert [classic(model).architecture for model in MODELS] == names
+
+
+def test_resnet8_has_mlperf_tinys_counts():
+    """Keras prints 78,666 parameters for it, with the running statistics of its 240 norm channels."""
+    net = build("resnet8")
+    assert num_params(net) + 2 * 240 == 78_666
+    # By hand, at 32x32: the stem, blocks at 32x32, 16x16 and 8x8, the classifier.
+    shortcuts = 256 * 16 * 32 + 64 * 32 * 64
+    macs = 9 * (1024 * (3 * 16 + 2 * 16 * 16) + 256 * 3 * 32 * 16 + 64 * 3 * 64 * 32) + shortcuts
+    assert complexity(net, 32).num_macs == macs + 640
+    assert map_sizes(net, ["blocks.0", "blocks.2", "blocks.2.conv2"]) == [32, 16, 8]
+
+
+def test_resnet8_folds_its_norms_and_can_start_as_its_shortcuts():
+    net = build("resnet8").double().eval()
+    set_statistics(net)
+    images = torch.randn(2, 3, 32, 32, dtype=torch.double)
+    with torch.no_grad():
+        folded, num_folded = fold_norms(net, images)
+        torch.testing.assert_close(folded(images), net(images), rtol=1e-5, atol=1e-6)
+    assert num_folded == 7
+    zero = build_model(classic("resnet8"), 10, zero_last_gamma=True).eval()
+    x_BCHW = torch.randn(2, 16, 8, 8).relu()
+    torch.testing.assert_close(zero.blocks[0](x_BCHW), x_BCHW)

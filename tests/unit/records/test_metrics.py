@@ -4,7 +4,8 @@ import pytest
 
 from resnest_bench.paths import KINDS, Job
 from resnest_bench.records import metrics
-from resnest_bench.records.metrics import METRICS, summarise_samples
+from resnest_bench.records.latencies import summarise_samples
+from resnest_bench.records.metrics import METRICS
 from support.records_factory import GPU, make_cell, make_epochs, make_record, make_study
 
 STUDY = make_study()

@@ -109,7 +109,7 @@ def test_a_record_survives_the_round_trip_unrounded(file):
     records.write(file, record)
     # What came later is null.
     raw["train"]["data_init"] = None
-    later = {"deploy": None, "imported": None, "elsewhere": None}
+    later = {"deploy": None, "consumption": None, "imported": None, "elsewhere": None}
     assert json.loads(file.read_text()) == {**raw, **later}
 
 

@@ -43,6 +43,7 @@ def test_an_optimizer_has_its_own_keys():
         ({"min_learning_rate": 0.2}, "at most learning_rate"),
         ({"batch_size": 8, "accumulation_steps": 5}, "two images"),
         ({"ema_warmup": True}, "ema_decay"),
+        ({"lookahead_steps": 5, "lookahead_alpha": 0}, "never leave"),
         ({"random_augment": True, "auto_augment": "trivial"}, "set one of them"),
         ({"vary": []}, "at least one part"),
         ({"vary": ["init", "init"]}, "twice"),

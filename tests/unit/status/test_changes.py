@@ -57,7 +57,7 @@ def test_a_key_that_is_newer_than_the_record_changes_nothing_at_its_default(stud
     assert digest_result(recorded) == digest_result(study.job_spec(JOB))
 
 
-@pytest.mark.parametrize("key", ["channels", "gate", "attention"])
+@pytest.mark.parametrize("key", ["channels", "gate", "kernels", "attention"])
 def test_a_resnest_of_before_its_newer_keys_is_the_same(key):
     network = {"name": "A", "family": "resnest", "layers": [1], "radix": 1, "stem": "small"}
     study = study_from_config({**CONFIG, "variants": [network]}, "config")

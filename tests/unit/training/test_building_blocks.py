@@ -14,6 +14,7 @@ def test_a_network_with_every_new_key_trains_and_evaluates(make_context, config)
         "width": [32, 16],
         "channels": 0.5,
         "gate": "sigmoid",
+        "kernels": 5,
         "attention": "cbam",
     }
     context = make_context(config)

@@ -1,5 +1,6 @@
 """Optimizers against their libraries, and what each has to keep: resumption, memory, averages."""
 
+import copy
 import dataclasses
 import json
 import logging
@@ -161,6 +162,7 @@ FEATURES = {
     "clip": {"clip_grad_norm": 0.5},
     "accumulate": {"accumulation_steps": 4},
     "ema": {"ema_decay": 0.9, "ema_warmup": True},
+    "lookahead": {"lookahead_steps": 4},
 }
 FEATURES["all"] = {key: value for changes in FEATURES.values() for key, value in changes.items()}
 
@@ -256,6 +258,75 @@ def test_averaged_weights_are_the_formula():
         average = weight if average is None else 0.75 * average + 0.25 * weight
     torch.testing.assert_close(step.final_model[1].fc.weight, average)
     assert not torch.equal(step.final_model[1].fc.weight, model[1].fc.weight)
+
+
+def test_lookahead_is_the_formula_of_its_paper():
+    """Algorithm 1 of arXiv:1907.08610 with k = 2: five updates have two synchronisations, and finish a third."""
+    images, labels = torch.randn(8, 3, 2, 2), torch.arange(8) % 3
+    plain = recipe(momentum=0, weight_decay=0)
+    asked = plain.model_copy(update={"lookahead_steps": 2, "lookahead_alpha": 0.25})
+    step = make_step(Flat(nn.Flatten(), Head()), asked, CPU, Execution("contiguous", "eager"))
+    model = Flat(nn.Flatten(), Head())
+    fast, slow = model[1].fc, copy.deepcopy(model[1].fc.state_dict())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def synchronise():
+        with torch.no_grad():
+            for name, theta in fast.named_parameters():
+                slow[name] = slow[name] + 0.25 * (theta - slow[name])
+                theta.copy_(slow[name])
+
+    for number in range(1, 6):
+        step(images, labels, 0.1, 0)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+        if number % 2 == 0:
+            synchronise()
+        torch.testing.assert_close(step.model[1].fc.weight, fast.weight)
+    step.finish()
+    synchronise()
+    torch.testing.assert_close(step.final_model[1].fc.weight, fast.weight)
+    before = step.model[1].fc.weight.detach().clone()
+    step.finish()
+    assert torch.equal(step.model[1].fc.weight, before), "a resumed training may end twice"
+
+
+def test_lookahead_leaves_frozen_weights_and_statistics_alone():
+    model = Net()
+    model.stem.weight.requires_grad_(False)
+    asked = recipe(lookahead_steps=1)
+    step = make_step(model, asked, CPU, Execution("contiguous", "eager"))
+    assert "stem.weight" not in step.trained.slow
+    assert not any("running" in name for name in step.trained.slow)
+
+
+def test_muons_own_keys_are_timms_and_kernels_are_normalised_before_a_step():
+    """A kernel of norm 1 and no gradient but of momentum 0: the step leaves sqrt(outputs)."""
+    asked = {"name": "muon", "momentum": 0.6, "ns_steps": 3, "adjust_lr_fn": "original"}
+    asked |= {"fallback_lr_scale": 0.5, "normalize_kernels": True}
+    ours, theirs = Net(), Net()
+    optimizer = build_optimizer(ours, recipe(optimizer=asked, weight_decay=0))
+    other = timm.optim.Muon(
+        theirs.parameters(),
+        lr=0.01,
+        momentum=0.6,
+        nesterov=True,
+        ns_steps=3,
+        adjust_lr_fn="original",
+        fallback_lr_scale=0.5,
+    )
+    one_step(ours, optimizer)
+    generator = torch.Generator().manual_seed(1)
+    images, labels = torch.randn(8, 3, 5, 5, generator=generator), torch.arange(8) % 3
+    nn.functional.cross_entropy(theirs(images), labels).backward()
+    with torch.no_grad():
+        for kernel in (theirs.stem.weight, theirs.stages[0].weight):
+            # Four outputs.
+            kernel.mul_(2 / kernel.square().sum().sqrt())
+    other.step()
+    for mine, wanted in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, wanted)
 
 
 def test_a_factor_of_the_head_and_of_each_block():
