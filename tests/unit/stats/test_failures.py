@@ -25,7 +25,7 @@ def samples(num, n, seed=0):
 
 def test_scores_are_those_of_scipys_mad():
     values = samples(20, 7)
-    scale = stats.median_abs_deviation(values, axis=1, scale="normal", keepdims=True)
+    scale = stats.median_abs_deviation(values, axis=1, scale="normal")[:, None]
     expected = (values - np.median(values, axis=1, keepdims=True)) / scale
     assert modified_z_scores(values) == pytest.approx(expected, rel=1e-4)
 
