@@ -64,7 +64,7 @@ def tuning_curve(values_N: np.ndarray) -> TuningCurve:
         values_N: (N,) results of all trials; more is better. A failed one counts with its worth.
 
     >>> curve = tuning_curve(np.linspace(0.0, 1.0, 21))
-    >>> curve.low[0].round(2), curve.high[0].round(2), bool(np.isnan(curve.high[20]))
+    >>> round(float(curve.low[0]), 2), round(float(curve.high[0]), 2), bool(np.isnan(curve.high[20]))
     (0.25, 0.75, True)
     """
     values = np.sort(np.asarray(values_N, dtype=float))

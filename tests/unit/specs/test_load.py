@@ -81,7 +81,7 @@ BAD = [
     ),
     (
         changed("variants", 1, to={"name": "B", "family": "classic", "model": "lenet"}),
-        ["(B).model", "'lenet5', 'alexnet' or 'googlenet'", "'lenet'"],
+        ["(B).model", "'lenet5', 'alexnet', 'googlenet' or 'resnet8'", "'lenet'"],
     ),
     (changed("variants", 0, "family", to="resnet"), ["family must be one of", "'resnet'"]),
     (changed("datasets", "digits", "source", to="mnist"), ["source must be one of", "'mnist'"]),
