@@ -1,5 +1,6 @@
 """Which trials a round asks for. The same records give the same round."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from statistics import fmean
@@ -205,8 +206,6 @@ def _only_skipped(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def _key(settings: dict[str, JsonValue]) -> str:
-    import json
-
     return json.dumps(settings, sort_keys=True)
 
 

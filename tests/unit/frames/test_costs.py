@@ -56,7 +56,7 @@ def test_one_number_is_not_the_price_of_another_device():
 
 def test_a_price_of_an_unknown_protocol_is_refused():
     with pytest.raises(UserError, match="price_per_hour"):
-        make_study(tables={"tradeoff": {}, "price_per_hour": {"defualt": 2.0}})
+        make_study(tables={"tradeoff": {}, "price_per_hour": {"unknown": 2.0}})
 
 
 def test_a_price_is_no_change_of_a_record(tmp_path):
