@@ -230,3 +230,10 @@ def test_a_full_disk_is_one_line(study, monkeypatch, capsys):
         main()
     assert caught.value.code == 1
     assert capsys.readouterr().err == "resnest-bench: error: results/x: No space left on device\n"
+
+
+def test_the_command_line_starts_no_thread():
+    """A process with a second thread can't be the parent of forked jobs; pandas' pyarrow starts one."""
+    code = "import sys, resnest_bench.cli.app; print([m for m in ('pandas', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "[]", done.stderr

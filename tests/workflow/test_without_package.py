@@ -101,7 +101,13 @@ def test_its_graph_is_that_of_the_package(without, with_package, clone, study):
     command = ("--rulegraph", "mermaid-js", "--configfile", f"{study}/config.yaml")
     alone, ours = without(clone, *command), with_package(clone, *command)
     assert alone.returncode == 0, alone.stderr
-    assert edges(alone.stdout) == edges(ours.stdout)
+    assert ours.returncode == 0, ours.stderr
+    if "search:" in (ROOT / study / "config.yaml").read_text().splitlines():
+        # Until its first round is decided, the package knows no rule behind that checkpoint.
+        assert ("propose", "tables") in edges(ours.stdout)
+        assert ("train", "tables") in edges(alone.stdout)
+    else:
+        assert edges(alone.stdout) == edges(ours.stdout)
     assert ("tables", "figures") in edges(alone.stdout)
 
 

@@ -12,7 +12,6 @@ from resnest_bench.cli.project import DEFAULT_STUDY
 from resnest_bench.cli.reading import DEFAULT_RESULTS
 from resnest_bench.errors import UserError
 from resnest_bench.paths import StudyPaths
-from resnest_bench.search.tables import describe_settings
 from resnest_bench.specs import (
     RecipeSpec,
     StudySpec,
@@ -67,6 +66,9 @@ def write_round(study: StudySpec, paths: StudyPaths, number: int, file: Path) ->
 
 def describe_round(study: StudySpec, one: SearchRound) -> str:
     """Say what a round asks for, and what was used before."""
+    # It imports pandas, which starts a thread: no job could be a fork of a process that has it.
+    from resnest_bench.search.tables import describe_settings
+
     used = [
         f"- {b.family}: {b.trainings:.3g} trainings, {b.minutes:.3g} minutes used" for b in one.used
     ]
