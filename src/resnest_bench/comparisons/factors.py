@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.specs import ResNestVariant, StudySpec
+from resnest_bench.specs.claims import Factor
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.specs.variants import PER_STAGE, stages_text
 from resnest_bench.stats.summary import paired_difference
@@ -24,17 +25,7 @@ from resnest_bench.tables.values import (
     training_status,
 )
 
-FACTORS = (
-    "radix",
-    "cardinality",
-    "width",
-    "stem",
-    "layers",
-    "channels",
-    "gate",
-    "kernels",
-    "attention",
-)
+FACTORS: tuple[str, ...] = get_args(Factor)
 # Those that are spoken of only where they are not as in the paper.
 EXTRAS = ("channels", "gate", "kernels", "attention")
 GATES = ("uniform", "sigmoid", "attention")

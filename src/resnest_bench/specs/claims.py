@@ -210,21 +210,25 @@ class WithinTest(ClaimTest):
         return (self.a,)
 
 
+# What variants of family resnest differ by.
+Factor = Literal[
+    "radix",
+    "cardinality",
+    "width",
+    "stem",
+    "layers",
+    "channels",
+    "gate",
+    "kernels",
+    "attention",
+]
+
+
 class MonotoneTest(ClaimTest):
     """The value rises (or falls) with each level of a factor, if everything else is equal."""
 
     kind: Literal["monotone"]
-    factor: Literal[
-        "radix",
-        "cardinality",
-        "width",
-        "stem",
-        "layers",
-        "channels",
-        "gate",
-        "kernels",
-        "attention",
-    ] = Field(
+    factor: Factor = Field(
         description="The factor; only variants of family resnest that differ in nothing else are compared"
     )
     direction: Literal["rising", "falling"] = Field(

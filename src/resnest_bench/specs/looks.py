@@ -7,7 +7,7 @@ doesn't follow from the one before, such as one for older claims, is ignored, an
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError
 
@@ -15,6 +15,8 @@ from resnest_bench.errors import UserError, first_problem
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs.base import CountInt, Name, NonNegativeFloat, PositiveInt, Spec
 from resnest_bench.specs.study import StudySpec
+
+Step = TypeVar("Step", bound=Spec)
 
 
 class WantedSeeds(Spec):
@@ -86,17 +88,25 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def read_look(path: Path) -> Look:
-    """Read and check one file. Raises UserError with the file, the reason and what to do."""
+def read_step(path: Path, kind: type[Step], name: str) -> Step:
+    """Read and check one file that was decided between trainings; errors call it `name`.
+
+    Raises UserError with the file, the reason and what to do.
+    """
     try:
-        return Look.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise UserError(f"look {path} cannot be read: {error.strerror}") from error
+        raise UserError(f"{name} {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise UserError(
-            f"look {path}: {first_problem(error)}: delete {path.parent} and run the workflow "
+            f"{name} {path}: {first_problem(error)}: delete {path.parent} and run the workflow "
             "again; trainings are kept"
         ) from error
+
+
+def read_look(path: Path) -> Look:
+    """Read one look, as `read_step` does."""
+    return read_step(path, Look, "look")
 
 
 def read_looks(study: StudySpec, paths: StudyPaths, before: int | None = None) -> list[Look]:

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from resnest_bench.digests import json_digest
-from resnest_bench.errors import UserError, first_problem
 from resnest_bench.paths import Job, StudyPaths
 from resnest_bench.specs.base import CountInt, Name, NonNegativeFloat, PositiveInt, Spec
 from resnest_bench.specs.blocks import TrainBlock
-from resnest_bench.specs.looks import file_digest, with_looks
+from resnest_bench.specs.looks import file_digest, read_step, with_looks
 from resnest_bench.specs.recipes import RecipeSpec
 from resnest_bench.specs.search import SearchSpec
 from resnest_bench.specs.search_space import apply_settings
@@ -91,16 +90,8 @@ def search_digest(study: StudySpec) -> str:
 
 
 def read_round(path: Path) -> SearchRound:
-    """Read and check one file. Raises UserError with the file, the reason and what to do."""
-    try:
-        return SearchRound.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"search round {path} cannot be read: {error.strerror}") from error
-    except ValidationError as error:
-        raise UserError(
-            f"search round {path}: {first_problem(error)}: delete {path.parent} and run the workflow again; trainings "
-            "are kept"
-        ) from error
+    """Read one round, as `read_step` does."""
+    return read_step(path, SearchRound, "search round")
 
 
 def read_rounds(
