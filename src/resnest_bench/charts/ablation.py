@@ -72,7 +72,7 @@ def ablation_chart(
     # What the paper prints is the accuracy.
     printed = _printed(ablation, y) if measure == ACCURACY else []
     chart = alt.LayerChart(layer=[*layers, *printed])
-    # Two legends: one for stale records, one for the diamond.
+    # The diamond has a scale of its own, and a legend.
     return chart.resolve_scale(shape="independent").properties(
         title=title(text, subtitle), width=WIDTH
     )

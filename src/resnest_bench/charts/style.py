@@ -133,11 +133,14 @@ def stale_marks(rows: pd.DataFrame, x: alt.X, y: alt.Y, **more: alt.YOffset) -> 
     stale = rows[rows["freshness"] == "stale"]
     if not len(stale):
         return []
-    scale = alt.Scale(domain=["stale"], range=[CROSS])
-    legend = alt.Legend(title=None, orient="bottom", symbolStrokeColor=GREY)
-    shape = alt.Shape("freshness:N", scale=scale, legend=legend)
-    mark = alt.Chart(stale).mark_point(size=150, color=GREY, strokeWidth=2, opacity=1)
-    return [mark.encode(x=x, y=y, shape=shape, **more)]
+    # The legend is that of an opacity: a scale of shapes would be joined with that of the networks, whose legend
+    # then has their colours and their shapes apart.
+    legend = alt.Legend(
+        title=None, orient="bottom", symbolType=CROSS, symbolStrokeColor=GREY, symbolOpacity=1
+    )
+    shown = alt.Opacity("freshness:N", scale=alt.Scale(domain=["stale"], range=[1]), legend=legend)
+    mark = alt.Chart(stale).mark_point(shape=CROSS, size=150, color=GREY, strokeWidth=2)
+    return [mark.encode(x=x, y=y, opacity=shown, **more)]
 
 
 def series_scales(names: list[str]) -> tuple[alt.Scale, alt.Scale]:

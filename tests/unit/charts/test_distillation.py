@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from resnest_bench.charts import distillation_chart, make_figures
+from resnest_bench.charts.style import CROSS
 from support.taught_study import taught_study, write_taught
 
 
@@ -39,10 +40,8 @@ def test_a_student_without_a_gain_is_named_with_the_reason(results):
 
 def test_stale_rows_are_crossed_and_empty_charts_say_so(results):
     stale = results.distillation.assign(stale=True)
-    shapes = [
-        layer["encoding"].get("shape") for layer in distillation_chart(stale).to_dict()["layer"]
-    ]
-    assert any(shape and shape["field"] == "freshness" for shape in shapes)
+    marks = [layer["mark"] for layer in distillation_chart(stale).to_dict()["layer"]]
+    assert any(isinstance(mark, dict) and mark.get("shape") == CROSS for mark in marks)
     assert "no data yet" in json.dumps(distillation_chart(pd.DataFrame()).to_dict())
     none = results.distillation.assign(gain_mean_points=float("nan"))
     assert "no data yet" in json.dumps(distillation_chart(none).to_dict())

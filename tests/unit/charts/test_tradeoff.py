@@ -6,6 +6,7 @@ import vl_convert
 
 from resnest_bench.charts import render_svg, shared_domains, tradeoff_chart
 from resnest_bench.charts.identity import identity
+from resnest_bench.charts.style import CROSS
 from resnest_bench.stats.intervals import IMAGES, ROUNDS, SEEDS
 from resnest_bench.tables.axes import metric_axis
 from support.points_factory import points
@@ -188,6 +189,12 @@ def test_stale_points_are_crossed_and_keep_their_shape():
     dots, crosses = layers(drawn := tradeoff_chart(frame, LATENCY, ACCURACY).to_dict(), "point")
     assert dots["encoding"]["shape"]["field"] == "variant"
     assert [row["variant"] for row in list_rows(drawn, crosses)] == ["B"]
+    assert crosses["mark"]["shape"] == CROSS
+    # One legend has the colours and shapes of the networks, another one the cross.
+    legends = vl_convert.vegalite_to_vega(drawn)["legends"]
+    assert [set(legend) & {"stroke", "shape"} for legend in legends if "shape" in legend] == [
+        {"stroke", "shape"}
+    ]
 
 
 def test_ticks_are_plain_numbers():
