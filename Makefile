@@ -12,7 +12,7 @@ STAMP  := $(VENV)/.installed
 # A file of tests stays in one process: its tests share what they have made.
 PYTEST := PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 SHARD_OPTION := $(if $(SHARD),--shard $(SHARD))
-DEMO   := $(BIN)/resnest-bench run --study config/demo/config.yaml
+DEMO   := $(BIN)/resnest-bench run --study config/demo/config.yaml -- --cores 2
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test test-unit durations fuzz dashboard check lint docs types coverage format lock pictures generated site site-lock clean
