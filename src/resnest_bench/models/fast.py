@@ -61,7 +61,7 @@ class MatrixConv2d(nn.Conv2d):
     def _pixel_by_pixel(self, x_BCHW: Tensor) -> Tensor:
         x_BHWC = x_BCHW.permute(0, 2, 3, 1)
         # As one matrix: of a strided map, torch would multiply row by row without gradients, with a copy of the
-        # weights for each, which took 40 times as long.
+        # weights for each: ResNet-14 was evaluated 50 to 70 times as slowly in bfloat16.
         out_NO = functional.linear(x_BHWC.flatten(0, 2), self.weight[:, :, 0, 0], self.bias)
         out_BHWO: Tensor = out_NO.unflatten(0, x_BHWC.shape[:3])
         return out_BHWO.permute(0, 3, 1, 2)

@@ -14,6 +14,7 @@ from resnest_bench.search.results import TrialResult, read_results
 from resnest_bench.search.selecting import find_front
 from resnest_bench.specs import StudySpec
 from resnest_bench.specs.rounds import Finalist, SearchRound, read_rounds
+from resnest_bench.stats.pareto import pareto_front
 from resnest_bench.stats.summary import PERCENT, summarise
 from resnest_bench.stats.tuning import tuning_curve
 
@@ -369,11 +370,8 @@ def _mark_fronts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         complete = [r for r in rows if is_known(r[speed]) and is_known(r[score])]
         for row in rows:
             row[flag] = None
-        for row in complete:
-            row[flag] = not any(
-                other[speed] <= row[speed]
-                and other[score] >= row[score]
-                and (other[speed] < row[speed] or other[score] > row[score])
-                for other in complete
-            )
+        if complete:
+            best = pareto_front(pd.DataFrame(complete), speed, score)
+            for row, on_front in zip(complete, best, strict=True):
+                row[flag] = bool(on_front)
     return rows

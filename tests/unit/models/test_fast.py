@@ -80,7 +80,7 @@ def test_a_convolution_of_a_small_map_is_a_matrix_product(options, size, layout)
 
 
 def test_an_evaluation_copies_the_weights_of_a_strided_1x1_convolution_for_no_row_of_images():
-    # Without gradients, torch multiplies a map that can't be flattened in place row by row: 40 times as long.
+    # Without gradients, torch multiplies a map that can't be flattened in place row by row, with a copy of the weights for each.
     x_BCHW = torch.randn(8, 32, 4, 4, dtype=torch.bfloat16).to(memory_format=torch.channels_last)
     fast = optimize_for_training(nn.Sequential(nn.Conv2d(32, 16, 1, stride=2, bias=False)))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), LargestOutput() as largest:
