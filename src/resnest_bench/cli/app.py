@@ -241,11 +241,12 @@ def _run(
     os.environ.update(job_variables(kind))
     spec = load_study(study)
     spec = study_with_trials(spec, spec.paths(results))
-    from resnest_bench.device.lease import leased_device
+    from resnest_bench.device.lease import leased_devices
     from resnest_bench.training.jobs import run_job
 
-    with leased_device(device) as leased:
-        run_job(spec, kind, dataset, recipe, variant, leased, results, seeds)
+    num_gpus = spec.recipe(recipe, variant).gpus
+    with leased_devices(device, num_gpus) as (first, *others):
+        run_job(spec, kind, dataset, recipe, variant, first, results, seeds, others)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

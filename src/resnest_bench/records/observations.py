@@ -226,6 +226,11 @@ class ExecutionObservation(RecordModel):
         description="Threads of torch on a CPU, the same for all seeds of a variant, since results with "
         "another number differ by rounding. Null on a GPU and in older records (see environment)",
     )
+    num_processes: Positive = Field(
+        default=1,
+        description="Processes that shared each batch, each with a GPU of its own; results with another "
+        "number differ by rounding",
+    )
     shortages: list[ShortageObservation] = Field(
         default=[], description="Empty if an earlier seed had found the size"
     )
