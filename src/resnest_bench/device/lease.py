@@ -36,6 +36,11 @@ def visible_gpus() -> list[str]:
     return [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
 
 
+def count_processes(num_gpus: int, device: torch.device) -> int:
+    """Return how many processes share a training whose recipe asks for `num_gpus`, on `device` and others."""
+    return min(num_gpus, torch.cuda.device_count()) if device.type == "cuda" else 1
+
+
 @contextmanager
 def lease(
     slots: Sequence[str], folder: Path | None = None, poll_seconds: float = 0.2

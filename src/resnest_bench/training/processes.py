@@ -8,6 +8,7 @@ computes its share of every batch, and all have the same weights after every ste
 Tensors on a CPU go through gloo, and those on a GPU through NCCL.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -59,6 +60,8 @@ class Processes:
     def connect(cls, rank: int, size: int, device: torch.device, store: Store) -> "Processes":
         """Join the others, who call this at the same time with the same store."""
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        # A gradient in another memory layout than its weights costs DistributedDataParallel a copy.
+        warnings.filterwarnings("ignore", "Grad strides do not match")
         dist.init_process_group(
             backend, store=store, rank=rank, world_size=size, timeout=COLLECTIVE_TIMEOUT
         )
