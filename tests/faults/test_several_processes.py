@@ -18,10 +18,14 @@ def helper_of(child):
 
 
 def check_alike(record, whole):
-    """Rounding differs, which three epochs of a small network amplify in float32."""
-    for seen, expected in zip(record["train"]["epochs"], whole["train"]["epochs"], strict=True):
-        assert seen["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-3)
-        assert seen["test_loss"] == pytest.approx(expected["test_loss"], rel=2e-2)
+    """Rounding differs in float32, and each step of a small network amplifies it.
+
+    tests/processes/test_several_gpus.py has double precision, where mistakes can be told from rounding.
+    """
+    tolerances = (1e-4, 1e-2, 2e-2)
+    epochs = zip(record["train"]["epochs"], whole["train"]["epochs"], tolerances, strict=True)
+    for seen, expected, tolerance in epochs:
+        assert seen["train_loss"] == pytest.approx(expected["train_loss"], rel=tolerance)
 
 
 @pytest.mark.slow
