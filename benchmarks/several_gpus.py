@@ -63,10 +63,11 @@ def compare(folder: Path, case: str, models: tuple[str, ...], devices: list[torc
     study, rows = make_study(folder / case, side, batch_size, models), []
     for model in models:
         start = study, "train", "digits", "r", model, devices[0]
-        epochs = [
-            run_job(*start, folder / case / str(len(more)), more_devices=more)[0].train.epochs
-            for more in ((), devices[1:])
-        ]
+        epochs = []
+        for more in ((), devices[1:]):
+            (record,) = run_job(*start, folder / case / str(len(more)), more_devices=more)
+            assert record.train is not None, record.failure
+            epochs.append(record.train.epochs)
         speeds = [seen[-1].images_per_second for seen in epochs]
         apart = abs(epochs[0][0].train_loss - epochs[1][0].train_loss) / epochs[0][0].train_loss
         rows.append(
