@@ -25,6 +25,8 @@ import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import TCPStore
 
+from resnest_bench.device.memory import is_out_of_memory
+from resnest_bench.errors import UserError
 from resnest_bench.paths import Job
 from resnest_bench.records.observations import ExecutionObservation
 from resnest_bench.specs import StudySpec
@@ -100,7 +102,10 @@ class Helpers:
             # It is the same in all processes, and they go on with the next training.
             raise
         except BaseException as error:
-            failed = self._find_failure() if isinstance(error, RuntimeError) else None
+            # An error of its own says more than that a helper has ended by the same one.
+            is_own = isinstance(error, UserError) or is_out_of_memory(error)
+            may_be_theirs = isinstance(error, RuntimeError) and not is_own
+            failed = self._find_failure() if may_be_theirs else ""
             self.close()
             if failed:
                 raise HelperFailedError(failed) from error
