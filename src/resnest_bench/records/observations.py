@@ -222,8 +222,7 @@ class ExecutionObservation(RecordModel):
     )
     num_threads: Positive | None = Field(
         default=None,
-        description="Threads of torch on a CPU, the same for all seeds of a variant. Null on a GPU and in older "
-        "records (see environment)",
+        description="Threads of torch on a CPU, the same for all seeds. Null: a GPU, or an older record",
     )
     num_processes: Positive = Field(
         default=1, description="Processes that shared each batch, each with a GPU of its own"
