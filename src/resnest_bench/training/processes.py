@@ -33,8 +33,9 @@ COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 class Part:
     """A process's images of one part of a batch, which goes through the network at a time.
 
-    `own_b` are indices within the batch, of which the part begins at `start`. A part with fewer images than processes leaves some of them without
-    one: such a process computes the part's first image too, which does not count.
+    `own_b` are indices within the batch, of which the part begins at `start`. A part with fewer images than
+    processes leaves some of them without one: such a process computes the part's first image too, which does
+    not count.
     """
 
     own_b: np.ndarray
