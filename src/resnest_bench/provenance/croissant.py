@@ -116,20 +116,21 @@ def find_origin(spec: DatasetSpec) -> Origin:
 
 
 def _describe(spec: DatasetSpec, seen: DatasetIdentity) -> str:
-    side = known_side(spec)
-    size = f", which networks see at {side} x {side} pixels" if side else ""
-    held_out = f" {seen.num_validation:,} training images are held out." * bool(seen.num_validation)
-    split = seen.reading.split
-    made = (
-        f" The parts were made by a stratified split: {split.test_fraction:g} of each class for "
-        f"testing, seed {split.seed}."
-        if split
-        else ""
-    )
-    return (
-        f"{seen.label}: images of {len(seen.classes)} classes{size}, "
-        f"with {spec.num_channels} channels.{held_out}{made}"
-    )
+    sentences = [f"{seen.label}: images of {len(seen.classes)} classes."]
+    if spec.source == "imported":
+        sentences.append("Only results with these images are known here.")
+    else:
+        side = known_side(spec)
+        size = f"{side} x {side} pixels and " if side else ""
+        sentences.append(f"Networks see {size}{spec.num_channels} channels.")
+    if seen.num_validation:
+        sentences.append(f"{seen.num_validation:,} training images are held out.")
+    if split := seen.reading.split:
+        sentences.append(
+            f"The parts were made by a stratified split: {split.test_fraction:g} of each class for "
+            f"testing, seed {split.seed}."
+        )
+    return " ".join(sentences)
 
 
 def _distribution(spec: DatasetSpec) -> list[dict[str, Any]]:
@@ -178,7 +179,13 @@ def _images(spec: DatasetSpec) -> list[dict[str, Any]]:
     pixels = {**files, "extract": {"fileProperty": "content"}}
     fields = [
         _field("images", "image", "sc:ImageObject", source=pixels),
-        _field("images", "label", "sc:Text", source=label, references=_reference("classes/name")),
+        _field(
+            "images",
+            "label",
+            "sc:Text",
+            source=label,
+            references={"field": _reference("classes/name")},
+        ),
     ]
     return [_record_set("images", fields)]
 

@@ -191,9 +191,10 @@ def test_nothing_is_left_of_a_crate_that_fails(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_results_from_elsewhere_name_their_file(tmp_path):
+def test_results_from_elsewhere_name_their_file(tmp_path, monkeypatch):
     """They are of no step of ours, and their time and machine are unknown."""
-    study, paths = import_text(tmp_path, predictions_text())
+    monkeypatch.chdir(tmp_path)
+    study, paths = import_text(tmp_path, tmp_path / "results", "mine", [predictions_text()])
     crate = write_crate(study, paths, project_root(), tmp_path / "crate", Credits())
     graph = json.loads((crate / "ro-crate-metadata.json").read_text())["@graph"]
     entities = {entity["@id"]: entity for entity in graph}
@@ -203,6 +204,6 @@ def test_results_from_elsewhere_name_their_file(tmp_path):
         assert action["instrument"]["@id"] == "#tool-import"
         assert "endTime" not in action
         assert any(
-            e.get("name") == "results.csv" for e in map(entities.get, list_ids(action["object"]))
+            e.get("name") == "mine-0.csv" for e in map(entities.get, list_ids(action["object"]))
         )
     assert "#engine-run" not in entities
