@@ -22,13 +22,6 @@ from resnest_bench.specs.data import (
 
 CROISSANT = "http://mlcommons.org/croissant/1.0"
 CIFAR10_MD5 = "md5:c58f30108f718f92721af3b95e74349a"
-ARCHIVE_TYPES = {
-    ".zip": "application/zip",
-    ".tar": "application/x-tar",
-    ".gz": "application/gzip",
-    ".tgz": "application/gzip",
-    ".xz": "application/x-xz",
-}
 # The context that the specification prescribes.
 CONTEXT = {
     "@language": "en",
@@ -145,13 +138,13 @@ def _distribution(spec: DatasetSpec) -> list[dict[str, Any]]:
     if not urls or kind not in ("md5", "sha256"):
         return []
     name = unquote(urlparse(urls[0]).path.rsplit("/", 1)[-1]) or "archive"
-    ending = next((t for e, t in ARCHIVE_TYPES.items() if name.endswith(e)), "application/zip")
     archive = {
         "@type": "cr:FileObject",
         "@id": "archive",
         "name": name,
         "contentUrl": urls[0],
-        "encodingFormat": ending,
+        # Readers of Croissant know a compressed tar by this type, too.
+        "encodingFormat": "application/zip" if name.endswith(".zip") else "application/x-tar",
         kind: digest,
         **({"sameAs": list(urls[1:])} if urls[1:] else {}),
     }
@@ -173,19 +166,15 @@ def _images(spec: DatasetSpec) -> list[dict[str, Any]]:
     """The fields of an image: its pixels and its label, which is the folder's name."""
     if not (isinstance(spec, ImageFolderDataset) and _distribution(spec)):
         return []
-    files = {"fileSet": {"@id": "image-files"}}
-    folder = {"regex": r"([^/]+)/[^/]+$"}
-    label = {**files, "extract": {"fileProperty": "fullpath"}, "transform": folder}
+    files = {"fileSet": _reference("image-files")}
     pixels = {**files, "extract": {"fileProperty": "content"}}
+    # Readers match it at the start of the path.
+    folder = {"regex": r"^(?:.*/)?([^/]+)/[^/]+$"}
+    label = {**files, "extract": {"fileProperty": "fullpath"}, "transform": folder}
+    classes = {"field": _reference("classes/name")}
     fields = [
         _field("images", "image", "sc:ImageObject", source=pixels),
-        _field(
-            "images",
-            "label",
-            "sc:Text",
-            source=label,
-            references={"field": _reference("classes/name")},
-        ),
+        _field("images", "label", "sc:Text", source=label, references=classes),
     ]
     return [_record_set("images", fields)]
 

@@ -6,6 +6,7 @@ from resnest_bench.frames.rows import RUN_COLUMNS
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import StudySpec
+from resnest_bench.tables.comparability import add_comparability
 from resnest_bench.tables.headline import headline_columns, headline_values
 from resnest_bench.tables.selection import RowGroups
 from resnest_bench.tables.values import accuracy_values, any_stale, training_status
@@ -38,7 +39,9 @@ def distillation_table(study: StudySpec, runs: pd.DataFrame) -> pd.DataFrame:
     rows = [_make_row(study, row_groups, *group) for group in groups]
     columns = [*ACCURACY_COLUMNS, *headline_columns(study), *TEACHER_COLUMNS, *GAIN_COLUMNS]
     columns += LAST_COLUMNS
-    return make_frame(add_data_notes(study, runs, rows), column_types(columns))
+    return make_frame(
+        add_data_notes(study, runs, add_comparability(study, rows)), column_types(columns)
+    )
 
 
 def _make_row(

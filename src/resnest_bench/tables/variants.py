@@ -12,6 +12,7 @@ from resnest_bench.specs import StudySpec, VariantSpec
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.summary import paired_difference
 from resnest_bench.tables import paper_values
+from resnest_bench.tables.comparability import COMPARABILITY_COLUMNS, add_comparability
 from resnest_bench.tables.consumption import INTEGERS, LISTS, consumption_columns
 from resnest_bench.tables.fronts import PANEL
 from resnest_bench.tables.headline import headline_columns, headline_values
@@ -95,7 +96,7 @@ GAIN_COLUMNS = [
     "gain_high_points",
     "gain_seed_points",
 ]
-LAST_COLUMNS = ["data_note", "status"]
+LAST_COLUMNS = [*COMPARABILITY_COLUMNS, "data_note", "status"]
 TYPES = {
     **dict.fromkeys(["num_params", "num_macs", "num_test", "n", "gain_n", "headline_n"], "Int64"),
     **dict.fromkeys(
@@ -143,6 +144,7 @@ TEXTS = {
     "noise_floor_reason",
     "front_reason",
     "data_note",
+    *COMPARABILITY_COLUMNS,
 }
 
 
@@ -228,7 +230,7 @@ def _variants_table(
     if chosen.paper:
         columns += PRINTED_COLUMNS
         rows = [{**row, **_printed(row, printed.get(row["variant"]))} for row in rows]
-    noted = add_data_notes(study, runs, rows)
+    noted = add_data_notes(study, runs, add_comparability(study, rows))
     return make_frame(noted, column_types([*columns, *LAST_COLUMNS]))
 
 
@@ -325,7 +327,7 @@ def transfer_table(
     )
     row_groups = RowGroups(runs, RUN_COLUMNS)
     rows = [_transfer_row(study, row_groups, *group) for group in groups]
-    noted = add_data_notes(study, runs, rows)
+    noted = add_data_notes(study, runs, add_comparability(study, rows))
     return make_frame(noted, column_types([*columns, *LAST_COLUMNS]))
 
 

@@ -80,6 +80,7 @@ def test_images_of_an_archive_are_read(specs, tmp_path):
         "cat",
         "ship",
     ]
+    assert {row["images/image"].size for row in rows} == {(4, 4)}
 
 
 def test_origin_checksum_and_licence(specs):
