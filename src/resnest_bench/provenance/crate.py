@@ -115,12 +115,13 @@ def write_crate(
 def _pack(folder: Path, archive: Path) -> None:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
         for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                name = path.relative_to(folder).as_posix()
-                info = zipfile.ZipInfo(name, ZIP_DATE)
-                info.compress_type = zipfile.ZIP_DEFLATED
-                info.external_attr = 0o644 << 16
-                target.writestr(info, path.read_bytes())
+            # A folder has an entry of its own: the metadata name it.
+            is_folder = path.is_dir()
+            name = path.relative_to(folder).as_posix() + "/" * is_folder
+            info = zipfile.ZipInfo(name, ZIP_DATE)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = (0o40755 if is_folder else 0o100644) << 16
+            target.writestr(info, b"" if is_folder else path.read_bytes())
 
 
 def _fill(

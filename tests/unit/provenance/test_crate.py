@@ -51,6 +51,7 @@ def list_ids(value):
 def test_the_profile_has_nothing_against_it(crate):
     pytest.importorskip("rocrate_validator")
     assert find_problems(crate) == []
+    assert find_problems(make_crate(HOTDOG, crate.with_suffix(".zip"))) == []
 
 
 def test_every_reference_leads_somewhere(entities):
