@@ -13,6 +13,7 @@ import pandas as pd
 from resnest_bench.digests import json_digest
 from resnest_bench.formats import is_known
 from resnest_bench.specs import StudySpec
+from resnest_bench.specs.base import Spec
 from resnest_bench.status.changes import digest_result
 
 COMPARABILITY_COLUMNS = ["comparability", "comparability_parts"]
@@ -79,12 +80,12 @@ def _digest(study: StudySpec, part: str, name: str, digests: dict[str, str]) -> 
     """The digest of what affects results in a dataset, a recipe or a protocol, whatever its name."""
     key = f"{part} {name}"
     if key not in digests:
-        specs: Mapping[str, Any] = {
+        specs: dict[str, Mapping[str, Spec]] = {
             "dataset": study.datasets,
             "recipe": study.all_recipes,
             "protocol": study.all_protocols,
-        }[part]
-        digests[key] = digest_result({part: specs[name].as_dict()})
+        }
+        digests[key] = digest_result({part: specs[part][name].as_dict()})
     return digests[key]
 
 

@@ -6,7 +6,6 @@ from resnest_bench.frames.rows import RUN_COLUMNS
 from resnest_bench.frames.typed import make_frame
 from resnest_bench.paths import Experiment
 from resnest_bench.specs import StudySpec
-from resnest_bench.tables.comparability import add_comparability
 from resnest_bench.tables.headline import headline_columns, headline_values
 from resnest_bench.tables.selection import RowGroups
 from resnest_bench.tables.values import accuracy_values, any_stale, training_status
@@ -14,8 +13,8 @@ from resnest_bench.tables.variants import (
     ACCURACY_COLUMNS,
     GAIN_COLUMNS,
     LAST_COLUMNS,
-    add_data_notes,
     column_types,
+    complete_rows,
     data_columns,
     gain_values,
     variant_columns,
@@ -39,9 +38,7 @@ def distillation_table(study: StudySpec, runs: pd.DataFrame) -> pd.DataFrame:
     rows = [_make_row(study, row_groups, *group) for group in groups]
     columns = [*ACCURACY_COLUMNS, *headline_columns(study), *TEACHER_COLUMNS, *GAIN_COLUMNS]
     columns += LAST_COLUMNS
-    return make_frame(
-        add_data_notes(study, runs, add_comparability(study, rows)), column_types(columns)
-    )
+    return make_frame(complete_rows(study, runs, rows), column_types(columns))
 
 
 def _make_row(
