@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from resnest_bench.cli.bundle import bundle
+from resnest_bench.cli.crate import crate
 from resnest_bench.cli.evaluate import evaluate
 from resnest_bench.cli.export_model import export_model
 from resnest_bench.cli.import_results import import_results
@@ -301,7 +302,7 @@ def deploy(
         run_deploy_job(spec, dataset, recipe, variant, leased, results)
 
 
-for reader in (tables, figures, show, export, track):
+for reader in (tables, figures, show, export, crate, track):
     app.command()(reader)
 
 
