@@ -12,7 +12,8 @@ class Origin(NamedTuple):
     licence: str = NOT_STATED
 
 
-# The home pages were the sources. Most collections of photos state no licence for the photos.
+# As we know them from the home pages, which can't be read in our tests: the key `license` of a data set
+# comes before this table. Most collections of photos state no licence for the photos.
 ORIGINS = {
     "cifar10": Origin("https://www.cs.toronto.edu/~kriz/cifar.html"),
     "digits": Origin("https://doi.org/10.24432/C50P49", "CC-BY-4.0"),
