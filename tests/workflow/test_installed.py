@@ -124,7 +124,7 @@ def test_init_run_and_report_in_a_folder_of_ones_own(installed):
     make_tiny(installed.folder / "config" / "config.yaml")
     done = installed.run("run")
     assert "## Accuracy against latency" in done.stdout
-    results = installed.folder / "results" / "first"
+    results = installed.folder / "results" / "mine"
     study = load_study(results / "study.json")
     records = [study.paths(results.parent).record(job) for job in study.jobs()]
     assert len(records) == 4

@@ -32,8 +32,9 @@ from resnest_bench.cli.options import (
 from resnest_bench.cli.packages import explain_missing
 from resnest_bench.cli.predict import predict
 from resnest_bench.cli.project import DEFAULT_STUDY, dashboard, init, run, status
-from resnest_bench.cli.reading import DEFAULT_RESULTS, export, figures, show, tables, track
+from resnest_bench.cli.reading import export, figures, show, tables, track
 from resnest_bench.cli.search import search
+from resnest_bench.cli.studies import DEFAULT_RESULTS
 from resnest_bench.cli.warm_client import job_variables
 from resnest_bench.errors import UserError
 from resnest_bench.specs import load_study, study_with_trials

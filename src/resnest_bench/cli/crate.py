@@ -7,16 +7,15 @@ from typing import Annotated
 
 import typer
 
-from resnest_bench.cli.reading import study_in
 from resnest_bench.cli.shipped import project_root
+from resnest_bench.cli.studies import DEFAULT_RESULTS, OptionalStudyArgument, open_study
 from resnest_bench.errors import UserError
-from resnest_bench.paths import StudyPaths
 
 ORCID = r"https://orcid\.org/\d{4}-\d{4}-\d{4}-\d{3}[\dX]"
 
 
 def crate(
-    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
+    study: OptionalStudyArgument = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -46,7 +45,7 @@ def crate(
         )
     from resnest_bench.provenance.crate import Credits, write_crate
 
-    study = study_in(folder)
-    target = out or folder / f"{study.study}.crate.zip"
+    spec, paths = open_study(study, DEFAULT_RESULTS)
+    target = out or paths.root / f"{spec.study}.crate.zip"
     credits = Credits(agent, orcid, licence)
-    typer.echo(write_crate(study, StudyPaths(folder), project_root(), target, credits))
+    typer.echo(write_crate(spec, paths, project_root(), target, credits))

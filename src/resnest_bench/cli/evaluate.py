@@ -14,9 +14,8 @@ from resnest_bench.cli.predict import (
     DEFAULT_RESULTS,
     DatasetChoice,
     RecipeChoice,
-    StudyArgument,
-    open_study,
 )
+from resnest_bench.cli.studies import StudyArgument, open_study
 from resnest_bench.words import count_noun
 
 log = logging.getLogger(__name__)

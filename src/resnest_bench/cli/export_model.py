@@ -12,10 +12,9 @@ from resnest_bench.cli.predict import (
     DEFAULT_RESULTS,
     DatasetChoice,
     RecipeChoice,
-    StudyArgument,
     VariantArgument,
-    open_study,
 )
+from resnest_bench.cli.studies import StudyArgument, open_study
 from resnest_bench.errors import UserError
 from resnest_bench.words import list_names
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from resnest_bench.cli.options import ResultsOption
+from resnest_bench.cli.studies import DEFAULT_RESULTS
 from resnest_bench.errors import UserError
 from resnest_bench.words import count_noun
 
 if TYPE_CHECKING:
     from resnest_bench.imports.columns import Choices
     from resnest_bench.imports.writing import Target
-
-DEFAULT_RESULTS = Path("results")
 
 
 def import_results(

@@ -13,18 +13,25 @@ SHEET_LINE = re.compile(r"^(variants|claims): +(\S+\.yaml)$", re.MULTILINE)
 PYTHON_FILE = re.compile(r"\bfile: *([\w./-]+\.py)\b")
 # It points to a schema in the checkout, which the copy doesn't have.
 SCHEMA_LINE = re.compile(r"^# yaml-language-server: .*\n")
+STUDY_LINE = re.compile(r"^study: .*$", re.MULTILINE)
 
 
-def study_files(like: str) -> dict[str, str]:
-    """Return a copy of the shipped study `like`: path in the new folder to text.
+def study_files(like: str, name: str) -> dict[str, str]:
+    """Return a copy of the shipped study `like`, called `name`: path in the new folder to text.
 
-    All files are in `config/`, where every command looks by default. Raises UserError if there is no
-    such study.
+    All files are in `config/`, where every command looks by default. A name that no study can have is
+    made one, or it stays that of the shipped study. Raises UserError if there is no such study.
     """
+    # It reads tables of results, and so imports pandas.
+    from resnest_bench.imports.assemble import make_name
+
     studies = shipped_studies()
     if like not in studies:
         raise UserError(f"--like must be one of {', '.join(studies)}, but is {like!r}")
     config = _text(studies[like])
+    if name := make_name(name):
+        line = f"study: {name}  # results go to results/{name}/"
+        config = STUDY_LINE.sub(line, config, count=1)
     sheets = {key: _text(project_root() / path) for key, path in SHEET_LINE.findall(config)}
     config = SHEET_LINE.sub(r"\1: config/\1.yaml", config)
     code = {
@@ -48,11 +55,11 @@ def _text(path: Path) -> str:
 
 
 def write_study(folder: Path, like: str) -> list[Path]:
-    """Copy the shipped study `like` into `folder`, and return the files that were written.
+    """Copy the shipped study `like` into `folder`, whose name it gets; return the files that were written.
 
     Raises UserError, and writes nothing, if one of them already exists.
     """
-    files = {folder / name: text for name, text in study_files(like).items()}
+    files = {folder / name: text for name, text in study_files(like, folder.resolve().name).items()}
     # `exists` is False for a dangling link.
     existing = [path for path in files if path.exists() or path.is_symlink()]
     if existing:

@@ -9,11 +9,9 @@ import typer
 
 from resnest_bench.cli.logs import start_logging
 from resnest_bench.cli.options import DeviceOption, ResultsOption
-from resnest_bench.cli.status import find_study
+from resnest_bench.cli.studies import StudyArgument, open_study
 from resnest_bench.errors import UserError
 from resnest_bench.files import write_text
-from resnest_bench.paths import StudyPaths
-from resnest_bench.specs import StudySpec, load_study, study_with_looks
 from resnest_bench.words import count_noun
 
 if TYPE_CHECKING:
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-StudyArgument = Annotated[
-    str, typer.Argument(help="Study: its name, results/<study>, or its config file")
-]
 VariantArgument = Annotated[str, typer.Argument(help="Name of a variant that the study trains")]
 DatasetChoice = Annotated[
     str | None,
@@ -130,12 +125,6 @@ def predict(
     else:
         typer.echo(text, nl=False)
     _report_problems(found)
-
-
-def open_study(name: str, results: Path) -> tuple[StudySpec, StudyPaths]:
-    """Read a study that has been run, by its name, its folder or its config file."""
-    paths = StudyPaths(find_study(name, results))
-    return study_with_looks(load_study(paths.study), paths), paths
 
 
 def _report_problems(found: "PredictedImages") -> None:

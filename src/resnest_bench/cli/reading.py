@@ -10,13 +10,10 @@ import typer
 from resnest_bench.cli.logs import start_logging
 from resnest_bench.cli.options import LogOption, ResultsOption, StudyOption
 from resnest_bench.cli.project import DEFAULT_STUDY
+from resnest_bench.cli.studies import DEFAULT_RESULTS, OptionalStudyArgument, open_study
 from resnest_bench.cli.terminal import fit_markdown
-from resnest_bench.errors import UserError
 from resnest_bench.files import write_text
-from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import StudySpec, dump_study, load_study, study_with_looks
-
-DEFAULT_RESULTS = Path("results")
 
 
 def tables(
@@ -52,25 +49,25 @@ def figures(
 
 
 def show(
-    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
+    study: OptionalStudyArgument = None,
 ) -> None:
     """Print the main tables of a study."""
     from resnest_bench.report.tables import summary_text
 
-    spec = study_in(folder)
-    text, note = summary_text(spec, spec.paths(folder.parent)), ""
+    spec, paths = open_study(study, DEFAULT_RESULTS)
+    text, note = summary_text(spec, paths), ""
     if sys.stdout.isatty():
         text, left_out = fit_markdown(text, shutil.get_terminal_size().columns)
         note = "   (all columns, with full captions)" if left_out else ""
     typer.echo(text)
     typer.echo(
-        f"\nTables: {folder}/tables/{note}\nFigures: {folder}/figures/\n"
+        f"\nTables: {paths.root}/tables/{note}\nFigures: {paths.root}/figures/\n"
         "Dashboard: resnest-bench dashboard   (in a checkout, also: make dashboard)"
     )
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
+    study: OptionalStudyArgument = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File to write, .html or .md [default: FOLDER/STUDY.html]"),
@@ -79,14 +76,16 @@ def export(
     """Write a study as one HTML file, or as Markdown with figures."""
     from resnest_bench.export import write_document, write_page
 
+    spec, paths = open_study(study, DEFAULT_RESULTS)
     if out and out.suffix == ".md":
-        typer.echo(write_document(study_in(folder), StudyPaths(folder), out)[0])
+        typer.echo(write_document(spec, paths, out)[0])
     else:
-        typer.echo(write_page(study_in(folder), StudyPaths(folder), out))
+        typer.echo(write_page(spec, paths, out))
 
 
 def track(
-    folder: Annotated[Path, typer.Argument(help="A study's results, like results/demo")],
+    study: OptionalStudyArgument = None,
+    *,
     to: Annotated[str, typer.Option("--to", help="tensorboard, wandb, mlflow or trackio")],
     into: Annotated[
         Path | None,
@@ -98,18 +97,8 @@ def track(
     from resnest_bench.cli.track import track_study
     from resnest_bench.results import StudyResults
 
-    results = StudyResults(study_in(folder), StudyPaths(folder))
+    results = StudyResults(*open_study(study, DEFAULT_RESULTS))
     typer.echo(f"{track_study(results, to, into, offline)} runs logged to {to}")
-
-
-def study_in(folder: Path) -> StudySpec:
-    """Load the study whose results are in `folder`. Raises UserError if there are none."""
-    if not (folder / "study.json").exists():
-        raise UserError(
-            f"{folder} has no study.json: run the study first, with `resnest-bench run` or, in a "
-            "checkout, with `make demo`"
-        )
-    return study_with_looks(load_study(folder / "study.json"), StudyPaths(folder))
 
 
 def _with_looks(study: Path, results: Path) -> StudySpec:

@@ -9,7 +9,7 @@ from resnest_bench import files
 from resnest_bench.cli.logs import start_logging
 from resnest_bench.cli.options import LogOption, ResultsOption, StudyOption
 from resnest_bench.cli.project import DEFAULT_STUDY
-from resnest_bench.cli.reading import DEFAULT_RESULTS
+from resnest_bench.cli.studies import DEFAULT_RESULTS
 from resnest_bench.errors import UserError
 from resnest_bench.paths import StudyPaths
 from resnest_bench.specs import (

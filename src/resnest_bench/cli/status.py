@@ -2,12 +2,12 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from resnest_bench.cli.studies import find_study, list_studies
 from resnest_bench.errors import UserError
 from resnest_bench.live.from_files import StudyStatus, read_status
 from resnest_bench.live.screen import make_view
@@ -16,7 +16,6 @@ from resnest_bench.paths import StudyPaths
 from resnest_bench.planning.searches import describe_search_plan, plan_search
 from resnest_bench.specs import load_study, study_with_trials
 from resnest_bench.specs.rounds import read_rounds
-from resnest_bench.words import list_names
 
 MAX_NAMED = 10
 
@@ -44,34 +43,6 @@ def show_status(name: str | None, results: Path) -> None:
             study, plan_search(study, read_rounds(study.as_configured, paths))
         ):
             console.print(Text(line), soft_wrap=True)
-
-
-def list_studies(results: Path) -> list[Path]:
-    """Return the folders of the studies in `results`, sorted, without the shipped runs below it."""
-    return sorted(file.parent for file in results.glob("*/study.json"))
-
-
-def find_study(name: str, results: Path) -> Path:
-    """Return the results folder of a study, given its name, its folder or its config file.
-
-    Raises UserError if the study has not been started.
-    """
-    given = Path(name)
-    if given.is_file() and given.name != "study.json":
-        given = results / load_study(given).study
-    candidates = [given.parent if given.name == "study.json" else given, results / name]
-    for folder in candidates:
-        if StudyPaths(folder).study.is_file():
-            return folder
-    raise UserError(
-        f"study {name} has not been started: {candidates[0]} has no study.json. "
-        f"Studies in {results}: {_list_names(list_studies(results))}"
-    )
-
-
-def _list_names(folders: Sequence[Path]) -> str:
-    names = [folder.name for folder in folders]
-    return list_names(names, MAX_NAMED) or "(none)"
 
 
 def _show(console: Console, status: StudyStatus) -> None:

@@ -25,6 +25,7 @@ def test_a_copy_is_the_same_study(like, tmp_path, monkeypatch):
     # Networks of Python files have them in the new folder, and are compared by their source.
     own = {v.name for v in shipped.variants if v.family == "python"}
     assert all(v.source_digest for v in copy.variants if v.name in own)
+    assert copy.study == "mine"
     assert comparable(copy) == comparable(shipped)
     # Nothing in it points to where it was copied from.
     texts = "".join(path.read_text() for path in written)
@@ -35,8 +36,17 @@ def test_a_copy_is_the_same_study(like, tmp_path, monkeypatch):
     assert f"config/{like}/variants.yaml" not in texts
 
 
+@pytest.mark.parametrize(
+    ("folder", "name"), [("my photos (2)", "my-photos-2"), ("犬", "first"), ("v1.5", "v1.5")]
+)
+def test_the_study_has_the_name_of_the_folder_where_it_can(folder, name, tmp_path, monkeypatch):
+    write_study(tmp_path / folder, "first")
+    monkeypatch.chdir(tmp_path / folder)
+    assert load_study(Path("config/config.yaml")).study == name
+
+
 def comparable(study):
-    values = study.model_dump()
+    values = study.model_dump(exclude={"study"})
     for variant in values["variants"]:
         if variant["family"] == "python":
             del variant["file"]

@@ -5,7 +5,7 @@ import yaml
 from typer.testing import CliRunner
 
 from resnest_bench.cli.app import app
-from resnest_bench.cli.status import find_study
+from resnest_bench.cli.studies import find_study
 from resnest_bench.errors import UserError
 from support.records_factory import make_study, write_study
 
