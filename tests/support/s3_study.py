@@ -85,9 +85,7 @@ def start(folder: Path, *options: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE)]
     command += ["--configfile", "config.yaml", "--logger-resnest-bench-style", "snakemake"]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environ = dict(
-        os.environ, PATH=path, OMP_NUM_THREADS="1", RESNEST_BENCH_STORE_SECONDS="0.2"
-    )
+    environ = dict(os.environ, PATH=path, OMP_NUM_THREADS="1", RESNEST_BENCH_STORE_SECONDS="0.2")
     with (folder / "output.txt").open("w") as file:
         return subprocess.Popen(
             [*command, *options], cwd=folder, env=environ, stdout=file, stderr=file

@@ -23,7 +23,9 @@ def in_store(command):
         shlex.quote(str(part)).replace("{", "{{").replace("}", "}}")
         for part in ["--study", STUDY_FILE, "--at", STORE, "--mirror", MIRROR]
     )
-    return f"python -m resnest_bench.cli.store {start} --outputs {{output:q}} -- {command}"
+    return (
+        f"python -m resnest_bench.cli.store {start} --outputs {{output:q}} -- {command}"
+    )
 
 
 def check_storable(study):

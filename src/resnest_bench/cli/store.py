@@ -253,9 +253,7 @@ def main() -> None:
     given = parser.parse_args(sys.argv[1:split])
     try:
         store = Store(given.at)
-        code = run_in_store(
-            store, given.study, given.mirror, given.outputs, sys.argv[split + 1 :]
-        )
+        code = run_in_store(store, given.study, given.mirror, given.outputs, sys.argv[split + 1 :])
     except UserError as error:
         print(f"resnest-bench: error: {error}", file=sys.stderr)
         code = 1
