@@ -38,8 +38,7 @@ def show(loaded: data.Loaded, chosen: Experiments, names: list[str]) -> None:
             epochs[epochs["variant"].isin(names)], variants=loaded.study.variant_names
         )
         for index, panel in enumerate(panels):
-            height = views.legend_height(len(names))
-            views.chart(panel, f"picked_curves_{index}", extra_height=height)
+            views.chart(panel, f"picked_curves_{index}")
         if not panels:
             st.caption("The selected variants have no training in this study.")
     with lines:

@@ -16,7 +16,6 @@ import glossary
 import selection
 from paper_menu import figure_menu, table_menu
 from resnest_bench.charts import (
-    LEGEND_NAMES,
     needed_width,
     split_title,
     themed,
@@ -46,24 +45,22 @@ def chart(
     key: str,
     on_select: Callable[[], None] | None = None,
     selection_mode: Sequence[str] = (),
-    extra_height: int = 0,
     files: Callable[[], ChartType] | None = None,
     head: str = "",
     fits: bool = False,
 ) -> None:
     """A chart in the width that there is, its title above it as text, and its files to download.
 
-    Text wraps on a narrow screen, where a chart's own title would be cut off. `extra_height` in pixels
-    makes room for a legend below: streamlit fits legends and axes into the chart's height. `files` makes
+    Text wraps on a narrow screen, where a chart's own title would be cut off. `files` makes
     the chart to download where that is another one, and `head` is HTML of ours instead of the title. A chart
-    that `fits` needs no more width than a phone has.
+    that `fits` needs no more width than a phone has, and its height is that of the whole, with axes.
     """
     untitled = drawn.copy(deep=False)
     text, lines = split_title(drawn.title)
     untitled.title = alt.Undefined
-    height = getattr(untitled, "height", None)
-    if extra_height and isinstance(height, int):
-        untitled = untitled.properties(height=height + extra_height)
+    if not fits and not isinstance(drawn, alt.VConcatChart):
+        # Otherwise Streamlit squeezes axes and legends into the height that is meant for the plot.
+        untitled.autosize = alt.AutoSizeParams(type="fit-x", contains="padding")
     untitled = themed(untitled, dark=st.context.theme.type == "dark")
     with st.container(border=True):
         # A row on a phone too, where columns would be under each other.
@@ -105,13 +102,6 @@ def _field(drawn: Any, name: str, otherwise: Any) -> Any:
     """What a chart or a part of it has under a name; `otherwise` where that is left undefined."""
     value = getattr(drawn, name, alt.Undefined)
     return otherwise if value is alt.Undefined else value
-
-
-def legend_height(num_entries: int) -> int:
-    """Pixels below a chart for its axis and for a legend of two columns."""
-    if num_entries > LEGEND_NAMES:
-        return 60
-    return 60 + 24 * -(-num_entries // 2)
 
 
 def table(

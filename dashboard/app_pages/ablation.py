@@ -37,7 +37,7 @@ def show(one: data.Loaded, factor: str, adjacent: bool) -> None:
         chosen = chosen[chosen["adjacent"]]
     name = one.name.replace("/", "_")
     part = views.take_part(chosen, NUM_PAIRS, picker.name_part(one, f"{factor}_pairs"))
-    views.chart(factor_chart(part, factor), f"factor_{factor}_{name}", extra_height=90)
+    views.chart(factor_chart(part, factor), f"factor_{factor}_{name}")
     labels = {column: text for column, text in COLUMNS.items() if text}
     views.table(chosen[list(COLUMNS)], f"factor_table_{name}", labels, FACTOR_TITLES[factor])
 

@@ -82,10 +82,9 @@ def show(one: data.Loaded, wanted: list[str]) -> None:
         return
     claims, hypotheses = data.claims(one)
     shown = claims[claims["verdict"].isin(wanted)] if wanted else claims
-    st.markdown(f"**{views.plain(count_verdicts(claims))}**")
     for unit, drawn in claim_forests(shown, hypotheses).items():
         key = f"forest_{unit}_{name}".replace("%", "percent")
-        views.chart(drawn, key, partial(take_claim, key), [PICK], extra_height=60)
+        views.chart(drawn, key, partial(take_claim, key), [PICK])
     missing = shown.loc[shown["estimate"].isna(), "name"].tolist()
     if missing and len(missing) < len(shown):
         st.caption(f"Without a measurement: {views.few(missing)}.")
@@ -128,7 +127,7 @@ def show_one(one: data.Loaded, chosen: str) -> None:
     name = one.name.replace("/", "_")
     stale = " (stale records)" if row["stale"] else ""
     st.markdown(f"**{row['verdict'].capitalize()}{stale}:** {views.plain(row['explanation'])}")
-    views.chart(claim_chart(rows, row["claim"]), f"claim_{name}", extra_height=90)
+    views.chart(claim_chart(rows, row["claim"]), f"claim_{name}")
     if len(rows):
         show_numbers(rows, name, row["claim"])
 

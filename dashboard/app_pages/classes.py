@@ -105,9 +105,7 @@ def show(one: data.Loaded, place: Experiment, names: list[str]) -> None:
     columns = st.columns(len(names)) if len(found.classes) <= MAX_BESIDE else [st.container()] * 2
     for column, variant in zip(columns, names, strict=False):
         with column:
-            views.chart(
-                confusion_chart(table, variant), f"confusion_{name}_{variant}", extra_height=120
-            )
+            views.chart(confusion_chart(table, variant), f"confusion_{name}_{variant}")
     show_classes(found, name)
     if len(names) > 1:
         show_pair(one, place, found, names[0], names[1])
@@ -136,7 +134,7 @@ def show_pair(
 ) -> None:
     name = one.name.replace("/", "_")
     rows = class_differences(found, [(ours, base)])
-    views.chart(class_differences_chart(rows), f"class_differences_{name}", extra_height=140)
+    views.chart(class_differences_chart(rows), f"class_differences_{name}")
     labels = {column: text for column, text in DIFFERENCES.items() if text}
     with st.expander("The differences as a table"):
         views.table(rows[list(DIFFERENCES)], f"class_differences_table_{name}", labels, "Classes")

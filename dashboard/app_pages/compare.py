@@ -120,7 +120,7 @@ def show_verdict(found: HeadToHead, ratio: str) -> None:
         UNTESTED: (":gray-badge[", ":material/remove: not tested"),
     }.get(verdict, (":gray-badge[", ":material/question_mark: no verdict on the variants"))
     if verdict == "not significant":
-        badge = (":gray-badge[", ":material/question_mark: not distinguishable")
+        badge = (":gray-badge[", ":material/question_mark: not significant")
     st.markdown(f"{badge[0]}{badge[1]}]")
     st.markdown(f"#### {views.plain(describe_pair(found))}")
     if ratio:
@@ -143,14 +143,12 @@ def show(one: data.Loaded, networks: tuple[Network, Network]) -> None:
     left, right = st.columns(2)
     with left:
         measure = metric_words(one.study.headline_metric)
-        views.chart(
-            seeds_chart(found.values, found.names, measure), f"seeds_{name}", extra_height=100
-        )
+        views.chart(seeds_chart(found.values, found.names, measure), f"seeds_{name}")
     with right:
         if found.pair:
             table = make_frame([found.pair], dict.fromkeys(found.pair, "object"))
             row, about = row_dicts(show_population(table))[0], describe_population(table)
-            views.chart(gaps_chart(row, found.names, about), f"gaps_{name}", extra_height=50)
+            views.chart(gaps_chart(row, found.names, about), f"gaps_{name}")
         show_ratios(one, found, ratios, name)
     show_images(one, found, name)
     left, right = st.columns(2)
@@ -181,7 +179,7 @@ def show_ratios(one: data.Loaded, found: HeadToHead, ratios: pd.DataFrame, name:
         return
     floor = data.noise_floor(one, place, selection.device())
     names = found.one.variant, found.other.variant
-    views.chart(latency_ratio_chart(ratios, names, floor), f"ratio_{name}", extra_height=50)
+    views.chart(latency_ratio_chart(ratios, names, floor), f"ratio_{name}")
 
 
 def show_images(one: data.Loaded, found: HeadToHead, name: str) -> None:
@@ -193,11 +191,11 @@ def show_images(one: data.Loaded, found: HeadToHead, name: str) -> None:
     left, right = st.columns(2)
     with left:
         drawn = quadrants_chart(images.quadrants(), found.names, images.num_images)
-        views.chart(drawn, f"images_{name}", extra_height=50)
+        views.chart(drawn, f"images_{name}")
         show_disputed(one, found, images, *found.names)
     with right:
         if len(rows):
-            views.chart(class_differences_chart(rows), f"classes_{name}", extra_height=120)
+            views.chart(class_differences_chart(rows), f"classes_{name}")
         else:
             st.caption(
                 "The class of each test image is unknown: neither these records nor data on this "
@@ -266,7 +264,7 @@ def show_curves(one: data.Loaded, found: HeadToHead, name: str) -> None:
     epochs = epochs.assign(recipe=recipes, kind=kinds)
     panels = training_curves_panels(epochs, CURVES, found.names, on_hover=True)
     for index, panel in enumerate(panels):
-        views.chart(panel, f"two_curves_{name}_{index}", extra_height=views.legend_height(2))
+        views.chart(panel, f"two_curves_{name}_{index}")
 
 
 def show_config(one: data.Loaded, found: HeadToHead, name: str) -> None:

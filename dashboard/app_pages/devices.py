@@ -61,7 +61,7 @@ def show_roofline(one: data.Loaded, key: str) -> None:
     number = pick_group("Setting", groups, picker.name_part(one, "cell"), name_cell)
     rows = groups[number]
     part = views.take_part(rows, NUM_ROWS, picker.name_part(one, "bounds"))
-    views.chart(roofline_chart(part), f"roofline_{key}", extra_height=0)
+    views.chart(roofline_chart(part), f"roofline_{key}")
     views.show_caption(ROOFLINE_CAPTION)
     st.dataframe(roofline_display(rows), hide_index=True, width="stretch", placeholder="–")
     with st.expander("All values, unrounded"):

@@ -163,9 +163,9 @@ def show_pairs(one: data.Loaded, found: Differences, name: str, place: Experimen
     key = f"pairs_{name}"
     drawn = pairs_chart(found.pairs, found.standings)
     if place is None or one is not picker.loaded_study():
-        views.chart(drawn, key, extra_height=120)
+        views.chart(drawn, key)
         return
-    views.chart(drawn, key, partial(take_pair, key), [PICK], extra_height=120)
+    views.chart(drawn, key, partial(take_pair, key), [PICK])
     st.caption("Click a cell to compare its two networks.")
 
 
@@ -225,7 +225,7 @@ def show_datasets(one: data.Loaded, found: DatasetComparison) -> None:
         drawn = profile_chart(
             found.profile, one.study.headline_metric, variants=one.study.variant_names
         )
-        views.chart(drawn, f"profile_{name}", extra_height=views.legend_height(len(found.ranks)))
+        views.chart(drawn, f"profile_{name}")
 
 
 def show_effects(one: data.Loaded) -> None:
@@ -234,7 +234,7 @@ def show_effects(one: data.Loaded) -> None:
     views.show_caption(effects_caption(found))
     if isinstance(found, str):
         return
-    views.chart(effects_chart(found.table), f"effects_{name}", extra_height=60)
+    views.chart(effects_chart(found.table), f"effects_{name}")
     labels = {column: text for column, text in EFFECTS.items() if text}
     views.table(found.table[list(EFFECTS)], f"effects_{name}", labels, "Effects of the factors")
     for note in effects_notes(found):

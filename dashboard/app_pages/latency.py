@@ -124,7 +124,7 @@ def show_fastest(one: data.Loaded) -> None:
     text = describe_fastest(table, floor)
     if text:
         st.markdown(f"#### {views.plain(text)}")
-    views.chart(fastest_chart(table, floor), f"fastest_{name}", extra_height=90)
+    views.chart(fastest_chart(table, floor), f"fastest_{name}")
     marks = {"latency_p50_ms": [mark_row(row) for row in row_dicts(table)]}
     rows = table[list(FASTEST_LABELS)]
     views.table(rows, f"fastest_{name}", FASTEST_LABELS, f"Latencies. {text}", marks=marks)
@@ -142,7 +142,7 @@ def show(one: data.Loaded, view: str, names: list[str], field: str, batch: int) 
     name = one.name.replace("/", "_")
     if view == "sweep":
         drawn = batch_sweep_chart(cells, field, one.study.variant_names)
-        views.chart(drawn, f"sweep_{name}", extra_height=views.legend_height(len(names)))
+        views.chart(drawn, f"sweep_{name}")
     elif view == "settings":
         views.chart(modes_chart(cells, batch), f"settings_{name}")
     elif view == "start":

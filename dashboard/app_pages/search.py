@@ -22,8 +22,6 @@ from resnest_bench.report.search import (
     search_notes,
 )
 
-ROW_HEIGHT = 24
-
 
 def show_table(one: data.Loaded, table: SearchTable, key: str) -> None:
     """The table as the workflow prints it, and its unrounded values."""
@@ -42,7 +40,6 @@ def show(one: data.Loaded, minutes: bool) -> None:
         st.info("This study searches for no settings.")
         return
     families = search.family_names
-    height = views.legend_height(len(families))
     for sentence in describe_search(one.study, found):
         st.markdown(views.plain(sentence))
     if not len(found.trials):
@@ -52,20 +49,17 @@ def show(one: data.Loaded, minutes: bool) -> None:
         views.chart(
             confirmation_chart(found.finalists),
             f"search_confirmed_{name}",
-            extra_height=60 + 3 * ROW_HEIGHT,
         )
     show_table(one, FINALISTS, f"search_finalists_{name}")
     if search.latency:
         front = search_front_chart(found.trials, found.finalists, families)
-        views.chart(front, f"search_front_{name}", extra_height=height)
+        views.chart(front, f"search_front_{name}")
     st.subheader("Budget")
     progress = search_progress_chart(found.trials, families, minutes)
-    views.chart(progress, f"search_progress_{name}", extra_height=height + ROW_HEIGHT)
+    views.chart(progress, f"search_progress_{name}")
     show_table(one, FAMILIES, f"search_families_{name}")
     if search.halving is None and len(found.curves):
-        views.chart(
-            tuning_curve_chart(found.curves, families), f"search_curve_{name}", extra_height=height
-        )
+        views.chart(tuning_curve_chart(found.curves, families), f"search_curve_{name}")
         show_table(one, CURVES, f"search_curves_{name}")
     st.subheader("Trials")
     show_table(one, TRIALS, f"search_trials_{name}")

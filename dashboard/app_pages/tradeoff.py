@@ -115,7 +115,6 @@ def show_panels(
                 key,
                 partial(take_selection, key, rows),
                 ["picked", "brush"],
-                extra_height=views.legend_height(rows["variant"].nunique()),
             )
 
 

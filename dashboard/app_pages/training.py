@@ -84,7 +84,7 @@ def show(one: data.Loaded, field: str, names: list[str], axis: str, smoothing: i
         epochs, field, one.study.variant_names, axis, smoothing, on_hover=True
     )
     for index, panel in enumerate(panels):
-        views.chart(panel, f"curves_{name}_{index}", extra_height=views.legend_height(len(names)))
+        views.chart(panel, f"curves_{name}_{index}")
     if not panels:
         imported = one.study.imported_blocks("train")
         more = " Imported results have no curves." if imported else ""

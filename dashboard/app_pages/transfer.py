@@ -14,7 +14,6 @@ from resnest_bench.charts import (
 )
 
 NUM_ROWS = 60
-AXIS_HEIGHT = 60
 FIELDS = ["test_accuracy", "train_accuracy", "test_loss", "train_loss"]
 
 
@@ -28,8 +27,7 @@ def show(one: data.Loaded, field: str) -> None:
     table = one.results.transfer
     for index, (_, rows) in enumerate(table.groupby("dataset", sort=False)):
         part = views.take_part(rows, NUM_ROWS, picker.name_part(one, f"rows_{index}"))
-        height = views.legend_height(part["recipe"].nunique())
-        views.chart(transfer_chart(part), f"transfer_{name}_{index}", extra_height=height)
+        views.chart(transfer_chart(part), f"transfer_{name}_{index}")
     views.rounded_table("transfer", table, one.study)
     with st.expander("All values, unrounded"):
         views.table(table.dropna(axis="columns", how="all"), f"transfer_table_{name}")
@@ -37,7 +35,7 @@ def show(one: data.Loaded, field: str) -> None:
     for index, panel in enumerate(
         training_curves_panels(epochs[epochs["kind"] == "finetune"], field, one.study.variant_names)
     ):
-        views.chart(panel, f"transfer_curves_{name}_{index}", extra_height=views.legend_height(2))
+        views.chart(panel, f"transfer_curves_{name}_{index}")
 
 
 def show_distillation(one: data.Loaded, name: str) -> None:
@@ -46,9 +44,7 @@ def show_distillation(one: data.Loaded, name: str) -> None:
         return
     for index, (_, rows) in enumerate(table.groupby("dataset", sort=False)):
         part = views.take_part(rows, NUM_ROWS, picker.name_part(one, f"taught_{index}"))
-        views.chart(
-            distillation_chart(part), f"distillation_{name}_{index}", extra_height=AXIS_HEIGHT
-        )
+        views.chart(distillation_chart(part), f"distillation_{name}_{index}")
     views.rounded_table("distillation", table, one.study)
     with st.expander("All values of the distillation, unrounded"):
         views.table(table.dropna(axis="columns", how="all"), f"distillation_table_{name}")

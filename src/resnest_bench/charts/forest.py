@@ -77,13 +77,13 @@ def _forest(rows: pd.DataFrame, unit: str) -> alt.LayerChart:
         "verdict:N",
         title=None,
         scale=colours,
-        legend=alt.Legend(orient="top", labelLimit=0),
+        legend=alt.Legend(orient="top", labelLimit=0, columns=1),
     )
     shape = alt.Shape(
         "verdict:N",
         title=None,
         scale=alt.Scale(domain=verdicts, range=[LOOKS[v][1] for v in verdicts]),
-        legend=alt.Legend(orient="top", labelLimit=0),
+        legend=alt.Legend(orient="top", labelLimit=0, columns=1),
     )
     columns = [
         "name",

@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 
 LETTER, COLUMN, SYMBOL = 7.0, 44, 40
-PLOT, ROOM = 180, 90
+PLOT, ROOM = 160, 45
 
 
 def needed_width(chart: alt.TopLevelMixin) -> int:

@@ -189,7 +189,7 @@ def describe_pair(found: HeadToHead) -> str:
         )
     if verdict == UNTESTED:
         return f"{one} and {other} have not been tested ({row['status']}): {one} minus {other} is {size}."
-    return f"{one} and {other} are not distinguishable: {one} minus {other} is {size} in {measure}."
+    return f"No significant difference in {measure}: {one} minus {other} is {size}."
 
 
 def _interval(row: Mapping[str, Any], upright: bool = True) -> str:
