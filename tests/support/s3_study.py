@@ -20,7 +20,16 @@ STUDY: dict[str, Any] = {
         {"name": "A", "family": "resnest", "layers": [1], "radix": 0, "width": 16, "stem": "deep"}
     ],
     "datasets": {"low": {"source": "digits", "classes": [0, 1, 2]}},
-    "recipes": {"quick": {"epochs": 12, "batch_size": 32, "learning_rate": 0.05}},
+    # Layout and mode are given: chosen by a timing, they could differ between two runs, and the bits with them.
+    "recipes": {
+        "quick": {
+            "epochs": 6,
+            "batch_size": 32,
+            "learning_rate": 0.05,
+            "layout": "contiguous",
+            "mode": "eager",
+        }
+    },
     "protocols": {
         "quick": {
             "batch_sizes": [1],
