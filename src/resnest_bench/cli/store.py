@@ -143,7 +143,8 @@ def is_current(path: Path, found: dict[str, Any]) -> bool:
         return False
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    return md5 == found["ETag"].strip('"')
+    etag: str = found["ETag"]
+    return md5 == etag.strip('"')
 
 
 def same(path: Path) -> Folder:
