@@ -27,9 +27,10 @@ from resnest_bench.device.environment import describe
 from resnest_bench.paths import DataPaths, Job
 from resnest_bench.specs import StudySpec, study_from_config
 from resnest_bench.training.checkpoints import Checkpoint
+from resnest_bench.training.context import Context
 from resnest_bench.training.execution import Execution
 from resnest_bench.training.initial import build_initial
-from resnest_bench.training.jobs import Context, make_batches
+from resnest_bench.training.jobs import make_batches
 from resnest_bench.training.loop import train_model
 from resnest_bench.training.optimizer import parameter_groups
 from resnest_bench.training.reporting import Reporter

@@ -190,6 +190,7 @@ def stages(asked: argparse.Namespace) -> list[Stage]:
             ),
             120,
         ),
+        Stage("several", (python("several_gpus.py", "--out", str(out / "several.json")),), 120),
         Stage("data", (whole[0],), 120),
         Stage("study", tuple(whole[1:]), 600),
     ]

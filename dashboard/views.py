@@ -25,6 +25,7 @@ from resnest_bench.paths import Experiment
 from resnest_bench.report.captions import Caption, caption, notes
 from resnest_bench.report.tables import display_frame
 from resnest_bench.specs import StudySpec
+from resnest_bench.tables.comparability import describe_comparability
 from table_columns import config
 from texts import MAX_NAMES as MAX_NAMES
 from texts import few as few
@@ -37,6 +38,10 @@ SCROLLING = """<style>
 .st-key-{key} > :has([data-testid="stVegaLiteChart"]) {{min-width: {width}px}}
 </style>"""
 MAX_ROWS = 500
+COMPARABILITY_HELP = (
+    "Tables with the same digest can be compared row by row: same data, recipe, protocol, machine and "
+    "software. In brackets: the digest of each part, which says where two tables differ."
+)
 PROBABILITIES = ("front_probability", "mean_better_all")
 
 
@@ -195,8 +200,10 @@ def rounded_table(name: str, frame: pd.DataFrame, study: StudySpec) -> None:
     """The table as the workflow prints it: rounded, with its caption and its notes."""
     show_caption(caption(name, frame, study))
     st.dataframe(display_frame(frame), hide_index=True, width="stretch", placeholder="–")
+    comparability = describe_comparability(frame)
     for note in notes(frame):
-        st.caption(f"- {plain(note)}")
+        is_digest = note in comparability
+        st.caption(f"- {plain(note)}", help=COMPARABILITY_HELP if is_digest else None)
 
 
 def flat(frame: pd.DataFrame) -> pd.DataFrame:

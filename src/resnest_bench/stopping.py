@@ -87,6 +87,11 @@ def _raise() -> None:
     raise Interrupted(_state.number)
 
 
+def received() -> int | None:
+    """Return the first signal that was received, or None."""
+    return _state.number
+
+
 def raise_if_signalled() -> None:
     """Raise Interrupted if a signal was received, even inside `defer_signals`."""
     if _state.number is not None:

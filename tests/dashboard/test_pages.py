@@ -478,8 +478,10 @@ def test_claims_are_counted_filtered_and_opened_by_the_url(open_page, results, s
     job = Job("train", "low", "quick", "B", 0)
     records.write(study.paths(results).record(job), make_record(study, job, accuracy=0.73))
     app = open_page("claims", claim="alike", verdict=["contradicted", "untested"])
-    said = [text.replace("\\", "") for text in texts(app)]
-    assert "**5 claims: 1 supported, 1 contradicted, 3 untested**" in said
+    chips = [option.content for option in app.get("button_group")[0].proto.options]
+    counts = {"supported": 1, "contradicted": 1, "undecided": 0, "untested": 3}
+    for chip, (verdict, count) in zip(chips, counts.items(), strict=True):
+        assert chip.endswith(f"{verdict} **{count}**")
     table = app.dataframe[0].value
     # A list is shown as a chip.
     assert {verdict for (verdict,) in table["verdict"]} == {"contradicted", "untested"}

@@ -49,6 +49,9 @@ RUN_BY = {
     "resnest-bench predict mine NETWORK images/": "tests/unit/usage/test_predict.py::test_a_folder_becomes_a_csv",
     "resnest-bench doctor": f"{CLI}::test_doctor_says_what_to_do",
     "resnest-bench describe": f"{CLI}::test_describe_as_a_table_says_what_is_counted",
+    "resnest-bench crate results/<study>": f"{CLI}::test_crate_writes_one_archive_and_says_which",
+    "snakemake page --cores 1": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
+    "snakemake page --report report.html": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
     "snakemake --cores 1 --report report.html": f"{INSTALLED}::test_init_run_and_report_in_a_folder_of_ones_own",
 }
 

@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from resnest_bench.cli.app import app
+from resnest_bench.errors import UserError
 from support.records_factory import make_study, write_study
 
 ROOT = Path(__file__).parents[2]
@@ -202,6 +203,25 @@ def test_export_writes_one_file_and_says_which(tmp_path):
     done = CliRunner().invoke(app, ["export", str(folder), "--out", str(out)])
     assert done.output.strip() == str(out)
     assert out.read_bytes() == (folder / "synthetic.html").read_bytes()
+
+
+def test_crate_writes_one_archive_and_says_which(tmp_path):
+    study = make_study(latency=[], finetune=[])
+    write_study(study, study.paths(tmp_path))
+    folder = tmp_path / "synthetic"
+    done = CliRunner().invoke(app, ["crate", str(folder)])
+    assert done.exit_code == 0
+    assert done.output.strip() == str(folder / "synthetic.crate.zip")
+    # Again: an archive is replaced.
+    assert CliRunner().invoke(app, ["crate", str(folder)]).exit_code == 0
+
+
+@pytest.mark.parametrize("agent", [[], ["--agent", "Ann"]])
+def test_an_orcid_must_be_one_and_somebodys(tmp_path, agent):
+    orcid = "0000-0002-1825-0097" if agent else "https://orcid.org/0000-0002-1825-0097"
+    done = CliRunner().invoke(app, ["crate", str(tmp_path), "--orcid", orcid, *agent])
+    assert isinstance(done.exception, UserError)
+    assert "--orcid" in str(done.exception)
 
 
 def test_export_without_a_study_says_what_to_run(tmp_path):

@@ -2,12 +2,20 @@
 
 import subprocess
 import sys
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from resnest_bench.device.lease import lease, leased_device, visible_gpus
+from resnest_bench.device.lease import (
+    count_processes,
+    lease,
+    lease_several,
+    leased_device,
+    leased_devices,
+    visible_gpus,
+)
 from resnest_bench.errors import UserError
 
 JOB = """
@@ -95,6 +103,40 @@ def test_one_gpu_under_two_numbers_is_one_lease(gpus):
         gpus.seen[:] = ["bbbb", "aaaa"]
         with leased_device() as other:
             assert other == torch.device("cuda", 1)
+
+
+def test_a_training_gets_all_its_gpus_or_waits_without_any(tmp_path):
+    slots = ["a", "b"]
+    with lease(slots, tmp_path):
+
+        def wait_for_both():
+            with lease_several(slots, 2, tmp_path, poll_seconds=0.01) as indices:
+                got.extend(indices)
+
+        got = []
+        thread = Thread(target=wait_for_both)
+        thread.start()
+        # The other one is not kept by those who wait for both.
+        for _ in range(3):
+            with lease(["b"], tmp_path, poll_seconds=0.001):
+                assert not got
+    thread.join(timeout=60)
+    assert got == [0, 1]
+
+
+def test_a_training_takes_the_gpus_that_there_are(gpus, caplog):
+    gpus.seen[:] = ["aaaa", "bbbb", "cccc"]
+    with leased_devices("auto", 2) as devices, leased_device() as other:
+        assert [device.index for device in devices] == [0, 1]
+        assert other.index == 2
+        assert count_processes(2, devices[0]) == 2
+    gpus.seen[:] = ["aaaa"]
+    with leased_devices("auto", 2) as devices:
+        assert [device.index for device in devices] == [0]
+    assert "2 GPUs are asked for" in caplog.text
+    with leased_devices("cpu", 2) as devices:
+        assert devices == [torch.device("cpu")]
+        assert count_processes(2, devices[0]) == 1
 
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):

@@ -44,6 +44,23 @@ def in_step(marker: str, number: str) -> None:
     _pause_at(TrainStep, "__call__", int(number), marker, PAUSE_SECONDS)
 
 
+def on_two_cpus(*then: str) -> None:
+    """A training that asks for GPUs gets two CPUs, as if they were; then perhaps another change."""
+    from contextlib import contextmanager
+
+    import torch
+
+    from resnest_bench.device import lease
+
+    @contextmanager
+    def two_cpus(kind: str, num: int) -> Any:
+        yield [torch.device("cpu")] * 2
+
+    lease.leased_devices = two_cpus
+    if then:
+        in_step(*then)
+
+
 def in_evaluation(marker: str, number: str) -> None:
     from resnest_bench.measure.evaluation import Evaluator
 

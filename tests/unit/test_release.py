@@ -1,9 +1,11 @@
 """The notes of a release, and the versions that have to agree."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,3 +58,19 @@ def test_the_citation_has_the_packages_version(read_notes):
     project = (ROOT / "pyproject.toml").read_text()
     version = project.split('\nversion = "')[1].split('"')[0]
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_the_citation_is_dated_as_the_release():
+    """A released version has a date, and its section of the changelog the same."""
+    project = (ROOT / "pyproject.toml").read_text()
+    version = project.split('\nversion = "')[1].split('"')[0]
+    heads = re.findall(r"^## \[(.+?)\](?: - (\S+))?$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    dates = {name: date for name, date in heads if date}
+    assert str(citation.get("date-released", "")) == dates.get(version, "")
+
+
+def test_the_citation_has_what_its_format_requires():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "version", "license"} <= set(citation)
+    assert all(author.get("name") or author.get("family-names") for author in citation["authors"])

@@ -43,7 +43,7 @@ if STUDY.adaptive:
         conda:
             CONDA
         resources:
-            gpu=1,
+            gpu=count_gpus,
             mem_mb=16000,
             runtime=720,
         params:

@@ -98,6 +98,16 @@ wildcard_constraints:
     round="[0-9]+",
 
 
+def count_gpus(wildcards):
+    """GPUs that share each batch of a training. Of a search, all have as many as its recipe."""
+    if not INSTALLED:
+        return 1
+    recipes = STUDY.all_recipes
+    if wildcards.recipe in recipes:
+        return recipes[wildcards.recipe].gpus
+    return recipes[STUDY.search.recipe].gpus
+
+
 def make_job(kind, wildcards, seed=0):
     return Job(kind, wildcards.dataset, wildcards.recipe, wildcards.variant, int(seed))
 

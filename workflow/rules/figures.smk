@@ -22,11 +22,15 @@ rule figures:
         # variants a second longer.
         rules.tables.output,
     output:
-        report(
-            expand(f"{RESULTS}/figures/{{figure}}.svg", figure=FIGURES),
-            category="Figures",
-            caption="../report/figures.rst",
-        ),
+        [
+            report(
+                f"{RESULTS}/figures/{figure}.svg",
+                category="Figures",
+                labels={"figure": figure.replace("_", " ")},
+                caption="../report/figures.rst",
+            )
+            for figure in FIGURES
+        ],
         expand(f"{RESULTS}/figures/{{figure}}.png", figure=FIGURES),
     log:
         f"{RESULTS}/logs/figures.log",
@@ -43,3 +47,26 @@ rule figures:
         ],
     shell:
         in_store("resnest-bench figures --study {params.study:q} > {log:q} 2>&1")
+
+
+# Not part of `all`: `snakemake page`, then `snakemake --report report.html page`.
+rule page:
+    """The whole study as one HTML file, which is the report's first item."""
+    input:
+        rules.tables.output,
+        rules.figures.output,
+    output:
+        report(
+            f"{RESULTS}/{STUDY.study}.html",
+            category="A study as one page",
+            labels={"page": STUDY.study},
+            caption="../report/page.rst",
+        ),
+    log:
+        f"{RESULTS}/logs/page.log",
+    conda:
+        CONDA
+    params:
+        folder=RESULTS,
+    shell:
+        "resnest-bench export {params.folder:q} --out {output:q} > {log:q} 2>&1"

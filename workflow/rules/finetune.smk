@@ -17,7 +17,7 @@ rule finetune:
     conda:
         CONDA
     resources:
-        gpu=1,
+        gpu=count_gpus,
         mem_mb=24000,
         runtime=720,
     params:

@@ -48,7 +48,7 @@ if STUDY.search:
         conda:
             CONDA
         resources:
-            gpu=1,
+            gpu=count_gpus,
             mem_mb=16000,
             runtime=720,
         params:

@@ -18,11 +18,15 @@ rule tables:
     input:
         records_of_study(),
     output:
-        report(
-            expand(f"{RESULTS}/tables/{{table}}.csv", table=TABLES),
-            category="Tables",
-            caption="../report/tables.rst",
-        ),
+        [
+            report(
+                f"{RESULTS}/tables/{table}.csv",
+                category="Tables",
+                labels={"table": table.replace("_", " ")},
+                caption="../report/tables.rst",
+            )
+            for table in TABLES
+        ],
         expand(
             f"{RESULTS}/tables/{{table}}.{{ending}}",
             table=TABLES,
@@ -31,6 +35,7 @@ rule tables:
         report(
             f"{RESULTS}/tables/runs.csv",
             category="Tables",
+            labels={"table": "runs"},
             caption="../report/runs.rst",
         ),
         f"{RESULTS}/tables/runs.parquet",

@@ -16,7 +16,7 @@ rule train:
     conda:
         CONDA
     resources:
-        gpu=1,
+        gpu=count_gpus,
         mem_mb=16000,
         runtime=720,
     params:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from resnest_bench.cli.bundle import bundle
+from resnest_bench.cli.crate import crate
 from resnest_bench.cli.evaluate import evaluate
 from resnest_bench.cli.export_model import export_model
 from resnest_bench.cli.import_results import import_results
@@ -241,11 +242,12 @@ def _run(
     os.environ.update(job_variables(kind))
     spec = load_study(study)
     spec = study_with_trials(spec, spec.paths(results))
-    from resnest_bench.device.lease import leased_device
+    from resnest_bench.device.lease import leased_devices
     from resnest_bench.training.jobs import run_job
 
-    with leased_device(device) as leased:
-        run_job(spec, kind, dataset, recipe, variant, leased, results, seeds)
+    num_gpus = spec.recipe(recipe, variant).gpus
+    with leased_devices(device, num_gpus) as (first, *others):
+        run_job(spec, kind, dataset, recipe, variant, first, results, seeds, others)
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -300,7 +302,7 @@ def deploy(
         run_deploy_job(spec, dataset, recipe, variant, leased, results)
 
 
-for reader in (tables, figures, show, export, track):
+for reader in (tables, figures, show, export, crate, track):
     app.command()(reader)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from resnest_bench import files
+from resnest_bench.cli.gpus import describe_gpus, list_gpu_recipes
 from resnest_bench.device.environment import cpu_model, describe
 from resnest_bench.errors import UserError
 from resnest_bench.models.hub import explain_offline, find_hub_problem
@@ -167,6 +168,14 @@ def _threads() -> Finding:
     return Finding("quiet", "ok", f"load {load:.1f} on {cores} cores")
 
 
+def _gpus(study: StudySpec) -> list[Finding]:
+    lacking = torch.cuda.device_count() < max(
+        (recipe.gpus for recipe in list_gpu_recipes(study).values()), default=0
+    )
+    verdict = "note" if lacking else "ok"
+    return [Finding("gpus", verdict, line) for line in describe_gpus(study)]
+
+
 def examine(study_path: Path, results: Path) -> list[Finding]:
     """Run all checks. A study that can't be read is a finding too, without the checks of its files."""
     findings = [_device(), _driver(), _threads(), _scheduler()]
@@ -177,6 +186,7 @@ def examine(study_path: Path, results: Path) -> list[Finding]:
     findings.append(Finding("study", "ok", f"{study_path}: {len(study.jobs())} records"))
     checks: list[Callable[[], list[Finding]]] = [
         lambda: [_disk(study, results)],
+        lambda: _gpus(study),
         lambda: _data(study),
         lambda: _weights(study),
     ]

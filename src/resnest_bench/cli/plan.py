@@ -10,6 +10,7 @@ import torch
 
 from resnest_bench import files
 from resnest_bench.cli.cores import choose_for_study, list_rules
+from resnest_bench.cli.gpus import describe_gpus
 from resnest_bench.cli.inputs import describe_missing_weights
 from resnest_bench.cli.steps import describe_short_trainings
 from resnest_bench.cli.todo import describe_to_do, find_renamed, list_to_do, read_outcomes
@@ -146,6 +147,8 @@ def describe_plan(
     short = describe_short_trainings(study, _count_train_images(study))
     if short:
         text += ["", *short]
+    if gpus := describe_gpus(study, resources.device):
+        text += ["", *gpus]
     if search_text := describe_search_plan(study, searching):
         text += ["", *search_text]
     if study.claims:

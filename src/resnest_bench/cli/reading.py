@@ -57,7 +57,7 @@ def show(
     """Print the main tables of a study."""
     from resnest_bench.report.tables import summary_text
 
-    spec = _study_in(folder)
+    spec = study_in(folder)
     text, note = summary_text(spec, spec.paths(folder.parent)), ""
     if sys.stdout.isatty():
         text, left_out = fit_markdown(text, shutil.get_terminal_size().columns)
@@ -80,9 +80,9 @@ def export(
     from resnest_bench.export import write_document, write_page
 
     if out and out.suffix == ".md":
-        typer.echo(write_document(_study_in(folder), StudyPaths(folder), out)[0])
+        typer.echo(write_document(study_in(folder), StudyPaths(folder), out)[0])
     else:
-        typer.echo(write_page(_study_in(folder), StudyPaths(folder), out))
+        typer.echo(write_page(study_in(folder), StudyPaths(folder), out))
 
 
 def track(
@@ -98,11 +98,12 @@ def track(
     from resnest_bench.cli.track import track_study
     from resnest_bench.results import StudyResults
 
-    results = StudyResults(_study_in(folder), StudyPaths(folder))
+    results = StudyResults(study_in(folder), StudyPaths(folder))
     typer.echo(f"{track_study(results, to, into, offline)} runs logged to {to}")
 
 
-def _study_in(folder: Path) -> StudySpec:
+def study_in(folder: Path) -> StudySpec:
+    """Load the study whose results are in `folder`. Raises UserError if there are none."""
     if not (folder / "study.json").exists():
         raise UserError(
             f"{folder} has no study.json: run the study first, with `resnest-bench run` or, in a "

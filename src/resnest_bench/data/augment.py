@@ -73,6 +73,11 @@ class Draws:
             joined[field.name] = None if values[0] is None else np.concatenate(values)
         return cls(**joined)
 
+    def take(self, own_b: np.ndarray) -> "Draws":
+        """Return the draws of some images of the batch, whose indices are `own_b`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Draws(**{name: None if v is None else v[own_b] for name, v in values.items()})
+
 
 def augment_batch(
     images_BHWC: Tensor, draws: Draws, recipe: RecipeSpec, mean: Sequence[float] = (0.0, 0.0, 0.0)

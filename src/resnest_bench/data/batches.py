@@ -18,6 +18,7 @@ from resnest_bench.data.augment import (
     Draws,
     augment_batch,
     center_crop,
+    random_box,
     random_resized_crop,
 )
 from resnest_bench.data.prepared import ChannelValues, PreparedMeta, Split
@@ -29,6 +30,8 @@ KEEP_ON_DEVICE_BYTES = 1 << 30
 # Number of images augmented at once on a GPU, where the time goes into launching kernels.
 CHUNK_IMAGES = 1 << 14
 PREFETCH_DEPTH = 2
+# Takes the size of a batch, and returns which of its images this process computes, (b,) int64.
+Share = Callable[[int], np.ndarray]
 
 
 class BatchLoader:
@@ -69,9 +72,18 @@ class BatchLoader:
         return self._normalise(self._pixels(indices)), self._labels(indices)
 
     def iterate_train(
-        self, order: np.ndarray, slices: list[slice], seed: int, epoch: int, first: int = 0
+        self,
+        order: np.ndarray,
+        slices: list[slice],
+        seed: int,
+        epoch: int,
+        first: int = 0,
+        share: Share | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of one epoch from step `first` on: `slices` divides the indices in `order`.
+
+        With `share`, only those images of each batch that it names are made and yielded; they are the
+        same as in the whole batch.
 
         A thread crops and resizes photos, up to two batches ahead; its errors are raised here, and it
         ends when the generator is closed. On a GPU, several batches are augmented at once, which gives
@@ -81,7 +93,7 @@ class BatchLoader:
         slices = slices[first:]
 
         def pixels(step: int) -> _Pixels:
-            return self._training_pixels(order[slices[step]], seed, epoch, first + step)
+            return self._training_pixels(order[slices[step]], seed, epoch, first + step, share)
 
         if not self.split.uniform or self.crop == "random_resized":
             source = prefetched(pixels, len(slices))
@@ -92,8 +104,9 @@ class BatchLoader:
             return
         # A thread gains nothing if everything is computed on whole batches.
         for steps in step_chunks(slices, CHUNK_IMAGES if self.device.type == "cuda" else 1):
-            images_BCHW, labels_B = self._augment(_joined([pixels(step) for step in steps]))
-            sizes = [slices[step].stop - slices[step].start for step in steps]
+            parts = [pixels(step) for step in steps]
+            images_BCHW, labels_B = self._augment(_joined(parts))
+            sizes = [len(indices) for _, indices, _ in parts]
             yield from zip(images_BCHW.split(sizes), labels_B.split(sizes), strict=True)
 
     def iterate_eval(
@@ -105,19 +118,38 @@ class BatchLoader:
         for start in range(0, len(indices), batch_size):
             yield self.eval_batch(indices[start : start + batch_size])
 
-    def _training_pixels(self, indices: np.ndarray, seed: int, epoch: int, step: int) -> "_Pixels":
+    def _training_pixels(
+        self, indices: np.ndarray, seed: int, epoch: int, step: int, share: Share | None = None
+    ) -> "_Pixels":
+        """Random numbers are drawn for the whole batch, whatever the share of it that is made."""
         rng = np.random.default_rng([seed, epoch, step, AUGMENT_TAG])
+        own_b = None if share is None else share(len(indices))
         if self.crop == "random_resized":
-            crops = [random_resized_crop(self.split.image(i), self.side, rng) for i in indices]
-            images_BHWC = torch.stack(crops)
+            images_BHWC = self._random_crops(indices, rng, own_b)
         else:
-            images_BHWC = self._pixels(indices)
+            images_BHWC = self._pixels(indices if own_b is None else indices[own_b])
         recipe = self.recipe
         draws = Draws.draw(recipe, len(indices), self.side, rng) if recipe else Draws()
+        if own_b is not None:
+            draws, indices = draws.take(own_b), indices[own_b]
         if recipe and recipe.flip == "alternating":
             mirrored_N = self._flips(seed, epoch)
             draws = dataclasses.replace(draws, mirrored_B=mirrored_N[indices])
         return images_BHWC, indices, draws
+
+    def _random_crops(
+        self, indices: np.ndarray, rng: np.random.Generator, own_b: np.ndarray | None
+    ) -> Tensor:
+        """Crops of the images at `indices`, or of those at `indices[own_b]`: the others are only drawn."""
+        wanted = range(len(indices)) if own_b is None else set(own_b.tolist())
+        crops: dict[int, Tensor] = {}
+        for number, index in enumerate(indices):
+            image_HWC = self.split.image(index)
+            if number in wanted:
+                crops[number] = random_resized_crop(image_HWC, self.side, rng)
+            else:
+                random_box(image_HWC.shape[0], image_HWC.shape[1], rng)
+        return torch.stack([crops[int(n)] for n in (wanted if own_b is None else own_b)])
 
     def _flips(self, seed: int, epoch: int) -> np.ndarray:
         """Return `alternating_flips` of all images, drawn once per epoch."""

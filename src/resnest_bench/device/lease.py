@@ -2,10 +2,11 @@
 
 import logging
 import os
+import random
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -35,6 +36,11 @@ def visible_gpus() -> list[str]:
     return [str(torch.cuda.get_device_properties(index).uuid) for index in range(count)]
 
 
+def count_processes(num_gpus: int, device: torch.device) -> int:
+    """Return how many processes share a training whose recipe asks for `num_gpus`, on `device` and others."""
+    return min(num_gpus, torch.cuda.device_count()) if device.type == "cuda" else 1
+
+
 @contextmanager
 def lease(
     slots: Sequence[str], folder: Path | None = None, poll_seconds: float = 0.2
@@ -43,21 +49,39 @@ def lease(
 
     The operating system releases the lock when the process ends, even if it is killed.
     """
+    with lease_several(slots, 1, folder, poll_seconds) as (index,):
+        yield index
+
+
+@contextmanager
+def lease_several(
+    slots: Sequence[str], num: int, folder: Path | None = None, poll_seconds: float = 0.2
+) -> Iterator[list[int]]:
+    """Wait until `num` of `slots` are free at the same time, lock them, and yield their indices."""
     folder = folder or lease_folder()
     folder.mkdir(parents=True, exist_ok=True)
     locks = [FileLock(folder / f"device-{name.replace('/', '_')}.lock") for name in slots]
     while True:
-        for index, lock in enumerate(locks):
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            try:
-                yield index
-            finally:
-                lock.release()
-            return
-        time.sleep(poll_seconds)
+        with ExitStack() as held:
+            taken: list[int] = []
+            for index, lock in enumerate(locks):
+                if len(taken) < num and _try_lock(lock):
+                    held.callback(lock.release)
+                    taken.append(index)
+            if len(taken) == num:
+                yield taken
+                return
+        # None is kept while others are waited for: two jobs that each hold half would wait for ever. Two
+        # that try at the same time must not do so again.
+        time.sleep(poll_seconds * random.uniform(0.5, 1.5))  # noqa: S311
+
+
+def _try_lock(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
 
 
 @contextmanager
@@ -66,6 +90,13 @@ def leased_device(kind: str = "auto") -> Iterator[torch.device]:
 
     Raises UserError if there is no such device.
     """
+    with leased_devices(kind) as devices:
+        yield devices[0]
+
+
+@contextmanager
+def leased_devices(kind: str = "auto", num: int = 1) -> Iterator[list[torch.device]]:
+    """Yield `num` devices of `kind`, or as many as there are, like `leased_device`. A CPU counts as one."""
     if kind not in DEVICE_KINDS:
         raise UserError(f"device must be one of {', '.join(DEVICE_KINDS)}, but is {kind!r}")
     if kind == "cuda" and not torch.cuda.is_available():
@@ -74,10 +105,13 @@ def leased_device(kind: str = "auto") -> Iterator[torch.device]:
             "--device auto"
         )
     if kind == "cpu" or not torch.cuda.is_available():
-        yield torch.device("cpu")
+        yield [torch.device("cpu")]
         return
     gpus = visible_gpus()
-    with lease(gpus) as index:
-        torch.cuda.set_device(index)
-        log.info("using GPU %s as cuda:%d", gpus[index], index)
-        yield torch.device("cuda", index)
+    if len(gpus) < num:
+        log.warning("%d GPUs are asked for, but %d is visible here", num, len(gpus))
+    with lease_several(gpus, min(num, len(gpus))) as indices:
+        torch.cuda.set_device(indices[0])
+        for index in indices:
+            log.info("using GPU %s as cuda:%d", gpus[index], index)
+        yield [torch.device("cuda", index) for index in indices]

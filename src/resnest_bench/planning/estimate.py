@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from resnest_bench.device.environment import precision
+from resnest_bench.device.lease import count_processes
 from resnest_bench.errors import UserError, first_line
 from resnest_bench.measure.identity import now
 from resnest_bench.paths import Job
@@ -26,6 +27,7 @@ from resnest_bench.planning.trainings import TrainingSpeed, measure_training
 from resnest_bench.prices import GroupPrice, StudyPrices
 from resnest_bench.specs import RecipeSpec, StudySpec
 from resnest_bench.specs.deployments import find_source
+from resnest_bench.training.execution import share_recipe
 
 # The workflow's jobs after the last record, each in its own process: tables and figures.
 NUM_CLOSING_JOBS = 2
@@ -173,11 +175,18 @@ class Pricer:
         if group.kind == "deploy":
             return self._price_deployment(jobs, data, start)
         recipe = self.study.recipe(group.recipe, group.variant)
-        speed = self._training_speed(group, recipe, data)
+        num_processes = count_processes(recipe.gpus, self.clock.device)
+        # What each process does, without what they tell each other.
+        shared = share_recipe(recipe, num_processes)
+        speed = self._training_speed(group, shared, data)
         if (teacher := self.study.teacher_job(jobs[0])) is not None:
             teacher_group = Group(teacher.kind, teacher.dataset, teacher.recipe, teacher.variant)
             forward = self._training_speed(teacher_group, self.study.recipe(teacher.recipe), data)
             speed = replace(speed, train_image=speed.train_image + forward.test_image)
+        images = {
+            name: getattr(speed, name) / num_processes for name in ("train_image", "test_image")
+        }
+        speed = replace(speed, **images)
         seconds = speed.seconds_per_record(recipe, data)
         return Price(len(jobs), 1, seconds, start + speed.probe, speed.num_params)
 

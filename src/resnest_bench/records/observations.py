@@ -203,8 +203,7 @@ class ShortageObservation(RecordModel):
 class ExecutionObservation(RecordModel):
     """How a training was executed. Its precision is that of the recipe.
 
-    Layout and mode affect results only by rounding. Micro-batches have a larger effect, since batch norm
-    uses the statistics of a micro-batch instead of the whole batch.
+    Layout, mode and processes affect results by rounding, micro-batches by batch norm's statistics.
     """
 
     layout: str
@@ -223,8 +222,10 @@ class ExecutionObservation(RecordModel):
     )
     num_threads: Positive | None = Field(
         default=None,
-        description="Threads of torch on a CPU, the same for all seeds of a variant, since results with "
-        "another number differ by rounding. Null on a GPU and in older records (see environment)",
+        description="Threads of torch on a CPU, the same for all seeds. Null: a GPU, or an older record",
+    )
+    num_processes: Positive = Field(
+        default=1, description="Processes that shared each batch, each with a GPU of its own"
     )
     shortages: list[ShortageObservation] = Field(
         default=[], description="Empty if an earlier seed had found the size"

@@ -7,6 +7,7 @@ import pandas as pd
 from resnest_bench.formats import row_dicts
 from resnest_bench.specs import StudySpec
 from resnest_bench.stats.intervals import IMAGES
+from resnest_bench.tables.comparability import describe_comparability
 from resnest_bench.tables.headline import metric_words
 from resnest_bench.tables.noise import explain_floor
 from resnest_bench.words import list_names
@@ -216,6 +217,7 @@ def notes(table: pd.DataFrame) -> list[str]:
         + _floor_notes(table)
         + _consumption_notes(table)
         + _differing_settings(table)
+        + describe_comparability(table)
     )
 
 

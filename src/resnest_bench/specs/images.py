@@ -20,11 +20,17 @@ Leakage = Annotated[
         "dashboard and in exported pages; allow only counts them in the records",
     ),
 ]
-# What is done about the data, and changes no array and no result.
-POLICIES = ("leakage",)
+# What is done about the data or said of them, and changes no array and no result.
+POLICIES = ("leakage", "license")
 
 
 class Dataset(Spec):
+    license: str = Field(
+        default="",
+        description="The data's licence, like CC-BY-4.0, for their description in an RO-Crate; empty: "
+        "that of a well-known data set, else 'not stated'",
+    )
+
     @property
     def num_channels(self) -> int:
         """Channels of an image, and so of every network's input (`in_chans`)."""

@@ -63,6 +63,9 @@ COLOR_KEYS = ("random_augment", "auto_augment")
 class RecipeSpec(Spec):
     """Optimizer, schedule, augmentation, and everything else that decides a training run."""
 
+    # As many processes share a batch; they compute the same, but for rounding. The record counts them.
+    NO_RESULT: ClassVar[frozenset[str]] = frozenset({"gpus"})
+
     epochs: PositiveInt = Field(description="Passes over the training images")
     batch_size: PositiveInt = Field(default=256, description="Images per step")
     learning_rate: PositiveFloat = Field(
@@ -213,6 +216,12 @@ class RecipeSpec(Spec):
         description="How a step is run. auto: on a GPU a CUDA graph, on a CPU eager, and compiled "
         "where that pays for itself within the job. It changes results only by rounding",
     )
+    gpus: PositiveInt = Field(
+        default=1,
+        description="GPUs that share each batch of a training, which stays as large as it is. A machine with fewer "
+        "takes those it has, and one without GPUs its CPU. Results differ by rounding, so that a change makes "
+        "no record stale",
+    )
     evaluate_every: PositiveInt = Field(
         default=1, description="Epochs between two evaluations; the last epoch is always evaluated"
     )
@@ -287,6 +296,16 @@ class RecipeSpec(Spec):
             return (
                 f"accumulation_steps must leave each part at least two images, but {self.batch_size} images in "
                 f"{self.accumulation_steps} parts do not"
+            )
+        if self.gpus > 1 and self.batch_size // self.accumulation_steps < 2 * self.gpus:
+            return (
+                f"gpus must leave each GPU at least two images at a time, but {self.batch_size} images in "
+                f"{self.accumulation_steps} part(s) on {self.gpus} GPUs do not: lower gpus or raise batch_size"
+            )
+        if self.gpus > 1 and self.mode in ("compiled", "cudagraph"):
+            return (
+                f"mode {self.mode} is for one GPU, but gpus is {self.gpus}: take mode auto, which runs the steps "
+                "of several GPUs eagerly"
             )
         if self.ema_warmup and not self.ema_decay:
             return "ema_warmup needs an ema_decay above 0"

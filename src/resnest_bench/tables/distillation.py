@@ -13,8 +13,8 @@ from resnest_bench.tables.variants import (
     ACCURACY_COLUMNS,
     GAIN_COLUMNS,
     LAST_COLUMNS,
-    add_data_notes,
     column_types,
+    complete_rows,
     data_columns,
     gain_values,
     variant_columns,
@@ -38,7 +38,7 @@ def distillation_table(study: StudySpec, runs: pd.DataFrame) -> pd.DataFrame:
     rows = [_make_row(study, row_groups, *group) for group in groups]
     columns = [*ACCURACY_COLUMNS, *headline_columns(study), *TEACHER_COLUMNS, *GAIN_COLUMNS]
     columns += LAST_COLUMNS
-    return make_frame(add_data_notes(study, runs, rows), column_types(columns))
+    return make_frame(complete_rows(study, runs, rows), column_types(columns))
 
 
 def _make_row(

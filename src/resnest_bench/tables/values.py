@@ -45,6 +45,7 @@ RUN_COLUMNS = [
     "cost_per_million_images",
     "reference_drift",
     "torch",
+    "data_fingerprint",
     "remark",
     *DEVICE,
 ]
@@ -119,6 +120,7 @@ def accuracy_values(rows: Rows) -> dict[str, Any]:
         "stale": any_stale(counted),
         "train_device": _join_distinct(map(_name_device, counted)),
         "train_torch": _join_distinct(row["torch"] for row in counted),
+        "data_fingerprint": _join_distinct(row["data_fingerprint"] for row in counted),
     }
 
 

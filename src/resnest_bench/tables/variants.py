@@ -12,6 +12,7 @@ from resnest_bench.specs import StudySpec, VariantSpec
 from resnest_bench.specs.tables import TableSpec
 from resnest_bench.stats.summary import paired_difference
 from resnest_bench.tables import paper_values
+from resnest_bench.tables.comparability import COMPARABILITY_COLUMNS, add_comparability
 from resnest_bench.tables.consumption import INTEGERS, LISTS, consumption_columns
 from resnest_bench.tables.fronts import PANEL
 from resnest_bench.tables.headline import headline_columns, headline_values
@@ -95,12 +96,11 @@ GAIN_COLUMNS = [
     "gain_high_points",
     "gain_seed_points",
 ]
-LAST_COLUMNS = ["data_note", "status"]
+LAST_COLUMNS = [*COMPARABILITY_COLUMNS, "data_note", "status"]
 TYPES = {
     **dict.fromkeys(["num_params", "num_macs", "num_test", "n", "gain_n", "headline_n"], "Int64"),
-    **dict.fromkeys(
-        ["latency_n", "latency_rounds", "latency_batch_size", "throughput_batch_size"], "Int64"
-    ),
+    **dict.fromkeys(["latency_n", "latency_rounds"], "Int64"),
+    **dict.fromkeys(["latency_batch_size", "throughput_batch_size"], "Int64"),
     **dict.fromkeys(["stale", "latency_noisy", "latency_stale", "latency_does_not_fit"], "boolean"),
     **dict.fromkeys(["front_seeds", "front_rounds", *INTEGERS], "Int64"),
     "front": "boolean",
@@ -130,19 +130,17 @@ TEXTS = {
     "teacher",
     "teacher_recipe",
     "base_recipe",
-    "latency_setting",
-    "latency_device",
+    *("latency_setting", "latency_device"),
     *("latency_torch", "consumption_gap"),
     "printed_params",
     "printed_device",
     "weights",
-    "status",
     "accuracy_interval_about",
     "headline_metric",
     "headline_interval_about",
     "noise_floor_reason",
     "front_reason",
-    "data_note",
+    *LAST_COLUMNS,
 }
 
 
@@ -228,7 +226,7 @@ def _variants_table(
     if chosen.paper:
         columns += PRINTED_COLUMNS
         rows = [{**row, **_printed(row, printed.get(row["variant"]))} for row in rows]
-    noted = add_data_notes(study, runs, rows)
+    noted = complete_rows(study, runs, rows)
     return make_frame(noted, column_types([*columns, *LAST_COLUMNS]))
 
 
@@ -282,9 +280,11 @@ def variant_columns(variant: VariantSpec) -> dict[str, Any]:
     }
 
 
-def add_data_notes(
+def complete_rows(
     study: StudySpec, runs: pd.DataFrame, rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
+    """Add what each table says last: its comparability, and the notes on its data."""
+    rows = add_comparability(study, rows)
     notes = data_notes(study, runs)
     return [{**row, "data_note": notes.get(row["dataset"])} for row in rows]
 
@@ -325,7 +325,7 @@ def transfer_table(
     )
     row_groups = RowGroups(runs, RUN_COLUMNS)
     rows = [_transfer_row(study, row_groups, *group) for group in groups]
-    noted = add_data_notes(study, runs, rows)
+    noted = complete_rows(study, runs, rows)
     return make_frame(noted, column_types([*columns, *LAST_COLUMNS]))
 
 

@@ -76,6 +76,14 @@ def probe_batch(recipe: RecipeSpec, image_size: int) -> int:
     return min(recipe.batch_size, max(4, PROBE_PIXELS // image_size**2))
 
 
+def share_recipe(recipe: RecipeSpec, num_processes: int) -> RecipeSpec:
+    """Return what one of several processes runs: its share of each batch, eagerly."""
+    if num_processes == 1:
+        return recipe
+    share = max(2 * recipe.accumulation_steps, math.ceil(recipe.batch_size / num_processes))
+    return recipe.model_copy(update={"batch_size": share, "mode": "eager"})
+
+
 # Makes a function that runs one step on a copy of the network with this execution.
 StepMaker = Callable[[Execution], Callable[[], None]]
 # How such a step would crash this process, or None.

@@ -1,49 +1,57 @@
 """One job: a variant over all its seeds, with one record per seed."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from rich.progress import Progress as Bars
 from torch import nn
 
 from resnest_bench import files, records
-from resnest_bench.data import PreparedDataset, check_leakage, open_prepared, report_file
+from resnest_bench.data import check_leakage, open_prepared, report_file
 from resnest_bench.data.batches import BatchLoader
 from resnest_bench.data.splits import bootstrap, train_validation_split
 from resnest_bench.device.allocator import keep_memory
 from resnest_bench.device.environment import describe, precision, tuned_convolutions
 from resnest_bench.device.memory import free_memory, is_out_of_memory
-from resnest_bench.device.threads import count_threads, keep_threads
-from resnest_bench.digests import code_digest, json_digest
+from resnest_bench.digests import code_digest
 from resnest_bench.errors import UserError, first_line
+from resnest_bench.measure.evaluation import Evaluation
 from resnest_bench.measure.identity import dataset_identity, now
 from resnest_bench.measure.trained import SourceFailedError
 from resnest_bench.models import fit_to_image
 from resnest_bench.models.weights import file_sha256, save_weights
-from resnest_bench.paths import Job, StudyPaths
+from resnest_bench.paths import Job
 from resnest_bench.records import Record
 from resnest_bench.records.observations import (
-    Environment,
-    EpochObservation,
+    DataInitObservation,
     ExecutionObservation,
     Failure,
     JobIdentity,
     TrainObservations,
+    WeightsObservation,
 )
 from resnest_bench.records.predictions import copy_predictions
-from resnest_bench.records.progress import LiveProgress, write_progress
 from resnest_bench.specs import RecipeSpec, StudySpec
-from resnest_bench.status.changes import find_change, normalise_spec
+from resnest_bench.status.changes import find_change
 from resnest_bench.status.fingerprints import read_fingerprints
 from resnest_bench.status.outcomes import judge
 from resnest_bench.training.adoption import adopt_record
-from resnest_bench.training.checkpoints import Checkpoint
+from resnest_bench.training.checkpoints import Checkpoint, Progress
+from resnest_bench.training.context import (
+    Context,
+    choose_execution,
+    execution_file,
+    make_progress_writer,
+    open_checkpoint,
+)
 from resnest_bench.training.ending import keep_predictions, observe_training, warn_of_chance
-from resnest_bench.training.execution import Execution, choose, decided, keep, probe_batch
+from resnest_bench.training.execution import Execution, keep
+from resnest_bench.training.helpers import HelperFailedError, Helpers
 from resnest_bench.training.initial import (
     build_initial,
     build_teacher,
@@ -52,27 +60,17 @@ from resnest_bench.training.initial import (
 )
 from resnest_bench.training.loop import Batches, DivergedError, train_model
 from resnest_bench.training.losses import class_weights
+from resnest_bench.training.processes import Processes, choose_own
 from resnest_bench.training.refusals import explain_failure
 from resnest_bench.training.reporting import Reporter, terminal_bars
 from resnest_bench.training.requests import check_recipe, requested_jobs
-from resnest_bench.training.step import make_step, probe_steps
+from resnest_bench.training.shared_step import SharedCheckpoint, make_shared_step
+from resnest_bench.training.step import TrainStep, make_step
 
 log = logging.getLogger(__name__)
 
 EVALUATION_BATCH_SIZE = 500
 EVALUATION_PIXELS = 4_000_000
-
-
-@dataclass(frozen=True)
-class Context:
-    """What all seeds of a job have in common."""
-
-    study: StudySpec
-    paths: StudyPaths
-    data: PreparedDataset
-    device: torch.device
-    environment: Environment
-    bars: Bars | None = None
 
 
 def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple | None) -> Batches:
@@ -93,6 +91,12 @@ def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple |
         train_indices = bootstrap(train_indices, seed)
     batch = evaluation_batch(recipe.batch_size, data.meta.image_size)
 
+    tested = None
+    if context.num_processes > 1:
+        place = context.rank, context.num_processes
+        tested = choose_own(np.arange(len(data.test)), *place)
+        held_out = None if held_out is None else choose_own(held_out, *place)
+
     def validation() -> Iterator:
         return plain.iterate_eval(batch, held_out)
 
@@ -100,7 +104,7 @@ def make_batches(context: Context, recipe: RecipeSpec, seed: int, stats: tuple |
         train=training,
         train_indices=train_indices,
         validation=None if held_out is None else validation,
-        test=lambda: testing.iterate_eval(batch),
+        test=lambda: testing.iterate_eval(batch, tested),
         num_classes=len(data.meta.classes),
     )
 
@@ -111,27 +115,21 @@ def evaluation_batch(batch_size: int, image_size: int) -> int:
     return min(EVALUATION_BATCH_SIZE, 2 * batch_size, fitting)
 
 
-def open_checkpoint(context: Context, job: Job) -> Checkpoint:
-    """Open the checkpoint, whose key has everything that affects the result: spec, code, data, device type."""
-    key = json_digest(
-        {
-            "kind": job.kind,
-            "names": [job.dataset, job.recipe, job.variant],
-            "spec": normalise_spec(context.study.job_spec(job)),
-            "code": code_digest(job.kind),
-            "data": context.data.meta.fingerprint,
-            "device": context.device.type,
-        }
-    )
-    return Checkpoint(context.paths.checkpoint(key, job.seed))
+@dataclass(frozen=True)
+class Parts:
+    """What a training starts from, and where its weights came from."""
+
+    model: nn.Module
+    initial: WeightsObservation | None
+    teacher: nn.Module | None
+    taught_by: WeightsObservation | None
+    batches: Batches
+    data_init: DataInitObservation | None
 
 
-def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
-    study, recipe, device = (
-        context.study,
-        context.study.recipe(job.recipe, job.variant),
-        context.device,
-    )
+def build_parts(context: Context, job: Job) -> Parts:
+    """Build the network before its first step, its teacher and its batches."""
+    study, recipe = context.study, context.study.recipe(job.recipe, job.variant)
     meta = context.data.meta
     num_classes, image = len(meta.classes), (meta.image_size, meta.num_channels)
     model, initial = build_initial(study, job, context.paths, num_classes, *image)
@@ -142,26 +140,56 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     if initial is None:
         init_seed = recipe.part_seed("init", job.seed)
         data_init = initialise_from_data(model, batches.train, batches.train_indices, init_seed)
-    seen = _choose_execution(context, job, checkpoint, model, len(batches.train_indices))
-    file = _execution_file(checkpoint)
+    return Parts(model, initial, teacher, taught_by, batches, data_init)
+
+
+def run_training(
+    context: Context,
+    job: Job,
+    parts: Parts,
+    checkpoint: Checkpoint,
+    seen: ExecutionObservation,
+    processes: Processes | None,
+) -> tuple[TrainStep, Progress, Evaluation]:
+    """Train to the last epoch, alone or as one of several `processes`."""
+    recipe, file = (
+        context.study.recipe(job.recipe, job.variant),
+        execution_file(context, checkpoint),
+    )
 
     def on_smaller(execution: Execution) -> None:
         change = {"mode": execution.mode, "micro_batch_size": execution.micro_batch_size}
         keep(file, seen.model_copy(update=change))
 
-    step = make_step(
-        model,
+    batches = parts.batches
+    weights_K = class_weights(recipe, batches.train_labels, batches.num_classes)
+    make: Callable[..., TrainStep] = make_step
+    if processes is not None:
+        make = functools.partial(make_shared_step, processes=processes)
+        checkpoint = SharedCheckpoint(checkpoint, processes)
+    step = make(
+        parts.model,
         recipe,
-        device,
+        context.device,
         Execution.of(seen),
         on_smaller=on_smaller,
-        class_weights_K=class_weights(recipe, batches.train_labels, batches.num_classes),
-        teacher=teacher,
+        class_weights_K=weights_K,
+        teacher=parts.teacher,
     )
     reporter = Reporter(f"{job.variant} {job.recipe} seed {job.seed}", context.bars)
-    progress, test = train_model(
-        step, batches, job.seed, checkpoint, reporter, _make_progress_writer(context, job)
-    )
+    tell = make_progress_writer(context, job) if context.rank == 0 else lambda epochs: None
+    return step, *train_model(step, batches, job.seed, checkpoint, reporter, tell)
+
+
+def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObservations, Batches]:
+    study, meta = context.study, context.data.meta
+    parts = build_parts(context, job)
+    seen = choose_execution(context, job, checkpoint, parts.model, len(parts.batches.train_indices))
+    if context.helpers is None:
+        step, progress, test = run_training(context, job, parts, checkpoint, seen, None)
+    else:
+        with context.helpers.training(job, seen) as processes:
+            step, progress, test = run_training(context, job, parts, checkpoint, seen, processes)
     sha256 = None
     if study.keeps_weights(job):
         sha256 = save_weights(context.paths.weights(job), step.final_model)
@@ -174,55 +202,12 @@ def _train(context: Context, job: Job, checkpoint: Checkpoint) -> tuple[TrainObs
     )
     kept = keep_predictions(context.paths.predictions(job), test)
     seen_by = observe_training(
-        step.final_model, progress, test, num_classes, initial, sha256, execution, kept
+        *(step.final_model, progress, test, len(meta.classes)),
+        *(parts.initial, sha256, execution, kept),
     )
     size_args = fit_to_image(study.variant(job.variant), meta.image_size)[1]
-    more = {"size_args": size_args, "teacher": taught_by, "data_init": data_init}
-    return seen_by.model_copy(update=more), batches
-
-
-def _choose_execution(
-    context: Context, job: Job, checkpoint: Checkpoint, model: nn.Module, num_train: int
-) -> ExecutionObservation:
-    """Choose layout, mode and threads once for all seeds of this job."""
-    recipe, meta = context.study.recipe(job.recipe, job.variant), context.data.meta
-    batch = probe_batch(recipe, meta.image_size)
-    num_images = recipe.epochs * num_train * len(context.study.seeds)
-
-    def decide() -> ExecutionObservation:
-        sizes = (batch, meta.image_size, len(meta.classes), meta.num_channels)
-        maker, crash = probe_steps(model, context.device, recipe, *sizes)
-        chosen = choose(recipe, context.device, maker, num_images, batch, crash)
-        return chosen.model_copy(update={"num_threads": count_threads(context.device)})
-
-    seen = decided(_execution_file(checkpoint), decide)
-    keep_threads(seen.num_threads, context.device)
-    # Free the memory of the copies that were timed.
-    free_memory(context.device)
-    return seen
-
-
-def _execution_file(checkpoint: Checkpoint) -> Path:
-    """Return the file with the execution of all seeds, next to the folders of their checkpoints."""
-    return checkpoint.folder.parent / "execution.json"
-
-
-def _make_progress_writer(context: Context, job: Job) -> Callable[[list[EpochObservation]], None]:
-    """Return a function that updates the progress file, which the dashboard reads."""
-
-    def tell(epochs: list[EpochObservation]) -> None:
-        seen = LiveProgress(
-            job=JobIdentity(**vars(job)),
-            num_epochs=context.study.recipe(job.recipe, job.variant).epochs,
-            epochs=epochs,
-            dataset_label=context.data.meta.label,
-            device_kind=context.environment.device_kind,
-            device_name=context.environment.device_name,
-            updated_at=now(),
-        )
-        write_progress(context.paths.progress(job), seen)
-
-    return tell
+    more = {"size_args": size_args, "teacher": parts.taught_by, "data_init": parts.data_init}
+    return seen_by.model_copy(update=more), parts.batches
 
 
 def run_seed(context: Context, job: Job) -> Record:
@@ -311,9 +296,11 @@ def run_job(
     device: torch.device,
     results: Path = Path("results"),
     seeds: Sequence[int] | None = None,
+    more_devices: Sequence[torch.device] = (),
 ) -> list[Record]:
     """Run a training or fine-tuning over all seeds and write one record per seed.
 
+    With `more_devices`, that many further processes share each batch with this one, one on each.
     `seeds` selects seeds of the study, or for a training also those that its adaptive block may add.
 
     Raises UserError for anything that the user can fix. A seed that diverges is not an error: its record
@@ -330,19 +317,31 @@ def run_job(
         data = open_prepared(study.prepared(dataset))
         check_leakage(study.dataset(dataset), data.meta, report_file(study.prepared(dataset)))
         seen = describe(device, allocator)
-        context = Context(study, paths, data, device, seen, bars)
-        for job in jobs:
-            try:
-                done.append(_write_seed(context, job))
-            except Exception as error:
-                # What a user can fix, as a full disk, is no fault of the trial.
-                if job in study.listed_trials and not isinstance(error, UserError | OSError):
-                    done.append(_write_failed_trial(context, job, error))
-                    continue
-                _explain_error(context, job, error)
-                raise
+        helpers = Helpers(study, results, device, more_devices) if more_devices else None
+        context = Context(
+            *(study, paths, data, device, seen, bars),
+            num_processes=1 + len(more_devices),
+            helpers=helpers,
+        )
+        try:
+            for job in jobs:
+                done.append(_try_seed(context, job))
+        finally:
+            if helpers is not None:
+                helpers.close()
     log.info("%s: %d seeds in %.1f s", variant, len(done), time.perf_counter() - start)
     return done
+
+
+def _try_seed(context: Context, job: Job) -> Record:
+    try:
+        return _write_seed(context, job)
+    except Exception as error:
+        # What a user can fix, as a full disk, is no fault of the trial.
+        if job in context.study.listed_trials and not isinstance(error, UserError | OSError):
+            return _write_failed_trial(context, job, error)
+        _explain_error(context, job, error)
+        raise
 
 
 def _write_failed_trial(context: Context, job: Job, error: Exception) -> Record:
@@ -358,6 +357,8 @@ def _write_failed_trial(context: Context, job: Job, error: Exception) -> Record:
 
 def _explain_error(context: Context, job: Job, error: Exception) -> None:
     """Raise UserError if the user can fix the error of this seed; else return."""
+    if isinstance(error, HelperFailedError) and not is_out_of_memory(error):
+        raise UserError(f"{job}: {error}") from error
     if is_out_of_memory(error):
         raise UserError(
             f"{job}: memory ran out ({first_line(error)}): free the device's memory "

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from resnest_bench import stopping
-from resnest_bench.data.batches import BatchLoader, blend_batch
+from resnest_bench.data.batches import BatchLoader
 from resnest_bench.data.splits import balanced_order, batch_slices, epoch_order
 from resnest_bench.device.allocator import release_memory
 from resnest_bench.measure.evaluation import Evaluation, Evaluator
@@ -20,7 +20,8 @@ from resnest_bench.specs import RecipeSpec
 from resnest_bench.training.checkpoints import Checkpoint, PartialEpoch, Progress
 from resnest_bench.training.reporting import Reporter
 from resnest_bench.training.schedules import learning_rate
-from resnest_bench.training.step import EpochSums, TrainStep, set_train_mode
+from resnest_bench.training.step import TrainStep, set_train_mode
+from resnest_bench.training.sums import EpochSums
 
 log = logging.getLogger(__name__)
 
@@ -123,16 +124,17 @@ def train_epoch(
     # Shift the start, so that the time includes that before the interruption.
     start = time.perf_counter() - state.seconds
 
-    stream = batches.train.iterate_train(order, slices, seed, epoch, state.num_steps)
-    for index, (images_BCHW, target) in enumerate(stopping.interruptible(stream), state.num_steps):
+    stream = batches.train.iterate_train(order, slices, seed, epoch, state.num_steps, step.share)
+    for index, (images_BCHW, target) in enumerate(step.interruptible(stream), state.num_steps):
+        num_images = slices[index].stop - slices[index].start
         if recipe.mixup_alpha or recipe.cutmix_alpha:
-            images_BCHW, target = blend_batch(
-                images_BCHW, target, batches.num_classes, recipe, state.mixup_generator
+            images_BCHW, target = step.blend(
+                images_BCHW, target, num_images, batches.num_classes, state.mixup_generator
             )
         rate = learning_rate(first_step + index, len(slices), recipe)
         # Dropout uses torch's global generator; everything else has its own.
         at_once = step.execution.micro_batch_size
-        step(images_BCHW, target, rate, derived_seed(seed, epoch, index, 1))
+        step(images_BCHW, target, rate, derived_seed(seed, epoch, index, 1), num_images)
         smaller = step.execution.micro_batch_size
         if smaller is not None and smaller != at_once:
             found = ShortageObservation(epoch=epoch, step=index + 1, micro_batch_size=smaller)
@@ -237,7 +239,7 @@ def train_model(
     the best one. Raises DivergedError if a loss is not finite.
     """
     recipe = step.recipe
-    evaluator = Evaluator(step.final_model, recipe.precision == "bf16", step.capture)
+    evaluator = step.make_evaluator()
     loaded = checkpoint.load(step.trained)
     progress = loaded or Progress()
     tell(progress.epochs)

@@ -7,7 +7,7 @@ import copy
 import functools
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,9 +15,12 @@ import torch
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
+from resnest_bench import stopping
+from resnest_bench.data.batches import Share, blend_batch
 from resnest_bench.device.graphs import Capture, OwnRandomness, capture_cuda_graph, unchanged
 from resnest_bench.device.memory import free_memory, is_out_of_memory
 from resnest_bench.errors import UserError, first_line
+from resnest_bench.measure.evaluation import Evaluator
 from resnest_bench.models import head_module, may_crash
 from resnest_bench.specs import RecipeSpec
 from resnest_bench.training.checkpoints import TrainedState
@@ -38,6 +41,7 @@ from resnest_bench.training.optimizer import (
     set_learning_rate,
     state_tensors,
 )
+from resnest_bench.training.sums import EpochSums
 
 log = logging.getLogger(__name__)
 
@@ -49,43 +53,6 @@ def set_train_mode(model: nn.Module, recipe: RecipeSpec) -> None:
         head_module(model).train()
     else:
         model.train()
-
-
-@dataclass
-class EpochSums:
-    """Sums of loss and hits of an epoch on the device, without synchronisation."""
-
-    loss: Tensor
-    hits: Tensor
-    num_steps: Tensor
-    bad_step: Tensor  # the first step, from 1, whose loss is not finite; 0 for none
-    num_images: int = 0
-
-    @classmethod
-    def on(cls, device: torch.device) -> "EpochSums":
-        count = torch.zeros((), device=device, dtype=torch.int64)
-        return cls(count.double(), count.clone(), count.clone(), count.clone())
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        return [self.loss, self.hits, self.num_steps, self.bad_step]
-
-    def reset(self) -> None:
-        self.num_images = 0
-        for tensor in self.tensors:
-            tensor.zero_()
-
-    def add(self, loss: Tensor, logits_BK: Tensor, target: Tensor) -> None:
-        labels_B = target if target.ndim == 1 else target.argmax(dim=1)
-        self.num_steps += 1
-        first = (self.bad_step == 0) & ~loss.isfinite()
-        self.bad_step += first * self.num_steps
-        self.loss += loss.detach() * len(labels_B)
-        self.hits += (logits_BK.detach().argmax(dim=1) == labels_B).sum()
-
-    def means(self) -> tuple[float, float]:
-        """Return mean loss and accuracy so far. Synchronises with the device."""
-        return float(self.loss) / self.num_images, int(self.hits) / self.num_images
 
 
 @dataclass
@@ -134,11 +101,16 @@ class TrainStep:
             self.capture = capture_cuda_graph
 
     def __call__(
-        self, images_BCHW: Tensor, target: Tensor, learning_rate: float, seed: int
+        self,
+        images_BCHW: Tensor,
+        target: Tensor,
+        learning_rate: float,
+        seed: int,
+        num_images: int | None = None,
     ) -> None:
         """Do one update. `target` is labels (B,) or class probabilities (B, K), `seed` is for dropout.
 
-        Raises UserError if not even MIN_MICRO_BATCH images fit into memory.
+        `num_images` are those of the whole batch, if several processes share it; None: these. Raises UserError if not even MIN_MICRO_BATCH images fit into memory.
         """
         set_learning_rate(self.optimizer, learning_rate)
         self.randomness.seed(seed)
@@ -146,12 +118,30 @@ class TrainStep:
             self._step_that_fits(images_BCHW, target, seed)
         else:
             self._replay(images_BCHW, target, seed)
-        self.sums.num_images += len(target)
+        self.sums.num_images += num_images or len(target)
         self.num_updates += 1
         if self.lookahead is not None:
             self.lookahead.after_update(self.num_updates)
         if self.average is not None:
             self.average.update(self.model, step=self.num_updates)
+
+    @property
+    def share(self) -> Share | None:
+        """Which images of each batch the steps get; None: all."""
+        return None
+
+    def blend(
+        self, images_BCHW: Tensor, labels_B: Tensor, num: int, num_classes: int, generator: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Apply mixup or CutMix. The whole batch has `num` images; `generator` as in `blend_batch`."""
+        return blend_batch(images_BCHW, labels_B, num_classes, self.recipe, generator)
+
+    def interruptible(self, batches: Iterable[Any]) -> Iterable[Any]:
+        """Yield `batches`; after a signal, raise Interrupted before the next one."""
+        return stopping.interruptible(batches)
+
+    def make_evaluator(self) -> Evaluator:
+        return Evaluator(self.final_model, self.recipe.precision == "bf16", self.capture)
 
     @property
     def trained(self) -> TrainedState:

@@ -278,3 +278,22 @@ def test_with_mixup_and_cutmix_each_batch_takes_one_of_both():
         kinds.append(bool(known.all()))
     # Four standard deviations of a fair coin, and a few batches that were mixed with themselves.
     assert 14 < sum(kinds) < 50
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe"),
+    [
+        ("ragged", {"crop": "random_resized", "flip": True, "random_erasing": 0.5}),
+        ("uniform", {"crop": "pad4", "flip": "alternating", "random_augment": True, "cutout": 8}),
+        ("uniform", {"auto_augment": "cifar10"}),
+    ],
+)
+def test_a_share_of_a_batch_is_that_of_the_whole_batch(kind, recipe):
+    order, slices = np.arange(20), batch_slices(20, 8)
+    whole = build_loader(kind, **recipe).iterate_train(order, slices, 1, 2)
+    shared = build_loader(kind, **recipe).iterate_train(
+        order, slices, 1, 2, 0, lambda num: np.arange(1, num, 3)
+    )
+    for (images, labels), (own_images, own_labels) in zip(whole, shared, strict=True):
+        assert torch.equal(own_images, images[1::3])
+        assert torch.equal(own_labels, labels[1::3])

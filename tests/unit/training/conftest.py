@@ -9,7 +9,7 @@ from resnest_bench.data import open_prepared, prepare
 from resnest_bench.device.environment import describe
 from resnest_bench.paths import DataPaths
 from resnest_bench.specs import study_from_config
-from resnest_bench.training.jobs import Context
+from resnest_bench.training.context import Context
 
 CPU = torch.device("cpu")
 # Two threads on a busy machine wait for each other; one is as fast on networks this small.

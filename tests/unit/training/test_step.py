@@ -11,7 +11,8 @@ from resnest_bench.models import build_model
 from resnest_bench.specs import RecipeSpec, ResNestVariant
 from resnest_bench.training.execution import Execution
 from resnest_bench.training.schedules import learning_rate
-from resnest_bench.training.step import EpochSums, make_step, probe_step_maker
+from resnest_bench.training.step import make_step, probe_step_maker
+from resnest_bench.training.sums import EpochSums
 
 CPU = torch.device("cpu")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
