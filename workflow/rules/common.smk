@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 
 include: "package.smk"
+include: "storage.smk"
 
 
 def stamp_file(path):
@@ -35,7 +36,7 @@ CONFIG_FILES = [
 CONFIG_STAMPS = list(map(stamp_file, CONFIG_FILES))
 
 try:
-    if workflow.is_main_process:
+    if workflow.is_main_process or STORE:
         # Snakemake itself takes the last of two equal keys.
         for file in map(show_path, workflow.configfiles):
             read_yaml(file)
@@ -55,6 +56,11 @@ for folder in (PATHS.root, *PATHS.root.parents):
         raise WorkflowError(
             f"cannot write {PATHS.study}: {folder} is no folder. Move it away, then run the same command again"
         )
+
+if STORE:
+    check_storable(STUDY)
+    if workflow.is_main_process:
+        pull_records(PATHS)
 
 RESULTS = PATHS.root
 STUDY_FILE = str(PATHS.study)
@@ -111,7 +117,7 @@ def logged(command):
 
     On a node, the scheduler keeps what it writes too, each attempt in a file of its own.
     """
-    return (
+    return in_store(
         f"{command} --log {{log:q}}"
         if workflow.remote_exec
         else f"{command} > {{log:q}} 2>&1"
@@ -198,7 +204,8 @@ def redo_files(kind, seeds=None):
         if not file.exists():
             file.parent.mkdir(exist_ok=True)
             file.write_text("; ".join(reasons))
-        return [str(file)]
+        # It is of this machine, also where all other files are in a store.
+        return [local(str(file)) if STORE else str(file)]
 
     return write_reason
 

@@ -24,8 +24,10 @@ rule data:
             STUDY.dataset(wildcards.dataset), STUDY.prepared(wildcards.dataset)
         ),
     shell:
-        name_study("resnest-bench data")
-        + " --dataset {wildcards.dataset:q} > {log:q} 2>&1"
+        in_store(
+            name_study("resnest-bench data")
+            + " --dataset {wildcards.dataset:q} > {log:q} 2>&1"
+        )
 
 
 rule weights:
@@ -46,7 +48,10 @@ rule weights:
         mem_mb=4000,
         runtime=60,
     shell:
-        name_study("resnest-bench weights") + " --hub {wildcards.hub:q} > {log:q} 2>&1"
+        in_store(
+            name_study("resnest-bench weights")
+            + " --hub {wildcards.hub:q} > {log:q} 2>&1"
+        )
 
 
 rule all_data:

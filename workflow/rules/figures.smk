@@ -46,7 +46,7 @@ rule figures:
             for kind in ("figures", "tables", "train", "finetune", "latency", "deploy")
         ],
     shell:
-        "resnest-bench figures --study {params.study:q} > {log:q} 2>&1"
+        in_store("resnest-bench figures --study {params.study:q} > {log:q} 2>&1")
 
 
 # Not part of `all`: `snakemake page`, then `snakemake --report report.html page`.

@@ -54,6 +54,7 @@ def check_and_plan():
     try:
         if not PATHS.study.exists() or PATHS.study.read_text() != dump_study(STUDY):
             files.write_text(PATHS.study, dump_study(STUDY))
+        push_study(STUDY_FILE)
     except UserError as error:
         raise WorkflowError(str(error)) from None
     # Times are measured on this machine, so there is no estimate if the jobs run on others.

@@ -53,4 +53,4 @@ rule tables:
             for kind in ("tables", "train", "finetune", "latency", "deploy")
         ],
     shell:
-        "resnest-bench tables --study {params.study:q} > {log:q} 2>&1"
+        in_store("resnest-bench tables --study {params.study:q} > {log:q} 2>&1")
