@@ -15,7 +15,7 @@ from resnest_bench.specs.explain import list_keys
 from support.documents import DOCUMENTS, ROOT, code_spans, fences, inline
 
 IDS = {"ids": lambda path: str(path.relative_to(ROOT))}
-TOP = {path.name for path in ROOT.iterdir()} - {"data", "results", "carry"}
+TOP = {path.name for path in ROOT.iterdir()} - {"data", "results", "carry", ".snakemake"}
 IN_PACKAGE = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
 A_PATH = re.compile(r"[\w.\-/{},*<>]+/[\w.\-/{},*<>]*")
 # The reader's own files, in the tutorial's folder.
@@ -67,11 +67,14 @@ def snakemake_keys():
     return {name.lstrip("-") for name in options}
 
 
-# Of a Slurm profile: resources and the plugin's own options.
+# Of the cluster profiles: resources and the plugins' own options.
 PROFILE_KEYS = {
     "gpu",
     "gres",
     "gpu_model",
+    "lsf_extra",
+    "request_gpus",
+    "sge_resources",
     "mem_mb",
     "runtime",
     "tasks",
