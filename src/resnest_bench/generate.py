@@ -20,6 +20,7 @@ from resnest_bench.comparisons.deployment import DEPLOYMENT_TEXTS
 from resnest_bench.comparisons.device_ranking import NETWORK_TEXTS, RANKING_TEXTS
 from resnest_bench.comparisons.variance import COMPONENT_TEXTS, SEEDS_OR_IMAGES_TEXTS
 from resnest_bench.frames.columns import columns_page, describe_column
+from resnest_bench.search.columns import SEARCH_TABLE_COLUMNS
 from resnest_bench.specs import (
     PROTOCOLS,
     RECIPES,
@@ -267,7 +268,7 @@ def generated_files() -> dict[str, str]:
         "workflow/schemas/claims.schema.json": _dumps(claims_schema()),
         "workflow/schemas/record.schema.json": _dumps(records.json_schema()),
         "config/README.md": config_readme(),
-        "docs/columns.md": columns_page(SPREAD_COLUMNS),
+        "docs/columns.md": columns_page({**SPREAD_COLUMNS, **SEARCH_TABLE_COLUMNS}),
         "docs/command-line.md": command_line_page(),
     }
 

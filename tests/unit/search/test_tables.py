@@ -11,6 +11,7 @@ from resnest_bench.planning.searches import describe_search_plan, plan_search
 from resnest_bench.report.search import SEARCH_TABLES, search_markdown, write_search
 from resnest_bench.report.tables import summary_text, write_tables
 from resnest_bench.results import open_study
+from resnest_bench.search.columns import SEARCH_TABLE_COLUMNS
 from resnest_bench.specs.rounds import read_rounds
 from support.search_study import NSGA2, RATES, SimulatedSearch, score, search_study
 
@@ -30,6 +31,12 @@ def paths(tmp_path):
 def done(paths):
     SimulatedSearch(search_study(), paths, fails=fails).run()
     return open_study(paths.root)
+
+
+def test_every_column_is_explained(done):
+    for table in SEARCH_TABLES:
+        _, meanings = SEARCH_TABLE_COLUMNS[table.name]
+        assert list(meanings) == list(table.read(done.search).columns)
 
 
 def test_the_gap_is_that_of_the_finalists_own_records(done):
