@@ -69,4 +69,4 @@ rule page:
     params:
         folder=RESULTS,
     shell:
-        "resnest-bench export {params.folder:q} --out {output:q} > {log:q} 2>&1"
+        in_store("resnest-bench export {params.folder:q} > {log:q} 2>&1")
