@@ -189,7 +189,7 @@ def test_doctor_says_what_to_do(study):
 def test_show_before_a_run_says_what_to_run(tmp_path):
     done = run("show", "results/none", cwd=tmp_path)
     assert done.returncode == 1
-    assert "make demo" in done.stderr
+    assert "resnest-bench run" in done.stderr
 
 
 def test_export_writes_one_file_and_says_which(tmp_path):
@@ -227,7 +227,7 @@ def test_an_orcid_must_be_one_and_somebodys(tmp_path, agent):
 def test_export_without_a_study_says_what_to_run(tmp_path):
     done = run("export", "results/none", cwd=tmp_path)
     assert done.returncode == 1
-    assert "make demo" in done.stderr
+    assert "resnest-bench run" in done.stderr
 
 
 def test_an_unknown_option_is_no_traceback():

@@ -134,7 +134,7 @@ def test_init_run_and_report_in_a_folder_of_ones_own(installed):
     # The captions lie beside the workflow, in the wheel.
     installed.run("run", "--", "page")
     installed.run("run", "--", "--report", "report.html", "page")
-    assert (results / "first.html").exists()
+    assert (results / "mine.html").exists()
     caption = (ROOT / "workflow/report/figures.rst").read_text().split()[0]
     assert caption in (installed.folder / "report.html").read_text()
 
