@@ -36,7 +36,7 @@ CONFIG = {
     "recipes": {
         "short": {"epochs": 1, "batch_size": 64, "learning_rate": 0.01, "layout": "contiguous"},
         # It is long enough to be stopped, and one of its weights is a sum of all its steps.
-        "long": {"epochs": 15, "batch_size": 16, "learning_rate": 0.01, "layout": "contiguous"},
+        "long": {"epochs": 40, "batch_size": 16, "learning_rate": 0.01, "layout": "contiguous"},
     },
     "protocols": {
         "quick": {

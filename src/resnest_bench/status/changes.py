@@ -62,7 +62,8 @@ def _normalise_part(part: str, value: Any) -> Any:
     try:
         spec: Spec = _PARTS[part].validate_python(value)
     except (KeyError, ValidationError):
-        return value
+        left_out = RecipeSpec.NO_RESULT if part == "recipe" and isinstance(value, Mapping) else ()
+        return {key: value[key] for key in value if key not in left_out} if left_out else value
     return _without_names(spec, spec.as_dict())
 
 

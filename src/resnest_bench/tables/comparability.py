@@ -51,7 +51,7 @@ def _list_parts(
     parts: dict[str, Any] = {}
     torches = []
     if row.get("n"):
-        if not is_known(row["data_fingerprint"]) or row["recipe"] not in study.all_recipes:
+        if not is_known(row.get("data_fingerprint")) or row["recipe"] not in study.all_recipes:
             return None
         parts["data"] = [
             row["data_fingerprint"],

@@ -107,8 +107,9 @@ def test_a_record_survives_the_round_trip_unrounded(file):
     raw["train"]["epochs"][0]["train_loss"] = 0.1 + 0.2
     record = records.read(put(file, raw), JOB)
     records.write(file, record)
-    # What came later is null.
+    # What came later has its neutral value.
     raw["train"]["data_init"] = None
+    raw["train"]["execution"]["num_processes"] = 1
     later = {"deploy": None, "consumption": None, "imported": None, "elsewhere": None}
     assert json.loads(file.read_text()) == {**raw, **later}
 
