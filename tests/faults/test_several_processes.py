@@ -12,7 +12,7 @@ ONE_SEED = (*TRAIN, "--seeds", "0")
 TWO = "on_two_cpus"
 
 
-def helper_of(child):
+def find_helper(child):
     (found,) = psutil.Process(child.pid).children()
     return found
 
@@ -37,7 +37,7 @@ def test_one_process_two_of_which_one_is_killed_and_one_again(jobs, whole, study
 
     child = jobs.start(*ONE_SEED, folder=study, inject=f"{TWO} {again} 9")
     wait_for(again)
-    helper_of(child).kill()
+    find_helper(child).kill()
     assert child.wait() == 1, child.text
     assert "process 1 of the 2 that share this training ended (SIGKILL)" in child.text
     assert "the same command resumes" in child.text
@@ -56,7 +56,7 @@ def test_a_signal_to_a_helper_stops_all_with_their_state_saved(jobs, whole, stud
     started = tmp_path / "started"
     child = jobs.start(*ONE_SEED, folder=study, inject=f"{TWO} {started} 8")
     wait_for(started)
-    helper_of(child).terminate()
+    find_helper(child).terminate()
     assert child.wait() == 143, child.text
     assert "stopped after epoch 1, step" in child.text
     assert child.group_is_gone

@@ -110,7 +110,9 @@ class TrainStep:
     ) -> None:
         """Do one update. `target` is labels (B,) or class probabilities (B, K), `seed` is for dropout.
 
-        `num_images` are those of the whole batch, if several processes share it; None: these. Raises UserError if not even MIN_MICRO_BATCH images fit into memory.
+        `num_images` are those of the whole batch, if several processes share it; None: these.
+
+        Raises UserError if not even MIN_MICRO_BATCH images fit into memory.
         """
         set_learning_rate(self.optimizer, learning_rate)
         self.randomness.seed(seed)

@@ -34,7 +34,7 @@ class EpochSums:
         self.add_step(loss, count_hits(logits_BK, target), len(target))
 
     def add_step(self, loss: Tensor, hits: Tensor, num_images: int) -> None:
-        """Add a step with this mean loss. The number of images is only added to `num_images` by its caller."""
+        """Add a step with this mean loss over `num_images`, which the caller adds to those of the sums."""
         self.num_steps += 1
         first = (self.bad_step == 0) & ~loss.isfinite()
         self.bad_step += first * self.num_steps
